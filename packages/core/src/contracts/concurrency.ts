@@ -1,0 +1,139 @@
+/**
+ * Concurrency control: which version of an entry a reader sees, and which transactions may commit. Works on bytes, and
+ * on any index plugin alike; encodings, names and option checks are the engine façade's.
+ *
+ * Rules T1 to T7 of `docs/architecture.md`.
+ */
+import type { Cursor, EntryReference, Index } from './index-plugin.js';
+import type { Log, LogPosition } from './log.js';
+import type { PageStore } from './pages.js';
+
+/** An index as concurrency control sees it: one open incarnation of it. */
+export interface Target {
+  readonly number: number;
+  readonly name: string;
+  readonly index: Index;
+  /** Timestamp of the commit that made this incarnation (creation, or the last `clear`). Snapshots below it must not use it. */
+  readonly incarnation: number;
+  /** What the index was before the last `clear`, for snapshots below `incarnation`; null once none is left. */
+  readonly predecessor: Target | null;
+  /** The index was dropped. */
+  readonly dropped: boolean;
+  /** Called before the first tombstone is written, so that a sweep after a crash knows where to look. */
+  noteTombstones(): void;
+}
+
+/** One buffered change. A null value deletes. */
+export interface Write {
+  readonly target: Target;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/** A commit that is visible here; `position` tells when it is durable. */
+export interface CommitTicket {
+  readonly timestamp: number;
+  /** Pass it to `Log.commit`. -1: nothing was written, there is nothing to wait for. */
+  readonly position: LogPosition;
+}
+
+/** A view of the store as it was at one timestamp (T2). */
+export interface Snapshot {
+  readonly timestamp: number;
+  /** Throws `PW_SNAPSHOT_TOO_OLD` if it was revoked (T4). */
+  assertStands(): void;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** Bounds of a scan, in bytes. */
+export interface ScanBounds {
+  readonly lower: Uint8Array | null;
+  readonly lowerExclusive: boolean;
+  readonly upper: Uint8Array | null;
+  readonly upperExclusive: boolean;
+  readonly reverse: boolean;
+  readonly wantsValues: boolean;
+}
+
+/** Visible entries in order, in batches. Holds nothing between calls but its snapshot. */
+export interface Scan {
+  /** The entries of the last `next`. */
+  readonly keys: Uint8Array[];
+  readonly values: Uint8Array[];
+  count: number;
+  /** False at the end. May throw `PageFault`, with the position unchanged; an empty batch with true means go on. */
+  next(): boolean;
+}
+
+/** What transactions need of their surroundings. */
+export interface ConcurrencyHost {
+  readonly pages: PageStore;
+  readonly log: Log;
+  /** Throws `PW_READ_ONLY`, `PW_ENGINE_FAILED` or `PW_CLOSED` if commits are not accepted. */
+  assertWritable(): void;
+  /** T6: an error between append and publication. The engine fails for good; returns the error to throw. */
+  fail(error: unknown): Error;
+  /** Called after each commit, with the bytes that it appended. */
+  committed(bytes: number): void;
+}
+
+/** A transaction on bytes. Reads its own writes. Everything is synchronous; reads may throw `PageFault`, nothing changed. */
+export interface TransactionCore {
+  readonly snapshot: Snapshot;
+  readonly closed: boolean;
+  readonly writeCount: number;
+  lookup(target: Target, key: Uint8Array, into: EntryReference): boolean;
+  scan(target: Target, bounds: ScanBounds): Scan;
+  put(target: Target, key: Uint8Array, value: Uint8Array): void;
+  delete(target: Target, key: Uint8Array): void;
+  /** A point to roll back to. */
+  savepoint(): number;
+  rollbackTo(savepoint: number): void;
+  /** The buffered changes, for prefetching what the commit will touch. */
+  writes(): Iterable<Write>;
+  /** Steps 1 to 7 of a commit, at once. `PW_CONFLICT` names index and key; the transaction is closed either way. */
+  commit(): CommitTicket;
+  /** Idempotent. */
+  abort(): void;
+}
+
+export interface ConcurrencyStats {
+  readonly visible: number;
+  readonly activeSnapshots: number;
+  readonly oldestSnapshot: number | null;
+  readonly versions: number;
+  readonly versionBytes: number;
+  readonly tombstones: number;
+  readonly commits: number;
+  readonly conflicts: number;
+}
+
+export interface Concurrency {
+  /** V: the highest timestamp below which all commits are published. */
+  readonly visible: number;
+  /** The timestamp of the oldest snapshot that is open; `visible` if there is none. */
+  readonly oldestNeeded: number;
+  /** Called once, when recovery is over. */
+  start(host: ConcurrencyHost, timestamp: number): void;
+  snapshot(): Snapshot;
+  begin(): TransactionCore;
+  /** Reads the newest version, or that of the snapshot. True only if there is a value (tombstones are not). May throw `PageFault`. */
+  lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean;
+  /** Without a snapshot, each batch sees what was newest when it was read. */
+  scan(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): Scan;
+  /** Commits plain writes, without a snapshot to conflict with: all of them or none. The last write of a key counts. */
+  commit(writes: readonly Write[]): CommitTicket;
+  /**
+   * Commits one catalog operation: takes a timestamp, appends the record, calls `install` with the timestamp, publishes.
+   */
+  commitOperation(
+    operation: { kind: number; index: number; key: Uint8Array },
+    install: (timestamp: number) => void,
+  ): CommitTicket;
+  /** Removes tombstones and versions that no snapshot needs, `budget` of them at most; true if some are left. */
+  collect(budget: number): boolean;
+  /** Sweeps tombstones that an earlier process left: goes through a cursor for at most `budget` entries; true when done. */
+  sweep(target: Target, cursor: Cursor, budget: number): boolean;
+  stats(): ConcurrencyStats;
+}

@@ -1,0 +1,104 @@
+/**
+ * What an index must do: keep entries of bytes, sorted by key, on pages of the page store. Durability, transactions,
+ * recovery, threads and backup come from elsewhere.
+ *
+ * Rules: X1 `modify` stamps pages with the commit's timestamp, and entries that move to another page take the higher
+ * stamp with them. X2 a cursor that yielded to the event loop descends again by key.
+ * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
+ * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change meanwhile.
+ */
+import type { PageStore, SwipLocation } from './pages.js';
+
+/** Tag of an entry whose value is there. Tags are the concurrency plugin's; an index keeps and returns them unread. */
+export const TAG_VALUE = 0;
+/** Tag of an entry that was deleted while older snapshots may still want to meet its key (T3). Its value is empty. */
+export const TAG_TOMBSTONE = 1;
+
+/** What a look-up fills in. Made once and used again, so that a read allocates nothing but its result. */
+export class EntryReference {
+  /** Set it to false to learn only whether the entry is there. */
+  wantsValue = true;
+  tag = 0;
+  /** A private copy; valid if the look-up answered true and `wantsValue` is set. */
+  value: Uint8Array = EMPTY;
+  /** The stamp of the page that holds the entry, or would hold it: filled in whether it was found or not. */
+  timestamp = 0;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Entries that a cursor hands out together, from one page that was validated once. Arrays are used again. */
+export class EntryBatch {
+  /** Set it to false to get keys and tags alone. */
+  wantsValues = true;
+  /** At most so many entries. */
+  limit = 1024;
+  count = 0;
+  readonly keys: Uint8Array[] = [];
+  readonly values: Uint8Array[] = [];
+  readonly tags: number[] = [];
+  /** The stamp of the page that held them. */
+  timestamp = 0;
+}
+
+/**
+ * Goes through entries in order of key, either way. Holds nothing between calls: a batch is copied out, and the next
+ * call descends again by key, so changes in between neither disturb it nor make it repeat or skip an entry that stayed.
+ */
+export interface Cursor {
+  /**
+   * Stands before the first entry at or after `key` (after it, if `exclusive`); with `reverse`, the first at or before.
+   * A null key stands at the very beginning or, with `reverse`, at the very end.
+   */
+  seek(key: Uint8Array | null, options: { readonly exclusive?: boolean; readonly reverse?: boolean }): void;
+  /**
+   * Fills the batch with the next entries in the direction of the seek and goes past them. False at the end; then
+   * the batch is empty. A batch holds at least one entry, and stops early where its values exceed 1 MiB together.
+   * An empty batch with the answer true means: nothing in this page, go on. May throw `PageFault`, with the position unchanged.
+   */
+  next(batch: EntryBatch): boolean;
+}
+
+/** Told of each thing that is wrong on a page. */
+export type ReportDamage = (message: string) => void;
+
+/** Bounds that the page's parent sets: keys are above `lower` and at most `upper`, or as the index defines; null is open. */
+export interface PageBounds {
+  readonly lower: Uint8Array | null;
+  readonly upper: Uint8Array | null;
+}
+
+/** An open index. */
+export interface Index {
+  /** Finds the entry and fills `into`. May throw `PageFault`, nothing changed. */
+  lookup(key: Uint8Array, into: EntryReference): boolean;
+  /** Inserts or replaces. */
+  upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void;
+  /** Removes; false if there was no such entry. */
+  remove(key: Uint8Array, timestamp: number): boolean;
+  cursor(): Cursor;
+  /** Checks what the index keeps on one resident page, and gives the bounds of each child by swip offset. Holds for torn and damaged bytes: it reports, and never throws or loops. */
+  check(frame: number, bounds: PageBounds, report: ReportDamage): ReadonlyMap<number, PageBounds>;
+  /** Pages and levels, as far as it can tell cheaply. */
+  stats(): { readonly height: number };
+}
+
+/** What an index gets when it is opened. */
+export interface IndexContext {
+  readonly pages: PageStore;
+  /** The number that its pages carry. */
+  readonly number: number;
+  /** The swip of its root page. */
+  readonly root: SwipLocation;
+}
+
+/** One kind of index, as its plugin registers it under the token `INDEXES`. */
+export interface IndexType {
+  /** As in `db.index(name, { type })`; kept in the catalog. */
+  readonly name: string;
+  /** Largest key and value in bytes for pages of this size. */
+  limits(pageSize: number, maxSizeClass: number): { readonly maxKeySize: number; readonly maxValueSize: number };
+  /** Puts an empty index at the root swip, which is null. */
+  create(context: IndexContext, timestamp: number): Index;
+  open(context: IndexContext): Index;
+}

@@ -1,0 +1,80 @@
+/**
+ * The I/O contract: one seam for devices, memory, fault injection and simulation. Everything that Pagewright does to a
+ * file system goes through it, so that a backend that loses power can be put in its place.
+ *
+ * Rules: IO1 a failed sync is never retried as if it had worked. IO2 buffers in flight belong to the process. IO3 no wait
+ * needs any thread's event loop.
+ */
+
+/** How a file is opened. */
+export interface OpenFlags {
+  /** Create the file if it is missing. Default: false, and a missing file is `PW_NOT_FOUND`. */
+  readonly create?: boolean;
+  /** Open for reading alone. Writes are then `PW_READ_ONLY`. */
+  readonly readOnly?: boolean;
+}
+
+/** One transfer of a batch. */
+export interface IoOperation {
+  readonly kind: 'read' | 'write';
+  /** In bytes from the beginning of the file. */
+  readonly offset: number;
+  /** All of it is transferred. A view on private or on shared memory. */
+  readonly buffer: Uint8Array;
+}
+
+/** Held on a file that is open for writing, by one holder in all processes of the machine. */
+export interface FileLock {
+  /** Idempotent. */
+  release(): Promise<void>;
+}
+
+/**
+ * An open file. A short transfer is continued until it is whole; reading beyond the end is `PW_IO` with `errno: 'EOF'`.
+ * Every error is a `PagewrightError` (`PW_IO`, `PW_FULL` for ENOSPC, EDQUOT and EFBIG, `PW_PERMISSION`, `PW_CLOSED`,
+ * `PW_READ_ONLY`) whose details carry `errno`, `path` and `offset`.
+ */
+export interface IoFile {
+  readonly path: string;
+  /** Length in bytes, now. */
+  size(): number;
+  read(buffer: Uint8Array, offset: number): Promise<void>;
+  readSync(buffer: Uint8Array, offset: number): void;
+  write(buffer: Uint8Array, offset: number): Promise<void>;
+  writeSync(buffer: Uint8Array, offset: number): void;
+  /** Makes all completed writes durable (`fdatasync`; on macOS `F_FULLFSYNC` where it can be had). */
+  sync(): Promise<void>;
+  syncSync(): void;
+  truncate(size: number): Promise<void>;
+  truncateSync(size: number): void;
+  /** Makes sure that the range has real blocks, extending the file if needed. Bytes already there are kept; new ones are zero. */
+  allocate(offset: number, length: number): Promise<void>;
+  allocateSync(offset: number, length: number): void;
+  /** Many transfers as one call, in any order among themselves; then, if asked, a sync that covers them. */
+  submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void>;
+  submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
+  /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. */
+  lock(): Promise<FileLock>;
+  /** Idempotent. Waits for operations in flight. */
+  close(): Promise<void>;
+}
+
+/** A way to reach files. */
+export interface IoBackend {
+  readonly name: string;
+  /** Whether it works on this machine, and if not, why. Has no effects. */
+  probe(): { readonly supported: boolean; readonly reason?: string };
+  open(path: string, flags: OpenFlags): Promise<IoFile>;
+  exists(path: string): Promise<boolean>;
+  /** The names of the files in a directory, in no particular order; none if the directory is missing. */
+  list(directory: string): Promise<string[]>;
+  /** Creates the directory if it is missing; its parent must exist. */
+  makeDirectory(directory: string): Promise<void>;
+  /** Removes a file; a missing one is not an error. */
+  remove(path: string): Promise<void>;
+  /** Removes a directory if it is empty; a missing or a non-empty one is not an error. */
+  removeDirectory(directory: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Makes creations, renames and removals in the directory durable. */
+  syncDirectory(directory: string): Promise<void>;
+}

@@ -1,0 +1,148 @@
+/**
+ * The log: what was committed, in order, until a checkpoint makes it superfluous. It is logical: it says which key of
+ * which index got which value, never which bytes of which page.
+ *
+ * Rules: L1 an acknowledged commit is never lost, and a transaction is there whole or not at all. L2 holes and torn
+ * records above the last position known durable are cut; damage below it is `PW_CORRUPT_LOG`. L3 recovery appends
+ * nothing to the log that it found. L5 what an earlier process wrote but did not sync is not trusted.
+ */
+import type { IoBackend } from './io.js';
+import type { StoreState } from './pages.js';
+
+/** Kinds of operation in a record. */
+export const OPERATION_PUT = 1;
+export const OPERATION_DELETE = 2;
+/** `key` is the index's description, as the catalog encodes it. */
+export const OPERATION_CREATE_INDEX = 3;
+export const OPERATION_DROP_INDEX = 4;
+/** All entries of the index go. */
+export const OPERATION_CLEAR_INDEX = 5;
+
+/** One operation of a transaction. What a kind does not use is empty. */
+export interface LogOperation {
+  readonly kind: number;
+  /** Number of the index. Never used again after a drop (T7). */
+  readonly index: number;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** A transaction, as the log has it. */
+export interface CommitRecord {
+  /** Dense: each is one more than the one before. */
+  readonly timestamp: number;
+  /** d: the transaction counts only if all up to this timestamp is durable as well (T1). */
+  readonly dependsOn: number;
+  readonly operations: readonly LogOperation[];
+}
+
+/**
+ * A place in the log, as a superblock keeps it. `incarnation` 0 means: there is no log, the store was closed cleanly.
+ */
+export interface LogMark {
+  /** Random, not 0: seeds the checksums of one log, from one recovery to the next. */
+  readonly incarnation: number;
+  /** Number of the segment, counted from 1 within the incarnation. */
+  readonly segment: number;
+  /** Byte offset in that segment. */
+  readonly offset: number;
+}
+
+export const NO_LOG: LogMark = Object.freeze({ incarnation: 0, segment: 0, offset: 0 });
+
+/** A position in the stream of this process: bytes appended since the log began. Grows without end. */
+export type LogPosition = number;
+
+/**
+ * One stream of records, as a commit policy sees it: it decides when the stream is flushed, and tells waiting commits.
+ */
+export interface LogStream {
+  /** All records before this position have been appended. */
+  readonly appended: LogPosition;
+  /** All records before this position are durable. */
+  readonly durable: LogPosition;
+  /**
+   * Writes all that is appended now, as one write, and makes it durable; resolves to the new `durable`. One flush at a
+   * time: the policy waits for it before it asks for the next. A failure is final (IO1): it and all later ones reject
+   * with `PW_COMMIT_UNKNOWN`.
+   */
+  flush(): Promise<LogPosition>;
+  /** The same, now. Completes a flush that is under way, without its event loop (IO3). */
+  flushSync(): LogPosition;
+}
+
+/** Who flushes when, and who acknowledges. One object for each stream. */
+export interface CommitPolicy {
+  /** Resolves when all before the position is durable. Called right after the append, once for each commit. */
+  commit(position: LogPosition): Promise<void>;
+  /** Returns when all before the position is durable. */
+  commitSync(position: LogPosition): void;
+}
+
+/** How a commit policy is made; registered under the token `COMMIT_POLICIES`. */
+export interface CommitPolicyType {
+  readonly name: string;
+  attach(stream: LogStream): CommitPolicy;
+}
+
+export interface LogOpenRequest {
+  /** `app.pw-wal`; created when the first record needs it. */
+  readonly directory: string;
+  readonly io: IoBackend;
+  readonly state: StoreState;
+  readonly readOnly: boolean;
+  /** Called once when a write or sync of the log has failed: nothing more will be acknowledged. */
+  onFailure(error: Error): void;
+}
+
+/** What recovery found. */
+export interface LogReplay {
+  /** Records above the checkpoint's timestamp, in order. Reading on may throw `PW_CORRUPT_LOG`. */
+  records(): AsyncIterable<CommitRecord>;
+  /** Bytes of log to go through, for progress. */
+  readonly bytes: number;
+  /** What an ordinary crash left behind the last whole record, and was cut. */
+  readonly tornBytes: () => number;
+}
+
+export interface LogStats {
+  readonly policy: string;
+  readonly appendedBytes: number;
+  readonly records: number;
+  readonly flushes: number;
+  readonly segments: number;
+  /** Appended and not yet durable. */
+  readonly pendingBytes: number;
+}
+
+export interface Log {
+  /** The most bytes that a record may have; above it is `PW_TXN_TOO_LARGE`. */
+  readonly maxRecordSize: number;
+  /** Finds the log that the superblock names. Writes nothing. Errors: `PW_CORRUPT_LOG`. */
+  open(request: LogOpenRequest): Promise<LogReplay>;
+  /**
+   * After replay: begins a new incarnation (L3) in new segments. The mark is for the checkpoint that ends recovery; the
+   * first record can be appended once that checkpoint is durable.
+   */
+  begin(): LogMark;
+  /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. */
+  discardOld(): Promise<void>;
+  /** Waits until a record of this size may be appended without exceeding the memory kept for unflushed records. */
+  reserve(bytes: number): Promise<void>;
+  /** Bytes that the record will have. */
+  sizeOf(operations: readonly LogOperation[]): number;
+  /** Encodes the record into the stream's buffer; the position behind it. Does no I/O. */
+  append(record: CommitRecord): LogPosition;
+  /** Resolves when the record that ends at the position is durable, as the policy has it. */
+  commit(position: LogPosition): Promise<void>;
+  commitSync(position: LogPosition): void;
+  /** The end of what is appended, as a place. */
+  mark(): LogMark;
+  /** Makes all up to the mark durable, whatever the policy. */
+  secure(mark: LogMark): Promise<void>;
+  /** Segments wholly before the mark may be used again or removed. */
+  recycle(mark: LogMark): Promise<void>;
+  stats(): LogStats;
+  /** Flushes what is appended, waits for it, and ends. With `discard`, the files are removed: a checkpoint covers them. Idempotent. */
+  close(options: { readonly discard: boolean }): Promise<void>;
+}

@@ -1,0 +1,208 @@
+/**
+ * The page store: pages of one shared memory, reached through swips. An index is written against this contract and
+ * nothing else; what it gets for that is caching, eviction, atomic checkpoints, checksums, verification and backup.
+ *
+ * How an index works with it:
+ * - A page is addressed by its *frame*, a small integer. Its bytes are `segmentOf(frame)` from `baseOf(frame)` on.
+ * - A page that is not held may be moved, evicted or changed by any call that can load, allocate or wait (`child`,
+ *   `childOfLatched`, `allocate`, `latch`). So a reader takes `readVersion`, reads, and trusts what it read only after
+ *   `validate`; a writer latches whatever it needs to stay in place. M3: what is read before validation is bounded
+ *   before use. M4: native code sees only bytes that were copied to private memory and validated.
+ * - Before a latched page is changed, `modify` is called (C2, X1). Never after.
+ * - M5: no latch is held across an `await`. Index methods are synchronous.
+ */
+import type { IoBackend } from './io.js';
+import type { LogMark } from './log.js';
+
+/**
+ * Views of one stretch of the arena, at most 1 GiB. One class for all segments, of fixed-length shared memory, so that
+ * code that works on pages stays monomorphic.
+ */
+export class Segment {
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+  }
+}
+
+/** The place of a swip: the frame of the page that holds it, and its byte offset in that page. The page is pinned. */
+export interface SwipLocation {
+  readonly frame: number;
+  readonly offset: number;
+}
+
+/**
+ * Thrown (one instance for each store, never a `PagewrightError`) by `child` when `faulting` is on and the page must be
+ * read from the file. Whoever turned `faulting` on catches it, awaits `loadFault()` and starts the operation again.
+ * An index lets it pass through; it holds no latch when it calls `child`.
+ */
+export class PageFault {
+  readonly isPageFault = true;
+}
+
+/** What is kept in the superblock beside the tree: the point that the checkpoint stands for. */
+export interface CheckpointMark {
+  /** B: the tree holds exactly the commits up to this timestamp. */
+  readonly timestamp: number;
+  /** Where replay begins, and which log it is. */
+  readonly log: LogMark;
+}
+
+/** What was found when a store was opened. */
+export interface StoreState {
+  readonly created: boolean;
+  /** 16 random bytes as hex, chosen when the store was created. Log segments carry it as well. */
+  readonly storeId: string;
+  /** Number of the checkpoint that was found. */
+  readonly epoch: number;
+  readonly mark: CheckpointMark;
+  /** The newer superblock was not valid, and the older one is used. */
+  readonly usedOlderSlot: boolean;
+}
+
+/** A call for a checkpoint. */
+export interface CheckpointSteps {
+  /** Called once, at the instant at which the epoch closes (C1): no change is under way. Synchronous. */
+  gate(): CheckpointMark;
+  /** Called when images and map are durable, before the superblock is written (C3): makes the log durable up to the mark. */
+  secureLog(mark: CheckpointMark): Promise<void>;
+}
+
+export interface CheckpointResult {
+  readonly epoch: number;
+  readonly mark: CheckpointMark;
+  /** The mark of the older slot: the log is kept from here (C4). */
+  readonly olderMark: CheckpointMark;
+  readonly pagesWritten: number;
+  readonly bytesWritten: number;
+  readonly durationMs: number;
+}
+
+/** Counters since the store was opened; sizes in bytes. */
+export interface PageStoreStats {
+  readonly pageSize: number;
+  readonly memoryBytes: number;
+  readonly frames: number;
+  readonly freeFrames: number;
+  readonly coolFrames: number;
+  readonly dirtyFrames: number;
+  /** Look-ups of a swip that found no frame and read the file. */
+  readonly pageReads: number;
+  readonly pageWrites: number;
+  readonly evictions: number;
+  readonly cooled: number;
+  readonly rewarmed: number;
+  readonly relocations: number;
+  readonly restarts: number;
+  readonly checkpoints: number;
+  readonly fileBytes: number;
+  readonly freeFileBytes: number;
+  /** Extents that were given up and are still named by a superblock. */
+  readonly retainedFileBytes: number;
+}
+
+export interface PageStoreOpenRequest {
+  readonly path: string;
+  readonly io: IoBackend;
+  readonly create: boolean;
+  readonly errorIfExists: boolean;
+  readonly readOnly: boolean;
+}
+
+export interface PageStore {
+  /** Bytes in a page of class 0. Known for sure once the store is open. */
+  readonly pageSize: number;
+  /** The largest size class that a page may have in this store. */
+  readonly maxSizeClass: number;
+  /** The swip of the catalog's root page. */
+  readonly root: SwipLocation;
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** Locks and opens the page file, chooses the newest valid superblock and makes it durable (C5). */
+  open(request: PageStoreOpenRequest): Promise<StoreState>;
+  /** Writes a checkpoint while other work goes on. Calls that come while one runs share the next. */
+  checkpoint(steps: CheckpointSteps): Promise<CheckpointResult>;
+  /**
+   * Ends the use of the file and releases the lock. No checkpoint is written. Idempotent.
+   */
+  close(): Promise<void>;
+  stats(): PageStoreStats;
+
+  // ── Addressing ──────────────────────────────────────────────────────────────────────────────────────────────
+  segmentOf(frame: number): Segment;
+  /** Byte offset of the frame's page in its segment; a multiple of the page size. */
+  baseOf(frame: number): number;
+  /** Bytes in the frame's page. */
+  sizeOf(frame: number): number;
+
+  // ── Latches (M1, M2) ────────────────────────────────────────────────────────────────────────────────────────
+  /** The version of a page that nobody is changing; waits while the latch is held. */
+  readVersion(frame: number): number;
+  /** Whether nothing has changed since `readVersion`. */
+  validate(frame: number, version: number): boolean;
+  /** Takes the latch if nothing has changed since `readVersion`. */
+  upgrade(frame: number, version: number): boolean;
+  latch(frame: number): void;
+  /** Gives the latch back and lets the version count on. */
+  unlatch(frame: number): void;
+
+  // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
+  /**
+   * The frame of the page that the swip at `offset` of `parent` names, read from the file if need be. The parent is not
+   * latched and had `parentVersion` when the offset was found; if that has changed the answer is {@link RESTART}.
+   * Sequence for a reader: `child`, `readVersion(child)`, `validate(parent, parentVersion)`, in this order: loading a
+   * child changes the parent's swip, so when the answer is a frame that had to be read the parent's version has gone on
+   * and the reader starts again, now without a miss.
+   * Errors: `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`; {@link PageFault} when `faulting`.
+   */
+  child(parent: number, offset: number, parentVersion: number): number;
+  /** The same for a parent whose latch the caller holds: never restarts, never faults, reads in place. */
+  childOfLatched(parent: number, offset: number): number;
+  /** When on, `child` throws {@link PageFault} instead of reading in place. Off by default. */
+  faulting: boolean;
+  /** Reads the page that the last fault of this thread asked for, without blocking. Call it at once after catching the fault. */
+  loadFault(): Promise<void>;
+
+  // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
+  /**
+   * Declares that the latched page is about to change by the commit of this timestamp. Marks it, and all pages above
+   * it, dirty in the open epoch; puts their images aside if a running checkpoint still needs them.
+   */
+  modify(frame: number, timestamp: number): void;
+  /**
+   * A new page, latched, dirty, its header filled in (no swips), the rest undefined. It has no place in the tree until
+   * `link`. Errors: `PW_POOL_EXHAUSTED`.
+   */
+  allocate(index: number, kind: number, sizeClass: number, timestamp: number): number;
+  /** Writes the swip of a page that has no place yet. The parent is latched and `modify`ed. */
+  link(parent: number, offset: number, child: number): void;
+  /** Makes the swip null; the child, if there is one in memory, has no place now. Returns its frame or -1. The parent is latched and `modify`ed. */
+  unlink(parent: number, offset: number): number;
+  /** Gives up a page that has no place and no swips of its own. Its latch is held, and gone afterwards. */
+  free(frame: number): void;
+  /**
+   * Gives up the page that a swip names, without reading it if it is cold, and makes the swip null. The page has no
+   * swips of its own. The parent is latched and `modify`ed.
+   */
+  discard(parent: number, offset: number): void;
+  /**
+   * Moves `count` swips, `stride` bytes apart on both sides, and tells their pages who their parent is now. Source swips
+   * become null. Both pages are latched and `modify`ed; within one page plain copying does.
+   */
+  moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void;
+  /** Gives up a whole tree, `budget` pages at most, leaves first; true when nothing is left and the swip is null. */
+  releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean;
+
+  /** Keeps a page in its frame until `unpin`; counted. For catalog pages and I/O, not for operations of an index. */
+  pin(frame: number): void;
+  unpin(frame: number): void;
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run the sources of every package: one copy of each module, so that `instanceof` and tokens hold across packages.
+const conditions = ['@pagewright/source'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    reporters: ['default'],
+  },
+});
