@@ -127,8 +127,16 @@ export interface Log {
   begin(): LogMark;
   /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. */
   discardOld(): Promise<void>;
-  /** Waits until a record of this size may be appended without exceeding the memory kept for unflushed records. */
+  /**
+   * Waits until a record of this size may be appended without exceeding the memory kept for unflushed records, and
+   * extends the file for it. `PW_FULL` if the disk is full, `PW_TXN_TOO_LARGE`.
+   */
   reserve(bytes: number): Promise<void>;
+  /**
+   * Makes sure, now, that a record of this size can be appended and later written without extending the file. Called
+   * right before `append`; does nothing if `reserve` did the work. `PW_FULL`, `PW_TXN_TOO_LARGE`: nothing has changed.
+   */
+  reserveSync(bytes: number): void;
   /** Bytes that the record will have. */
   sizeOf(operations: readonly LogOperation[]): number;
   /** Encodes the record into the stream's buffer; the position behind it. Does no I/O. */

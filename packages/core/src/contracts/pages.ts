@@ -202,6 +202,12 @@ export interface PageStore {
   /** Gives up a whole tree, `budget` pages at most, leaves first; true when nothing is left and the swip is null. */
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean;
 
+  /**
+   * Makes sure that the file has room for all pages that are dirty and for `pages` more, so that nothing which follows
+   * in this commit meets a full disk. Called before the log is appended to. `PW_FULL`: nothing has changed.
+   */
+  secureSpace(pages: number): void;
+
   /** Keeps a page in its frame until `unpin`; counted. For catalog pages and I/O, not for operations of an index. */
   pin(frame: number): void;
   unpin(frame: number): void;

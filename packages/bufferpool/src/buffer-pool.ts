@@ -1,0 +1,423 @@
+/**
+ * The buffer pool: the page store of Pagewright, after LeanStore. Pages of one shared memory are reached through swips
+ * that name a frame while the page is in memory, and an address in the file else. This class is what indexes call; the
+ * parts behind it are the arena, the frame table, latches, residency (what is in memory), epochs (what changed) and the
+ * checkpointer.
+ *
+ * The root of everything is frame 0, which is no page of the file: its one swip is what the superblock says of the
+ * catalog's root, so that marking, checkpoints and eviction need no special case for the top of the tree.
+ */
+import { threadId } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
+import {
+  type CheckpointResult,
+  type CheckpointSteps,
+  invariant,
+  LARGEST_PAGE,
+  PAGE_HEADER_SIZE,
+  PAGE_SWIP_COUNT,
+  PAGE_SWIP_OFFSET,
+  PAGE_SWIP_STRIDE,
+  type PageStore,
+  type PageStoreOpenRequest,
+  type PageStoreStats,
+  PagewrightError,
+  RESTART,
+  type Segment,
+  type StoreState,
+  SWIP_COLD,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_NULL,
+  SWIP_SIZE,
+  SWIP_TAG_MASK,
+  type SwipLocation,
+} from '@pagewright/core';
+import { type AllocationMap, decodeMap } from './allocation-map.js';
+import { Arena } from './arena.js';
+import { BuddyAllocator } from './buddy.js';
+import { Checkpointer } from './checkpointer.js';
+import { Epochs } from './epochs.js';
+import { FileSpace } from './file-space.js';
+import { FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
+import { Latches } from './latches.js';
+import { Loads } from './loads.js';
+import {
+  type BufferPoolOptions,
+  type CheckedOptions,
+  checkMemory,
+  checkOptions,
+  DEFAULT_PAGE_SIZE,
+} from './options.js';
+import { PageFile } from './page-file.js';
+import { formatPage, stampPage } from './page-image.js';
+import { Residency } from './residency.js';
+import { releaseTree } from './tree-release.js';
+
+const ROOT_FRAME = 0;
+const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
+
+/** The largest page that can be written takes at most this share of the pool. */
+const LARGEST_PAGE_SHARE = 16;
+/** A store that was written with a larger pool may have larger pages: up to this share they can be read. */
+const LARGEST_READ_SHARE = 4;
+/** Reads in flight take at most this share of the frames. */
+const LOADS_SHARE = 8;
+const MOST_LOADS = 64;
+/** A batch of images of a checkpoint is at most this share of the pool. */
+const BATCH_SHARE = 8;
+/** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
+const SPARE_UNITS = 16;
+
+export class BufferPool implements PageStore {
+  readonly root = ROOT;
+  faulting = false;
+  maxSizeClass = 0;
+  readonly #options: CheckedOptions;
+  #pageSize = 0;
+  #opened = false;
+  #closing: Promise<void> | null = null;
+  #restarts = 0;
+  // Set by `open`; the arena of a pool that is not open has no frames.
+  #arena = new Arena(0, DEFAULT_PAGE_SIZE);
+  #frames!: FrameTable;
+  #latches!: Latches;
+  #blocks!: BuddyAllocator;
+  #file!: PageFile;
+  #space!: FileSpace;
+  #epochs!: Epochs;
+  #residency!: Residency;
+  #loads!: Loads;
+  #checkpointer!: Checkpointer;
+
+  /** Errors: `PW_OPTION_INVALID`. */
+  constructor(options: BufferPoolOptions = {}) {
+    this.#options = checkOptions(options);
+  }
+
+  get pageSize(): number {
+    return this.#pageSize;
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async open(request: PageStoreOpenRequest): Promise<StoreState> {
+    invariant(!this.#opened, 'A buffer pool is opened once');
+    this.#opened = true;
+    const file = await PageFile.open(request, this.#options.pageSize, DEFAULT_PAGE_SIZE);
+    try {
+      this.#file = file;
+      this.#pageSize = file.pageSize;
+      const map = await this.#readMap(file);
+      this.#space = new FileSpace(file.io, file.pageSize, file.reservedUnits, request.readOnly);
+      // What only a slot that is not valid any more could name, nothing names.
+      this.#space.load(map, file.olderSuperblock?.epoch ?? file.superblock.epoch);
+      this.#buildPool(file);
+    } catch (error) {
+      this.#closing = file.close();
+      await this.#closing;
+      throw error;
+    }
+    const { storeId, epoch, mark } = file.superblock;
+    return { created: file.created, storeId, epoch, mark, usedOlderSlot: file.usedOlderSlot };
+  }
+
+  checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+    return this.#checkpointer.run(steps);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#opened) return;
+    await this.#checkpointer.idle();
+    await this.#loads.idle();
+    await this.#file.close();
+  }
+
+  stats(): PageStoreStats {
+    const { counters, cooling } = this.#residency;
+    return {
+      pageSize: this.#pageSize,
+      memoryBytes: this.#frames.count * this.#pageSize,
+      frames: this.#frames.count,
+      freeFrames: this.#blocks.freeUnits,
+      coolFrames: cooling.length,
+      dirtyFrames: this.#epochs.dirtyPages,
+      pageReads: counters.pageReads,
+      pageWrites: counters.pageWrites + this.#checkpointer.pagesWritten,
+      evictions: counters.evictions,
+      cooled: counters.cooled,
+      rewarmed: counters.rewarmed,
+      relocations: counters.relocations,
+      restarts: this.#restarts,
+      checkpoints: this.#checkpointer.count,
+      fileBytes: this.#space.units * this.#pageSize,
+      freeFileBytes: this.#space.freeUnits * this.#pageSize,
+      retainedFileBytes: this.#space.retainedUnits * this.#pageSize,
+    };
+  }
+
+  // ── Addressing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  segmentOf(frame: number): Segment {
+    return this.#arena.segmentOf(frame);
+  }
+
+  baseOf(frame: number): number {
+    return this.#arena.baseOf(frame);
+  }
+
+  sizeOf(frame: number): number {
+    return this.#pageSize << this.#frames.get(frame, SIZE_CLASS);
+  }
+
+  // ── Latches ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readVersion(frame: number): number {
+    return this.#latches.readVersion(frame);
+  }
+
+  validate(frame: number, version: number): boolean {
+    return this.#latches.validate(frame, version);
+  }
+
+  upgrade(frame: number, version: number): boolean {
+    return this.#latches.upgrade(frame, version);
+  }
+
+  latch(frame: number): void {
+    this.#latches.latch(frame);
+  }
+
+  unlatch(frame: number): void {
+    this.#latches.unlatch(frame);
+  }
+
+  // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
+
+  child(parent: number, offset: number, parentVersion: number): number {
+    const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
+    const frame = word >>> 2;
+    // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
+    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) return frame;
+    return this.#childSlowly(parent, offset, parentVersion);
+  }
+
+  childOfLatched(parent: number, offset: number): number {
+    return this.#residency.resolve(parent, offset);
+  }
+
+  #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    if (!this.#latches.upgrade(parent, parentVersion)) {
+      this.#restarts++;
+      return RESTART;
+    }
+    try {
+      if (this.faulting) {
+        const words = this.#arena.segmentOf(parent).u32;
+        const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+        const word = words[at] as number;
+        if ((word & SWIP_TAG_MASK) === SWIP_COLD) throw this.#loads.note(parent, word, words[at + 1] as number);
+      }
+      this.#residency.resolve(parent, offset);
+    } finally {
+      this.#latches.unlatch(parent);
+    }
+    // The swip has changed, and with it the parent's version.
+    return RESTART;
+  }
+
+  loadFault(): Promise<void> {
+    return this.#loads.load();
+  }
+
+  // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
+
+  modify(frame: number, timestamp: number): void {
+    invariant(this.#latches.isHeld(frame), 'A page is about to change without its latch');
+    this.#epochs.markDirty(frame);
+    stampPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), timestamp);
+  }
+
+  allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
+    invariant(sizeClass >= 0 && sizeClass <= this.maxSizeClass, `A page of size class ${sizeClass} was asked for`);
+    const frame = this.#residency.acquire(sizeClass, STATE_HOT);
+    this.#latches.latch(frame);
+    formatPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), { index, kind, sizeClass, timestamp });
+    this.#epochs.markDirty(frame);
+    return frame;
+  }
+
+  link(parent: number, offset: number, child: number): void {
+    invariant(this.#frames.get(child, PARENT) === NO_FRAME, 'A page is linked into the tree twice');
+    this.#residency.swizzle(parent, offset, child);
+  }
+
+  unlink(parent: number, offset: number): number {
+    const { u32 } = this.#arena.segmentOf(parent);
+    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+    if (u32[at] === SWIP_NULL) return NO_FRAME;
+    const frame = this.#residency.resolve(parent, offset);
+    this.#cut(parent, frame, u32, at);
+    return frame;
+  }
+
+  free(frame: number): void {
+    invariant(this.#frames.get(frame, PARENT) === NO_FRAME, 'A page is freed that still has its place in the tree');
+    invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is freed that still has children');
+    invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is freed');
+    this.#epochs.pageFreed(frame);
+    this.#residency.release(frame);
+    this.#latches.unlatch(frame);
+  }
+
+  discard(parent: number, offset: number): void {
+    const { u32 } = this.#arena.segmentOf(parent);
+    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+    const word = u32[at] as number;
+    if (word === SWIP_NULL) return;
+    if ((word & SWIP_TAG_MASK) === SWIP_COLD) {
+      this.#epochs.extentFreed(word >>> 2);
+      u32[at] = SWIP_NULL;
+      u32[at + 1] = 0;
+      return;
+    }
+    const frame = word >>> 2;
+    this.#latches.latch(frame);
+    this.#cut(parent, frame, u32, at);
+    this.free(frame);
+  }
+
+  moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void {
+    const source = this.#arena.segmentOf(from).u32;
+    const target = this.#arena.segmentOf(to).u32;
+    let sourceAt = (this.#arena.baseOf(from) + fromOffset) >>> 2;
+    let targetAt = (this.#arena.baseOf(to) + toOffset) >>> 2;
+    const step = stride >>> 2;
+    let resident = 0;
+    for (let left = count; left > 0; left--, sourceAt += step, targetAt += step) {
+      const word = source[sourceAt] as number;
+      const tag = word & SWIP_TAG_MASK;
+      target[targetAt] = word;
+      target[targetAt + 1] = source[sourceAt + 1] as number;
+      source[sourceAt] = SWIP_NULL;
+      source[sourceAt + 1] = 0;
+      if (tag === SWIP_HOT || tag === SWIP_COOL) {
+        this.#frames.set(word >>> 2, PARENT, to);
+        resident++;
+      }
+    }
+    this.#frames.add(from, RESIDENT_CHILDREN, -resident);
+    this.#frames.add(to, RESIDENT_CHILDREN, resident);
+  }
+
+  releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean {
+    return releaseTree(this, location.frame, location.offset, timestamp, budget);
+  }
+
+  secureSpace(pages: number): void {
+    this.#space.secure(this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + pages + SPARE_UNITS);
+  }
+
+  pin(frame: number): void {
+    this.#frames.add(frame, PINS, 1);
+  }
+
+  unpin(frame: number): void {
+    this.#frames.add(frame, PINS, -1);
+  }
+
+  /** The page loses its place: its swip becomes null. */
+  #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
+    this.#residency.heat(frame);
+    this.#frames.set(frame, PARENT, NO_FRAME);
+    this.#frames.add(parent, RESIDENT_CHILDREN, -1);
+    words[at] = SWIP_NULL;
+    words[at + 1] = 0;
+  }
+
+  #mapUnits(): number {
+    return 2 ** Math.ceil(Math.log2(Math.max(1, this.#space.closedMapBytes() / this.#pageSize)));
+  }
+
+  // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #readMap(file: PageFile): Promise<AllocationMap | null> {
+    const { mapAddress, mapChecksum } = file.superblock;
+    const { path } = file.io;
+    if (mapAddress === 0) return null;
+    const block = Buffer.alloc(file.bytesOf(mapAddress));
+    if (file.offsetOf(mapAddress) + block.length > file.io.size()) throw truncated(path, file.io.size());
+    await file.io.read(block, file.offsetOf(mapAddress));
+    if (crc32(block) !== mapChecksum) {
+      throw new PagewrightError(
+        'PW_CORRUPT_FILE',
+        `The allocation map of ${path} does not match its checksum. Restore the file from a backup.`,
+        {
+          details: { path, offset: file.offsetOf(mapAddress) },
+        },
+      );
+    }
+    const map = decodeMap(block, path);
+    if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
+    return map;
+  }
+
+  #buildPool(file: PageFile): void {
+    checkMemory(this.#options.memory, file.pageSize);
+    const frames = Math.floor(this.#options.memory / file.pageSize);
+    const largestClass = (share: number): number =>
+      Math.floor(Math.log2(Math.min(LARGEST_PAGE / file.pageSize, frames / share)));
+    this.maxSizeClass = largestClass(LARGEST_PAGE_SHARE);
+    this.#arena = new Arena(frames, file.pageSize);
+    this.#frames = new FrameTable(frames);
+    this.#latches = new Latches(this.#frames, threadId);
+    this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
+    this.#blocks.extend(frames);
+    this.#blocks.release(ROOT_FRAME + 1, frames - 1);
+    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
+    this.#residency = new Residency(
+      this.#arena,
+      this.#frames,
+      this.#latches,
+      this.#blocks,
+      this.#epochs,
+      file,
+      this.#options.coolingFraction,
+    );
+    const loads = Math.max(1, Math.min(MOST_LOADS, Math.floor(frames / LOADS_SHARE)));
+    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, loads);
+    const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
+    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
+    this.#buildRoot(file);
+  }
+
+  /** Frame 0: a page of one swip, which names what the superblock names. */
+  #buildRoot(file: PageFile): void {
+    this.#frames.initialize(ROOT_FRAME, 0, STATE_HOT);
+    this.#frames.set(ROOT_FRAME, PINS, 1);
+    const segment = this.#arena.segmentOf(ROOT_FRAME);
+    formatPage(segment, 0, { index: 0, kind: 0, sizeClass: 0, timestamp: 0 });
+    segment.u32[PAGE_SWIP_OFFSET >>> 2] = ROOT.offset;
+    segment.u16[PAGE_SWIP_COUNT >>> 1] = 1;
+    segment.u16[PAGE_SWIP_STRIDE >>> 1] = SWIP_SIZE;
+    const { catalogAddress, catalogChecksum } = file.superblock;
+    segment.u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
+    segment.u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
+  }
+}
+
+function truncated(path: string, bytes: number, expected?: number): PagewrightError {
+  const should = expected === undefined ? '' : `; it had ${expected}`;
+  return new PagewrightError(
+    'PW_CORRUPT_FILE',
+    `${path} is cut off at ${bytes} bytes${should}. Restore the file from a backup.`,
+    {
+      details: { path, bytes, ...(expected === undefined ? {} : { expected }) },
+    },
+  );
+}

@@ -1,0 +1,109 @@
+/**
+ * The frame table: what the pool knows of each frame, in shared memory beside the arena. Sixteen words a frame, one
+ * cache line. The entry of a page larger than one block is that of its first block; the others say `STATE_TAIL`.
+ */
+
+/** The latch: bit 0 held, bit 1 waiters, the rest counts. Never reset (M1). */
+export const VERSION = 0;
+/** The thread that holds the latch. */
+export const OWNER = 1;
+export const STATE = 2;
+export const SIZE_CLASS = 3;
+/** The frame that holds this page's swip; `NO_FRAME` while the page has no place in the tree. */
+export const PARENT = 4;
+/** Folded address of the extent that holds the page as it was when last written; 0 if it never was. */
+export const ADDRESS = 5;
+/** CRC-32 of that extent. */
+export const CHECKSUM = 6;
+/** Epoch in which the page, or one below it, last changed; 0 if not since it was read. */
+export const DIRTY_EPOCH = 7;
+/** Not evicted, moved or cooled while above 0. */
+export const PINS = 8;
+/** How many of its swips are hot or cool: only a page without any may leave (P1). */
+export const RESIDENT_CHILDREN = 9;
+/** Neighbours in the cooling queue. */
+export const NEXT = 10;
+export const PREVIOUS = 11;
+/** 1 + the entry of the closed epoch that this page still owes its image; 0 if it owes none. */
+export const ENTRY = 12;
+
+const WORDS_SHIFT = 4;
+
+export const NO_FRAME = -1;
+
+export const STATE_FREE = 0;
+/** A block inside a larger page. */
+export const STATE_TAIL = 1;
+/** Its bytes are being read; nothing names it yet. */
+export const STATE_LOADING = 2;
+export const STATE_HOT = 3;
+export const STATE_COOL = 4;
+
+/** Typed access to the table. Callers in hot paths index `words` themselves, by `at(frame)` plus a field. */
+export class FrameTable {
+  readonly words: Int32Array;
+
+  constructor(readonly count: number) {
+    this.words = new Int32Array(new SharedArrayBuffer(count << (WORDS_SHIFT + 2)));
+  }
+
+  /** Index of the frame's first word. */
+  at(frame: number): number {
+    return frame << WORDS_SHIFT;
+  }
+
+  get(frame: number, field: number): number {
+    return this.words[(frame << WORDS_SHIFT) + field] as number;
+  }
+
+  set(frame: number, field: number, value: number): void {
+    this.words[(frame << WORDS_SHIFT) + field] = value;
+  }
+
+  add(frame: number, field: number, difference: number): void {
+    const at = (frame << WORDS_SHIFT) + field;
+    this.words[at] = (this.words[at] as number) + difference;
+  }
+
+  /** Sets up the entry of a page that just got its frame; the latch words stay as they are (M1). */
+  initialize(frame: number, sizeClass: number, state: number): void {
+    const at = frame << WORDS_SHIFT;
+    const words = this.words;
+    words[at + STATE] = state;
+    words[at + SIZE_CLASS] = sizeClass;
+    words[at + PARENT] = NO_FRAME;
+    words[at + ADDRESS] = 0;
+    words[at + CHECKSUM] = 0;
+    words[at + DIRTY_EPOCH] = 0;
+    words[at + PINS] = 0;
+    words[at + RESIDENT_CHILDREN] = 0;
+    words[at + NEXT] = NO_FRAME;
+    words[at + PREVIOUS] = NO_FRAME;
+    words[at + ENTRY] = 0;
+    for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
+      words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
+  }
+
+  /** Marks all blocks of the page free. */
+  clear(frame: number, sizeClass: number): void {
+    for (let block = frame; block < frame + (1 << sizeClass); block++) {
+      this.words[(block << WORDS_SHIFT) + STATE] = STATE_FREE;
+    }
+  }
+
+  /** Copies all but the latch words: the page has moved from one frame to another. */
+  transfer(from: number, to: number): void {
+    const source = from << WORDS_SHIFT;
+    this.words.copyWithin((to << WORDS_SHIFT) + STATE, source + STATE, source + (1 << WORDS_SHIFT));
+    const sizeClass = this.get(to, SIZE_CLASS);
+    for (let tail = to + 1; tail < to + (1 << sizeClass); tail++)
+      this.words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
+  }
+
+  /** The first block of the page that covers this block, or `NO_FRAME` if it is free. */
+  headOf(block: number): number {
+    let head = block;
+    for (let shift = 1; this.get(head, STATE) === STATE_TAIL; shift++) head = (block >>> shift) << shift;
+    return this.get(head, STATE) === STATE_FREE ? NO_FRAME : head;
+  }
+}

@@ -1,0 +1,4 @@
+/** The page store: a swizzled buffer pool over one page file, with copy-on-write checkpoints. */
+export { BufferPool } from './buffer-pool.js';
+export type { BufferPoolOptions } from './options.js';
+export { bufferPool, bufferPool as default } from './plugin.js';

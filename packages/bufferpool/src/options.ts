@@ -1,0 +1,98 @@
+/** What a pool can be asked for, and what is wrong with what it was asked for. */
+import { MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
+
+export const DEFAULT_PAGE_SIZE = 16 * 1024;
+const DEFAULT_MEMORY = 256 * 1024 * 1024;
+const DEFAULT_COOLING_FRACTION = 0.1;
+/** A pool needs room for the paths of a few operations and for what is on its way to the file. */
+const FEWEST_FRAMES = 64;
+
+export interface BufferPoolOptions {
+  /** Memory for pages, in bytes or as in `'256MiB'`. Default: 256 MiB. At least 64 pages. */
+  readonly memory?: number | string | undefined;
+  /**
+   * Bytes in a page: a power of two from 4 KiB to 64 KiB. Default: 16 KiB for a new store, else what the store has.
+   * Small pages suit small random writes, large ones scans.
+   */
+  readonly pageSize?: number | string | undefined;
+  /** The share of the pool's frames that cools before it is evicted, from 0.01 to 0.5. Default: 0.1. */
+  readonly coolingFraction?: number | undefined;
+}
+
+export interface CheckedOptions {
+  readonly memory: number;
+  /** Null: whatever the store has. */
+  readonly pageSize: number | null;
+  readonly coolingFraction: number;
+}
+
+/** One option that cannot be as it is, and why. */
+export interface OptionProblem {
+  readonly option: keyof BufferPoolOptions;
+  readonly message: string;
+}
+
+/** Errors: `PW_OPTION_INVALID`, with the first problem. */
+export function checkOptions(options: BufferPoolOptions): CheckedOptions {
+  const [problem] = optionProblems(options);
+  if (problem !== undefined) {
+    throw new PagewrightError('PW_OPTION_INVALID', `${problem.option} ${problem.message}`, { details: { ...options } });
+  }
+  return {
+    memory: parseByteSize(options.memory ?? DEFAULT_MEMORY),
+    pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
+    coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
+  };
+}
+
+/** All that is wrong at once. */
+export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
+  const problems: OptionProblem[] = [];
+  const bytesOf = (option: 'memory' | 'pageSize'): number | null => {
+    try {
+      return options[option] === undefined ? null : parseByteSize(options[option]);
+    } catch (error) {
+      problems.push({ option, message: `is no size: ${(error as Error).message}` });
+      return null;
+    }
+  };
+  const memory = bytesOf('memory');
+  const pageSize = bytesOf('pageSize');
+  if (pageSize !== null && !isPageSize(pageSize)) {
+    problems.push({
+      option: 'pageSize',
+      message: `is ${pageSize}; it must be a power of two from ${MIN_PAGE_SIZE} to ${MAX_PAGE_SIZE} bytes.`,
+    });
+  }
+  const least = leastMemory(pageSize !== null && isPageSize(pageSize) ? pageSize : MIN_PAGE_SIZE);
+  if (memory !== null && memory < least) {
+    problems.push({
+      option: 'memory',
+      message: `is ${memory} bytes; a pool needs at least ${least}, which are ${FEWEST_FRAMES} pages.`,
+    });
+  }
+  const fraction = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;
+  if (!(fraction >= 0.01 && fraction <= 0.5)) {
+    problems.push({ option: 'coolingFraction', message: `is ${fraction}; it must be from 0.01 to 0.5.` });
+  }
+  return problems;
+}
+
+/** Whether the memory holds enough pages of the size that the store turned out to have. Errors: `PW_OPTION_INVALID`. */
+export function checkMemory(memory: number, pageSize: number): void {
+  const least = leastMemory(pageSize);
+  if (memory >= least) return;
+  throw new PagewrightError(
+    'PW_OPTION_INVALID',
+    `memory is ${memory} bytes; for the pages of ${pageSize} bytes that the store has, a pool needs at least ${least}.`,
+    { details: { memory, least, pageSize } },
+  );
+}
+
+function leastMemory(pageSize: number): number {
+  return FEWEST_FRAMES * pageSize;
+}
+
+function isPageSize(bytes: number): boolean {
+  return bytes >= MIN_PAGE_SIZE && bytes <= MAX_PAGE_SIZE && (bytes & (bytes - 1)) === 0;
+}

@@ -1,0 +1,229 @@
+/**
+ * The page file: two superblocks, then extents at multiples of their size. Opens and locks it, reads and writes
+ * superblocks, and moves page images to and from it; which extent holds what is not its concern.
+ *
+ * Must hold: nothing is trusted that does not match the checksum that was kept elsewhere; a superblock is written only
+ * over the slot that does not count.
+ */
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import {
+  type FileLock,
+  type IoFile,
+  type IoOperation,
+  isPagewrightError,
+  NO_LOG,
+  type PageStoreOpenRequest,
+  PagewrightError,
+  sizeClassOf,
+  unitOf,
+} from '@pagewright/core';
+import {
+  chooseSuperblock,
+  decodeSlot,
+  encodeSuperblock,
+  SLOT_COUNT,
+  SLOT_SIZE,
+  type Superblock,
+} from './superblock.js';
+
+export class PageFile {
+  /** The superblock that counts. */
+  superblock: Superblock;
+  /** The one in the other slot, if it is valid. */
+  olderSuperblock: Superblock | null;
+  #slot: number;
+
+  private constructor(
+    readonly io: IoFile,
+    readonly created: boolean,
+    readonly usedOlderSlot: boolean,
+    private readonly lock: FileLock | null,
+    found: { readonly slot: number; readonly newest: Superblock; readonly older: Superblock | null },
+  ) {
+    this.#slot = found.slot;
+    this.superblock = found.newest;
+    this.olderSuperblock = found.older;
+  }
+
+  get pageSize(): number {
+    return this.superblock.pageSize;
+  }
+
+  /** Units that the superblocks take at the beginning of the file. */
+  get reservedUnits(): number {
+    return Math.ceil((SLOT_COUNT * SLOT_SIZE) / this.pageSize);
+  }
+
+  /**
+   * Opens the file, locks it, and finds the superblock that counts; creates the store if there is none.
+   * `pageSize` null takes what the store has, or 16 KiB for a new one.
+   */
+  static async open(
+    request: PageStoreOpenRequest,
+    pageSize: number | null,
+    defaultPageSize: number,
+  ): Promise<PageFile> {
+    const { io, path, readOnly } = request;
+    const existed = await io.exists(path);
+    if (!existed && (readOnly || !request.create)) {
+      throw new PagewrightError(
+        'PW_NOT_FOUND',
+        `There is no store at ${path}. Check the path, or open it with create: true.`,
+        {
+          details: { path },
+        },
+      );
+    }
+    if (existed && request.errorIfExists) {
+      throw new PagewrightError(
+        'PW_EXISTS',
+        `There is a store at ${path} already. Choose another path, or leave out errorIfExists.`,
+        {
+          details: { path },
+        },
+      );
+    }
+    const file = await io.open(path, { create: !readOnly, readOnly });
+    let lock: FileLock | null = null;
+    try {
+      lock = await lockFor(file, readOnly);
+      const blank = file.size() === 0 && request.create && !readOnly;
+      const slots = blank ? [] : await readSlots(file);
+      const choice = blank ? null : chooseSuperblock(slots, path);
+      if (choice === null) {
+        if (readOnly || !request.create) {
+          throw new PagewrightError(
+            'PW_NOT_FOUND',
+            `${path} holds no store: its creation was cut short. Open it with create: true.`,
+            {
+              details: { path },
+            },
+          );
+        }
+        await refuseOrphanedLog(request);
+        const superblock = await createStore(request, file, pageSize ?? defaultPageSize);
+        return new PageFile(file, true, false, lock, { slot: 1, newest: superblock, older: superblock });
+      }
+      if (pageSize !== null && pageSize !== choice.newest.pageSize) {
+        throw new PagewrightError(
+          'PW_PAGE_SIZE',
+          `${path} has pages of ${choice.newest.pageSize} bytes, not ${pageSize}. A store keeps the page size that it was created with: leave pageSize out to open it.`,
+          { details: { path, pageSize: choice.newest.pageSize, asked: pageSize } },
+        );
+      }
+      // C5: what was found is durable before anything is built on it.
+      if (!readOnly) await file.sync();
+      return new PageFile(
+        file,
+        false,
+        slots.some((slot) => slot.kind === 'damaged'),
+        lock,
+        choice,
+      );
+    } catch (error) {
+      await lock?.release();
+      await file.close();
+      throw error;
+    }
+  }
+
+  offsetOf(address: number): number {
+    return unitOf(address) * this.pageSize;
+  }
+
+  bytesOf(address: number): number {
+    return this.pageSize << sizeClassOf(address);
+  }
+
+  /** Writes the next superblock over the slot that does not count, and makes it durable (C3). */
+  async switchTo(superblock: Superblock): Promise<void> {
+    const slot = 1 - this.#slot;
+    await this.io.submit([{ kind: 'write', offset: slot * SLOT_SIZE, buffer: encodeSuperblock(superblock) }], {
+      sync: true,
+    });
+    this.#slot = slot;
+    this.olderSuperblock = this.superblock;
+    this.superblock = superblock;
+  }
+
+  /** Checks an extent that was read against the checksum of the swip that names it. */
+  verify(bytes: Uint8Array, address: number, checksum: number): void {
+    if (crc32(bytes) === checksum >>> 0) return;
+    throw new PagewrightError(
+      'PW_CORRUPT_PAGE',
+      `The page at byte ${this.offsetOf(address)} of ${this.io.path} (${bytes.length} bytes) does not match its checksum. Restore the store from a backup.`,
+      { details: { path: this.io.path, offset: this.offsetOf(address), bytes: bytes.length } },
+    );
+  }
+
+  /** The transfer of an image to its extent. */
+  write(address: number, image: Uint8Array): IoOperation {
+    return { kind: 'write', offset: this.offsetOf(address), buffer: image };
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.io.close();
+    } finally {
+      await this.lock?.release();
+    }
+  }
+}
+
+/** A reader takes the lock too, as there is no sharing yet; where nobody can write, it does without. */
+async function lockFor(file: IoFile, readOnly: boolean): Promise<FileLock | null> {
+  try {
+    return await file.lock();
+  } catch (error) {
+    if (readOnly && isPagewrightError(error, 'PW_PERMISSION')) return null;
+    throw error;
+  }
+}
+
+async function readSlots(file: IoFile) {
+  if (file.size() < SLOT_COUNT * SLOT_SIZE) {
+    // A store is never this short. Creation fills both slots with zeros first: anything else was cut off, or is no store.
+    const padded = Buffer.alloc(SLOT_SIZE);
+    await file.read(padded.subarray(0, Math.min(file.size(), SLOT_SIZE)), 0);
+    const slot = decodeSlot(padded);
+    return slot.kind === 'blank' || slot.kind === 'foreign' ? [slot, slot] : [slot, { kind: 'damaged' as const }];
+  }
+  const blocks = Buffer.alloc(SLOT_COUNT * SLOT_SIZE);
+  await file.read(blocks, 0);
+  return [decodeSlot(blocks.subarray(0, SLOT_SIZE)), decodeSlot(blocks.subarray(SLOT_SIZE))];
+}
+
+/** A log beside an empty file says that there was a store: it is not overwritten in silence. */
+async function refuseOrphanedLog(request: PageStoreOpenRequest): Promise<void> {
+  const directory = `${request.path}-wal`;
+  if ((await request.io.list(directory)).length === 0) return;
+  throw new PagewrightError(
+    'PW_CORRUPT_FILE',
+    `${request.path} is empty or missing, but its log ${directory} is there. Restore the file from a backup, or remove the log to begin anew.`,
+    { details: { path: request.path, log: directory } },
+  );
+}
+
+/**
+ * An empty store: both slots, so that a damaged slot beside a blank one can only mean that this was cut short.
+ */
+async function createStore(request: PageStoreOpenRequest, file: IoFile, pageSize: number): Promise<Superblock> {
+  const storeId = randomBytes(16).toString('hex');
+  const superblock = (epoch: number): Superblock => ({
+    pageSize,
+    storeId,
+    epoch,
+    mark: { timestamp: 0, log: NO_LOG },
+    catalogAddress: 0,
+    catalogChecksum: 0,
+    mapAddress: 0,
+    mapChecksum: 0,
+  });
+  await file.allocate(0, Math.max(pageSize, SLOT_COUNT * SLOT_SIZE));
+  await file.submit([{ kind: 'write', offset: 0, buffer: encodeSuperblock(superblock(1)) }], { sync: true });
+  await file.submit([{ kind: 'write', offset: SLOT_SIZE, buffer: encodeSuperblock(superblock(2)) }], { sync: true });
+  await request.io.syncDirectory(dirname(request.path));
+  return superblock(2);
+}

@@ -1,0 +1,131 @@
+/**
+ * Private copies of pages, and what a page store reads of them: the header and the swip table. What is written to the
+ * file is always such a copy (P4), in which every swip is cold.
+ */
+
+import { crc32 } from 'node:zlib';
+import {
+  invariant,
+  PAGE_CLASS,
+  PAGE_EPOCH,
+  PAGE_HEADER_SIZE,
+  PAGE_INDEX,
+  PAGE_KIND,
+  PAGE_SWIP_COUNT,
+  PAGE_SWIP_OFFSET,
+  PAGE_SWIP_STRIDE,
+  PAGE_TIMESTAMP,
+  type Segment,
+  SWIP_SIZE,
+} from '@pagewright/core';
+
+/** A page's bytes in memory that no other thread sees. */
+export class PageImage {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly #numbers: Float64Array;
+
+  constructor(readonly size: number) {
+    const buffer = new ArrayBuffer(size);
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Uint32Array(buffer);
+    this.#numbers = new Float64Array(buffer);
+  }
+
+  get swipOffset(): number {
+    return this.words[PAGE_SWIP_OFFSET >>> 2] as number;
+  }
+
+  get swipCount(): number {
+    return (this.words[PAGE_SWIP_COUNT >>> 2] as number) & 0xffff;
+  }
+
+  get swipStride(): number {
+    return (this.words[PAGE_SWIP_COUNT >>> 2] as number) >>> 16;
+  }
+
+  /** Writes the epoch whose content this is, and gives the checksum of the whole. */
+  seal(epoch: number): number {
+    this.#numbers[PAGE_EPOCH >>> 3] = epoch;
+    return crc32(this.bytes);
+  }
+}
+
+/** Images by size, used again. */
+export class ImagePool {
+  readonly #free = new Map<number, PageImage[]>();
+  #keptBytes = 0;
+
+  /** Keeps at most so many bytes for later. */
+  constructor(private readonly limit: number) {}
+
+  take(size: number): PageImage {
+    const image = this.#free.get(size)?.pop();
+    if (image === undefined) return new PageImage(size);
+    this.#keptBytes -= size;
+    return image;
+  }
+
+  give(image: PageImage): void {
+    if (this.#keptBytes + image.size > this.limit) return;
+    this.#keptBytes += image.size;
+    const same = this.#free.get(image.size);
+    if (same === undefined) this.#free.set(image.size, [image]);
+    else same.push(image);
+  }
+}
+
+/** The swip table of a page in the arena: `offset`, `count` and `stride` of the header, packed by `readSwipTable`. */
+export interface SwipTable {
+  offset: number;
+  count: number;
+  stride: number;
+}
+
+/** Fills in where the page's swips are. `PW_INTERNAL` if the header says what cannot be: an index has overwritten it. */
+export function readSwipTable(segment: Segment, base: number, size: number, into: SwipTable): void {
+  into.offset = segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] as number;
+  into.count = segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] as number;
+  into.stride = segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] as number;
+  if (into.count === 0) return;
+  invariant(isSwipTable(into, size), `A page of index ${indexOf(segment, base)} has a swip table beyond its end`);
+}
+
+/** Whether the table lies within a page of this size. */
+export function isSwipTable(table: SwipTable, size: number): boolean {
+  return (
+    table.count === 0 ||
+    (table.offset >= PAGE_HEADER_SIZE &&
+      table.offset % SWIP_SIZE === 0 &&
+      table.stride >= SWIP_SIZE &&
+      table.stride % SWIP_SIZE === 0 &&
+      table.offset + (table.count - 1) * table.stride + SWIP_SIZE <= size)
+  );
+}
+
+function indexOf(segment: Segment, base: number): number {
+  return segment.u32[(base + PAGE_INDEX) >>> 2] as number;
+}
+
+export function sizeClassOnPage(segment: Segment, base: number): number {
+  return segment.u8[base + PAGE_CLASS] as number;
+}
+
+/** Fills in the header of a new page: no swips, and no content yet. */
+export function formatPage(
+  segment: Segment,
+  base: number,
+  header: { readonly index: number; readonly kind: number; readonly sizeClass: number; readonly timestamp: number },
+): void {
+  segment.u8.fill(0, base, base + PAGE_HEADER_SIZE);
+  segment.u16[(base + PAGE_KIND) >>> 1] = header.kind;
+  segment.u8[base + PAGE_CLASS] = header.sizeClass;
+  segment.u32[(base + PAGE_INDEX) >>> 2] = header.index;
+  segment.f64[(base + PAGE_TIMESTAMP) >>> 3] = header.timestamp;
+}
+
+/** Raises the page's stamp (X1). */
+export function stampPage(segment: Segment, base: number, timestamp: number): void {
+  const at = (base + PAGE_TIMESTAMP) >>> 3;
+  if (timestamp > (segment.f64[at] as number)) segment.f64[at] = timestamp;
+}
