@@ -139,20 +139,21 @@ export class BufferPool implements PageStore {
   }
 
   stats(): PageStoreStats {
-    const { counters, cooling } = this.#residency;
+    const residency = this.#residency;
+    const { eviction } = residency;
     return {
       pageSize: this.#pageSize,
       memoryBytes: this.#frames.count * this.#pageSize,
       frames: this.#frames.count,
       freeFrames: this.#blocks.freeUnits,
-      coolFrames: cooling.length,
+      coolFrames: eviction.cooling.length,
       dirtyFrames: this.#epochs.dirtyPages,
-      pageReads: counters.pageReads,
-      pageWrites: counters.pageWrites + this.#checkpointer.pagesWritten,
-      evictions: counters.evictions,
-      cooled: counters.cooled,
-      rewarmed: counters.rewarmed,
-      relocations: counters.relocations,
+      pageReads: residency.pageReads,
+      pageWrites: eviction.pageWrites + this.#checkpointer.pagesWritten,
+      evictions: eviction.evictions,
+      cooled: eviction.cooled,
+      rewarmed: residency.rewarmed,
+      relocations: residency.regions.relocations,
       restarts: this.#restarts,
       checkpoints: this.#checkpointer.count,
       fileBytes: this.#space.units * this.#pageSize,
@@ -333,7 +334,7 @@ export class BufferPool implements PageStore {
 
   /** The page loses its place: its swip becomes null. */
   #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
-    this.#residency.heat(frame);
+    this.#residency.eviction.heat(frame);
     this.#frames.set(frame, PARENT, NO_FRAME);
     this.#frames.add(parent, RESIDENT_CHILDREN, -1);
     words[at] = SWIP_NULL;
@@ -381,12 +382,14 @@ export class BufferPool implements PageStore {
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
     this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
     this.#residency = new Residency(
-      this.#arena,
-      this.#frames,
-      this.#latches,
-      this.#blocks,
-      this.#epochs,
-      file,
+      {
+        arena: this.#arena,
+        frames: this.#frames,
+        latches: this.#latches,
+        blocks: this.#blocks,
+        epochs: this.#epochs,
+        file,
+      },
       this.#options.coolingFraction,
     );
     const loads = Math.max(1, Math.min(MOST_LOADS, Math.floor(frames / LOADS_SHARE)));

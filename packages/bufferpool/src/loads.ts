@@ -79,7 +79,7 @@ export class Loads {
       let adopted = false;
       try {
         const bytes = this.arena.view(frame, sizeClass);
-        this.residency.counters.pageReads++;
+        this.residency.pageReads++;
         await this.file.io.read(bytes, this.file.offsetOf(address));
         const offset = this.#findSwip(parent, word, checksum);
         // Given up, moved, or brought in by someone else while the read was under way: the caller will see on its way down.

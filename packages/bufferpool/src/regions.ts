@@ -1,0 +1,125 @@
+/**
+ * Room for large pages: an aligned run of blocks is emptied by evicting what is in it, and by moving to other frames what
+ * must stay because its children are in memory.
+ */
+import { SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
+import type { Eviction } from './eviction.js';
+import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_COOL } from './frames.js';
+import type { Placement, PoolParts } from './placement.js';
+
+export class Regions {
+  relocations = 0;
+
+  constructor(
+    private readonly parts: PoolParts,
+    private readonly placement: Placement,
+    private readonly eviction: Eviction,
+  ) {}
+
+  /** Makes an aligned run of blocks free, by evicting what is in it and moving what must stay; its first block, or -1. */
+  clearRegion(sizeClass: number): number {
+    const size = 2 ** sizeClass;
+    const regions = Math.floor(this.parts.frames.count / size);
+    const first = this.eviction.nextRandom() % regions;
+    // As with single frames, children of pages that this thread has latched are spared as long as possible.
+    for (const ofLatched of [false, true]) {
+      for (let step = 0; step < regions; step++) {
+        const region = ((first + step) % regions) * size;
+        if (this.#isMovable(region, size, ofLatched) && this.#clear(region, sizeClass, ofLatched)) return region;
+      }
+    }
+    return -1;
+  }
+
+  /** Whether every page that touches the region lies in it and may leave or move. */
+  #isMovable(region: number, size: number, ofLatched: boolean): boolean {
+    for (let block = region; block < region + size; ) {
+      const head = this.parts.frames.headOf(block);
+      if (head === NO_FRAME) {
+        block++;
+        continue;
+      }
+      const pages = 1 << this.parts.frames.get(head, SIZE_CLASS);
+      if (head < region || head + pages > region + size || !this.placement.mayMove(head, ofLatched)) return false;
+      block = head + pages;
+    }
+    return true;
+  }
+
+  /** Empties the region and takes its blocks. On failure what was taken is given back. */
+  #clear(region: number, sizeClass: number, ofLatched: boolean): boolean {
+    const size = 2 ** sizeClass;
+    const taken = this.parts.blocks.claimWithin(region, sizeClass);
+    const giveBack = (): void => {
+      for (const [unit, unitClass] of taken) this.parts.blocks.free(unit, unitClass);
+    };
+    try {
+      for (let block = region; block < region + size; block++) {
+        const head = this.parts.frames.headOf(block);
+        if (head === NO_FRAME) continue;
+        // Evicting one page may have changed what holds for the next.
+        const stays = !this.placement.mayMove(head, ofLatched);
+        if (!stays && this.placement.mayLeave(head, ofLatched)) this.eviction.evict([head]);
+        else if (stays || !this.#relocate(head, ofLatched)) {
+          giveBack();
+          return false;
+        }
+        taken.push(...this.parts.blocks.claimWithin(region, sizeClass));
+      }
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    // A page that had to move may have found its place in this very region.
+    if (taken.reduce((sum, [, taken]) => sum + 2 ** taken, 0) === size) return true;
+    giveBack();
+    return false;
+  }
+
+  /** Moves a page, which may have resident children, to another frame. */
+  #relocate(frame: number, ofLatched: boolean): boolean {
+    const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
+    let target = this.parts.blocks.allocate(sizeClass);
+    if (target < 0) {
+      this.eviction.evictBatch();
+      target = this.parts.blocks.allocate(sizeClass);
+    }
+    if (target < 0 || !this.placement.mayMove(frame, ofLatched)) {
+      if (target >= 0) this.parts.blocks.free(target, sizeClass);
+      return false;
+    }
+    const parent = this.parts.frames.get(frame, PARENT);
+    const own = this.parts.latches.isOwn(parent);
+    if (!own) this.parts.latches.latch(parent);
+    this.parts.latches.latch(frame);
+    this.parts.latches.latch(target);
+    const at = this.placement.findSwip(parent, frame);
+    const words = this.parts.arena.segmentOf(parent).u32;
+    words[at] = ((target << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
+    this.parts.arena.view(target, sizeClass).set(this.parts.arena.view(frame, sizeClass));
+    this.parts.frames.transfer(frame, target);
+    if (this.parts.frames.get(target, STATE) === STATE_COOL) this.eviction.cooling.relink(target);
+    this.parts.epochs.pageMoved(target);
+    this.#adoptChildren(target);
+    this.parts.frames.clear(frame, sizeClass);
+    this.parts.blocks.free(frame, sizeClass);
+    this.relocations++;
+    this.parts.latches.unlatch(target);
+    this.parts.latches.unlatch(frame);
+    if (!own) this.parts.latches.unlatch(parent);
+    return true;
+  }
+
+  #adoptChildren(frame: number): void {
+    if (this.parts.frames.get(frame, RESIDENT_CHILDREN) === 0) return;
+    const segment = this.parts.arena.segmentOf(frame);
+    const base = this.parts.arena.baseOf(frame);
+    const table = this.placement.swipTableOf(frame);
+    const step = table.stride >>> 2;
+    for (let left = table.count, at = (base + table.offset) >>> 2; left > 0; left--, at += step) {
+      const word = segment.u32[at] as number;
+      const tag = word & SWIP_TAG_MASK;
+      if (tag === SWIP_HOT || tag === SWIP_COOL) this.parts.frames.set(word >>> 2, PARENT, frame);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// Closes a test run with what was left out and why, in one list, and with the counts in one plain line.
+
+/** What no test of this release covers, because it is not there yet. */
+const NOT_YET = [
+  'native I/O (io_uring, POSIX addon): later packages; the tests run on plain node:fs',
+  'several threads on one engine: one thread is supported so far',
+];
+
+export default class SummaryReporter {
+  onTestRunEnd(modules) {
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    const skipped = [];
+    for (const module of modules) {
+      if (module.errors().length > 0) counts.failed++;
+      for (const test of module.children.allTests()) {
+        const { state, note } = test.result();
+        if (state === 'passed' || state === 'failed') counts[state]++;
+        else {
+          counts.skipped++;
+          skipped.push(`${test.fullName}: ${note ?? 'not chosen for this run'}`);
+        }
+      }
+    }
+    console.log('\nLeft out:');
+    for (const line of [...skipped, ...NOT_YET]) console.log(`- ${line}`);
+    console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  }
+}
