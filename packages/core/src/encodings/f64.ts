@@ -1,0 +1,47 @@
+/**
+ * Numbers in eight bytes that sort as numbers: IEEE 754, the highest byte first, with the sign inverted, and all bits of
+ * negative numbers, which otherwise sort the wrong way round. -0 comes directly before 0 and is another key.
+ */
+import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
+
+const scratch = new DataView(new ArrayBuffer(8));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+/** All numbers but NaN, which has no place in the order. */
+export const f64: Encoding<number> = {
+  name: 'f64',
+
+  encode(value) {
+    if (typeof value !== 'number' || Number.isNaN(value)) {
+      throw cannotEncode(
+        'f64',
+        `${describe(value)} has no place in the order of numbers`,
+        'Give a number that is not NaN.',
+      );
+    }
+    scratch.setFloat64(0, value);
+    const high = scratch.getUint32(0);
+    if (high >>> 31 === 1) {
+      scratch.setUint32(0, ~high);
+      scratch.setUint32(4, ~scratch.getUint32(4));
+    } else {
+      scratch.setUint32(0, high | 0x80000000);
+    }
+    return scratchBytes.slice();
+  },
+
+  decode(bytes) {
+    if (bytes.length !== 8) throw cannotDecode('f64', 'an f64 has eight bytes', bytes);
+    scratchBytes.set(bytes);
+    const high = scratch.getUint32(0);
+    if (high >>> 31 === 1) {
+      scratch.setUint32(0, high & 0x7fffffff);
+    } else {
+      scratch.setUint32(0, ~high);
+      scratch.setUint32(4, ~scratch.getUint32(4));
+    }
+    const value = scratch.getFloat64(0);
+    if (Number.isNaN(value)) throw cannotDecode('f64', 'the bytes are those of NaN', bytes);
+    return value;
+  },
+};

@@ -1,0 +1,28 @@
+/** Whole numbers from 0 to 2^32 - 1, in four bytes, the highest first. They sort as numbers. */
+import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
+
+export const u32: Encoding<number> = {
+  name: 'u32',
+
+  encode(value) {
+    // The shift makes a u32 of anything; what it leaves alone is one.
+    if (typeof value !== 'number' || value >>> 0 !== value) {
+      throw cannotEncode(
+        'u32',
+        `${describe(value)} is no whole number from 0 to ${2 ** 32 - 1}`,
+        'Use u64 or f64 for others.',
+      );
+    }
+    const bytes = new Uint8Array(4);
+    bytes[0] = value >>> 24;
+    bytes[1] = value >>> 16;
+    bytes[2] = value >>> 8;
+    bytes[3] = value;
+    return bytes;
+  },
+
+  decode(bytes) {
+    if (bytes.length !== 4) throw cannotDecode('u32', 'a u32 has four bytes', bytes);
+    return ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
+  },
+};

@@ -1,0 +1,31 @@
+/** Whole numbers from 0 to 2^64 - 1, in eight bytes, the highest first. They sort as numbers. */
+import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
+
+const scratch = new DataView(new ArrayBuffer(8));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+/** Gives bigints, and takes safe integers as well. */
+export const u64: Encoding<bigint> = {
+  name: 'u64',
+
+  encode(value: bigint | number) {
+    if (typeof value === 'bigint' && value >= 0n && value < 2n ** 64n) scratch.setBigUint64(0, value);
+    else if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
+      scratch.setUint32(0, value / 2 ** 32);
+      scratch.setUint32(4, value >>> 0);
+    } else {
+      throw cannotEncode(
+        'u64',
+        `${describe(value)} is no whole number from 0 to 2^64 - 1`,
+        'Give a bigint or a safe integer.',
+      );
+    }
+    return scratchBytes.slice();
+  },
+
+  decode(bytes) {
+    if (bytes.length !== 8) throw cannotDecode('u64', 'a u64 has eight bytes', bytes);
+    scratchBytes.set(bytes);
+    return scratch.getBigUint64(0);
+  },
+};

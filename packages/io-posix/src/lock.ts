@@ -1,0 +1,266 @@
+/**
+ * One writer for a file, by a lock file beside it. At any time at most one living holder is named by it.
+ *
+ * The lock file appears whole and only where there was none, by `link`. A record in it is never changed, only succeeded:
+ * whoever wants to follow a dead holder X links its own record to a place named after X, which one taker alone can do,
+ * looks whether X is still the one to follow, and moves that record onto the lock file. If it dies half-way, the next
+ * taker follows it in the same manner; so the records form a chain, and who is at its end, if alive, is the holder.
+ */
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import { link, readdir, realpath, rename, stat, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type FileLock, PagewrightError } from '@pagewright/core';
+import { errnoOf, faultOf } from './fault.js';
+import { describeSelf, type Holder, livenessOf, parseHolder } from './process-identity.js';
+import type { Target } from './transfer.js';
+
+const open = promisify(fs.open);
+const close = promisify(fs.close);
+const fstat = promisify(fs.fstat);
+const writeFile = promisify(fs.writeFile);
+const readFile = promisify(fs.readFile);
+const fdatasync = promisify(fs.fdatasync);
+
+/** Times that the lock may change hands while it is asked for. */
+const MOST_ROUNDS = 100;
+
+/** A record that stands in a lock file, or in a place beside it. */
+interface LockRecord {
+  /** Null if the text is not that of a holder. */
+  readonly holder: Holder | null;
+  readonly inode: bigint;
+}
+
+/** This taker's own record, in a file of its own until it has won. */
+interface Claim {
+  readonly token: string;
+  readonly path: string;
+  /** Open as long as the claim or the lock lasts: it shows that this thread lives. */
+  readonly fd: number;
+}
+
+/** Files that this thread holds, by device and inode, so that another name of a file does not pass for another file. */
+const heldHere = new Set<string>();
+
+/** Takes the file for writing. @throws PW_LOCKED with `pid`, `host`, `path` and `lockFile` in the details; PW_PERMISSION, PW_IO */
+export async function acquireLock(target: Target): Promise<FileLock> {
+  const identity = await fstat(target.fd, { bigint: true });
+  const key = `${identity.dev}:${identity.ino}`;
+  if (heldHere.has(key)) throw lockedByUs(target.path);
+  heldHere.add(key);
+  try {
+    const place = `${await canonicalPath(target, identity)}.lock`;
+    const claim = await writeClaim(place);
+    try {
+      await win(target.path, place, claim);
+      await removeLeftovers(place, claim);
+    } catch (error) {
+      await close(claim.fd);
+      throw error;
+    } finally {
+      await removeIfThere(claim.path);
+    }
+    return new LockFile(target.path, place, claim, key);
+  } catch (error) {
+    heldHere.delete(key);
+    throw faultOf(error, { operation: 'lock', path: target.path });
+  }
+}
+
+class LockFile implements FileLock {
+  readonly #path: string;
+  readonly #place: string;
+  readonly #claim: Claim;
+  readonly #key: string;
+  #released: Promise<void> | undefined;
+
+  constructor(path: string, place: string, claim: Claim, key: string) {
+    this.#path = path;
+    this.#place = place;
+    this.#claim = claim;
+    this.#key = key;
+  }
+
+  release(): Promise<void> {
+    this.#released ??= this.#release();
+    return this.#released;
+  }
+
+  async #release(): Promise<void> {
+    try {
+      // Someone may have removed it by hand, and another may hold the file since.
+      const record = await readRecord(this.#place);
+      if (record?.holder?.token === this.#claim.token) await unlink(this.#place);
+    } catch (error) {
+      throw faultOf(error, { operation: 'unlock', path: this.#path });
+    } finally {
+      heldHere.delete(this.#key);
+      await close(this.#claim.fd);
+    }
+  }
+}
+
+/** Where the lock file stands: beside the file itself, whatever symbolic link led to it. */
+async function canonicalPath(target: Target, identity: fs.BigIntStats): Promise<string> {
+  const canonical = await realpath(target.path);
+  const named = await stat(canonical, { bigint: true });
+  if (named.ino === identity.ino && named.dev === identity.dev) return canonical;
+  throw new PagewrightError(
+    'PW_IO',
+    `Cannot lock ${target.path}: another file has taken its name since it was opened. Open it again.`,
+    { details: { errno: 'ESTALE', operation: 'lock', path: target.path } },
+  );
+}
+
+async function writeClaim(place: string): Promise<Claim> {
+  const token = randomUUID();
+  const claim = { token, path: `${place}.claim-${token}`, fd: await open(`${place}.claim-${token}`, 'wx') };
+  try {
+    await writeFile(claim.fd, `${JSON.stringify(describeSelf(token, claim.fd))}\n`);
+    await fdatasync(claim.fd); // else a lock file may be empty after a power failure
+    return claim;
+  } catch (error) {
+    await close(claim.fd);
+    await removeIfThere(claim.path);
+    throw error;
+  }
+}
+
+async function win(path: string, place: string, claim: Claim): Promise<void> {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    if (await linkIfFree(claim.path, place)) return;
+    const dead = await findDeadHolders(path, place);
+    const last = dead.at(-1);
+    if (last === undefined) continue; // released meanwhile
+    const seat = successorOf(place, last);
+    if (!(await linkIfFree(claim.path, seat))) continue; // another taker was faster: see whether it lives
+    try {
+      if (await stillStands(place, dead)) {
+        await rename(seat, place);
+        return;
+      }
+    } catch (error) {
+      await removeIfThere(seat);
+      throw error;
+    }
+    await removeIfThere(seat);
+  }
+  throw new PagewrightError('PW_LOCKED', `${path} changes hands too fast to be locked. Try again.`, {
+    details: { path, lockFile: place },
+  });
+}
+
+/** The chain of holders from the lock file on, all dead; empty if there is no lock file. Throws PW_LOCKED if one may live. */
+async function findDeadHolders(path: string, place: string): Promise<Holder[]> {
+  const dead: Holder[] = [];
+  for (let at = place; ; at = successorOf(place, dead.at(-1)!)) {
+    const record = await readRecord(at);
+    if (record === null) return dead;
+    const { holder, inode } = record;
+    if (holder === null) throw lockedByUnknown(path, at);
+    const liveness = livenessOf(holder, inode);
+    if (liveness !== 'dead') throw lockedBy(holder, liveness, path, at);
+    dead.push(holder);
+  }
+}
+
+/** Whether the chain is still the one that was found. While one's own record stands at its end, nobody else changes it. */
+async function stillStands(place: string, dead: readonly Holder[]): Promise<boolean> {
+  let at = place;
+  for (const holder of dead) {
+    const record = await readRecord(at);
+    if (record?.holder?.token !== holder.token) return false;
+    at = successorOf(place, holder);
+  }
+  return true;
+}
+
+/**
+ * Removes what takers that died have left: seats after holders that are history, and claims of the dead. They are in
+ * nobody's way, so that failing to remove them is no reason to fail.
+ */
+async function removeLeftovers(place: string, claim: Claim): Promise<void> {
+  const directory = path.dirname(place);
+  const prefix = path.basename(place);
+  for (const name of await readdir(directory).catch((): string[] => [])) {
+    if (name.endsWith(claim.token)) continue;
+    const file = path.join(directory, name);
+    try {
+      if (name.startsWith(`${prefix}.after-`)) await unlink(file);
+      else if (name.startsWith(`${prefix}.claim-`)) await removeIfDead(file);
+    } catch {
+      // Removed by another, or not ours to remove.
+    }
+  }
+}
+
+async function removeIfDead(file: string): Promise<void> {
+  const record = await readRecord(file);
+  if (record?.holder && livenessOf(record.holder, record.inode) === 'dead') await unlink(file);
+}
+
+function successorOf(place: string, holder: Holder): string {
+  return `${place}.after-${holder.token}`;
+}
+
+/** The record in a file, or null if there is no such file. */
+async function readRecord(file: string): Promise<LockRecord | null> {
+  let fd: number;
+  try {
+    fd = await open(file, 'r');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    const { ino } = await fstat(fd, { bigint: true });
+    return { holder: parseHolder(await readFile(fd, 'utf8')), inode: ino };
+  } finally {
+    await close(fd);
+  }
+}
+
+async function linkIfFree(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function removeIfThere(file: string): Promise<void> {
+  try {
+    await unlink(file);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+function lockedByUs(path: string): PagewrightError {
+  return new PagewrightError(
+    'PW_LOCKED',
+    `${path} is open for writing in this process already, under this or another name. Use that one, or close it first.`,
+    { details: { pid: process.pid, path } },
+  );
+}
+
+function lockedBy(holder: Holder, liveness: 'alive' | 'unknown', path: string, lockFile: string): PagewrightError {
+  const { pid, host } = holder;
+  const advice =
+    liveness === 'alive'
+      ? `process ${pid} has it open for writing. Close it there, or open it read-only here.`
+      : `process ${pid} on host ${host} had it open for writing, and from here it cannot be told whether it still has (another machine or container). Make sure that it has not; then remove ${lockFile}.`;
+  return new PagewrightError('PW_LOCKED', `${path} is locked: ${advice}`, { details: { pid, host, path, lockFile } });
+}
+
+function lockedByUnknown(path: string, lockFile: string): PagewrightError {
+  return new PagewrightError(
+    'PW_LOCKED',
+    `${path} is locked by ${lockFile}, which is not a lock file that this release can read. Make sure that nobody has the file open for writing; then remove ${lockFile}.`,
+    { details: { path, lockFile } },
+  );
+}

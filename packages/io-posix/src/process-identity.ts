@@ -1,0 +1,111 @@
+/**
+ * Who holds a lock, written so that another process can tell whether the holder still lives. A process number alone does
+ * not say it: numbers are used again, and mean nothing on another machine or in another container.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+
+/** A holder, as a lock file names it. What a system cannot tell is null. */
+export interface Holder {
+  readonly token: string;
+  readonly pid: number;
+  /** When the process started, in clock ticks since the machine did. */
+  readonly processStart: string | null;
+  /** Changes with every start of the machine. */
+  readonly bootId: string | null;
+  /** The space in which `pid` means anything: a container has one of its own. */
+  readonly pidNamespace: string | null;
+  readonly host: string;
+  /** A descriptor that the holding thread keeps open on its lock file. The system closes it when the thread ends. */
+  readonly fd: number;
+}
+
+/** Alive, dead, or on a machine or in a container into which this process cannot see. */
+export type Liveness = 'alive' | 'dead' | 'unknown';
+
+/** This process as a holder. */
+export function describeSelf(token: string, fd: number): Holder {
+  return { token, fd, pid: process.pid, processStart: processOf(process.pid)?.start ?? null, ...here() };
+}
+
+/** Whether a holder lives. `inode` is that of the lock file which names it. */
+export function livenessOf(holder: Holder, inode: bigint): Liveness {
+  const self = here();
+  if (holder.bootId !== null && self.bootId !== null && holder.bootId !== self.bootId) {
+    return holder.host === self.host ? 'dead' : 'unknown'; // this machine started again since; or it is another one
+  }
+  const comparable = holder.bootId !== null && holder.pidNamespace !== null && self.pidNamespace !== null;
+  const visible = comparable ? holder.pidNamespace === self.pidNamespace : holder.host === self.host;
+  if (!visible) return 'unknown';
+  if (!isRunning(holder)) return 'dead';
+  return holder.pid === process.pid && !isDescriptorOpen(holder.fd, inode) ? 'dead' : 'alive';
+}
+
+/** The holder that a lock file names, or null if it is not the text of one. */
+export function parseHolder(text: string): Holder | null {
+  let value: Partial<Record<keyof Holder, unknown>> | null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  const { token, pid, processStart, bootId, pidNamespace, host, fd } = value;
+  const isTextOrNull = (field: unknown): field is string | null => field === null || typeof field === 'string';
+  if (typeof token !== 'string' || !/^[\w-]+$/.test(token) || typeof host !== 'string') return null;
+  // A pid of zero or less would ask after a whole group of processes.
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return null;
+  if (typeof fd !== 'number' || !Number.isSafeInteger(fd) || fd < 0) return null;
+  if (!isTextOrNull(processStart) || !isTextOrNull(bootId) || !isTextOrNull(pidNamespace)) return null;
+  return { token, pid, processStart, bootId, pidNamespace, host, fd };
+}
+
+function here(): Pick<Holder, 'bootId' | 'pidNamespace' | 'host'> {
+  return {
+    bootId: tryTo(() => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    pidNamespace: tryTo(() => fs.readlinkSync('/proc/self/ns/pid')),
+    host: os.hostname(),
+  };
+}
+
+function isRunning(holder: Holder): boolean {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false; // EPERM: it runs, as another user
+  }
+  const found = processOf(holder.pid);
+  if (found === null) return true; // no /proc here, or it is hidden
+  if (found.ended) return false;
+  return holder.processStart === null || holder.processStart === found.start;
+}
+
+/**
+ * Start time and end of a process, from /proc. A process that was killed is a zombie until its parent asks for it, but
+ * only when its last thread is gone has its last write ended.
+ */
+function processOf(pid: number): { start: string; ended: boolean } | null {
+  return tryTo(() => {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // Field 2 is the name, in parentheses, and may contain both spaces and parentheses. What follows begins with field 3.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, start] = [fields[0], fields[22 - 3]];
+    if (start === undefined) return null;
+    const zombie = state === 'Z' || state === 'X';
+    return { start, ended: zombie && fs.readdirSync(`/proc/${pid}/task`).length <= 1 };
+  });
+}
+
+/** Whether a descriptor of this process is open on the file with that inode; true where the system does not say. */
+function isDescriptorOpen(fd: number, inode: bigint): boolean {
+  if (tryTo(() => fs.statSync('/proc/self/fd')) === null) return true;
+  return tryTo(() => fs.statSync(`/proc/self/fd/${fd}`, { bigint: true }).ino) === inode;
+}
+
+function tryTo<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * A process or a thread that opens the file named by its argument, takes commands, and answers each with one line of
+ * JSON. `lock` answers `held`, or what it failed with.
+ */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { FileLock, IoFile } from '@pagewright/core';
+import { NodeFiles } from '../src/backend.js';
+
+export type Command = 'lock' | 'release' | 'contend' | 'fill' | 'exit';
+
+/** What {@link Command} answers. */
+export interface Answer {
+  readonly outcome: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+const file = await new NodeFiles().open(isMainThread ? process.argv[2]! : workerData, { create: true });
+let lock: FileLock | undefined;
+
+const actions: { readonly [each in Command]: () => Promise<string> } = {
+  async lock() {
+    lock = await file.lock();
+    return 'held';
+  },
+  async release() {
+    await lock?.release();
+    return 'released';
+  },
+  contend: () => contend(file),
+  async fill() {
+    await file.allocate(0, 16 << 20);
+    return 'filled';
+  },
+  async exit() {
+    process.exit();
+  },
+};
+
+answer({ outcome: 'ready' });
+if (isMainThread) process.on('message', obey);
+else parentPort!.on('message', obey);
+
+function answer(value: Answer): void {
+  if (isMainThread) process.send!(value);
+  else parentPort!.postMessage(value);
+}
+
+async function obey(command: Command): Promise<void> {
+  try {
+    answer({ outcome: await actions[command]() });
+  } catch (error) {
+    const { code, details } = error as { code?: string; details?: Record<string, unknown> };
+    answer(code === undefined ? { outcome: String(error) } : { outcome: code, details: details ?? {} });
+  }
+}
+
+/**
+ * Takes and gives back the lock until it has held it five times. While it holds it, it raises a counter in the file in
+ * two steps, which only one holder at a time can do without losing a count.
+ */
+async function contend(counter: IoFile): Promise<string> {
+  const word = new Uint8Array(4);
+  const view = new DataView(word.buffer);
+  for (let held = 0; held < 5; ) {
+    let mine: FileLock;
+    try {
+      mine = await counter.lock();
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'PW_LOCKED') throw error;
+      continue;
+    }
+    held++;
+    await counter.read(word, 0);
+    view.setUint32(0, view.getUint32(0) + 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    await counter.write(word, 0);
+    await mine.release();
+  }
+  return 'contended';
+}

@@ -1,0 +1,32 @@
+import { type DependencyContainer, IO, isConfiguredPlugin } from '@pagewright/core';
+import { expect, test } from 'vitest';
+import byDefault, { ioPosix, NodeFiles } from '../src/index.js';
+
+test('the package is the plugin that it exports by name and as default', () => {
+  expect(byDefault).toBe(ioPosix);
+  expect(isConfiguredPlugin(ioPosix())).toBe(true);
+  expect(ioPosix.definition).toMatchObject({ name: '@pagewright/io-posix', kind: 'io', contract: 1, provides: [IO] });
+});
+
+test('it registers files under IO', () => {
+  const registered = new Map<unknown, { useFactory: (container: DependencyContainer) => unknown }>();
+  const container = {
+    register: (token: unknown, provider: { useFactory: (container: DependencyContainer) => unknown }) =>
+      registered.set(token, provider),
+  } as unknown as DependencyContainer;
+  ioPosix.definition.setup(container, { depth: 4 });
+  expect([...registered.keys()]).toEqual([IO]);
+  expect(registered.get(IO)!.useFactory(container)).toBeInstanceOf(NodeFiles);
+});
+
+test.each([{ depth: 0 }, { depth: 1.5 }, { depth: 1025 }, { depth: '4' }, { depht: 4 }])(
+  '%o is a problem',
+  async (options) => {
+    const outcome = await ioPosix.definition.options!['~standard'].validate(options);
+    expect(outcome.issues?.length).toBeGreaterThan(0);
+  },
+);
+
+test('no options are needed', async () => {
+  expect(await ioPosix.definition.options!['~standard'].validate({})).toMatchObject({ value: {} });
+});
