@@ -11,8 +11,8 @@ const TRANSACTIONS_AT_ONCE = 8;
 
 export async function openIndexes(db: Engine) {
   return {
-    files: await db.index<FileRecord>('files', { key: 'utf8', value: 'msgpack' }),
-    transactions: await db.index<string[]>('transactions', { key: 'u32', value: 'json' }),
+    files: await db.index<string, FileRecord>('files', { key: 'utf8', value: 'msgpack' }),
+    transactions: await db.index<number, string[]>('transactions', { key: 'u32', value: 'json' }),
   };
 }
 

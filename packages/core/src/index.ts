@@ -1,9 +1,26 @@
 /** Contracts, composition and engine façade of Pagewright. */
+export * from './byte-size.js';
+export {
+  type Blueprint,
+  type Composition,
+  compositionOf,
+  type PluginDescription,
+  type SkippedIo,
+} from './composition/blueprint.js';
+export { compose } from './composition/compose.js';
+export { composeFrom } from './composition/compose-from.js';
+export { inject, injectAll, injectable } from './composition/container.js';
+export type { ComposeFromOptions } from './composition/plugin-loader.js';
+export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
+export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';
 export * from './contracts/concurrency.js';
 export * from './contracts/index-plugin.js';
 export * from './contracts/io.js';
 export * from './contracts/log.js';
 export * from './contracts/page-layout.js';
 export * from './contracts/pages.js';
+export * from './encodings/index.js';
+export * from './engine/index.js';
 export * from './errors.js';
+export * from './plugin.js';
 export * from './tokens.js';

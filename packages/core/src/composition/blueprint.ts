@@ -1,0 +1,97 @@
+/**
+ * A composed engine that is not open yet: plugins that go together, with options that they accept. It holds no part and no
+ * file, so one blueprint opens any number of stores, each with parts of its own.
+ */
+
+import type { Engine } from '../engine/engine.js';
+import { type OpenOptions, openEngine } from '../engine/open.js';
+import { PagewrightError } from '../errors.js';
+import type { PluginKind } from '../plugin.js';
+import { assemble, closeAfter } from './assembly.js';
+import { toPlainData } from './plain-data.js';
+import type { Plan } from './plan.js';
+
+/** One plugin of a blueprint, as data. */
+export interface PluginDescription {
+  /** Where it stands in the config: `pages`, `indexes[1]`. */
+  readonly path: string;
+  readonly name: string;
+  readonly kind: PluginKind;
+  /** Which type of index it brings; null for other kinds. */
+  readonly type: string | null;
+  /** With the defaults filled in. What is not data (functions, buffers) is named in brackets: `[Uint8Array]`. */
+  readonly options: unknown;
+}
+
+/** An I/O plugin that was passed over, and why. */
+export interface SkippedIo {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What an open engine is made of. */
+export interface Composition {
+  /** The I/O plugin in use. */
+  readonly io: string;
+  /** Those before it in the config, which do not work on this machine. */
+  readonly skippedIo: readonly SkippedIo[];
+  /** The plugins of its blueprint. */
+  readonly plugins: readonly PluginDescription[];
+}
+
+/** Made by `compose` and `composeFrom`. `Type` is the union of the types of index that its engines know. */
+export class Blueprint<Type extends string = string> {
+  readonly #plan: Plan;
+
+  /** @internal */
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  /**
+   * Sets up fresh parts and opens the store at `path` (`app.pw`; its log is beside it, in `app.pw-wal`). If that fails,
+   * all that was opened on the way is closed before the promise rejects.
+   *
+   * Errors, before any file is opened: `PW_ARGUMENT` for what is no path, `PW_UNSUPPORTED` with the reasons of all I/O plugins, `PW_PLUGIN_INVALID` if a plugin
+   * does not do what its definition says. Then those of opening: `PW_NOT_FOUND`, `PW_EXISTS`, `PW_NOT_A_STORE`,
+   * `PW_FORMAT_VERSION`, `PW_PAGE_SIZE`, `PW_LOCKED`, `PW_PERMISSION`, `PW_CORRUPT_FILE`, `PW_CORRUPT_LOG`, `PW_IO`, `PW_FULL`.
+   */
+  async open(path: string, options: OpenOptions = {}): Promise<Engine<Type>> {
+    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+      throw new PagewrightError(
+        'PW_ARGUMENT',
+        `${JSON.stringify(path)} is no path of a store. Pass text, as in './app.pw'.`,
+        {
+          details: { path },
+        },
+      );
+    }
+    const { parts, io, skippedIo } = await assemble(this.#plan);
+    let engine: Engine<Type>;
+    try {
+      engine = await openEngine<Type>(parts, path, options);
+    } catch (error) {
+      throw await closeAfter(error, parts.teardown);
+    }
+    compositions.set(engine, { io, skippedIo, plugins: this.describe() });
+    return engine;
+  }
+
+  /** The plugins, in the order of the config, as plain data: for logs, reports and `JSON.stringify`. Shows all options. */
+  describe(): readonly PluginDescription[] {
+    return this.#plan.placements.map(({ path, definition, options }) => ({
+      path,
+      name: definition.name,
+      kind: definition.kind,
+      type: definition.type ?? null,
+      options: toPlainData(options),
+    }));
+  }
+}
+
+const compositions = new WeakMap<object, Composition>();
+
+/** What an engine that a blueprint opened is made of; undefined for any other object. */
+export function compositionOf(engine: object): Composition | undefined {
+  return compositions.get(engine);
+}

@@ -1,0 +1,307 @@
+/**
+ * The catalog: which indexes there are, and where their trees begin. It is kept on pages of the page store, so that a
+ * checkpoint holds it together with all that it leads to; its pages stay in memory while the store is open.
+ *
+ * What always holds: a name and a number lead to at most one live index; a number is used once, ever (T7); a tree that is
+ * being given up has a slot until it is gone, so that nothing leaks if the process ends before.
+ */
+
+import type { IndexType } from '../contracts/index-plugin.js';
+import { SWIP_NULL, SWIP_SIZE } from '../contracts/page-layout.js';
+import type { PageStore, SwipLocation } from '../contracts/pages.js';
+import { PagewrightError } from '../errors.js';
+import {
+  CATALOG_INDEX,
+  CatalogDamage,
+  entryPagesPerRoot,
+  formatEntries,
+  formatRoot,
+  type IndexDescription,
+  KIND_CATALOG_ENTRIES,
+  KIND_CATALOG_ROOT,
+  ROOT_SWIPS,
+  readEntries,
+  readRoot,
+  type SlotContent,
+  STATE_DROPPED,
+  STATE_FREE,
+  STATE_LIVE,
+  slotOffset,
+  slotsPerPage,
+  writeNextNumber,
+  writeSlot,
+  writeSlotState,
+  writeTombstoneFlag,
+} from './catalog-layout.js';
+import { IndexEntry } from './index-entry.js';
+
+/** The largest number that an index can have. */
+const LAST_NUMBER = 2 ** 32 - 2;
+
+/** A tree that no index has any more. */
+export interface DroppedTree {
+  readonly location: SwipLocation;
+  /** Snapshots below this timestamp may still read it; 0 if none may. */
+  readonly neededBelow: number;
+  /** The index that it belonged to, if that lives on. */
+  readonly entry: IndexEntry | null;
+}
+
+export class Catalog {
+  readonly byName = new Map<string, IndexEntry>();
+  readonly byNumber = new Map<number, IndexEntry>();
+  readonly dropped = new Set<DroppedTree>();
+  readonly types: ReadonlyMap<string, IndexType>;
+  /** The number for the next index. */
+  nextNumber = 1;
+  private root = -1;
+  private entryPages = 0;
+  /** The last one is used next. */
+  private readonly freeSlots: SwipLocation[] = [];
+
+  private constructor(
+    private readonly pages: PageStore,
+    types: readonly IndexType[],
+  ) {
+    this.types = new Map(types.map((type) => [type.name, type]));
+  }
+
+  /**
+   * Reads the catalog; blocks while it does. With `create`, a store that has none gets one. Errors: `PW_CORRUPT_PAGE`, `PW_IO`.
+   */
+  static open(
+    pages: PageStore,
+    types: readonly IndexType[],
+    options: { readonly create: boolean; readonly timestamp: number },
+  ): Catalog {
+    const catalog = new Catalog(pages, types);
+    const { root } = pages;
+    if (catalog.isNull(root)) {
+      if (options.create) catalog.root = catalog.addPage(root, KIND_CATALOG_ROOT, formatRoot, options.timestamp);
+    } else {
+      catalog.load();
+    }
+    return catalog;
+  }
+
+  /** The index of that number. Undefined for one that was dropped: its operations are of no effect (T7). */
+  live(number: number): IndexEntry | undefined {
+    return this.byNumber.get(number);
+  }
+
+  /** Whether one more index can be created, or cleared. Errors: `PW_FULL`. */
+  assertRoom(): void {
+    const { pageSize } = this.pages;
+    const most = entryPagesPerRoot(pageSize);
+    if (this.nextNumber > LAST_NUMBER || (this.freeSlots.length === 0 && this.entryPages === most)) {
+      throw new PagewrightError(
+        'PW_FULL',
+        `The catalog is full: with pages of ${pageSize} bytes it has room for ${most * slotsPerPage(pageSize)} indexes. Drop some that are not needed.`,
+        { details: { catalog: true, indexes: this.byName.size } },
+      );
+    }
+  }
+
+  create(number: number, description: IndexDescription, timestamp: number): IndexEntry {
+    const entry = this.entryOf(number, description, this.takeSlot(timestamp), timestamp);
+    this.write(entry, timestamp);
+    entry.create(this.pages, this.types, timestamp);
+    this.byName.set(entry.name, entry);
+    this.byNumber.set(number, entry);
+    this.nextNumber = Math.max(this.nextNumber, number + 1);
+    this.change(this.root, timestamp, (base) =>
+      writeNextNumber(this.pages.segmentOf(this.root), base, this.nextNumber),
+    );
+    return entry;
+  }
+
+  drop(entry: IndexEntry, timestamp: number): void {
+    entry.dropped = true;
+    this.byName.delete(entry.name);
+    this.byNumber.delete(entry.number);
+    for (const tree of this.dropped) {
+      if (tree.entry !== entry) continue;
+      this.dropped.delete(tree);
+      this.dropped.add({ location: tree.location, neededBelow: 0, entry: null });
+    }
+    this.leave(entry.location, 0, null, timestamp);
+  }
+
+  /** Gives the index a new, empty tree. The old one stays readable for snapshots below the timestamp. */
+  clear(entry: IndexEntry, timestamp: number): void {
+    const before = entry.location;
+    // The new tree goes to another slot: the old one keeps its place, and whoever reads it does not notice.
+    const location = this.takeSlot(timestamp);
+    this.leave(before, timestamp, entry, timestamp);
+    entry.begin(timestamp, location);
+    this.write(entry, timestamp);
+    entry.create(this.pages, this.types, timestamp);
+  }
+
+  /** The tree is gone: its swip is null. The slot can be used again. */
+  forget(tree: DroppedTree, timestamp: number): void {
+    const { frame, offset } = tree.location;
+    this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, STATE_FREE));
+    this.dropped.delete(tree);
+    this.freeSlots.push(tree.location);
+  }
+
+  setTombstoneFlag(entry: IndexEntry, mayHaveTombstones: boolean, timestamp: number): void {
+    const { frame, offset } = entry.location;
+    this.change(frame, timestamp, (base) =>
+      writeTombstoneFlag(this.pages.segmentOf(frame), base + offset, mayHaveTombstones),
+    );
+    entry.mayHaveTombstones = mayHaveTombstones;
+  }
+
+  // ── Slots ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private entryOf(
+    number: number,
+    description: IndexDescription,
+    location: SwipLocation,
+    incarnation: number,
+  ): IndexEntry {
+    return new IndexEntry(number, description, location, incarnation, (noted) =>
+      this.setTombstoneFlag(noted, true, noted.incarnation),
+    );
+  }
+
+  private write(entry: IndexEntry, timestamp: number): void {
+    const { frame, offset } = entry.location;
+    const content: SlotContent = {
+      ...entry.description,
+      number: entry.number,
+      state: STATE_LIVE,
+      incarnation: entry.incarnation,
+      mayHaveTombstones: entry.mayHaveTombstones,
+    };
+    this.change(frame, timestamp, (base) => writeSlot(this.pages.segmentOf(frame), base + offset, content));
+  }
+
+  private leave(location: SwipLocation, neededBelow: number, entry: IndexEntry | null, timestamp: number): void {
+    const { frame, offset } = location;
+    this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, STATE_DROPPED));
+    this.dropped.add({ location, neededBelow, entry });
+  }
+
+  private takeSlot(timestamp: number): SwipLocation {
+    if (this.freeSlots.length === 0) this.addEntryPage(timestamp);
+    return this.freeSlots.pop()!;
+  }
+
+  private addEntryPage(timestamp: number): void {
+    this.assertRoom();
+    const location = { frame: this.root, offset: ROOT_SWIPS + this.entryPages * SWIP_SIZE };
+    const frame = this.addPage(location, KIND_CATALOG_ENTRIES, formatEntries, timestamp);
+    this.entryPages++;
+    for (let slot = slotsPerPage(this.pages.pageSize) - 1; slot >= 0; slot--) {
+      this.freeSlots.push({ frame, offset: slotOffset(slot) });
+    }
+  }
+
+  // ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Puts a new page at a swip that is null, and keeps it in memory. */
+  private addPage(location: SwipLocation, kind: number, format: typeof formatRoot, timestamp: number): number {
+    const { pages } = this;
+    const frame = pages.allocate(CATALOG_INDEX, kind, 0, timestamp);
+    try {
+      format(pages.segmentOf(frame), pages.baseOf(frame), pages.pageSize);
+      this.change(location.frame, timestamp, () => pages.link(location.frame, location.offset, frame));
+      pages.pin(frame);
+    } finally {
+      pages.unlatch(frame);
+    }
+    return frame;
+  }
+
+  private change(frame: number, timestamp: number, write: (base: number) => void): void {
+    const { pages } = this;
+    pages.latch(frame);
+    try {
+      pages.modify(frame, timestamp);
+      write(pages.baseOf(frame));
+    } finally {
+      pages.unlatch(frame);
+    }
+  }
+
+  private load(): void {
+    const { pages } = this;
+    this.root = this.pinned(pages.root);
+    this.nextNumber = this.reading(this.root, readRoot).nextNumber;
+    const most = entryPagesPerRoot(pages.pageSize);
+    for (; this.entryPages < most; this.entryPages++) {
+      const location = { frame: this.root, offset: ROOT_SWIPS + this.entryPages * SWIP_SIZE };
+      if (this.isNull(location)) break;
+      const frame = this.pinned(location);
+      this.reading(frame, (page) => {
+        // From the last slot to the first, so that the first free one is the first to be used.
+        const slots = readEntries(page);
+        for (let slot = slots.length - 1; slot >= 0; slot--)
+          this.place(slots[slot], { frame, offset: slotOffset(slot) });
+      });
+    }
+  }
+
+  private place(content: SlotContent | undefined, location: SwipLocation): void {
+    if (content === undefined) {
+      if (!this.isNull(location)) throw new CatalogDamage('has a free slot with a tree');
+      this.freeSlots.push(location);
+      return;
+    }
+    const { number, state, name, incarnation, type, keyEncoding, valueEncoding } = content;
+    if (number >= this.nextNumber) throw new CatalogDamage(`has an index of number ${number}, which was not given yet`);
+    if (state === STATE_DROPPED) {
+      this.dropped.add({ location, neededBelow: 0, entry: null });
+      return;
+    }
+    if (this.isNull(location)) throw new CatalogDamage(`has the index '${name}' without a tree`);
+    if (this.byName.has(name) || this.byNumber.has(number))
+      throw new CatalogDamage(`has the index '${name}' (${number}) twice`);
+    const entry = this.entryOf(number, { type, keyEncoding, valueEncoding, name }, location, incarnation);
+    entry.mayHaveTombstones = content.mayHaveTombstones;
+    this.byName.set(name, entry);
+    this.byNumber.set(number, entry);
+  }
+
+  /** Loads the page that a swip names, and keeps it in memory. */
+  private pinned(location: SwipLocation): number {
+    const { pages } = this;
+    pages.latch(location.frame);
+    try {
+      const frame = pages.childOfLatched(location.frame, location.offset);
+      pages.pin(frame);
+      return frame;
+    } finally {
+      pages.unlatch(location.frame);
+    }
+  }
+
+  /** Reads a page from a private copy: what is decoded does not change meanwhile (M4). */
+  private reading<Result>(frame: number, read: (page: DataView) => Result): Result {
+    const { pages } = this;
+    const base = pages.baseOf(frame);
+    try {
+      const size = pages.sizeOf(frame);
+      if (size !== pages.pageSize) throw new CatalogDamage(`has ${size} bytes instead of ${pages.pageSize}`);
+      const copy = new Uint8Array(size);
+      pages.latch(frame);
+      copy.set(pages.segmentOf(frame).u8.subarray(base, base + size));
+      pages.unlatch(frame);
+      return read(new DataView(copy.buffer));
+    } catch (error) {
+      if (!(error instanceof CatalogDamage)) throw error;
+      throw new PagewrightError(
+        'PW_CORRUPT_PAGE',
+        `The catalog is damaged: a page of it ${error.what}. Restore the store from a backup.`,
+        { details: { frame } },
+      );
+    }
+  }
+
+  private isNull({ frame, offset }: SwipLocation): boolean {
+    return this.pages.segmentOf(frame).u32[(this.pages.baseOf(frame) + offset) >>> 2] === SWIP_NULL;
+  }
+}

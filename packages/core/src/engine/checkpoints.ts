@@ -1,0 +1,126 @@
+/**
+ * When checkpoints are written: after so many bytes of log, after so much time if anything was committed, and on
+ * request. Each one lets go of the log that it makes superfluous.
+ *
+ * C1: commits are one synchronous step each, so any instant between two of them is a gate. C3: the log is durable up to
+ * the mark before the superblock is written. A failed engine writes none: its pages may hold half a commit.
+ */
+import type { Concurrency } from '../contracts/concurrency.js';
+import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
+import type { CheckpointMark, CheckpointResult, PageStore } from '../contracts/pages.js';
+import type { EngineState } from './state.js';
+
+export interface CheckpointOptions {
+  /** A checkpoint begins after so many bytes of log. Default: 64 MiB. */
+  readonly logBytes?: number;
+  /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
+  readonly intervalMs?: number;
+}
+
+export const DEFAULT_LOG_BYTES = 64 * 1024 * 1024;
+export const DEFAULT_INTERVAL_MS = 60_000;
+
+/** Commits wait for the checkpoint once there is so many times more log than asked for. */
+const BACKPRESSURE = 4;
+
+export class Checkpoints {
+  /** Bytes logged since the last gate. */
+  private logged = 0;
+  private running: Promise<CheckpointResult> | null = null;
+  private readonly logBytes: number;
+  private readonly timer: NodeJS.Timeout | null;
+
+  constructor(
+    private readonly pages: PageStore,
+    private readonly log: Log,
+    private readonly concurrency: Concurrency,
+    private readonly state: EngineState,
+    options: CheckpointOptions,
+  ) {
+    this.logBytes = options.logBytes ?? DEFAULT_LOG_BYTES;
+    this.timer = state.openedReadOnly
+      ? null
+      : setInterval(() => this.afterInterval(), options.intervalMs ?? DEFAULT_INTERVAL_MS);
+    this.timer?.unref();
+  }
+
+  /** Called after each commit. */
+  committed(bytes: number): void {
+    this.logged += bytes;
+    if (this.logged >= this.logBytes && this.running === null) this.begin();
+  }
+
+  /** Whether commits come faster than checkpoints let go of the log. */
+  get behind(): boolean {
+    return this.running !== null && this.logged >= this.logBytes * BACKPRESSURE;
+  }
+
+  /** Resolves when the checkpoint that is under way has ended, well or not. */
+  async catchUp(): Promise<void> {
+    await this.running?.catch(() => {});
+  }
+
+  /** Writes a checkpoint of now. Errors: `PW_READ_ONLY`, `PW_ENGINE_FAILED`, `PW_FULL`, `PW_IO`; the engine is read-only after the last two. */
+  async run(): Promise<CheckpointResult> {
+    this.state.assertWritable();
+    return this.write(() => this.log.mark());
+  }
+
+  /**
+   * Ends the use of the log: afterwards both superblocks name the state of now and no log, so that the page file alone
+   * is the store. No commit may come any more.
+   */
+  async finish(): Promise<void> {
+    this.stopTimer();
+    await this.catchUp();
+    await this.write(() => NO_LOG);
+    await this.write(() => NO_LOG);
+  }
+
+  stopTimer(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+  }
+
+  private afterInterval(): void {
+    if (this.logged > 0 && this.running === null) this.begin();
+  }
+
+  /** Begins one that no one waits for: what goes wrong with it is in the engine's state. */
+  private begin(): void {
+    if (this.state.readOnly || !this.state.usable) return;
+    this.write(() => this.log.mark()).catch(() => {});
+  }
+
+  private write(mark: () => LogMark): Promise<CheckpointResult> {
+    const writing = this.checkpoint(mark).finally(() => {
+      if (this.running === writing) this.running = null;
+    });
+    this.running = writing;
+    return writing;
+  }
+
+  private async checkpoint(logMark: () => LogMark): Promise<CheckpointResult> {
+    try {
+      const result = await this.pages.checkpoint({
+        gate: () => {
+          this.assertWhole();
+          this.logged = 0;
+          return { timestamp: this.concurrency.visible, log: logMark() };
+        },
+        secureLog: async (mark: CheckpointMark) => {
+          this.assertWhole();
+          if (mark.log.incarnation !== NO_LOG.incarnation) await this.log.secure(mark.log);
+        },
+      });
+      if (result.olderMark.log.incarnation !== NO_LOG.incarnation) await this.log.recycle(result.olderMark.log);
+      return result;
+    } catch (error) {
+      this.state.turnReadOnly(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  }
+
+  private assertWhole(): void {
+    if (this.state.hasFailed) throw this.state.failure;
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The way of every commit. The asynchronous form prepares without blocking: it brings the pages that will be needed into
+ * memory and waits for space in the log; then the commit itself is one synchronous step, and what is left is to wait for
+ * the log. Commits take effect in the order in which they were asked for, however long each prepares.
+ */
+import type { CommitTicket, Concurrency, TransactionCore, Write } from '../contracts/concurrency.js';
+import { EntryReference } from '../contracts/index-plugin.js';
+import type { Log } from '../contracts/log.js';
+import { PageFault, type PageStore } from '../contracts/pages.js';
+import { isPagewrightError } from '../errors.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { Operations } from './operations.js';
+import type { EngineState } from './state.js';
+
+/** M5: pages are brought into memory for so many writes of a commit; those of further ones are read in place. */
+const TOUCH_QUOTA = 1024;
+/** A page that is evicted again and again before the commit comes is read in place in the end. */
+const MOST_LOADS = 64;
+/** What a record takes beside keys and values, at most: for the record, and for each operation. */
+const RECORD_OVERHEAD = 64;
+const OPERATION_OVERHEAD = 24;
+
+/** As the log has it. */
+export interface CatalogOperation {
+  readonly kind: number;
+  readonly index: number;
+  readonly key: Uint8Array;
+}
+
+export class Commits {
+  /** Resolves when all commits that were asked for so far have taken effect or failed. Null: there are none. */
+  private last: Promise<void> | null = null;
+  private readonly touched = new EntryReference();
+
+  constructor(
+    private readonly pages: PageStore,
+    private readonly log: Log,
+    private readonly concurrency: Concurrency,
+    private readonly checkpoints: Checkpoints,
+    private readonly state: EngineState,
+    private readonly operations: Operations,
+  ) {
+    this.touched.wantsValue = false;
+  }
+
+  /** Resolves when the writes are durable: all of them, or it rejects and there are none. */
+  writes(writes: readonly Write[]): Promise<void> {
+    return this.inOrder(writes, () => this.concurrency.commit(writes));
+  }
+
+  writesSync(writes: readonly Write[]): void {
+    this.now(() => this.concurrency.commit(writes));
+  }
+
+  transaction(core: TransactionCore): Promise<void> {
+    return this.inOrder(core.writes(), () => core.commit());
+  }
+
+  transactionSync(core: TransactionCore): void {
+    this.now(() => core.commit());
+  }
+
+  /** Commits an operation on the catalog. `describe` runs right before, and may refuse by throwing. */
+  async operation(describe: () => CatalogOperation, install: (timestamp: number) => void): Promise<void> {
+    await this.inOrder([], () => this.concurrency.commitOperation(describe(), install));
+  }
+
+  private now(commit: () => CommitTicket): void {
+    this.state.assertWritable();
+    let ticket: CommitTicket;
+    try {
+      ticket = commit();
+    } catch (error) {
+      throw this.noteFull(error);
+    }
+    if (ticket.position >= 0) this.log.commitSync(ticket.position);
+  }
+
+  private async inOrder(writes: Iterable<Write>, commit: () => CommitTicket): Promise<void> {
+    this.state.assertWritable();
+    this.operations.begin();
+    try {
+      const ticket = await this.inTurn(writes, commit);
+      if (ticket.position >= 0) await this.log.commit(ticket.position);
+    } catch (error) {
+      throw this.noteFull(error);
+    } finally {
+      this.operations.end();
+    }
+  }
+
+  private async inTurn(writes: Iterable<Write>, commit: () => CommitTicket): Promise<CommitTicket> {
+    const before = this.last;
+    let tookEffect = (): void => {};
+    const turn = new Promise<void>((resolve) => {
+      tookEffect = resolve;
+    });
+    this.last = turn;
+    try {
+      const bytes = await this.touch(writes);
+      if (before !== null) await before;
+      if (this.checkpoints.behind) await this.checkpoints.catchUp();
+      this.state.assertAcceptsCommits();
+      // The estimate may be above what the record will have; the log knows best, and is asked again by the commit.
+      await this.log.reserve(Math.min(bytes, this.log.maxRecordSize));
+      this.state.assertAcceptsCommits();
+      return commit();
+    } finally {
+      tookEffect();
+      if (this.last === turn) this.last = null;
+    }
+  }
+
+  /** Brings the pages of the written entries into memory. Returns the bytes that the record may have. */
+  private async touch(writes: Iterable<Write>): Promise<number> {
+    let bytes = RECORD_OVERHEAD;
+    let count = 0;
+    let loads = 0;
+    for (const write of writes) {
+      bytes += OPERATION_OVERHEAD + write.key.length + (write.value === null ? 0 : write.value.length);
+      if (count++ >= TOUCH_QUOTA) continue;
+      while (loads < MOST_LOADS + count && !this.isThere(write)) {
+        loads++;
+        await this.pages.loadFault();
+      }
+    }
+    return bytes;
+  }
+
+  private isThere(write: Write): boolean {
+    if (write.target.dropped) return true;
+    this.pages.faulting = true;
+    try {
+      write.target.index.lookup(write.key, this.touched);
+      return true;
+    } catch (error) {
+      if (error instanceof PageFault) return false;
+      throw error;
+    } finally {
+      this.pages.faulting = false;
+    }
+  }
+
+  /** Without space nothing more can be logged or checkpointed: the engine says so from now on, and answers reads. */
+  private noteFull(error: unknown): unknown {
+    if (isPagewrightError(error, 'PW_FULL') && error.details.catalog !== true && !this.state.hasFailed) {
+      this.state.turnReadOnly(error);
+    }
+    return error;
+  }
+}

@@ -1,0 +1,298 @@
+/** An open store, as programs use it. */
+
+import type { TeardownStack } from '../composition/teardown.js';
+import type { ConcurrencyStats } from '../contracts/concurrency.js';
+import { type LogStats, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX } from '../contracts/log.js';
+import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
+import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
+import type { EngineCore } from './engine-core.js';
+import { encodeDescription } from './index-description.js';
+import { type BatchOperation, IndexHandle } from './index-handle.js';
+import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
+import { argument } from './range.js';
+import type { RecoveryResult } from './recovery.js';
+import type { EngineSnapshot } from './snapshot.js';
+import type { EngineStateName } from './state.js';
+import { Transaction } from './transaction.js';
+
+/** One index, as `engine.indexes()` lists it. */
+export interface IndexInfo {
+  readonly name: string;
+  readonly type: string;
+  /** Names of its encodings. */
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A change of an atomic batch over several indexes. Encodings check keys and values when it runs. */
+export type EngineBatchOperation<Key = unknown, Value = unknown> = BatchOperation<Key, Value> & {
+  readonly index: IndexHandle<Key, Value>;
+};
+
+export interface TransactionOptions {
+  /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
+  readonly retries?: number;
+}
+
+export interface EngineStats {
+  readonly state: EngineStateName;
+  readonly indexes: number;
+  readonly pages: PageStoreStats;
+  /** Null if the store was opened read-only: then the log is not looked at. */
+  readonly log: LogStats | null;
+  readonly concurrency: ConcurrencyStats;
+}
+
+const NOTHING = new Uint8Array(0);
+const DEFAULT_RETRIES = 10;
+/** The longest wait before a transaction is tried again. */
+const MAX_BACKOFF_MS = 64;
+
+/**
+ * Errors of all methods: `PW_CLOSED` once it is being closed, `PW_ENGINE_FAILED` after a failure within a commit; of those that
+ * change something also `PW_READ_ONLY`. `Types` is the union of the index types that it knows.
+ */
+export class Engine<Types extends string = string> {
+  private readonly creating = new Map<string, Promise<void>>();
+
+  /** @internal */
+  constructor(
+    private readonly core: EngineCore,
+    private readonly teardown: TeardownStack,
+    /** What recovery did when the store was opened. */
+    readonly recovered: RecoveryResult,
+  ) {}
+
+  /** `open`; `read-only`: it was opened so, or turned so after a failure; `failed`; `closing`; `closed`. */
+  get state(): EngineStateName {
+    return this.core.state.name;
+  }
+
+  /** Whether commits are refused. */
+  get readOnly(): boolean {
+    return this.core.state.readOnly;
+  }
+
+  /** What made the engine read-only, or made it fail; null if nothing did. */
+  get failure(): Error | null {
+    return this.core.state.failure;
+  }
+
+  // ── Indexes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Opens the index of that name, or creates it; it is there for good when the promise resolves. What is left out of the
+   * options is as the index was created, or for a new one the first type, `utf8` and `json`. The types of keys and values
+   * follow from the encodings; what JSON holds can be given: `db.index<string, User>('users')`.
+   *
+   * Errors: `PW_INDEX_NAME`, `PW_INDEX_MISMATCH`, `PW_INDEX_UNKNOWN`, `PW_ARGUMENT`, `PW_READ_ONLY`, `PW_FULL`.
+   */
+  index<KeySpec extends EncodingSpec = 'utf8', ValueSpec extends EncodingSpec = 'json'>(
+    name: string,
+    options?: IndexOptions<Types, KeySpec, ValueSpec>,
+  ): Promise<IndexHandle<DecodedBy<KeySpec>, DecodedBy<ValueSpec>>>;
+  index<Key, Value>(name: string, options?: IndexOptions<Types>): Promise<IndexHandle<Key, Value>>;
+  async index(name: string, options: IndexOptions<string> = {}): Promise<IndexHandle<unknown, unknown>> {
+    const { core } = this;
+    core.state.assertUsable();
+    checkIndexRequest(name, options);
+    const { catalog, pages } = core;
+    const creation = this.creating.get(name) ?? (catalog.byName.has(name) ? undefined : this.create(name, options));
+    if (creation !== undefined) await creation;
+    const entry = catalog.byName.get(name);
+    if (entry === undefined) throw unknownIndex(name);
+    const codec = codecFor<unknown, unknown>(entry, options, catalog.types, pages);
+    entry.open(pages, catalog.types);
+    return new IndexHandle(core, entry, codec);
+  }
+
+  /** Removes the index with all that is in it, at once; its space is given back little by little. Errors: `PW_INDEX_UNKNOWN`. */
+  async dropIndex(name: string): Promise<void> {
+    const { commits, catalog, housekeeping, state } = this.core;
+    state.assertWritable();
+    let dropped = catalog.byName.get(name);
+    await commits.operation(
+      () => {
+        dropped = catalog.byName.get(name);
+        if (dropped === undefined) throw unknownIndex(name);
+        return { kind: OPERATION_DROP_INDEX, index: dropped.number, key: NOTHING };
+      },
+      (timestamp) => catalog.drop(dropped!, timestamp),
+    );
+    housekeeping.wake();
+  }
+
+  /** All indexes, by name. */
+  indexes(): IndexInfo[] {
+    this.core.state.assertUsable();
+    const entries = [...this.core.catalog.byName.values()];
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return entries.map(({ description: { name, type, keyEncoding, valueEncoding } }) => ({
+      name,
+      type,
+      key: keyEncoding,
+      value: valueEncoding,
+    }));
+  }
+
+  // ── Transactions ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Runs the function in a transaction and commits it; resolves to what the function returned when that is durable. If
+   * another transaction was first to change the same key, all is done again, after a short wait. `attempt` counts from 1. If the
+   * function throws, the transaction is aborted and the error passed on.
+   */
+  async transaction<Result>(
+    run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
+    options: TransactionOptions = {},
+  ): Promise<Result> {
+    const retries = checkTransaction(run, options);
+    for (let attempt = 1; ; attempt++) {
+      const transaction = this.begin();
+      try {
+        const result = await run(transaction, attempt);
+        if (!transaction.closed) await transaction.commit();
+        return result;
+      } catch (error) {
+        transaction.abort();
+        if (!isPagewrightError(error, 'PW_CONFLICT') || transaction.committed || attempt > retries) throw error;
+        await backOff(attempt);
+      }
+    }
+  }
+
+  /**
+   * The same, now: nothing else runs meanwhile, so there is nothing to conflict with, unless the function itself commits
+   * something beside the transaction. Errors: `PW_ARGUMENT` if the function is asynchronous.
+   */
+  transactionSync<Result>(run: (transaction: Transaction) => Result): Result {
+    checkTransaction(run, {});
+    const transaction = this.begin();
+    try {
+      const result = run(transaction);
+      if (isThenable(result)) {
+        result.then(undefined, () => {}); // Nobody waits for it: its rejection must not end the process.
+        throw argument(
+          'transactionSync takes a function that does all at once. Use transaction() for an asynchronous one.',
+          {},
+        );
+      }
+      if (!transaction.closed) transaction.commitSync();
+      return result;
+    } finally {
+      transaction.abort();
+    }
+  }
+
+  /** Begins a transaction that the caller commits or aborts. */
+  begin(): Transaction {
+    this.core.state.assertUsable();
+    return new Transaction(this.core, this.core.concurrency.begin());
+  }
+
+  /** A view of the store as it is now. Release it when it is not needed any more. */
+  snapshot(): EngineSnapshot {
+    return this.core.snapshot();
+  }
+
+  /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */
+  async batch(operations: readonly EngineBatchOperation[]): Promise<void> {
+    if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
+    const writes = operations.map((operation) => {
+      const index = operation?.index;
+      if (!(index instanceof IndexHandle) || index.core !== this.core) {
+        throw argument('Every operation of a batch names an index of this engine.', { operation });
+      }
+      return index.writeOf(operation);
+    });
+    await this.core.commits.writes(writes);
+  }
+
+  // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Writes a checkpoint of now while other work goes on, and lets go of the log before it. Errors: `PW_FULL`, `PW_IO`. */
+  async checkpoint(): Promise<CheckpointResult> {
+    this.core.state.assertWritable();
+    this.core.operations.begin();
+    try {
+      return await this.core.checkpoints.run();
+    } finally {
+      this.core.operations.end();
+    }
+  }
+
+  stats(): EngineStats {
+    const { state, catalog, pages, log, concurrency } = this.core;
+    state.assertUsable();
+    return {
+      state: state.name,
+      indexes: catalog.byName.size,
+      pages: pages.stats(),
+      log: state.openedReadOnly ? null : log.stats(),
+      concurrency: concurrency.stats(),
+    };
+  }
+
+  /**
+   * Waits for what is under way, aborts open transactions, writes a last checkpoint and closes the files: afterwards the
+   * page file alone is the store. After a failure the log is kept, for recovery. Idempotent; all calls get the same promise.
+   */
+  close(): Promise<void> {
+    this.core.state.beginClosing();
+    return this.teardown.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private create(name: string, options: IndexOptions<string>): Promise<void> {
+    const { catalog, commits, state } = this.core;
+    if (state.openedReadOnly) throw unknownIndex(name);
+    const description = describeNew(name, options, catalog.types);
+    const creation = commits
+      .operation(
+        () => {
+          catalog.assertRoom();
+          return { kind: OPERATION_CREATE_INDEX, index: catalog.nextNumber, key: encodeDescription(description) };
+        },
+        (timestamp) => {
+          catalog.create(catalog.nextNumber, description, timestamp);
+        },
+      )
+      .finally(() => this.creating.delete(name));
+    this.creating.set(name, creation);
+    return creation;
+  }
+}
+
+function unknownIndex(name: string): PagewrightError {
+  return new PagewrightError('PW_INDEX_UNKNOWN', `There is no index '${name}' in this store.`, {
+    details: { index: name },
+  });
+}
+
+function checkTransaction(run: unknown, options: TransactionOptions): number {
+  if (typeof run !== 'function') throw argument('A transaction takes a function.', { run });
+  if (typeof options !== 'object' || options === null)
+    throw argument('The options of a transaction are an object.', { options });
+  for (const name of Object.keys(options)) {
+    if (name !== 'retries')
+      throw argument(`A transaction has no option '${name}'. There is: retries.`, { option: name });
+  }
+  const { retries = DEFAULT_RETRIES } = options;
+  if (!Number.isInteger(retries) || retries < 0) {
+    throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
+  }
+  return retries;
+}
+
+/** Waits a random time that grows with the attempts, so that those who met once do not meet again. */
+function backOff(attempt: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(MAX_BACKOFF_MS, 2 ** attempt)));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

@@ -1,0 +1,69 @@
+/**
+ * Keys and values of one index, from what the program has to bytes and back, with the limits of its index type. Bytes
+ * that come out of here are the engine's own, as encodings promise: later changes to the program's objects change none.
+ */
+import type { Encoding } from '../encodings/index.js';
+import { PagewrightError } from '../errors.js';
+
+export interface EntryLimits {
+  readonly maxKeySize: number;
+  readonly maxValueSize: number;
+}
+
+export class EntryCodec<Key, Value> {
+  constructor(
+    private readonly index: string,
+    readonly key: Encoding<Key>,
+    readonly value: Encoding<Value>,
+    private readonly limits: EntryLimits,
+  ) {}
+
+  /** Errors: `PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
+  encodeKey(key: Key): Uint8Array {
+    const bytes = this.key.encode(key);
+    if (bytes.length === 0) {
+      throw new PagewrightError(
+        'PW_KEY_EMPTY',
+        `A key of index '${this.index}' has no bytes. Keys have at least one.`,
+        {
+          details: { index: this.index },
+        },
+      );
+    }
+    if (bytes.length > this.limits.maxKeySize)
+      throw this.tooLarge('PW_KEY_TOO_LARGE', 'key', bytes.length, this.limits.maxKeySize);
+    return bytes;
+  }
+
+  /** Errors: `PW_VALUE_TOO_LARGE`, `PW_ENCODING`. */
+  encodeValue(value: Value): Uint8Array {
+    const bytes = this.value.encode(value);
+    if (bytes.length > this.limits.maxValueSize) {
+      throw this.tooLarge('PW_VALUE_TOO_LARGE', 'value', bytes.length, this.limits.maxValueSize);
+    }
+    return bytes;
+  }
+
+  /** Errors: `PW_ENCODING`. */
+  decodeKey(bytes: Uint8Array): Key {
+    return this.key.decode(bytes);
+  }
+
+  /** Errors: `PW_ENCODING`. */
+  decodeValue(bytes: Uint8Array): Value {
+    return this.value.decode(bytes);
+  }
+
+  private tooLarge(
+    code: 'PW_KEY_TOO_LARGE' | 'PW_VALUE_TOO_LARGE',
+    what: string,
+    bytes: number,
+    limit: number,
+  ): PagewrightError {
+    return new PagewrightError(
+      code,
+      `A ${what} of index '${this.index}' has ${bytes} bytes; with the page size of this store at most ${limit} are possible.`,
+      { details: { index: this.index, bytes, limit } },
+    );
+  }
+}

@@ -1,0 +1,19 @@
+/** The engine façade: what programs use of an open store. */
+export type { CheckpointOptions } from './checkpoints.js';
+export {
+  Engine,
+  type EngineBatchOperation,
+  type EngineStats,
+  type IndexInfo,
+  type TransactionOptions,
+} from './engine.js';
+export type { EntryStream } from './entry-stream.js';
+export { type BatchOperation, IndexHandle, type ReadOptions } from './index-handle.js';
+export type { IndexOptions } from './index-options.js';
+export { type OpenOptions, openEngine } from './open.js';
+export type { EngineParts } from './parts.js';
+export type { RangeOptions, TransactionRangeOptions } from './range.js';
+export type { RecoveryProgress, RecoveryResult } from './recovery.js';
+export { EngineSnapshot } from './snapshot.js';
+export type { EngineStateName } from './state.js';
+export { Transaction } from './transaction.js';

@@ -1,0 +1,152 @@
+/**
+ * Opens a store with the parts of an engine: finds the newest checkpoint, does again what the log has above it, and
+ * begins a new log. When the engine is there, both superblocks name that new log: no old one is needed any more (C4, L3).
+ */
+import { type LogReplay, NO_LOG } from '../contracts/log.js';
+import type { StoreState } from '../contracts/pages.js';
+import { PagewrightError } from '../errors.js';
+import { Catalog } from './catalog.js';
+import type { CheckpointOptions } from './checkpoints.js';
+import { Engine } from './engine.js';
+import { EngineCore } from './engine-core.js';
+import type { EngineParts } from './parts.js';
+import { Recovery, type RecoveryProgress, type RecoveryResult } from './recovery.js';
+import { EngineState, type OnFailure } from './state.js';
+
+export type { EngineParts } from './parts.js';
+
+export interface OpenOptions {
+  /** Create the store if there is none; else that is `PW_NOT_FOUND`. Default: true, and false with `readOnly`. */
+  readonly create?: boolean;
+  /** A store that exists is `PW_EXISTS`. Default: false. */
+  readonly errorIfExists?: boolean;
+  /** See the newest checkpoint, and write nothing at all. Default: false. */
+  readonly readOnly?: boolean;
+  readonly checkpoint?: CheckpointOptions;
+  /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
+  readonly onRecovery?: (progress: RecoveryProgress) => void;
+  /** Told once if the engine turns read-only, or fails. */
+  readonly onFailure?: OnFailure;
+}
+
+/**
+ * After a crash timestamps go on so far above the last one found that none is used again, not even one that was given
+ * out and lost before it was written (L3). A process cannot have had as many commits in memory alone.
+ */
+const TIMESTAMPS_SKIPPED = 2 ** 32;
+
+/**
+ * Errors: those of the parts (`PW_NOT_FOUND`, `PW_EXISTS`, `PW_NOT_A_STORE`, `PW_LOCKED`, `PW_CORRUPT_FILE`, `PW_CORRUPT_LOG`,
+ * `PW_CORRUPT_PAGE`, `PW_IO`, `PW_FULL`, …), `PW_OPTION_INVALID`, and `PW_INDEX_UNKNOWN` if the log has changes of an index of a type
+ * that no plugin brings. Whatever was opened on the way is closed then.
+ */
+export async function openEngine<Types extends string = string>(
+  parts: EngineParts,
+  path: string,
+  options: OpenOptions = {},
+): Promise<Engine<Types>> {
+  try {
+    checkOptions(options);
+    return await open<Types>(parts, path, options);
+  } catch (error) {
+    await parts.teardown.close().catch(() => {}); // What went wrong first is what its caller must know.
+    throw error;
+  }
+}
+
+async function open<Types extends string>(
+  parts: EngineParts,
+  path: string,
+  options: OpenOptions,
+): Promise<Engine<Types>> {
+  const { io, pages, concurrency, log, teardown } = parts;
+  const readOnly = options.readOnly ?? false;
+  const state = new EngineState(readOnly, options.onFailure);
+  const found = await pages.open({
+    path,
+    io,
+    create: !readOnly && (options.create ?? true),
+    errorIfExists: options.errorIfExists ?? false,
+    readOnly,
+  });
+  teardown.push('the page file', () => pages.close());
+  let core: EngineCore | null = null;
+  let replay: LogReplay | null = null;
+  if (!readOnly) {
+    const onFailure = (error: Error): void => state.turnReadOnly(error);
+    replay = await log.open({ directory: `${path}-wal`, io, state: found, readOnly, onFailure });
+    teardown.push('the log', () => log.close({ discard: core?.logIsSuperfluous ?? false }));
+  }
+  const catalog = Catalog.open(pages, parts.indexes, { create: !readOnly, timestamp: found.mark.timestamp });
+  const { timestamp, result } = await recover(parts, catalog, found, replay, options);
+  core = new EngineCore(parts, catalog, state, options.checkpoint ?? {});
+  concurrency.start(core.host, timestamp);
+  const opened = core;
+  teardown.push('the engine', () => opened.finish());
+  core.housekeeping.start();
+  return new Engine<Types>(core, teardown, result);
+}
+
+async function recover(
+  parts: EngineParts,
+  catalog: Catalog,
+  found: StoreState,
+  replay: LogReplay | null,
+  options: OpenOptions,
+): Promise<{ readonly timestamp: number; readonly result: RecoveryResult }> {
+  const { pages, log } = parts;
+  if (replay === null) {
+    return { timestamp: found.mark.timestamp, result: { records: 0, transactions: 0, durationMs: 0, tornBytes: 0 } };
+  }
+  const recovery = new Recovery(pages, catalog, catalog.types, found.mark.timestamp);
+  const result = await recovery.replay(replay, (operations) => log.sizeOf(operations), options.onRecovery);
+  const wasClosed = found.mark.log.incarnation === NO_LOG.incarnation;
+  const timestamp = recovery.timestamp + (wasClosed ? 0 : TIMESTAMPS_SKIPPED);
+  const mark = { timestamp, log: log.begin() };
+  const steps = { gate: () => mark, secureLog: async () => {} };
+  // Two, so that both superblocks name the new log: if the newer one rots, the older leads to all that was acknowledged.
+  await pages.checkpoint(steps);
+  await pages.checkpoint(steps);
+  await log.discardOld();
+  return { timestamp, result };
+}
+
+const BOOLEANS = ['create', 'errorIfExists', 'readOnly'] as const;
+const CALLBACKS = ['onRecovery', 'onFailure'] as const;
+const CHECKPOINT_OPTIONS = ['logBytes', 'intervalMs'] as const;
+/** The longest interval that a timer takes. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
+
+function checkOptions(options: OpenOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalid('', 'the options are an object');
+  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint'];
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw invalid(name, `there is no such option; there are ${known.join(', ')}`);
+  }
+  for (const name of BOOLEANS) {
+    if (options[name] !== undefined && typeof options[name] !== 'boolean') throw invalid(name, 'it is true or false');
+  }
+  for (const name of CALLBACKS) {
+    if (options[name] !== undefined && typeof options[name] !== 'function') throw invalid(name, 'it is a function');
+  }
+  if (options.readOnly === true && options.create === true)
+    throw invalid('create', 'a store that is opened read-only is not created');
+  const { checkpoint = {} } = options;
+  if (typeof checkpoint !== 'object' || checkpoint === null) throw invalid('checkpoint', 'it is an object');
+  for (const name of Object.keys(checkpoint)) {
+    if (!(CHECKPOINT_OPTIONS as readonly string[]).includes(name)) {
+      throw invalid(`checkpoint.${name}`, `there is no such option; there are ${CHECKPOINT_OPTIONS.join(', ')}`);
+    }
+  }
+  const { logBytes = 1, intervalMs = 1 } = checkpoint;
+  if (!Number.isSafeInteger(logBytes) || logBytes < 1)
+    throw invalid('checkpoint.logBytes', 'it is a whole number from 1 on');
+  if (!Number.isInteger(intervalMs) || intervalMs < 1 || intervalMs > LONGEST_INTERVAL_MS) {
+    throw invalid('checkpoint.intervalMs', `it is a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
+  }
+}
+
+function invalid(option: string, problem: string): PagewrightError {
+  const which = option === '' ? 'The options of opening a store' : `The option ${option}`;
+  return new PagewrightError('PW_OPTION_INVALID', `${which} cannot be used: ${problem}.`, { details: { option } });
+}

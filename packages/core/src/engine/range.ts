@@ -1,0 +1,70 @@
+/** What a range is asked for with, checked once, and made into bounds of bytes. */
+import type { ScanBounds } from '../contracts/concurrency.js';
+import { PagewrightError } from '../errors.js';
+import type { EngineSnapshot } from './snapshot.js';
+
+export interface RangeOptions<Key> {
+  /** Only keys above this one. Not together with `gte`. */
+  readonly gt?: Key;
+  /** Only this key and those above it. */
+  readonly gte?: Key;
+  /** Only keys below this one. Not together with `lte`. */
+  readonly lt?: Key;
+  /** Only this key and those below it. */
+  readonly lte?: Key;
+  /** From the last key to the first. Default: false. */
+  readonly reverse?: boolean;
+  /** At most so many entries. Default: no limit. */
+  readonly limit?: number;
+  /** Read what was there when the snapshot was taken. Without one, each entry is read as it is when the range comes by. */
+  readonly snapshot?: EngineSnapshot;
+}
+
+/** Of a range in a transaction, whose snapshot is the transaction's. */
+export type TransactionRangeOptions<Key> = Omit<RangeOptions<Key>, 'snapshot'>;
+
+export interface CheckedRange {
+  readonly bounds: ScanBounds;
+  readonly limit: number;
+  readonly snapshot: EngineSnapshot | null;
+}
+
+const KNOWN = new Set(['gt', 'gte', 'lt', 'lte', 'reverse', 'limit', 'snapshot']);
+
+/** Errors: `PW_ARGUMENT`, and those of encoding a key. */
+export function checkRange<Key>(
+  options: RangeOptions<Key>,
+  encodeKey: (key: Key) => Uint8Array,
+  wantsValues: boolean,
+): CheckedRange {
+  if (typeof options !== 'object' || options === null)
+    throw argument('The options of a range are an object.', { options });
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw argument(`A range has no option '${name}'. There are: ${[...KNOWN].join(', ')}.`, { option: name });
+    }
+  }
+  const { gt, gte, lt, lte, reverse = false, limit = Number.POSITIVE_INFINITY, snapshot } = options;
+  if (gt !== undefined && gte !== undefined) throw argument('A range takes gt or gte, not both.', { gt, gte });
+  if (lt !== undefined && lte !== undefined) throw argument('A range takes lt or lte, not both.', { lt, lte });
+  if (typeof reverse !== 'boolean')
+    throw argument(`The option reverse is true or false, not ${String(reverse)}.`, { reverse });
+  if (limit !== Number.POSITIVE_INFINITY && (!Number.isInteger(limit) || limit < 0)) {
+    throw argument(`The option limit is a whole number from 0 on, not ${String(limit)}.`, { limit });
+  }
+  const lower = gt ?? gte;
+  const upper = lt ?? lte;
+  const bounds = {
+    lower: lower === undefined ? null : encodeKey(lower),
+    lowerExclusive: gt !== undefined,
+    upper: upper === undefined ? null : encodeKey(upper),
+    upperExclusive: lt !== undefined,
+    reverse,
+    wantsValues,
+  };
+  return { bounds, limit, snapshot: snapshot ?? null };
+}
+
+export function argument(message: string, details: Record<string, unknown>): PagewrightError {
+  return new PagewrightError('PW_ARGUMENT', message, { details });
+}

@@ -1,0 +1,33 @@
+/** A view of the whole store as it was at one moment, for reads outside transactions. */
+import type { Snapshot } from '../contracts/concurrency.js';
+
+/**
+ * Made by `engine.snapshot()`, given as `snapshot` to reads. Release it when it is not needed any more: for as long as it
+ * is held, everything that is overwritten or deleted is kept for it. It may be revoked when that is too much: reads then
+ * throw `PW_SNAPSHOT_TOO_OLD`.
+ */
+export class EngineSnapshot {
+  /** @internal */
+  constructor(
+    /** @internal */
+    readonly owner: object,
+    /** @internal */
+    readonly core: Snapshot,
+    private readonly released: (snapshot: EngineSnapshot) => void,
+  ) {}
+
+  /** The timestamp of the last commit that it shows. */
+  get timestamp(): number {
+    return this.core.timestamp;
+  }
+
+  /** Idempotent. Reads with it are `PW_CLOSED` afterwards. */
+  release(): void {
+    this.core.release();
+    this.released(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * A transaction as programs use it: reads see the store as it was at its beginning, and its own writes; the writes
+ * take effect together when it commits, or not at all.
+ */
+import type { TransactionCore } from '../contracts/concurrency.js';
+import { EntryReference } from '../contracts/index-plugin.js';
+import { PagewrightError } from '../errors.js';
+import type { EngineCore } from './engine-core.js';
+import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
+import { IndexHandle } from './index-handle.js';
+import { argument, checkRange, type TransactionRangeOptions } from './range.js';
+import { attemptRead, FAULTED } from './reading.js';
+
+/**
+ * Errors of all methods, besides those of {@link IndexHandle}: `PW_TXN_CLOSED`, and `PW_SNAPSHOT_TOO_OLD` if what the
+ * transaction reads had to be given up; of commits `PW_CONFLICT`, with `index` and `key` in the details.
+ */
+export class Transaction {
+  private readonly reference = new EntryReference();
+  private ending: 'committing' | 'committed' | 'aborted' | null = null;
+  private committing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(
+    private readonly engine: EngineCore,
+    private readonly core: TransactionCore,
+  ) {
+    engine.transactions.add(this);
+  }
+
+  /** Whether it was committed or aborted, or is being committed. */
+  get closed(): boolean {
+    return this.ending !== null;
+  }
+
+  /** Whether it has committed. */
+  get committed(): boolean {
+    return this.ending === 'committed';
+  }
+
+  /** The timestamp of the last commit that it sees. */
+  get timestamp(): number {
+    return this.core.snapshot.timestamp;
+  }
+
+  get<Key, Value>(index: IndexHandle<Key, Value>, key: Key): Promise<Value | undefined> {
+    try {
+      const look = this.lookupOf(index, key);
+      const value = attemptRead(this.engine.pages, look);
+      return value === FAULTED ? this.engine.readOn(look) : Promise.resolve(value);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  getSync<Key, Value>(index: IndexHandle<Key, Value>, key: Key): Value | undefined {
+    return this.lookupOf(index, key)();
+  }
+
+  /** Entries in order of key, the transaction's own writes among them. */
+  range<Key, Value>(
+    index: IndexHandle<Key, Value>,
+    options: TransactionRangeOptions<Key> = {},
+  ): EntryStream<[Key, Value]> {
+    return new EntryStream(this.engine, this.sourceOf(index, options));
+  }
+
+  rangeSync<Key, Value>(
+    index: IndexHandle<Key, Value>,
+    options: TransactionRangeOptions<Key> = {},
+  ): Generator<[Key, Value], void, undefined> {
+    return entriesNow(this.sourceOf(index, options));
+  }
+
+  put<Key, Value>(index: IndexHandle<Key, Value>, key: Key, value: Value): void {
+    this.assertMayWrite(index);
+    const write = index.putOf(key, value);
+    this.core.put(write.target, write.key, write.value!);
+  }
+
+  delete<Key, Value>(index: IndexHandle<Key, Value>, key: Key): void {
+    this.assertMayWrite(index);
+    const write = index.deletionOf(key);
+    this.core.delete(write.target, write.key);
+  }
+
+  /** A point to roll back to. */
+  savepoint(): number {
+    this.assertOpen();
+    return this.core.savepoint();
+  }
+
+  /** Undoes what was written after the savepoint. Savepoints that were made after it are none any more: `PW_ARGUMENT`. */
+  rollbackTo(savepoint: number): void {
+    this.assertOpen();
+    this.core.rollbackTo(savepoint);
+  }
+
+  /** Resolves when the writes are durable. Without writes there is nothing to wait for. */
+  commit(): Promise<void> {
+    try {
+      this.assertOpen();
+      if (this.core.writeCount === 0) {
+        this.end('committed');
+        return Promise.resolve();
+      }
+      this.ending = 'committing';
+      this.committing = this.engine.commits.transaction(this.core).then(
+        () => this.end('committed'),
+        (error: unknown) => {
+          this.end('aborted');
+          throw error;
+        },
+      );
+      return this.committing;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  commitSync(): void {
+    this.assertOpen();
+    let outcome: 'committed' | 'aborted' = 'aborted';
+    try {
+      if (this.core.writeCount > 0) this.engine.commits.transactionSync(this.core);
+      outcome = 'committed';
+    } finally {
+      this.end(outcome);
+    }
+  }
+
+  /** Forgets all writes. Idempotent; without effect once `commit` was called. */
+  abort(): void {
+    if (this.ending === null) this.end('aborted');
+  }
+
+  /** Aborts the transaction if it is open; waits for its commit if there is one under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.abort();
+    await this.committing?.catch(() => {});
+  }
+
+  private end(outcome: 'committed' | 'aborted'): void {
+    this.ending = outcome;
+    this.core.abort();
+    this.engine.transactions.delete(this);
+    this.engine.housekeeping.wake();
+  }
+
+  private lookupOf<Key, Value>(index: IndexHandle<Key, Value>, key: Key): () => Value | undefined {
+    this.assertMayRead(index);
+    const { codec, entry } = index;
+    const bytes = codec.encodeKey(key);
+    return () => {
+      this.assertOpen();
+      return this.core.lookup(entry, bytes, this.reference) ? codec.decodeValue(this.reference.value) : undefined;
+    };
+  }
+
+  private sourceOf<Key, Value>(
+    index: IndexHandle<Key, Value>,
+    options: TransactionRangeOptions<Key>,
+  ): EntrySource<[Key, Value]> {
+    this.assertMayRead(index);
+    const { bounds, limit, snapshot } = checkRange(options, (key: Key) => index.codec.encodeKey(key), true);
+    if (snapshot !== null) throw argument('A range in a transaction reads at its snapshot, and takes no other.', {});
+    const scan = this.core.scan(index.entry, bounds);
+    return { scan, limit, take: index.takeEntry, assertOpen: () => this.assertOpen() };
+  }
+
+  private assertOpen(): void {
+    if (this.ending === null) return;
+    this.engine.state.assertUsable();
+    throw new PagewrightError('PW_TXN_CLOSED', 'The transaction was committed or aborted already. Begin a new one.');
+  }
+
+  private assertMayRead<Key, Value>(index: IndexHandle<Key, Value>): void {
+    this.engine.state.assertUsable();
+    this.assertOpen();
+    if (!(index instanceof IndexHandle))
+      throw argument('The first argument is an index, as index() returns it.', { index });
+    if (index.core !== this.engine)
+      throw argument(`The index '${index.name}' belongs to another engine.`, { index: index.name });
+  }
+
+  private assertMayWrite<Key, Value>(index: IndexHandle<Key, Value>): void {
+    this.assertMayRead(index);
+    this.engine.state.assertWritable();
+  }
+}

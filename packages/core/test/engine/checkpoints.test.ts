@@ -1,0 +1,100 @@
+/** When checkpoints begin, and in which order a checkpoint does what: with parts that only note what is asked of them. */
+import { expect, test } from 'vitest';
+import { Checkpoints } from '../../src/engine/checkpoints.js';
+import { EngineState } from '../../src/engine/state.js';
+import type { CheckpointSteps, Concurrency, Log, LogMark, PageStore } from '../../src/index.js';
+
+function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
+  const calls: string[] = [];
+  const running: { steps: CheckpointSteps; finish: () => void; fail: (error: Error) => void }[] = [];
+  const older: LogMark = { incarnation: 1, segment: 1, offset: 10 };
+  const pages = {
+    checkpoint: (steps: CheckpointSteps) =>
+      new Promise((resolve, reject) => {
+        const mark = steps.gate();
+        calls.push(`gate ${mark.timestamp} ${mark.log.segment}`);
+        const finish = () => {
+          steps.secureLog(mark).then(() => {
+            calls.push('superblock');
+            resolve({ mark, olderMark: { timestamp: 0, log: older } });
+          }, reject);
+        };
+        running.push({ steps, finish, fail: reject });
+      }),
+  } as unknown as PageStore;
+  const log = {
+    mark: () => ({ incarnation: 1, segment: 5, offset: 0 }),
+    secure: async (mark: LogMark) => void calls.push(`secure ${mark.segment}`),
+    recycle: async (mark: LogMark) => void calls.push(`recycle ${mark.segment}`),
+  } as unknown as Log;
+  const state = new EngineState(false, undefined);
+  const checkpoints = new Checkpoints(pages, log, { visible: 7 } as Concurrency, state, options);
+  return { checkpoints, calls, running, state };
+}
+
+test('the log is durable up to the mark before the superblock, and only then recycled, from the older slot on (C3, C4)', async () => {
+  const { checkpoints, calls, running } = setUp();
+  const done = checkpoints.run();
+  running[0]!.finish();
+  await done;
+  checkpoints.stopTimer();
+  expect(calls).toEqual(['gate 7 5', 'secure 5', 'superblock', 'recycle 1']);
+});
+
+test('at the end both superblocks name no log, and nothing is asked of it', async () => {
+  const { checkpoints, calls, running } = setUp();
+  const done = checkpoints.finish();
+  for (let i = 0; i < 2; i++) {
+    while (running.length <= i) await new Promise(setImmediate);
+    running[i]!.finish();
+  }
+  await done;
+  expect(calls.filter((call) => call.startsWith('gate') || call.startsWith('secure'))).toEqual([
+    'gate 7 0',
+    'gate 7 0',
+  ]);
+});
+
+test('one begins when there is enough log, and commits wait when it does not keep up', async () => {
+  const { checkpoints, running } = setUp({ logBytes: 100 });
+  checkpoints.committed(99);
+  expect(running.length).toBe(0);
+  checkpoints.committed(1);
+  expect(running.length).toBe(1);
+  checkpoints.committed(399);
+  expect([running.length, checkpoints.behind]).toEqual([1, false]);
+  checkpoints.committed(1);
+  expect(checkpoints.behind).toBe(true);
+  let caughtUp = false;
+  const waiting = checkpoints.catchUp().then(() => {
+    caughtUp = true;
+  });
+  await new Promise(setImmediate);
+  expect(caughtUp).toBe(false);
+  running[0]!.finish();
+  await waiting;
+  expect(checkpoints.behind).toBe(false);
+  checkpoints.stopTimer();
+});
+
+test('one that fails turns the engine read-only, and none begins afterwards', async () => {
+  const { checkpoints, running, state } = setUp({ logBytes: 100 });
+  const done = checkpoints.run();
+  running[0]!.fail(new Error('no space'));
+  await expect(done).rejects.toThrow('no space');
+  expect(state.name).toBe('read-only');
+  checkpoints.committed(1000);
+  expect(running.length).toBe(1);
+  await expect(checkpoints.run()).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
+  checkpoints.stopTimer();
+});
+
+test('one that is under way when the engine fails does not count', async () => {
+  const { checkpoints, calls, running, state } = setUp();
+  const done = checkpoints.run();
+  state.fail(new Error('half a commit'));
+  running[0]!.finish();
+  await expect(done).rejects.toThrow('half a commit');
+  expect(calls).not.toContain('superblock');
+  checkpoints.stopTimer();
+});

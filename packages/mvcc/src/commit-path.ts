@@ -1,0 +1,236 @@
+/**
+ * How a commit becomes part of the store: space is secured, then the record is appended, versions are put aside, the
+ * changes are installed, and the timestamp is published. Up to the append an error leaves everything as it was; from
+ * the append to the publication any error fails the engine (T6), because the log has what the indexes have not.
+ *
+ * It is one synchronous step, so any instant between two commits is a gate for checkpoints (C1).
+ */
+import {
+  type CommitRecord,
+  type CommitTicket,
+  type ConcurrencyHost,
+  EntryReference,
+  invariant,
+  type LogOperation,
+  OPERATION_DELETE,
+  OPERATION_PUT,
+  PagewrightError,
+  TAG_TOMBSTONE,
+  TAG_VALUE,
+  type Target,
+} from '@pagewright/core';
+import { keyText } from './key-text.js';
+import type { SnapshotList } from './snapshots.js';
+import { Tombstone, type Tombstones } from './tombstones.js';
+import type { VersionStore } from './version-store.js';
+
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** Pages secured for every commit besides those that its writes ask for: catalog, roots and inner pages. */
+const SPARE_PAGES = 16;
+/** Above this number of writes, the pages that there are bound how many a commit can touch. */
+const FEW_WRITES = 64;
+
+/** An operation on an index, with the index. */
+export interface TargetedOperation extends LogOperation {
+  readonly target: Target;
+}
+
+/** The record that is being appended; one for all commits, because a log encodes it at once. */
+interface RecordInMaking extends CommitRecord {
+  timestamp: number;
+  dependsOn: number;
+  operations: readonly LogOperation[];
+}
+
+export class CommitPath {
+  /** V: all commits up to it are published. */
+  visible = 0;
+  commits = 0;
+  private host: ConcurrencyHost | null = null;
+  /** T6: what happened after an append. */
+  private failure: Error | null = null;
+  private readonly record: RecordInMaking = { timestamp: 0, dependsOn: 0, operations: [] };
+  private readonly replaced = new EntryReference();
+  private readonly marker = new EntryReference();
+
+  constructor(
+    private readonly snapshots: SnapshotList,
+    private readonly versions: VersionStore,
+    private readonly tombstones: Tombstones,
+    private readonly versionMemory: number,
+  ) {
+    this.marker.wantsValue = false;
+  }
+
+  start(host: ConcurrencyHost, timestamp: number): void {
+    invariant(this.host === null, 'Concurrency control was started twice');
+    this.host = host;
+    this.visible = timestamp;
+  }
+
+  /** The surroundings. Errors: `PW_CLOSED` before `start`. */
+  get surroundings(): ConcurrencyHost {
+    if (this.host === null) {
+      throw new PagewrightError(
+        'PW_CLOSED',
+        'Concurrency control has not been started yet. Call start() when recovery is over.',
+      );
+    }
+    return this.host;
+  }
+
+  /** Commits operations that are sorted by index and key, each key once. Conflicts have been looked for. */
+  commit(operations: readonly TargetedOperation[], dependsOn: number): CommitTicket {
+    const host = this.surroundings;
+    const faulting = host.pages.faulting;
+    host.pages.faulting = false;
+    try {
+      const size = this.prepare(operations, this.pagesFor(operations));
+      let position: number;
+      try {
+        position = this.append(operations, dependsOn);
+        const timestamp = this.record.timestamp;
+        for (let i = 0; i < operations.length; i++) this.install(operations[i]!, timestamp);
+        this.publish(timestamp);
+      } catch (error) {
+        throw this.fail(error);
+      }
+      host.committed(size);
+      return { timestamp: this.visible, position };
+    } finally {
+      host.pages.faulting = faulting;
+    }
+  }
+
+  /** Commits one operation on the catalog, which `install` carries out. */
+  commitOperation(operation: LogOperation, install: (timestamp: number) => void): CommitTicket {
+    const host = this.surroundings;
+    const faulting = host.pages.faulting;
+    host.pages.faulting = false;
+    try {
+      const operations = [operation];
+      const size = this.prepare(operations, SPARE_PAGES);
+      let position: number;
+      try {
+        position = this.append(operations, this.visible);
+        install(this.record.timestamp);
+        this.publish(this.record.timestamp);
+      } catch (error) {
+        throw this.fail(error);
+      }
+      host.committed(size);
+      return { timestamp: this.visible, position };
+    } finally {
+      host.pages.faulting = faulting;
+    }
+  }
+
+  /** Everything that may fail and leave nothing behind. Returns the size of the record. */
+  private prepare(operations: readonly LogOperation[], pages: number): number {
+    const host = this.surroundings;
+    if (this.failure !== null) {
+      throw new PagewrightError(
+        'PW_ENGINE_FAILED',
+        'A commit failed after it was logged. Close the store and open it again.',
+        {
+          cause: this.failure,
+        },
+      );
+    }
+    host.assertWritable();
+    const size = host.log.sizeOf(operations);
+    host.log.reserveSync(size);
+    host.pages.secureSpace(pages);
+    return size;
+  }
+
+  private append(operations: readonly LogOperation[], dependsOn: number): number {
+    const record = this.record;
+    record.timestamp = this.visible + 1;
+    record.dependsOn = dependsOn;
+    record.operations = operations;
+    return this.surroundings.log.append(record);
+  }
+
+  private publish(timestamp: number): void {
+    this.record.operations = [];
+    this.visible = timestamp;
+    this.commits++;
+  }
+
+  private fail(error: unknown): Error {
+    this.failure = this.surroundings.fail(error);
+    return this.failure;
+  }
+
+  private install(operation: TargetedOperation, timestamp: number): void {
+    const { target, key, kind } = operation;
+    const index = target.index;
+    if (this.snapshots.count > 0) {
+      this.installBesideSnapshots(operation, timestamp);
+    } else if (kind === OPERATION_PUT) {
+      index.upsert(key, TAG_VALUE, operation.value, timestamp);
+      if (this.tombstones.holds(index)) this.tombstones.forget(index, keyText(key));
+    } else {
+      index.remove(key, timestamp);
+      if (this.tombstones.holds(index)) this.tombstones.forget(index, keyText(key));
+    }
+  }
+
+  /** Steps 5 and 6 while someone may want to see what was there before. */
+  private installBesideSnapshots(operation: TargetedOperation, timestamp: number): void {
+    const { target, key } = operation;
+    const index = target.index;
+    const text = keyText(key);
+    const deletes = operation.kind === OPERATION_DELETE;
+    // If the key was replaced after the newest snapshot began, no one can see what is there now.
+    const wanted = this.versions.lastReplacement(index, text) <= this.snapshots.newestTimestamp;
+    const before = wanted ? this.replaced : this.marker;
+    let present = false;
+    if (wanted || deletes) present = index.lookup(key, before) && before.tag === TAG_VALUE;
+    // Nothing is deleted, so nothing is replaced: whoever inserts the key next does not conflict with this.
+    if (deletes && !present) return;
+    if (wanted) {
+      this.versions.add(index, text, present ? before.value : null, timestamp, this.snapshots);
+      if (this.versions.bytes > this.versionMemory) this.makeRoom();
+    }
+    if (!deletes) {
+      index.upsert(key, TAG_VALUE, operation.value, timestamp);
+      this.tombstones.forget(index, text);
+    } else if (this.snapshots.count === 0) {
+      index.remove(key, timestamp);
+    } else {
+      target.noteTombstones();
+      index.upsert(key, TAG_TOMBSTONE, NOTHING, timestamp);
+      this.tombstones.add(new Tombstone(target, index, key, text, timestamp));
+    }
+  }
+
+  /** T4: what snapshots have passed goes first, then the oldest snapshots lose what they need. */
+  private makeRoom(): void {
+    for (;;) {
+      const oldest = this.snapshots.oldest;
+      if (oldest === null) return; // The list cleared the store with its last member.
+      this.versions.trim(oldest.timestamp, Number.POSITIVE_INFINITY);
+      if (this.versions.bytes <= this.versionMemory) return;
+      this.snapshots.revokeOldest();
+    }
+  }
+
+  /**
+   * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, for large values
+   * pages of their own, rounded up to a size class. Many writes go to the same leaves: they touch no more than there are.
+   */
+  private pagesFor(operations: readonly LogOperation[]): number {
+    const pages = this.surroundings.pages;
+    let bytes = 0;
+    for (let i = 0; i < operations.length; i++) bytes += operations[i]!.key.length + operations[i]!.value.length;
+    let touched = 2 * operations.length;
+    if (operations.length > FEW_WRITES) {
+      const stats = pages.stats();
+      touched = Math.min(touched, 2 * Math.ceil((stats.fileBytes - stats.freeFileBytes) / pages.pageSize));
+    }
+    return SPARE_PAGES + touched + 2 * Math.ceil(bytes / pages.pageSize);
+  }
+}

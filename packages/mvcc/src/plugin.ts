@@ -1,0 +1,36 @@
+/** The package as a plugin: provides `CONCURRENCY`. */
+import { CONCURRENCY, definePlugin, instancePerContainerCachingFactory } from '@pagewright/core';
+import * as v from 'valibot';
+import { Mvcc } from './mvcc.js';
+import { type MvccOptions, optionProblems } from './options.js';
+
+const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number of bytes, or as in '64MiB'"));
+
+const options = v.pipe(
+  v.strictObject({
+    isolation: v.exactOptional(v.literal('snapshot')),
+    versionMemory: size,
+    maxTransactionBytes: size,
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const { option: key, message } of optionProblems(dataset.value)) {
+      const { value } = dataset;
+      addIssue({ message, path: [{ type: 'object', origin: 'value', input: value, key, value: value[key] }] });
+    }
+  }),
+);
+
+/** Transactions, for `compose({ concurrency: mvcc({ versionMemory: '256MiB' }) })`. */
+export const mvcc = definePlugin({
+  name: '@pagewright/mvcc',
+  kind: 'concurrency',
+  contract: 1,
+  provides: [CONCURRENCY],
+  options,
+  setup(container, chosen: MvccOptions) {
+    container.register(CONCURRENCY, { useFactory: instancePerContainerCachingFactory(() => new Mvcc(chosen)) });
+  },
+});
+
+export default mvcc;

@@ -1,0 +1,215 @@
+/**
+ * A scan: entries of the index in order, those that its snapshot sees, with the changes of its own transaction among
+ * them. Between two batches it holds nothing but its position, so that whatever happens meanwhile it goes on after the
+ * last key that it passed.
+ */
+import {
+  type Cursor,
+  EntryBatch,
+  type Index,
+  type Scan,
+  type ScanBounds,
+  type Snapshot,
+  TAG_VALUE,
+  type Target,
+} from '@pagewright/core';
+import { compareKeys, keyBytes, keyText } from './key-text.js';
+import type { VersionStore } from './version-store.js';
+import { assertNotDropped, treeAt } from './visibility.js';
+import type { BufferedWrite, WriteBuffer } from './write-buffer.js';
+
+/** Entries asked for at first: many scans want only a few. Each batch is four times the last, up to the largest. */
+const FIRST_BATCH = 16;
+const LARGEST_BATCH = 1024;
+
+export class MvccScan implements Scan {
+  readonly keys: Uint8Array[] = [];
+  readonly values: Uint8Array[] = [];
+  count = 0;
+
+  /** What was read from the index last, and how much of it has been gone through. */
+  private readonly batch = new EntryBatch();
+  private at = 0;
+  private treeEnded = false;
+  private index: Index | null = null;
+  private cursor: Cursor | null = null;
+  /** The last key that was read from the index, to go on from in another incarnation. */
+  private lastRead: Uint8Array | null = null;
+  /** The last key that was passed, whether the transaction or the index had it. */
+  private passed: string | null = null;
+  private limit = FIRST_BATCH;
+  private readonly endText: string | null;
+
+  constructor(
+    private readonly versions: VersionStore,
+    private readonly target: Target,
+    private readonly bounds: ScanBounds,
+    private readonly snapshot: Snapshot | null,
+    /** The changes of the transaction that scans. */
+    private readonly writes: WriteBuffer | null,
+  ) {
+    this.batch.wantsValues = bounds.wantsValues;
+    const end = bounds.reverse ? bounds.lower : bounds.upper;
+    this.endText = writes === null || end === null ? null : keyText(end);
+  }
+
+  next(): boolean {
+    assertNotDropped(this.target);
+    this.snapshot?.assertStands();
+    if (this.at === this.batch.count && !this.treeEnded) this.readOn();
+    this.count = 0;
+    const own = this.writes?.keysOf(this.target) ?? null;
+    const goesOn = own === null || own.length === 0 ? this.takeFromIndex() : this.merge(own);
+    this.snapshot?.assertStands();
+    return goesOn;
+  }
+
+  /** Reads the next batch of the index. If it throws, the position has not changed. */
+  private readOn(): void {
+    const tree = this.snapshot === null ? this.target.index : treeAt(this.target, this.snapshot.timestamp);
+    if (tree === null) {
+      this.treeEnded = true;
+      return;
+    }
+    if (tree !== this.index || this.cursor === null) {
+      this.cursor = this.cursorOn(tree);
+      this.index = tree;
+    }
+    const batch = this.batch;
+    batch.limit = this.limit;
+    // A fault leaves the cursor where it is; what it leaves of the batch is not said.
+    batch.count = 0;
+    this.at = 0;
+    let more = false;
+    try {
+      more = this.cursor.next(batch);
+    } catch (error) {
+      batch.count = 0;
+      throw error;
+    }
+    this.limit = Math.min(LARGEST_BATCH, this.limit * 4);
+    if (!more) {
+      batch.count = 0;
+      this.treeEnded = true;
+      return;
+    }
+    if (batch.count === 0) return;
+    this.lastRead = batch.keys[batch.count - 1]!;
+    if (this.isBeyondEnd(this.lastRead)) {
+      while (batch.count > 0 && this.isBeyondEnd(batch.keys[batch.count - 1]!)) batch.count--;
+      this.treeEnded = true;
+    }
+  }
+
+  private cursorOn(tree: Index): Cursor {
+    const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
+    const cursor = tree.cursor();
+    if (this.lastRead !== null) cursor.seek(this.lastRead, { exclusive: true, reverse });
+    else if (reverse) cursor.seek(upper, { exclusive: upper !== null && upperExclusive, reverse });
+    else cursor.seek(lower, { exclusive: lower !== null && lowerExclusive, reverse });
+    return cursor;
+  }
+
+  private takeFromIndex(): boolean {
+    const { batch } = this;
+    // What the transaction writes before the next call must not come in behind what was given out already.
+    if (this.writes !== null && this.at < batch.count) this.passed = keyText(batch.keys[batch.count - 1]!);
+    while (this.at < batch.count) this.takeEntry(this.at++);
+    return this.count > 0 || !this.treeEnded;
+  }
+
+  /** Goes through the batch and the transaction's own changes together; what the transaction wrote hides what the index has. */
+  private merge(own: readonly string[]): boolean {
+    const { batch, bounds, target } = this;
+    const direction = bounds.reverse ? -1 : 1;
+    let ownAt = this.firstOwn(own);
+    while (this.count < LARGEST_BATCH) {
+      const inIndex = this.at < batch.count;
+      if (!inIndex && !this.treeEnded) break; // What follows in the index may come before what follows here.
+      const ownText = this.ownInBounds(own[ownAt]);
+      if (!inIndex && ownText === null) break;
+      const text = inIndex ? keyText(batch.keys[this.at]!) : '';
+      if (ownText !== null && (!inIndex || ownText === text || (ownText < text ? 1 : -1) === direction)) {
+        const write = this.writes?.findText(target, ownText);
+        if (write !== undefined && !write.deletes) this.takeOwn(write);
+        if (inIndex && ownText === text) this.at++;
+        ownAt += direction;
+        this.passed = ownText;
+      } else {
+        this.takeEntry(this.at++);
+        this.passed = text;
+      }
+    }
+    const ended = this.treeEnded && this.at === batch.count && this.ownInBounds(own[ownAt]) === null;
+    return this.count > 0 || !ended;
+  }
+
+  private takeEntry(at: number): void {
+    const { batch, snapshot, index } = this;
+    if (snapshot !== null && batch.timestamp > snapshot.timestamp && this.versions.holds(index!)) {
+      const version = this.versions.find(index!, keyText(batch.keys[at]!), snapshot.timestamp);
+      if (version !== null) {
+        if (version.value !== null)
+          this.take(batch.keys[at]!, this.bounds.wantsValues ? version.value.slice() : version.value);
+        return;
+      }
+    }
+    if (batch.tags[at] === TAG_VALUE) this.take(batch.keys[at]!, batch.values[at]!);
+  }
+
+  private takeOwn(write: BufferedWrite): void {
+    this.take(keyBytes(write.text), this.bounds.wantsValues ? write.value.slice() : write.value);
+  }
+
+  private take(key: Uint8Array, value: Uint8Array): void {
+    this.keys[this.count] = key;
+    if (this.bounds.wantsValues) this.values[this.count] = value;
+    this.count++;
+  }
+
+  private isBeyondEnd(key: Uint8Array): boolean {
+    const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
+    const bound = reverse ? lower : upper;
+    if (bound === null) return false;
+    const order = compareKeys(key, bound);
+    if (order === 0) return reverse ? lowerExclusive : upperExclusive;
+    return reverse ? order < 0 : order > 0;
+  }
+
+  /** Where the own changes go on after what was passed; looked for anew each time, because they may have changed. */
+  private firstOwn(own: readonly string[]): number {
+    const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
+    if (reverse) {
+      if (this.passed !== null) return firstAtOrAfter(own, this.passed) - 1;
+      if (upper === null) return own.length - 1;
+      const text = keyText(upper);
+      const at = firstAtOrAfter(own, text);
+      return own[at] === text && !upperExclusive ? at : at - 1;
+    }
+    const from = this.passed ?? (lower === null ? null : keyText(lower));
+    if (from === null) return 0;
+    const at = firstAtOrAfter(own, from);
+    return own[at] === from && (this.passed !== null || lowerExclusive) ? at + 1 : at;
+  }
+
+  private ownInBounds(text: string | undefined): string | null {
+    if (text === undefined) return null;
+    const { lowerExclusive, upperExclusive, reverse } = this.bounds;
+    const end = this.endText;
+    if (end === null) return text;
+    if (text === end) return (reverse ? lowerExclusive : upperExclusive) ? null : text;
+    return text < end === reverse ? null : text;
+  }
+}
+
+/** The position of the first key that is not below `text`. */
+function firstAtOrAfter(sorted: readonly string[], text: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,149 @@
+/**
+ * A transaction: reads at its snapshot, keeps its writes to itself until it commits, and commits only if no one else
+ * has changed what it writes since the snapshot: first committer wins.
+ */
+import {
+  type CommitTicket,
+  type EntryReference,
+  PagewrightError,
+  type Scan,
+  type ScanBounds,
+  TAG_VALUE,
+  type Target,
+  type TransactionCore,
+  type Write,
+} from '@pagewright/core';
+import type { CommitPath } from './commit-path.js';
+import { MvccScan } from './scan.js';
+import type { ActiveSnapshot } from './snapshots.js';
+import type { VersionStore } from './version-store.js';
+import { assertNotDropped, lookupAt } from './visibility.js';
+import { type BufferedWrite, WriteBuffer } from './write-buffer.js';
+
+/** What a transaction shares with all others. */
+export interface TransactionSurroundings {
+  readonly versions: VersionStore;
+  readonly path: CommitPath;
+  /** Bytes that one may write. */
+  maxBytes: number;
+  /** Counted for `stats`. */
+  conflicts: number;
+}
+
+export class MvccTransaction implements TransactionCore {
+  closed = false;
+  private readonly buffer: WriteBuffer;
+
+  constructor(
+    readonly snapshot: ActiveSnapshot,
+    private readonly shared: TransactionSurroundings,
+  ) {
+    this.buffer = new WriteBuffer(shared.maxBytes);
+  }
+
+  get writeCount(): number {
+    return this.buffer.count;
+  }
+
+  lookup(target: Target, key: Uint8Array, into: EntryReference): boolean {
+    this.assertOpen();
+    if (this.buffer.count > 0) {
+      const own = this.buffer.find(target, key);
+      if (own !== undefined) {
+        assertNotDropped(target);
+        this.snapshot.assertStands();
+        if (own.deletes) return false;
+        into.tag = TAG_VALUE;
+        if (into.wantsValue) into.value = own.value.slice();
+        return true;
+      }
+    }
+    return lookupAt(this.shared.versions, target, key, into, this.snapshot);
+  }
+
+  scan(target: Target, bounds: ScanBounds): Scan {
+    this.assertOpen();
+    return new MvccScan(this.shared.versions, target, bounds, this.snapshot, this.buffer);
+  }
+
+  put(target: Target, key: Uint8Array, value: Uint8Array): void {
+    this.write(target, key, value);
+  }
+
+  delete(target: Target, key: Uint8Array): void {
+    this.write(target, key, null);
+  }
+
+  savepoint(): number {
+    this.assertOpen();
+    return this.buffer.savepoint();
+  }
+
+  rollbackTo(savepoint: number): void {
+    this.assertOpen();
+    this.buffer.rollbackTo(savepoint);
+  }
+
+  *writes(): Generator<Write> {
+    for (const { target, key, value, deletes } of this.buffer) yield { target, key, value: deletes ? null : value };
+  }
+
+  commit(): CommitTicket {
+    this.assertOpen();
+    this.closed = true;
+    const { snapshot } = this;
+    try {
+      if (this.buffer.count === 0) return { timestamp: snapshot.timestamp, position: -1 };
+      const writes = this.buffer.inOrder();
+      snapshot.assertStands();
+      for (const write of writes) this.validate(write);
+      // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
+      snapshot.release();
+      return this.shared.path.commit(writes, snapshot.timestamp);
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  abort(): void {
+    this.closed = true;
+    this.snapshot.release();
+  }
+
+  private write(target: Target, key: Uint8Array, value: Uint8Array | null): void {
+    this.assertOpen();
+    this.snapshot.assertStands();
+    assertNotDropped(target);
+    this.buffer.set(target, key, value);
+  }
+
+  /** Step 2 of a commit: has anyone changed the key, or replaced the whole index, since the snapshot? */
+  private validate(write: BufferedWrite): void {
+    const { target, key, text } = write;
+    assertNotDropped(target);
+    const cleared = target.incarnation > this.snapshot.timestamp;
+    const by = cleared ? target.incarnation : this.shared.versions.lastReplacement(target.index, text);
+    if (by <= this.snapshot.timestamp) return;
+    this.shared.conflicts++;
+    const details = { index: target.name, key: key.slice(), snapshot: this.snapshot.timestamp, committed: by };
+    throw new PagewrightError(
+      'PW_CONFLICT',
+      cleared
+        ? `The index '${target.name}' was created or cleared after this transaction began. Run the transaction again.`
+        : `Another transaction changed key ${printable(key)} of index '${target.name}' after this one began. Run the transaction again; db.transaction() does that by itself.`,
+      { details },
+    );
+  }
+
+  private assertOpen(): void {
+    if (!this.closed) return;
+    throw new PagewrightError('PW_TXN_CLOSED', 'The transaction was committed or aborted already. Begin a new one.');
+  }
+}
+
+/** The beginning of a key as a person can read it. */
+function printable(key: Uint8Array): string {
+  const start = Buffer.from(key.subarray(0, 32));
+  const isText = start.every((byte) => byte >= 0x20 && byte < 0x7f);
+  return `${isText ? JSON.stringify(start.toString('latin1')) : `0x${start.toString('hex')}`}${key.length > 32 ? '…' : ''}`;
+}

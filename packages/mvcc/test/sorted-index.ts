@@ -1,0 +1,154 @@
+/**
+ * An index that keeps its entries in a sorted array. Keys with the same first byte share a page, as far as stamps,
+ * batches and faults go, so that what concurrency control makes of them is put to the test.
+ */
+import {
+  type Cursor,
+  type EntryBatch,
+  type EntryReference,
+  type Index,
+  type PageBounds,
+  PageFault,
+} from '@pagewright/core';
+
+interface Entry {
+  readonly text: string;
+  readonly tag: number;
+  readonly value: Uint8Array;
+}
+
+/** Decides whether the next access of a page must wait for a read. */
+export type MustFault = () => boolean;
+
+export class SortedIndex implements Index {
+  entries: Entry[] = [];
+  failNextUpsert = false;
+  private readonly stamps = new Map<string, number>();
+
+  constructor(private readonly mustFault: MustFault) {}
+
+  lookup(key: Uint8Array, into: EntryReference): boolean {
+    this.touch();
+    const text = textOf(key);
+    into.timestamp = this.stampOf(text);
+    const entry = this.entries[this.position(text)];
+    if (entry?.text !== text) return false;
+    into.tag = entry.tag;
+    if (into.wantsValue) into.value = entry.value.slice();
+    return true;
+  }
+
+  upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
+    if (this.failNextUpsert) {
+      this.failNextUpsert = false;
+      throw new Error('the page could not be read');
+    }
+    const text = textOf(key);
+    const at = this.position(text);
+    const replaces = this.entries[at]?.text === text ? 1 : 0;
+    this.entries.splice(at, replaces, { text, tag, value: value.slice() });
+    this.stamp(text, timestamp);
+  }
+
+  remove(key: Uint8Array, timestamp: number): boolean {
+    this.touch();
+    const text = textOf(key);
+    const at = this.position(text);
+    if (this.entries[at]?.text !== text) return false;
+    this.entries.splice(at, 1);
+    this.stamp(text, timestamp);
+    return true;
+  }
+
+  cursor(): Cursor {
+    return new SortedCursor(this);
+  }
+
+  check(): ReadonlyMap<number, PageBounds> {
+    return new Map();
+  }
+
+  stats() {
+    return { height: 1 };
+  }
+
+  touch(): void {
+    if (this.mustFault()) throw new PageFault();
+  }
+
+  /** The first entry that is not below the key. */
+  position(text: string): number {
+    let low = 0;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.entries[middle]!.text < text) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  stampOf(text: string): number {
+    return this.stamps.get(pageOf(text)) ?? 0;
+  }
+
+  private stamp(text: string, timestamp: number): void {
+    this.stamps.set(pageOf(text), Math.max(timestamp, this.stampOf(text)));
+  }
+}
+
+class SortedCursor implements Cursor {
+  private from: string | null = null;
+  private exclusive = false;
+  private reverse = false;
+
+  constructor(private readonly index: SortedIndex) {}
+
+  seek(key: Uint8Array | null, options: { readonly exclusive?: boolean; readonly reverse?: boolean }): void {
+    this.from = key === null ? null : textOf(key);
+    this.exclusive = options.exclusive === true;
+    this.reverse = options.reverse === true;
+  }
+
+  next(batch: EntryBatch): boolean {
+    batch.count = 3; // What a fault leaves in the batch is not said.
+    this.index.touch();
+    const { entries } = this.index;
+    let at = this.start();
+    batch.count = 0;
+    const first = entries[at];
+    if (first === undefined) return false;
+    const page = pageOf(first.text);
+    batch.timestamp = this.index.stampOf(first.text);
+    while (batch.count < batch.limit) {
+      const entry = entries[at];
+      if (entry === undefined || pageOf(entry.text) !== page) break;
+      batch.keys[batch.count] = Uint8Array.from(Buffer.from(entry.text, 'latin1'));
+      batch.tags[batch.count] = entry.tag;
+      if (batch.wantsValues) batch.values[batch.count] = entry.value.slice();
+      batch.count++;
+      this.from = entry.text;
+      this.exclusive = true;
+      at += this.reverse ? -1 : 1;
+    }
+    return true;
+  }
+
+  private start(): number {
+    const { from, index } = this;
+    if (from === null) return this.reverse ? index.entries.length - 1 : 0;
+    const at = index.position(from);
+    const meets = index.entries[at]?.text === from && !this.exclusive;
+    if (meets) return at;
+    if (this.reverse) return at - 1;
+    return index.entries[at]?.text === from ? at + 1 : at;
+  }
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('latin1');
+}
+
+function pageOf(text: string): string {
+  return text.slice(0, 1);
+}

@@ -1,0 +1,90 @@
+/**
+ * Opens a store with the engine that suits most, in one call. What is given of a config takes the place of the default
+ * part; what is left out is as here. Nothing else happens in this package: whoever wants every choice uses `compose`.
+ */
+import { type BufferPoolOptions, bufferPool } from '@pagewright/bufferpool';
+import {
+  type ComposeConfig,
+  composeFrom,
+  type Engine,
+  type OneOrMore,
+  type OpenOptions,
+  PagewrightError,
+  type Problem,
+} from '@pagewright/core';
+import { btree } from '@pagewright/index-btree';
+import { ioPosix } from '@pagewright/io-posix';
+import { mvcc } from '@pagewright/mvcc';
+import { wal } from '@pagewright/wal';
+
+/** Where a plugin stands: a configured one, the name of its package, or name and options. */
+export type PluginEntry<Plugin> = Plugin | string | readonly [name: string, options: Readonly<Record<string, unknown>>];
+
+/** A config in which every part may be left out, and be given by name. */
+type PartialConfig<Type extends string> = {
+  readonly [Key in keyof ComposeConfig]?:
+    | OneOrMore<PluginEntry<Exclude<Required<ComposeConfig<Type>>[Key], undefined | readonly unknown[]>>>
+    | undefined;
+};
+
+/** What {@link open} takes: what `Blueprint.open` takes, the parts of a config, and shorthands for their commonest options. */
+export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOptions, PartialConfig<Type> {
+  /** Memory for pages, in bytes or as in `'256MiB'`. Not beside `pages`. */
+  readonly memory?: BufferPoolOptions['memory'];
+  /** Page size of a new store. Not beside `pages`. */
+  readonly pageSize?: BufferPoolOptions['pageSize'];
+  /** Name of the commit policy: `'sync'`, `'pipelined'`, or one that a plugin brings. Not beside `log`. */
+  readonly commit?: string | undefined;
+  /** URL or absolute path from which relative paths of plugins start, as `import.meta.url`. */
+  readonly from?: string | URL | undefined;
+}
+
+/** Options that are short for one of a part. */
+const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log' } as const;
+
+/**
+ * Opens the store at `path`, and creates it if there is none: `await open('./app.pw', { memory: '1GiB' })`. Its log is beside
+ * it, in `app.pw-wal`.
+ *
+ * Errors: those of `composeFrom` (`PW_CONFIG` with all `problems`) and of `Blueprint.open`.
+ */
+export async function open<Type extends string = 'btree'>(
+  path: string,
+  options: OpenStoreOptions<Type> = {},
+): Promise<Engine<Type>> {
+  if (typeof options !== 'object' || options === null) {
+    throw new PagewrightError('PW_ARGUMENT', 'open takes a path, and an object with options.', { details: { options } });
+  }
+  const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins, ...opening } = options;
+  refuseDoubles(options);
+  const config = {
+    io: io ?? ioPosix(),
+    pages: pages ?? bufferPool(given({ memory, pageSize })),
+    indexes: indexes ?? btree(),
+    concurrency: concurrency ?? mvcc(),
+    log: log ?? wal(given({ commit })),
+    ...(plugins === undefined ? {} : { plugins }),
+  };
+  const blueprint = await composeFrom(config, { from });
+  return (await blueprint.open(path, opening)) as Engine<Type>;
+}
+
+/** A shorthand beside the part that it is short for would do nothing. */
+function refuseDoubles(options: { readonly [Key in keyof OpenStoreOptions]?: unknown }): void {
+  const problems: Problem[] = [];
+  for (const shorthand of Object.keys(SHORTHANDS) as (keyof typeof SHORTHANDS)[]) {
+    const part = SHORTHANDS[shorthand];
+    if (options[shorthand] === undefined || options[part] === undefined) continue;
+    const message = `${shorthand} is an option of the default for ${part}, and ${part} is given too. Give it as an option of that plugin.`;
+    problems.push({ code: 'PW_OPTION_INVALID', path: shorthand, message });
+  }
+  if (problems.length === 0) return;
+  const lines = problems.map(({ path, message }) => `${path}: ${message}`).join('\n');
+  throw new PagewrightError('PW_CONFIG', `The store cannot be opened as asked:\n${lines}`, { problems });
+}
+
+/** The options that are not undefined. */
+function given<Options extends object>(options: Options): { [Key in keyof Options]?: Exclude<Options[Key], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
+

@@ -1,0 +1,150 @@
+/**
+ * The layout of a record: a header of 48 bytes with a checksum of its own, and the operations with theirs. Both are
+ * seeded with the incarnation, the segment and the offset, so that a record left from an earlier use of the file, or
+ * moved to another place, never passes for one that was written here. `docs/format/log.md` gives every byte.
+ *
+ * The header's own checksum lets a reader trust a length before it reads that much, and lets the search behind a torn
+ * record look at 48 bytes a step.
+ */
+import { crc32 } from 'node:zlib';
+import { type CommitRecord, invariant, type LogOperation } from '@pagewright/core';
+import { decodeOperations, encodeOperations, operationsSize } from './operations.js';
+import type { Place } from './place.js';
+import { readU64, writeU64 } from './u64.js';
+
+export const RECORD_HEADER_SIZE = 48;
+/** Records begin at multiples of this. */
+export const RECORD_ALIGNMENT = 8;
+
+/** A transaction. */
+export const RECORD_COMMIT = 1;
+/** Says what is durable, and nothing else; takes no timestamp. */
+export const RECORD_MARK = 2;
+/** The last record of a segment: the stream goes on in the next one, whose header was durable before this was written. */
+export const RECORD_SEGMENT_END = 3;
+
+const HEADER_CHECKSUM = 0;
+const BODY_CHECKSUM = 4;
+const LENGTH = 8;
+const KIND = 12;
+const TIMESTAMP = 16;
+const DEPENDS_ON = 24;
+const DURABLE_SEGMENT = 32;
+const OPERATION_COUNT = 36;
+const DURABLE_OFFSET = 40;
+
+/** What the header of a record says. One object is used for many records. */
+export class RecordHeader {
+  kind = 0;
+  /** Bytes of the whole record, padding included. */
+  length = 0;
+  timestamp = 0;
+  dependsOn = 0;
+  operationCount = 0;
+  /** All before this place was durable when the record was appended. */
+  durable: Place = { segment: 0, offset: 0 };
+}
+
+/** Bytes of the record of a transaction. */
+export function commitRecordSize(operations: readonly LogOperation[]): number {
+  const size = RECORD_HEADER_SIZE + operationsSize(operations);
+  return size + (-size & (RECORD_ALIGNMENT - 1));
+}
+
+/** What the checksums of a record at this place begin with. Differs whenever exactly one of the three differs. */
+export function recordSeed(incarnation: number, segment: number, offset: number): number {
+  return (incarnation ^ Math.imul(segment, 0x9e3779b1) ^ Math.imul(offset / RECORD_ALIGNMENT, 0x85ebca6b)) >>> 0;
+}
+
+/** Encodes a transaction in `length` bytes, as `commitRecordSize` has it, from `at` on. */
+export function encodeCommit(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  length: number,
+  seed: number,
+  durable: Place,
+  record: CommitRecord,
+): void {
+  const end = encodeOperations(bytes, at + RECORD_HEADER_SIZE, record.operations);
+  invariant(end <= at + length && at + length - end < RECORD_ALIGNMENT, 'A log record has another size than announced');
+  bytes.fill(0, end, at + length);
+  view.setUint32(at + BODY_CHECKSUM, crc32(bytes.subarray(at + RECORD_HEADER_SIZE, at + length), seed), true);
+  writeU64(view, at + TIMESTAMP, record.timestamp);
+  writeU64(view, at + DEPENDS_ON, record.dependsOn);
+  view.setUint32(at + OPERATION_COUNT, record.operations.length, true);
+  finishHeader(bytes, view, at, length, RECORD_COMMIT, seed, durable);
+}
+
+/** Encodes a record without operations: `RECORD_MARK` or `RECORD_SEGMENT_END`. It is `RECORD_HEADER_SIZE` long. */
+export function encodeBare(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  kind: number,
+  seed: number,
+  durable: Place,
+): void {
+  bytes.fill(0, at, at + RECORD_HEADER_SIZE);
+  finishHeader(bytes, view, at, RECORD_HEADER_SIZE, kind, seed, durable);
+}
+
+/**
+ * Reads the header at `at` into `into`; false if it is not one that was written at this place. `available` is the
+ * number of bytes from the beginning of the record to the end of the file: no record is longer.
+ */
+export function decodeHeader(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  available: number,
+  seed: number,
+  into: RecordHeader,
+): boolean {
+  const kind = view.getUint32(at + KIND, true);
+  if (kind < RECORD_COMMIT || kind > RECORD_SEGMENT_END) return false;
+  const length = view.getUint32(at + LENGTH, true);
+  if (length < RECORD_HEADER_SIZE || length > available || length % RECORD_ALIGNMENT !== 0) return false;
+  const checksum = crc32(bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE), seed);
+  if (checksum !== view.getUint32(at + HEADER_CHECKSUM, true)) return false;
+  into.kind = kind;
+  into.length = length;
+  into.timestamp = readU64(view, at + TIMESTAMP);
+  into.dependsOn = readU64(view, at + DEPENDS_ON);
+  into.operationCount = view.getUint32(at + OPERATION_COUNT, true);
+  into.durable = {
+    segment: view.getUint32(at + DURABLE_SEGMENT, true),
+    offset: readU64(view, at + DURABLE_OFFSET),
+  };
+  return true;
+}
+
+/** Whether the body behind a valid header is what was written. */
+export function bodyIsWhole(bytes: Uint8Array, view: DataView, at: number, length: number, seed: number): boolean {
+  if (length === RECORD_HEADER_SIZE) return true;
+  return crc32(bytes.subarray(at + RECORD_HEADER_SIZE, at + length), seed) === view.getUint32(at + BODY_CHECKSUM, true);
+}
+
+/** The transaction of a whole `RECORD_COMMIT`. Keys and values are views of `bytes`. Null if it does not add up. */
+export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader): CommitRecord | null {
+  const body = bytes.subarray(at + RECORD_HEADER_SIZE, at + header.length);
+  const operations = decodeOperations(body, header.operationCount);
+  return operations && { timestamp: header.timestamp, dependsOn: header.dependsOn, operations };
+}
+
+function finishHeader(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  length: number,
+  kind: number,
+  seed: number,
+  durable: Place,
+): void {
+  view.setUint32(at + LENGTH, length, true);
+  view.setUint32(at + KIND, kind, true);
+  view.setUint32(at + DURABLE_SEGMENT, durable.segment, true);
+  writeU64(view, at + DURABLE_OFFSET, durable.offset);
+  const checksum = crc32(bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE), seed);
+  view.setUint32(at + HEADER_CHECKSUM, checksum, true);
+}

@@ -1,0 +1,18 @@
+/** `PW_CORRUPT_LOG`, with the file, segment and offset that a person needs. */
+import { PagewrightError } from '@pagewright/core';
+
+export interface DamageDetails {
+  /** The segment's file, or the log's directory. */
+  readonly path: string;
+  readonly segment?: number;
+  readonly offset?: number;
+}
+
+/** The error for damage in the log: `what` is a sentence without its full stop. */
+export function corruptLog(what: string, details: DamageDetails): PagewrightError {
+  return new PagewrightError(
+    'PW_CORRUPT_LOG',
+    `${what} (${details.path}). Commits that were acknowledged are missing, so the store is not opened; bring back the log's directory as it was, or restore a backup.`,
+    { details: { ...details } },
+  );
+}

@@ -1,0 +1,38 @@
+/** Finds what there is to replay before any record is read, so that opening can say how much it is. */
+import { dirname, join } from 'node:path';
+import type { LogOpenRequest } from '@pagewright/core';
+import type { SegmentName } from '../format/segment-name.js';
+import { findLegs, type Leg } from './lineage.js';
+import { Replay } from './replay.js';
+import { type LogLocation, openSegment } from './segment-opening.js';
+
+/** The replay from the place that the superblock names. `PW_CORRUPT_LOG` if the log does not begin as it should. */
+export async function planReplay(request: LogOpenRequest, names: readonly SegmentName[]): Promise<Replay> {
+  const { io, directory, state, readOnly } = request;
+  const { timestamp, log } = state.mark;
+  const location: LogLocation = { io, directory, storeId: state.storeId, readOnly };
+  if (names.length > 0 && !readOnly) {
+    // L5: that the directory shows a file does not mean that it is there for good.
+    await io.syncDirectory(directory);
+    await io.syncDirectory(dirname(directory));
+  }
+  if (log.incarnation !== 0) {
+    const first = await openSegment(location, log.incarnation, log.segment);
+    await first.close();
+  }
+  const legs = await findLegs(location, names, state.mark);
+  let bytes = 0;
+  for (const leg of legs) bytes += await bytesOf(location, names, leg);
+  return new Replay({ location, timestamp, legs, names, bytes });
+}
+
+async function bytesOf({ io, directory }: LogLocation, names: readonly SegmentName[], leg: Leg): Promise<number> {
+  let bytes = 0;
+  for (const { name, incarnation, segment } of names) {
+    if (incarnation !== leg.incarnation || segment < leg.from.segment) continue;
+    const file = await io.open(join(directory, name), { readOnly: true });
+    bytes += file.size();
+    await file.close();
+  }
+  return bytes;
+}

@@ -1,0 +1,165 @@
+import type { CommitRecord } from '@pagewright/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  bodyIsWhole,
+  commitRecordSize,
+  decodeCommit,
+  decodeHeader,
+  encodeCommit,
+  RecordHeader,
+  recordSeed,
+} from '../src/format/record.js';
+import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
+import { segmentName, segmentsAmong } from '../src/format/segment-name.js';
+import { expectSame } from './store.js';
+
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const u53 = fc.maxSafeNat();
+const record: fc.Arbitrary<CommitRecord> = fc.record({
+  timestamp: u53,
+  dependsOn: u53,
+  operations: fc.array(
+    fc.record({
+      kind: fc.integer({ min: 1, max: 255 }),
+      index: u32,
+      key: fc.uint8Array({ maxLength: 200 }),
+      value: fc.uint8Array({ maxLength: 40_000, size: 'large' }),
+    }),
+    { maxLength: 20 },
+  ),
+});
+const place = fc.record({
+  incarnation: u32,
+  segment: fc.integer({ min: 1, max: 1_000_000 }),
+  offset: fc.nat({ max: 2 ** 27 }).map((units) => units * 8),
+});
+
+interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+function encode(written: CommitRecord, seed: number): Encoded {
+  const bytes = new Uint8Array(commitRecordSize(written.operations)).fill(0xaa);
+  const view = new DataView(bytes.buffer);
+  encodeCommit(bytes, view, 0, bytes.length, seed, { segment: 7, offset: 2 ** 40 + 8 }, written);
+  return { bytes, view };
+}
+
+function decode({ bytes, view }: Encoded, seed: number): CommitRecord | null {
+  const header = new RecordHeader();
+  if (!decodeHeader(bytes, view, 0, bytes.length, seed, header)) return null;
+  return bodyIsWhole(bytes, view, 0, header.length, seed) ? decodeCommit(bytes, 0, header) : null;
+}
+
+describe('a record', () => {
+  test('is read as it was written', () => {
+    fc.assert(
+      fc.property(record, place, (written, { incarnation, segment, offset }) => {
+        const seed = recordSeed(incarnation, segment, offset);
+        const encoded = encode(written, seed);
+        expect(encoded.bytes.length % 8).toBe(0);
+        const found = decode(encoded, seed);
+        expect(found).not.toBeNull();
+        expectSame(found!, written);
+        const header = new RecordHeader();
+        decodeHeader(encoded.bytes, encoded.view, 0, encoded.bytes.length, seed, header);
+        expect(header.durable).toEqual({ segment: 7, offset: 2 ** 40 + 8 });
+      }),
+    );
+  });
+
+  test('is not taken for one of another incarnation, segment or offset', () => {
+    fc.assert(
+      fc.property(record, place, place, (written, here, there) => {
+        const encoded = encode(written, recordSeed(here.incarnation, here.segment, here.offset));
+        if (here.incarnation !== there.incarnation) {
+          expect(decode(encoded, recordSeed(there.incarnation, here.segment, here.offset))).toBeNull();
+        }
+        if (here.segment !== there.segment) {
+          expect(decode(encoded, recordSeed(here.incarnation, there.segment, here.offset))).toBeNull();
+        }
+        if (here.offset !== there.offset) {
+          expect(decode(encoded, recordSeed(here.incarnation, here.segment, there.offset))).toBeNull();
+        }
+      }),
+    );
+  });
+
+  test('with any bit flipped is refused', () => {
+    fc.assert(
+      fc.property(record, u32, fc.nat(), (written, seed, at) => {
+        const encoded = encode(written, seed);
+        const bit = at % (encoded.bytes.length * 8);
+        encoded.bytes[bit >> 3]! ^= 1 << (bit & 7);
+        expect(decode(encoded, seed)).toBeNull();
+      }),
+    );
+  });
+
+  test('that is not one is refused without reading beyond it', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 48, maxLength: 300 }), u32, (bytes, seed) => {
+        expect(decode({ bytes, view: new DataView(bytes.buffer) }, seed)).toBeNull();
+      }),
+    );
+  });
+
+  test('has the bytes that docs/format/log.md gives', () => {
+    const written: CommitRecord = {
+      timestamp: 2 ** 32 + 5,
+      dependsOn: 4,
+      operations: [{ kind: 1, index: 300, key: new Uint8Array([0x61, 0x62]), value: new Uint8Array([1, 2, 3]) }],
+    };
+    const { bytes } = encode(written, recordSeed(0x5f3a9c01, 2, 4096));
+    expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(
+      `"230daf10c84f8d564000000001000000050000000100000004000000000000000700000001000000080000000001000001ac0202036162010203000000000000"`,
+    );
+  });
+});
+
+describe('a segment header', () => {
+  const header = {
+    storeId: '00112233445566778899aabbccddeeff',
+    incarnation: 0x5f3a9c01,
+    segment: 3,
+    fileSize: 16 * 1024 * 1024,
+    origin: { end: { incarnation: 0x1234, segment: 9, offset: 2 ** 33 }, timestamp: 2 ** 40 + 1 },
+  };
+
+  test('is read as it was written', () => {
+    const bytes = encodeSegmentHeader(header);
+    expect(bytes).toHaveLength(SEGMENT_HEADER_SIZE);
+    expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'header', header });
+  });
+
+  test('has the bytes that docs/format/log.md gives', () => {
+    const bytes = encodeSegmentHeader(header);
+    expect(Buffer.from(bytes.subarray(0, 72)).toString('hex')).toMatchInlineSnapshot(
+      `"50574c4f470d0a1a01000000d4d8468500112233445566778899aabbccddeeff019c3a5f030000000000000100000000341200000900000000000000020000000100000000010000"`,
+    );
+    expect(bytes.subarray(72).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('with any bit flipped is refused', () => {
+    const bytes = encodeSegmentHeader(header);
+    for (let bit = 0; bit < SEGMENT_HEADER_SIZE * 8; bit += 7) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'invalid' });
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+    }
+  });
+});
+
+test('names of segments are read as they were written, and other files are left alone', () => {
+  const names = [segmentName(0x5f3a9c01, 12), segmentName(1, 123_456_789), segmentName(0xffffffff, 1)];
+  expect(names[0]).toBe('5f3a9c01-00000012.log');
+  expect(
+    segmentsAmong([...names, 'notes.txt', '5F3A9C01-00000012.log', '5f3a9c01-1.log', 'x5f3a9c01-00000012.log']),
+  ).toEqual([
+    { name: names[2], incarnation: 0xffffffff, segment: 1 },
+    { name: names[0], incarnation: 0x5f3a9c01, segment: 12 },
+    { name: names[1], incarnation: 1, segment: 123_456_789 },
+  ]);
+});

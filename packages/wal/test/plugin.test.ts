@@ -1,0 +1,55 @@
+import { COMMIT_POLICIES, type CommitPolicyType, LOG } from '@pagewright/core';
+import { container } from 'tsyringe';
+import { describe, expect, test } from 'vitest';
+import fromPackage, { wal } from '../src/index.js';
+import type { WalOptions } from '../src/options.js';
+import { WriteAheadLog } from '../src/write-ahead-log.js';
+
+function check(options: unknown): { issues?: readonly { message: string; path?: unknown }[] } {
+  return wal.definition.options!['~standard'].validate(options) as ReturnType<typeof check>;
+}
+
+describe('the plugin', () => {
+  test('is what the package exports by name and by default', () => {
+    expect(fromPackage).toBe(wal);
+    expect(wal.definition).toMatchObject({ name: '@pagewright/wal', kind: 'log', provides: [LOG, COMMIT_POLICIES] });
+  });
+
+  test('makes one log for each engine, which finds the policies of other plugins', () => {
+    const engine = container.createChildContainer();
+    const mine: CommitPolicyType = {
+      name: 'mine',
+      attach: () => ({ commit: () => Promise.resolve(), commitSync: () => undefined }),
+    };
+    wal.definition.setup(engine, { commit: 'mine' } satisfies WalOptions);
+    engine.register(COMMIT_POLICIES, { useValue: mine });
+    const log = engine.resolve(LOG);
+    expect(log).toBeInstanceOf(WriteAheadLog);
+    expect(log.stats().policy).toBe('mine');
+    expect(engine.resolve(LOG)).toBe(log);
+  });
+
+  test('accepts the options that its README lists', () => {
+    expect(check({}).issues).toBeUndefined();
+    const all = { commit: 'sync', segmentSize: '1MiB', maxRecordSize: 1 << 20, bufferLimit: '64KiB' };
+    expect(check(all).issues).toBeUndefined();
+  });
+
+  test.each([
+    [{ commit: '' }, 'commit'],
+    [{ segmentSize: 1000 }, 'segmentSize'],
+    [{ segmentSize: '2 GiB' }, 'segmentSize'],
+    [{ maxRecordSize: 'much' }, 'maxRecordSize'],
+    [{ bufferLimit: -1 }, 'bufferLimit'],
+    [{ comit: 'sync' }, 'comit'],
+  ])('refuses %j', (options, key) => {
+    const [issue] = check(options).issues ?? [];
+    expect(issue?.path).toEqual([expect.objectContaining({ key })]);
+  });
+
+  test('the constructor refuses what the plugin refuses', () => {
+    expect(() => new WriteAheadLog({ segmentSize: '1KiB' })).toThrow(
+      expect.objectContaining({ code: 'PW_OPTION_INVALID', details: { option: 'segmentSize', value: '1KiB' } }),
+    );
+  });
+});

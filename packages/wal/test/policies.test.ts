@@ -1,0 +1,188 @@
+import type { CommitPolicyType, LogOpenRequest, LogStream } from '@pagewright/core';
+import { describe, expect, test } from 'vitest';
+import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
+import { dropAll, ioError, SimulatedDisk } from './simulated-disk.js';
+import { DIRECTORY, newSuperblock, readAll, recordOf, SMALL, stateOf, TestStore } from './store.js';
+
+async function openWith(commit: string): Promise<TestStore> {
+  return TestStore.open(new SimulatedDisk(), newSuperblock(), { options: { commit } });
+}
+
+describe('the sync policy', () => {
+  test('makes one flush for each commit, concurrent or not, in place or not', async () => {
+    const store = await openWith('sync');
+    const before = store.disk.syncs;
+    for (let i = 0; i < 10; i++) await store.commit();
+    for (let i = 0; i < 10; i++) store.commitSync();
+    await Promise.all(Array.from({ length: 10 }, () => store.commit()));
+    expect(store.disk.syncs - before).toBe(30);
+    expect(store.log.stats()).toMatchObject({ policy: 'sync', records: 30, flushes: 30, pendingBytes: 0 });
+  });
+
+  test('acknowledges in the order in which commits came', async () => {
+    const store = await openWith('sync');
+    const order: number[] = [];
+    await Promise.all(Array.from({ length: 20 }, (_, i) => store.commit().then(() => order.push(i))));
+    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  });
+});
+
+describe('the pipelined policy', () => {
+  test('flushes once for all commits that are ready together', async () => {
+    const store = await openWith('pipelined');
+    const before = store.disk.syncs;
+    await Promise.all(Array.from({ length: 64 }, () => store.commit()));
+    expect(store.disk.syncs - before).toBe(1);
+  });
+
+  test('needs few flushes for clients that commit again as soon as they are acknowledged', async () => {
+    const store = await openWith('pipelined');
+    const before = store.disk.syncs;
+    const client = async (_: unknown, number: number) => {
+      for (let i = 0; i < 10; i++) {
+        await store.commit();
+        for (let step = number % 7; step > 0; step--) await null; // as much as a caller's own promises
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, client));
+    expect(store.disk.syncs - before).toBeLessThanOrEqual(12);
+    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    expect(again.recovered).toHaveLength(640);
+  });
+
+  test('lets what arrives during a flush go with the next one', async () => {
+    const store = await openWith('pipelined');
+    const before = store.disk.syncs;
+    let inFlight: () => void = () => undefined;
+    let release: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => (inFlight = resolve));
+    store.disk.hold = ({ kind }) => {
+      if (kind !== 'sync') return undefined;
+      store.disk.hold = null;
+      inFlight();
+      return new Promise((resolve) => (release = resolve));
+    };
+    const first = store.commit();
+    await reached;
+    const others = Array.from({ length: 30 }, () => store.commit());
+    release();
+    await Promise.all([first, ...others]);
+    expect(store.disk.syncs - before).toBe(2);
+  });
+
+  test('does not flush for a commit that a flush in place has made durable', async () => {
+    const store = await openWith('pipelined');
+    const position = store.append(10);
+    store.commitSync(10);
+    const before = store.disk.syncs;
+    await store.log.commit(position);
+    store.log.commitSync(position);
+    expect(store.disk.syncs).toBe(before);
+  });
+
+  test('shares one promise among the commits of a flush', async () => {
+    const store = await openWith('pipelined');
+    const commits = [store.log.commit(store.append(1)), store.log.commit(store.append(1))];
+    expect(commits[0]).toBe(commits[1]);
+    await Promise.all(commits);
+  });
+});
+
+describe('commit policies', () => {
+  test('of others are found by their name', async () => {
+    const asked: number[] = [];
+    const eager: CommitPolicyType = {
+      name: 'eager',
+      attach: (stream) => ({
+        commit: async (position) => {
+          asked.push(position);
+          stream.flushSync();
+        },
+        commitSync: () => void stream.flushSync(),
+      }),
+    };
+    const log = new WriteAheadLog({ ...SMALL, commit: 'eager' }, [...BUILT_IN_POLICIES, eager]);
+    const disk = new SimulatedDisk();
+    const state = stateOf(newSuperblock());
+    const request: LogOpenRequest = {
+      directory: DIRECTORY,
+      io: disk,
+      state,
+      readOnly: false,
+      onFailure: () => undefined,
+    };
+    await readAll(await log.open(request));
+    await log.secure(log.begin());
+    const record = recordOf(1, 0, 10);
+    await log.reserve(log.sizeOf(record.operations));
+    const position = log.append(record);
+    expect(log.stats()).toMatchObject({ policy: 'eager', pendingBytes: position });
+    await log.commit(position);
+    expect(asked).toEqual([position]);
+    expect(log.stats()).toMatchObject({ pendingBytes: 0, flushes: 1 });
+    await log.close({ discard: true });
+  });
+
+  test('may ask for a flush at any time: it covers what is appended then, also while another is in flight', async () => {
+    const { store, stream } = await openBare();
+    let reached: () => void = () => undefined;
+    let release: () => void = () => undefined;
+    const inFlight = new Promise<void>((resolve) => (reached = resolve));
+    store.disk.hold = ({ kind }) => {
+      if (kind !== 'sync') return undefined;
+      store.disk.hold = null;
+      reached();
+      return new Promise((resolve) => (release = resolve));
+    };
+    store.append(10);
+    const first = stream().flush();
+    await inFlight;
+    const late = [store.append(10), store.append(10)];
+    const flushes = late.map(() => stream().flush());
+    release();
+    expect(await first).toBeLessThan(late[0]!);
+    for (const durable of await Promise.all(flushes)) expect(durable).toBeGreaterThanOrEqual(late[1]!);
+    expect(store.log.stats().flushes).toBe(2);
+  });
+
+  test('cannot bring a failed stream back to life', async () => {
+    const { store, stream } = await openBare();
+    store.append(10);
+    store.disk.onOperation = ({ kind, path }) => {
+      if (kind === 'sync') throw ioError('EIO', path);
+    };
+    await expect(stream().flush()).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    store.disk.onOperation = null;
+    const { operations } = store.disk;
+    await expect(stream().flush()).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    expect(() => stream().flushSync()).toThrow(expect.objectContaining({ code: 'PW_COMMIT_UNKNOWN' }));
+    expect(stream().durable).toBe(0);
+    expect(store.disk.operations).toBe(operations);
+  });
+
+  test('that nobody brings, or two do, are refused before anything is opened', () => {
+    expect(() => new WriteAheadLog({ commit: 'never' })).toThrow(
+      expect.objectContaining({ code: 'PW_OPTION_INVALID', message: expect.stringContaining('pipelined, sync') }),
+    );
+    expect(() => new WriteAheadLog({}, [...BUILT_IN_POLICIES, ...BUILT_IN_POLICIES])).toThrow(
+      expect.objectContaining({ code: 'PW_PLUGIN_DUPLICATE' }),
+    );
+  });
+});
+
+/** A store whose policy hands out the stream. */
+async function openBare(): Promise<{ store: TestStore; stream: () => LogStream }> {
+  let stream: LogStream | undefined;
+  const bare: CommitPolicyType = {
+    name: 'bare',
+    attach: (attached) => {
+      stream = attached;
+      return { commit: () => Promise.resolve(), commitSync: () => undefined };
+    },
+  };
+  const store = await TestStore.open(new SimulatedDisk(), newSuperblock(), {
+    options: { commit: 'bare' },
+    policies: [bare],
+  });
+  return { store, stream: () => stream! };
+}

@@ -1,0 +1,34 @@
+/** The default parts of an engine on a given I/O backend, as the tests of the whole compose it. */
+import { bufferPool } from '@pagewright/bufferpool';
+import { compose, definePlugin, type Engine, IO, type IoBackend, type OpenOptions } from '@pagewright/core';
+import { btree } from '@pagewright/index-btree';
+import { mvcc } from '@pagewright/mvcc';
+import { wal } from '@pagewright/wal';
+
+export interface EngineChoice {
+  readonly pageSize?: number;
+  readonly memory?: number;
+  readonly commit?: 'sync' | 'pipelined';
+  readonly opening?: OpenOptions;
+}
+
+export async function engineOn(io: IoBackend, path: string, choice: EngineChoice = {}): Promise<Engine<'btree'>> {
+  const given = definePlugin({
+    name: 'the-disk-of-the-test',
+    kind: 'io',
+    contract: 1,
+    provides: [IO],
+    setup: (container) => {
+      container.register(IO, { useValue: io });
+    },
+  });
+  const { pageSize, memory, commit, opening } = choice;
+  const blueprint = compose({
+    io: given(),
+    pages: bufferPool({ memory: memory ?? '1MiB', ...(pageSize === undefined ? {} : { pageSize }) }),
+    indexes: btree(),
+    concurrency: mvcc(),
+    log: wal({ commit: commit ?? 'pipelined', segmentSize: '64KiB' }),
+  });
+  return blueprint.open(path, opening);
+}
