@@ -44,7 +44,10 @@ for (const [commit, pageSize] of [
     let first = 0;
     let recovered = 0;
     for (let round = 0; round < ROUNDS; round++) {
-      const acknowledged = await writeAndKill([path, commit, String(pageSize), String(first)], 1 + ((round * 53) % 160));
+      const acknowledged = await writeAndKill(
+        [path, commit, String(pageSize), String(first)],
+        1 + ((round * 53) % 160),
+      );
       const db = await open(path, { memory: '4MiB' });
       recovered += db.recovered.transactions;
       const data = await db.index<string, Uint8Array>('data');
@@ -59,7 +62,10 @@ for (const [commit, pageSize] of [
       for (const number of acknowledged) {
         // A later one that is not acknowledged may have taken it away; then that one is there.
         const successors = Array.from({ length: 10 }, (_, after) => number + after * 50);
-        expect(successors.some((successor) => present.has(successor)), `transaction ${number} of round ${round} is lost`).toBe(true);
+        expect(
+          successors.some((successor) => present.has(successor)),
+          `transaction ${number} of round ${round} is lost`,
+        ).toBe(true);
       }
       // Every slot holds the value of a transaction that is there whole: its siblings hold it or something newer.
       const slots = new Map<string, number>();

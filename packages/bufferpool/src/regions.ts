@@ -25,10 +25,18 @@ export class Regions {
     for (const ofLatched of [false, true]) {
       for (let step = 0; step < regions; step++) {
         const region = ((first + step) % regions) * size;
+        if (this.#evictLarger(region, sizeClass, ofLatched)) return this.parts.blocks.allocate(sizeClass);
         if (this.#isMovable(region, size, ofLatched) && this.#clear(region, sizeClass, ofLatched)) return region;
       }
     }
     return -1;
+  }
+
+  /** Evicts the page that covers the region, if it is a larger one: what it leaves is split. */
+  #evictLarger(region: number, sizeClass: number, ofLatched: boolean): boolean {
+    const head = this.parts.frames.headOf(region);
+    if (head === NO_FRAME || this.parts.frames.get(head, SIZE_CLASS) <= sizeClass) return false;
+    return this.placement.mayLeave(head, ofLatched) && this.eviction.evict([head]) > 0;
   }
 
   /** Whether every page that touches the region lies in it and may leave or move. */

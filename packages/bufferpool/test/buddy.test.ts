@@ -5,7 +5,7 @@ import { BuddyAllocator } from '../src/buddy.js';
 it('blocks are aligned, never overlap, and join again until everything is free', () => {
   const step = fc.record({ allocate: fc.boolean(), sizeClass: fc.integer({ min: 0, max: 5 }), which: fc.nat() });
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 300 }), fc.array(step, { maxLength: 400 }), (units, steps) => {
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.array(step, { maxLength: 400, size: 'max' }), (units, steps) => {
       const buddy = new BuddyAllocator(5, 8);
       buddy.extend(units);
       buddy.release(0, units);

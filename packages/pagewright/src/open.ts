@@ -53,7 +53,9 @@ export async function open<Type extends string = 'btree'>(
   options: OpenStoreOptions<Type> = {},
 ): Promise<Engine<Type>> {
   if (typeof options !== 'object' || options === null) {
-    throw new PagewrightError('PW_ARGUMENT', 'open takes a path, and an object with options.', { details: { options } });
+    throw new PagewrightError('PW_ARGUMENT', 'open takes a path, and an object with options.', {
+      details: { options },
+    });
   }
   const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins, ...opening } = options;
   refuseDoubles(options);
@@ -84,7 +86,8 @@ function refuseDoubles(options: { readonly [Key in keyof OpenStoreOptions]?: unk
 }
 
 /** The options that are not undefined. */
-function given<Options extends object>(options: Options): { [Key in keyof Options]?: Exclude<Options[Key], undefined> } {
+function given<Options extends object>(
+  options: Options,
+): { [Key in keyof Options]?: Exclude<Options[Key], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
-
