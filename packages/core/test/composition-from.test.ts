@@ -162,15 +162,16 @@ describe('a name', () => {
     ]);
   });
 
-  test.each(['@acme/io-nowhere-to-be-found', 'nowhere-to-be-found', '@acme/nowhere-to-be-found/deep'])(
-    'of a package that is not installed is PW_PLUGIN_UNKNOWN, with what to install: %s',
-    async (io) => {
-      const error = (await errorWith({ io })) as PagewrightError;
-      expect(problemLines(error)).toEqual(['PW_PLUGIN_UNKNOWN at io']);
-      expect(error.message).toContain('npm install');
-      expect(problemLines(await errorWith({ io }, { from: import.meta.url }))).toEqual(['PW_PLUGIN_UNKNOWN at io']);
-    },
-  );
+  test.each([
+    '@acme/io-nowhere-to-be-found',
+    'nowhere-to-be-found',
+    '@acme/nowhere-to-be-found/deep',
+  ])('of a package that is not installed is PW_PLUGIN_UNKNOWN, with what to install: %s', async (io) => {
+    const error = (await errorWith({ io })) as PagewrightError;
+    expect(problemLines(error)).toEqual(['PW_PLUGIN_UNKNOWN at io']);
+    expect(error.message).toContain('npm install');
+    expect(problemLines(await errorWith({ io }, { from: import.meta.url }))).toEqual(['PW_PLUGIN_UNKNOWN at io']);
+  });
 
   test.each([
     '',
@@ -225,9 +226,10 @@ describe('a name', () => {
   });
 });
 
-test.each(['here', './engine.json', 'https://example.org/'])(
-  'a `from` that names no file is PW_ARGUMENT: %s',
-  async (from) => {
-    expect(await errorWith({}, { from })).toMatchObject({ code: 'PW_ARGUMENT' });
-  },
-);
+test.each([
+  'here',
+  './engine.json',
+  'https://example.org/',
+])('a `from` that names no file is PW_ARGUMENT: %s', async (from) => {
+  expect(await errorWith({}, { from })).toMatchObject({ code: 'PW_ARGUMENT' });
+});

@@ -153,14 +153,19 @@ describe('compose', () => {
 });
 
 describe('the form of a config', () => {
-  test.each([undefined, null, 'engine.json', 3, [memoryIo()], () => {}, memoryIo()])(
-    'is that of an object, and not %s',
-    (config) => {
-      const error = thrownBy(() => composeUnchecked(config));
-      expect(problemLines(error)).toEqual(['PW_CONFIG at (config)']);
-      expect((error as PagewrightError).message).toContain('io, pages, indexes, concurrency, log, plugins');
-    },
-  );
+  test.each([
+    undefined,
+    null,
+    'engine.json',
+    3,
+    [memoryIo()],
+    () => {},
+    memoryIo(),
+  ])('is that of an object, and not %s', (config) => {
+    const error = thrownBy(() => composeUnchecked(config));
+    expect(problemLines(error)).toEqual(['PW_CONFIG at (config)']);
+    expect((error as PagewrightError).message).toContain('io, pages, indexes, concurrency, log, plugins');
+  });
 
   test('has no keys but its own', () => {
     expect(problemsWith({ index: tree() })).toEqual(['PW_CONFIG at index']);
@@ -170,12 +175,15 @@ describe('the form of a config', () => {
     ]);
   });
 
-  test.each(['io', 'pages', 'indexes', 'concurrency', 'log'])(
-    'lacks nothing without which there is no engine: %s',
-    (key) => {
-      expect(problemsWith({ [key]: undefined })).toEqual([`PW_PLUGIN_MISSING at ${key}`]);
-    },
-  );
+  test.each([
+    'io',
+    'pages',
+    'indexes',
+    'concurrency',
+    'log',
+  ])('lacks nothing without which there is no engine: %s', (key) => {
+    expect(problemsWith({ [key]: undefined })).toEqual([`PW_PLUGIN_MISSING at ${key}`]);
+  });
 
   test.each(['io', 'indexes'])('needs at least one plugin where several may stand: %s', (key) => {
     expect(problemsWith({ [key]: [] })).toEqual([`PW_PLUGIN_MISSING at ${key}`]);

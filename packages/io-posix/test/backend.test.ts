@@ -40,13 +40,13 @@ describe('opening', () => {
     expect(fs.readFileSync(at('a'), 'utf8')).toBe('kept');
   });
 
-  test.each([{}, { readOnly: true }])(
-    'a directory is PW_IO with EISDIR, and leaves no descriptor: %o',
-    async (flags) => {
-      await expect(files.open(directory, flags)).rejects.toMatchObject({ code: 'PW_IO', details: { errno: 'EISDIR' } });
-      expect(openDescriptorsOf(directory)).toBe(0);
-    },
-  );
+  test.each([
+    {},
+    { readOnly: true },
+  ])('a directory is PW_IO with EISDIR, and leaves no descriptor: %o', async (flags) => {
+    await expect(files.open(directory, flags)).rejects.toMatchObject({ code: 'PW_IO', details: { errno: 'EISDIR' } });
+    expect(openDescriptorsOf(directory)).toBe(0);
+  });
 
   test('a path that no system takes is PW_ARGUMENT', async () => {
     expect(await codeOf(files.open('a\0b', { create: true }))).toBe('PW_ARGUMENT');

@@ -146,21 +146,24 @@ describe('transfers', () => {
     expect(await rejectionOf(file.read(new Uint8Array(1), 4000))).toMatchObject({ details: { offset: 4000 } });
   });
 
-  test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])(
-    'offset %s is PW_ARGUMENT, and nothing is written anywhere',
-    async (offset) => {
-      const bytes = new Uint8Array(8);
-      const expected = expect.objectContaining({ code: 'PW_ARGUMENT' });
-      expect(() => file.writeSync(bytes, offset)).toThrow(expected);
-      expect(() => file.readSync(bytes, offset)).toThrow(expected);
-      expect(() => file.truncateSync(offset)).toThrow(expected);
-      expect(() => file.allocateSync(offset, 1)).toThrow(expected);
-      expect(() => file.submitSync([{ kind: 'write', offset, buffer: bytes }])).toThrow(expected);
-      expect(await codeOf(file.write(bytes, offset))).toBe('PW_ARGUMENT');
-      expect(await codeOf(file.submit([{ kind: 'write', offset, buffer: bytes }]))).toBe('PW_ARGUMENT');
-      expect(file.size()).toBe(0);
-    },
-  );
+  test.each([
+    -1,
+    0.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    2 ** 53,
+  ])('offset %s is PW_ARGUMENT, and nothing is written anywhere', async (offset) => {
+    const bytes = new Uint8Array(8);
+    const expected = expect.objectContaining({ code: 'PW_ARGUMENT' });
+    expect(() => file.writeSync(bytes, offset)).toThrow(expected);
+    expect(() => file.readSync(bytes, offset)).toThrow(expected);
+    expect(() => file.truncateSync(offset)).toThrow(expected);
+    expect(() => file.allocateSync(offset, 1)).toThrow(expected);
+    expect(() => file.submitSync([{ kind: 'write', offset, buffer: bytes }])).toThrow(expected);
+    expect(await codeOf(file.write(bytes, offset))).toBe('PW_ARGUMENT');
+    expect(await codeOf(file.submit([{ kind: 'write', offset, buffer: bytes }]))).toBe('PW_ARGUMENT');
+    expect(file.size()).toBe(0);
+  });
 });
 
 describe('submit', () => {

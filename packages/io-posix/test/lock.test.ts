@@ -206,14 +206,19 @@ describe('a lock file that is found', () => {
     await (await open(name)).lock();
   });
 
-  test.each(['', '{', 'null', '[]', '{"pid":1}', recordOf({ pid: 0 }), recordOf({ pid: -1 })])(
-    'that is not one that this release wrote is respected: %s',
-    async (text) => {
-      fs.writeFileSync(lockFile, text);
-      expect(await rejectionOf((await open(name)).lock())).toMatchObject({ code: 'PW_LOCKED', details: { lockFile } });
-      expect(fs.readFileSync(lockFile, 'utf8')).toBe(text);
-    },
-  );
+  test.each([
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"pid":1}',
+    recordOf({ pid: 0 }),
+    recordOf({ pid: -1 }),
+  ])('that is not one that this release wrote is respected: %s', async (text) => {
+    fs.writeFileSync(lockFile, text);
+    expect(await rejectionOf((await open(name)).lock())).toMatchObject({ code: 'PW_LOCKED', details: { lockFile } });
+    expect(fs.readFileSync(lockFile, 'utf8')).toBe(text);
+  });
 
   test('with what takers left that died while they took it over, however many, is taken over, and cleaned up', async () => {
     fs.writeFileSync(lockFile, recordOf({ token: 'a', pid: deadPid() }));

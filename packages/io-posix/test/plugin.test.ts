@@ -19,13 +19,16 @@ test('it registers files under IO', () => {
   expect(registered.get(IO)!.useFactory(container)).toBeInstanceOf(NodeFiles);
 });
 
-test.each([{ depth: 0 }, { depth: 1.5 }, { depth: 1025 }, { depth: '4' }, { depht: 4 }])(
-  '%o is a problem',
-  async (options) => {
-    const outcome = await ioPosix.definition.options!['~standard'].validate(options);
-    expect(outcome.issues?.length).toBeGreaterThan(0);
-  },
-);
+test.each([
+  { depth: 0 },
+  { depth: 1.5 },
+  { depth: 1025 },
+  { depth: '4' },
+  { depht: 4 },
+])('%o is a problem', async (options) => {
+  const outcome = await ioPosix.definition.options!['~standard'].validate(options);
+  expect(outcome.issues?.length).toBeGreaterThan(0);
+});
 
 test('no options are needed', async () => {
   expect(await ioPosix.definition.options!['~standard'].validate({})).toMatchObject({ value: {} });

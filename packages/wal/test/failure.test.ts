@@ -16,36 +16,36 @@ function failOnce(disk: SimulatedDisk, kind: 'write' | 'sync'): void {
 }
 
 describe('a failed write or sync (IO1)', () => {
-  test.each(['write', 'sync'] as const)(
-    'scenario 32: a %s fails, the next one would succeed: nothing is acknowledged by it',
-    async (kind) => {
-      const store = await openStore();
-      await store.commit(10);
-      failOnce(store.disk, kind);
-      const pending = [store.commit(20), store.commit(30)];
-      const results = await Promise.allSettled(pending);
-      for (const result of results) {
-        expect(result).toMatchObject({ status: 'rejected', reason: { code: 'PW_COMMIT_UNKNOWN' } });
-        const { cause } = (result as PromiseRejectedResult).reason as PagewrightError;
-        expect(cause).toMatchObject({ code: 'PW_IO', details: { errno: 'EIO' } });
-      }
-      const { syncs, operations } = store.disk;
-      const { log } = store;
-      await expect(log.commit(1)).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
-      expect(() => log.commitSync(1)).toThrow(expect.objectContaining({ code: 'PW_COMMIT_UNKNOWN' }));
-      await expect(log.secure(log.mark())).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
-      await expect(log.reserve(10)).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
-      expect(() => log.reserveSync(10)).toThrow(expect.objectContaining({ code: 'PW_READ_ONLY' }));
-      await log.close({ discard: true });
-      expect(store.failures).toHaveLength(1);
-      expect(store.failures[0]).toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
-      expect({ syncs: store.disk.syncs, operations: store.disk.operations }).toEqual({ syncs, operations });
-      expect(store.disk.files()).not.toEqual([]);
+  test.each([
+    'write',
+    'sync',
+  ] as const)('scenario 32: a %s fails, the next one would succeed: nothing is acknowledged by it', async (kind) => {
+    const store = await openStore();
+    await store.commit(10);
+    failOnce(store.disk, kind);
+    const pending = [store.commit(20), store.commit(30)];
+    const results = await Promise.allSettled(pending);
+    for (const result of results) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'PW_COMMIT_UNKNOWN' } });
+      const { cause } = (result as PromiseRejectedResult).reason as PagewrightError;
+      expect(cause).toMatchObject({ code: 'PW_IO', details: { errno: 'EIO' } });
+    }
+    const { syncs, operations } = store.disk;
+    const { log } = store;
+    await expect(log.commit(1)).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    expect(() => log.commitSync(1)).toThrow(expect.objectContaining({ code: 'PW_COMMIT_UNKNOWN' }));
+    await expect(log.secure(log.mark())).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    await expect(log.reserve(10)).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
+    expect(() => log.reserveSync(10)).toThrow(expect.objectContaining({ code: 'PW_READ_ONLY' }));
+    await log.close({ discard: true });
+    expect(store.failures).toHaveLength(1);
+    expect(store.failures[0]).toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    expect({ syncs: store.disk.syncs, operations: store.disk.operations }).toEqual({ syncs, operations });
+    expect(store.disk.files()).not.toEqual([]);
 
-      const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
-      expect(again.recovered).toHaveLength(1);
-    },
-  );
+    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    expect(again.recovered).toHaveLength(1);
+  });
 
   test('in place ends the log as well, and for the flush that is under way', async () => {
     const store = await openStore();
@@ -125,22 +125,22 @@ describe('a failed write or sync (IO1)', () => {
 });
 
 describe('flushes in the background and in place (IO3)', () => {
-  test.each(['write', 'sync'] as const)(
-    'scenario 9: a commit in place does not wait for a flush whose %s the event loop would have to finish',
-    async (kind) => {
-      const store = await openStore();
-      let release = (): void => undefined;
-      store.disk.hold = (operation) =>
-        operation.kind === kind ? new Promise((resolve) => (release = resolve)) : undefined;
-      const waiting = [store.commit(100), store.commit(200)];
-      await settled();
-      store.commitSync(300);
-      const crashed = await TestStore.open(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
-      expect(crashed.recovered).toEqual([recordOf(1, 0, 100), recordOf(2, 0, 200), recordOf(3, 0, 300)]);
-      release();
-      await Promise.allSettled(waiting);
-    },
-  );
+  test.each([
+    'write',
+    'sync',
+  ] as const)('scenario 9: a commit in place does not wait for a flush whose %s the event loop would have to finish', async (kind) => {
+    const store = await openStore();
+    let release = (): void => undefined;
+    store.disk.hold = (operation) =>
+      operation.kind === kind ? new Promise((resolve) => (release = resolve)) : undefined;
+    const waiting = [store.commit(100), store.commit(200)];
+    await settled();
+    store.commitSync(300);
+    const crashed = await TestStore.open(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
+    expect(crashed.recovered).toEqual([recordOf(1, 0, 100), recordOf(2, 0, 200), recordOf(3, 0, 300)]);
+    release();
+    await Promise.allSettled(waiting);
+  });
 
   test('a late flush in the background changes nothing that was flushed in place meanwhile', async () => {
     const store = await openStore();

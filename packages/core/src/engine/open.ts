@@ -103,7 +103,8 @@ async function recover(
   const wasClosed = found.mark.log.incarnation === NO_LOG.incarnation;
   const timestamp = recovery.timestamp + (wasClosed ? 0 : TIMESTAMPS_SKIPPED);
   const mark = { timestamp, log: log.begin() };
-  const steps = { gate: () => mark, secureLog: async () => {} };
+  // C3: a superblock that names a log whose first segment is not durable leads to a store that cannot be opened.
+  const steps = { gate: () => mark, secureLog: () => log.secure(mark.log) };
   // Two, so that both superblocks name the new log: if the newer one rots, the older leads to all that was acknowledged.
   await pages.checkpoint(steps);
   await pages.checkpoint(steps);
