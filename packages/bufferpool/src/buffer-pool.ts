@@ -12,6 +12,8 @@ import { crc32 } from 'node:zlib';
 import {
   type CheckpointResult,
   type CheckpointSteps,
+  inject,
+  injectable,
   invariant,
   LARGEST_PAGE,
   PAGE_HEADER_SIZE,
@@ -48,6 +50,7 @@ import {
   checkMemory,
   checkOptions,
   DEFAULT_PAGE_SIZE,
+  POOL_OPTIONS,
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
@@ -69,6 +72,7 @@ const BATCH_SHARE = 8;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
 
+@injectable()
 export class BufferPool implements PageStore {
   readonly root = ROOT;
   faulting = false;
@@ -91,7 +95,7 @@ export class BufferPool implements PageStore {
   #checkpointer!: Checkpointer;
 
   /** Errors: `PW_OPTION_INVALID`. */
-  constructor(options: BufferPoolOptions = {}) {
+  constructor(@inject(POOL_OPTIONS) options: BufferPoolOptions = {}) {
     this.#options = checkOptions(options);
   }
 
@@ -245,7 +249,8 @@ export class BufferPool implements PageStore {
   }
 
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
-    invariant(sizeClass >= 0 && sizeClass <= this.maxSizeClass, `A page of size class ${sizeClass} was asked for`);
+    invariant(sizeClass >= 0, `A page of size class ${sizeClass} was asked for`);
+    if (sizeClass > this.maxSizeClass) throw this.#tooLarge(sizeClass);
     const frame = this.#residency.acquire(sizeClass, STATE_HOT);
     this.#latches.latch(frame);
     formatPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), { index, kind, sizeClass, timestamp });
@@ -332,6 +337,17 @@ export class BufferPool implements PageStore {
     this.#frames.add(frame, PINS, -1);
   }
 
+  /** An index keeps to the limit; a log that was written with a larger pool does not. */
+  #tooLarge(sizeClass: number): PagewrightError {
+    const bytes = this.#pageSize * 2 ** sizeClass;
+    const least = LARGEST_PAGE_SHARE * bytes;
+    return new PagewrightError(
+      'PW_POOL_EXHAUSTED',
+      `A page of ${bytes} bytes cannot be written with ${this.#options.memory} bytes of memory. Open the store with more memory: at least ${least} bytes.`,
+      { details: { pageBytes: bytes, memory: this.#options.memory, least } },
+    );
+  }
+
   /** The page loses its place: its swip becomes null. */
   #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
     this.#residency.eviction.heat(frame);
@@ -392,8 +408,9 @@ export class BufferPool implements PageStore {
       },
       this.#options.coolingFraction,
     );
-    const loads = Math.max(1, Math.min(MOST_LOADS, Math.floor(frames / LOADS_SHARE)));
-    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, loads);
+    const budget = Math.floor(frames / LOADS_SHARE);
+    const depth = Math.min(MOST_LOADS, budget);
+    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
     const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
     this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
     this.#buildRoot(file);

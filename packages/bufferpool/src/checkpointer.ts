@@ -35,7 +35,8 @@ export class Checkpointer {
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
   run(steps: CheckpointSteps): Promise<CheckpointResult> {
-    if (this.#running === null) return this.#start(steps);
+    // One that waits for its turn has not begun: when none runs it is about to, and no other may come between.
+    if (this.#running === null && this.#next === null) return this.#start(steps);
     this.#next ??= this.idle().then(() => {
       this.#next = null;
       return this.#start(steps);

@@ -25,8 +25,11 @@ export class Loads {
   readonly fault = new PageFault();
   /** Reads in flight, by folded address: who wants the same page waits for the same read. */
   readonly #inFlight = new Map<number, Promise<void>>();
-  readonly #waiting: (() => void)[] = [];
+  /** Those that wait for room, first come, first served. */
+  readonly #waiting: { readonly frames: number; readonly resume: () => void }[] = [];
   #running = 0;
+  /** Frames that reads in flight have taken. */
+  #taken = 0;
   #parent = 0;
   #word = 0;
   #checksum = 0;
@@ -37,7 +40,10 @@ export class Loads {
     private readonly latches: Latches,
     private readonly residency: Residency,
     private readonly file: PageFile,
+    /** Reads in flight at most. */
     private readonly depth: number,
+    /** Frames that they may take together; a larger page is read alone. */
+    private readonly budget: number,
   ) {}
 
   /** Notes what the next `load` is to read: a cold swip, and the page that holds it. */
@@ -66,14 +72,15 @@ export class Loads {
   async #read(parent: number, word: number, checksum: number): Promise<void> {
     const address = word >>> 2;
     const sizeClass = sizeClassOf(address);
-    if (address === 0 || sizeClass > Math.log2(this.frames.count)) {
+    if (address === 0 || sizeClass > this.residency.largestClass) {
       throw new PagewrightError(
         'PW_POOL_EXHAUSTED',
         `A page of ${this.arena.pageSize * 2 ** sizeClass} bytes does not fit into the pool. Open the store with more memory.`,
       );
     }
-    if (this.#running >= this.depth) await new Promise<void>((resume) => this.#waiting.push(resume));
-    this.#running++;
+    const wanted = 2 ** sizeClass;
+    if (this.#waiting.length === 0 && this.#fits(wanted)) this.#take(wanted);
+    else await new Promise<void>((resume) => this.#waiting.push({ frames: wanted, resume }));
     try {
       const frame = this.residency.acquire(sizeClass, STATE_LOADING);
       let adopted = false;
@@ -94,7 +101,25 @@ export class Loads {
       }
     } finally {
       this.#running--;
-      this.#waiting.shift()?.();
+      this.#taken -= wanted;
+      this.#admitWaiting();
+    }
+  }
+
+  #fits(frames: number): boolean {
+    return this.#running === 0 || (this.#running < this.depth && this.#taken + frames <= this.budget);
+  }
+
+  #take(frames: number): void {
+    this.#running++;
+    this.#taken += frames;
+  }
+
+  #admitWaiting(): void {
+    for (let first = this.#waiting[0]; first !== undefined && this.#fits(first.frames); first = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#take(first.frames);
+      first.resume();
     }
   }
 

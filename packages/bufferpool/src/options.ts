@@ -1,5 +1,5 @@
 /** What a pool can be asked for, and what is wrong with what it was asked for. */
-import { MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
+import { type InjectionToken, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
 const DEFAULT_MEMORY = 256 * 1024 * 1024;
@@ -18,6 +18,9 @@ export interface BufferPoolOptions {
   /** The share of the pool's frames that cools before it is evicted, from 0.01 to 0.5. Default: 0.1. */
   readonly coolingFraction?: number | undefined;
 }
+
+/** Under which the container of an engine has the options. */
+export const POOL_OPTIONS = Symbol.for('pagewright.bufferpool.options') as InjectionToken<BufferPoolOptions>;
 
 export interface CheckedOptions {
   readonly memory: number;

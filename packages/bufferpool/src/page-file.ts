@@ -13,6 +13,7 @@ import {
   type IoFile,
   type IoOperation,
   isPagewrightError,
+  MAX_PAGE_SIZE,
   NO_LOG,
   type PageStoreOpenRequest,
   PagewrightError,
@@ -23,8 +24,10 @@ import {
   chooseSuperblock,
   decodeSlot,
   encodeSuperblock,
+  notAStore,
   SLOT_COUNT,
   SLOT_SIZE,
+  type Slot,
   type Superblock,
 } from './superblock.js';
 
@@ -85,7 +88,10 @@ export class PageFile {
         },
       );
     }
-    const file = await io.open(path, { create: !readOnly, readOnly });
+    if (!existed) await refuseOrphanedLog(request);
+    const file = await io.open(path, { create: !readOnly, readOnly }).catch((error) => {
+      throw notAFile(error, path);
+    });
     let lock: FileLock | null = null;
     try {
       lock = await lockFor(file, readOnly);
@@ -93,6 +99,7 @@ export class PageFile {
       const slots = blank ? [] : await readSlots(file);
       const choice = blank ? null : chooseSuperblock(slots, path);
       if (choice === null) {
+        await refuseOthersData(file, slots);
         if (readOnly || !request.create) {
           throw new PagewrightError(
             'PW_NOT_FOUND',
@@ -193,6 +200,41 @@ async function readSlots(file: IoFile) {
   const blocks = Buffer.alloc(SLOT_COUNT * SLOT_SIZE);
   await file.read(blocks, 0);
   return [decodeSlot(blocks.subarray(0, SLOT_SIZE)), decodeSlot(blocks.subarray(SLOT_SIZE))];
+}
+
+/**
+ * A creation that was cut short leaves zeros, but for the first superblock, and no more than a page of them. All else that
+ * begins so is someone's: an image of a disc, or a store whose beginning was wiped out. Errors: `PW_NOT_A_STORE`,
+ * `PW_CORRUPT_FILE`.
+ */
+async function refuseOthersData(file: IoFile, slots: readonly Slot[]): Promise<void> {
+  const size = file.size();
+  if (size <= MAX_PAGE_SIZE) {
+    const bytes = Buffer.alloc(size);
+    if (size > 0) await file.read(bytes, 0);
+    const from = slots[0]?.kind === 'damaged' ? SLOT_SIZE : 0;
+    if (bytes.subarray(from).every((byte) => byte === 0)) return;
+  }
+  if (slots.some(({ kind }) => kind === 'damaged')) {
+    throw new PagewrightError(
+      'PW_CORRUPT_FILE',
+      `A superblock of ${file.path} is damaged, and the other is wiped out. Restore the file from a backup; nothing was changed.`,
+      { details: { path: file.path } },
+    );
+  }
+  throw notAStore(file.path);
+}
+
+const NO_FILE: ReadonlySet<unknown> = new Set(['EISDIR', 'ENXIO', 'ENOTSUP']);
+
+/** The error of opening what is a directory, a pipe or a device. Passes others through. */
+function notAFile(error: unknown, path: string): unknown {
+  if (!isPagewrightError(error, 'PW_IO') || !NO_FILE.has(error.details.errno)) return error;
+  return new PagewrightError(
+    'PW_NOT_A_STORE',
+    `${path} is not a file, but a directory, a pipe or a device. Check the path; nothing was changed.`,
+    { cause: error, details: { ...error.details } },
+  );
 }
 
 /** A log beside an empty file says that there was a store: it is not overwritten in silence. */

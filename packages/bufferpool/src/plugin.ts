@@ -1,24 +1,20 @@
 /** The package as a plugin: provides `PAGES`. */
-import { definePlugin, instancePerContainerCachingFactory, PAGES } from '@pagewright/core';
+import { definePlugin, Lifecycle, PAGES } from '@pagewright/core';
 import * as v from 'valibot';
 import { BufferPool } from './buffer-pool.js';
-import { type BufferPoolOptions, optionProblems } from './options.js';
+import { type BufferPoolOptions, optionProblems, POOL_OPTIONS } from './options.js';
 
 const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number of bytes, or as in '64MiB'"));
 
 const options = v.pipe(
   v.strictObject({ memory: size, pageSize: size, coolingFraction: v.exactOptional(v.number()) }),
   v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    for (const { option, message } of optionProblems(dataset.value)) {
-      const path = {
-        type: 'object',
-        origin: 'value',
-        input: dataset.value,
-        key: option,
-        value: dataset.value[option],
-      } as const;
-      addIssue({ message, path: [path] });
+    // Beside options that do not exist or are of a wrong type the others are checked all the same.
+    const wrong = new Set(dataset.issues?.map(({ path }) => path?.[0]?.key));
+    const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
+    const value: BufferPoolOptions = Object.fromEntries(given);
+    for (const { option: key, message } of optionProblems(value)) {
+      addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });
     }
   }),
 );
@@ -31,7 +27,8 @@ export const bufferPool = definePlugin({
   provides: [PAGES],
   options,
   setup(container, chosen: BufferPoolOptions) {
-    container.register(PAGES, { useFactory: instancePerContainerCachingFactory(() => new BufferPool(chosen)) });
+    container.register(POOL_OPTIONS, { useValue: chosen });
+    container.register(PAGES, { useClass: BufferPool }, { lifecycle: Lifecycle.ContainerScoped });
   },
 });
 

@@ -43,6 +43,11 @@ export class Residency {
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
   }
 
+  /** The largest class of pages that can be brought in. */
+  get largestClass(): number {
+    return this.parts.blocks.maxClass;
+  }
+
   /** A frame for a page of this class, its entry set up, its latch held by nobody. Errors: `PW_POOL_EXHAUSTED`, and those of writing. */
   acquire(sizeClass: number, state: number): number {
     if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve)

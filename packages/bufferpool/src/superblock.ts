@@ -158,17 +158,20 @@ export function chooseSuperblock(slots: readonly Slot[], path: string): Superblo
   const foreign = slots.filter((slot) => slot.kind === 'foreign').length;
   if (blank === slots.length || (blank > 0 && foreign === 0)) return null;
   if (foreign === slots.length || (foreign > 0 && blank > 0)) {
-    throw new PagewrightError(
-      'PW_NOT_A_STORE',
-      `${path} is not a Pagewright store. Check the path; nothing was changed.`,
-      {
-        details: { path },
-      },
-    );
+    throw notAStore(path);
   }
   throw new PagewrightError(
     'PW_CORRUPT_FILE',
     `Both superblocks of ${path} are damaged. Restore the file from a backup; nothing was changed.`,
+    { details: { path } },
+  );
+}
+
+/** The error for a file that does not begin as a store does. */
+export function notAStore(path: string): PagewrightError {
+  return new PagewrightError(
+    'PW_NOT_A_STORE',
+    `${path} is not a Pagewright store. Check the path; nothing was changed.`,
     { details: { path } },
   );
 }

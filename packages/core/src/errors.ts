@@ -8,7 +8,8 @@ export const ERROR_CODES = {
   // Composition
   PW_CONFIG: 'The engine cannot be composed as asked; `problems` lists everything that is wrong.',
   PW_PLUGIN_UNKNOWN: 'A plugin of that name cannot be found.',
-  PW_PLUGIN_INVALID: 'What was given as a plugin is not one, or stands where another kind is wanted.',
+  PW_PLUGIN_INVALID:
+    'What was given as a plugin is not one, stands where another kind is wanted, or does not do what its definition says.',
   PW_PLUGIN_CONTRACT: 'A plugin was built for another version of the contracts.',
   PW_PLUGIN_DUPLICATE: 'Two plugins have the same name, or provide the same token.',
   PW_PLUGIN_MISSING: 'A plugin requires what no plugin provides.',
@@ -41,7 +42,6 @@ export const ERROR_CODES = {
   PW_VALUE_TOO_LARGE: 'The value is larger than the largest page.',
   PW_ENCODING: 'A key or value cannot be encoded, or its bytes cannot be decoded.',
   PW_ARGUMENT: 'An argument of a call is not of the form that the call takes.',
-  PW_UNSORTED: 'Input that must be sorted by key is not.',
 
   // Transactions
   PW_CONFLICT: 'Another transaction committed a change to the same key first.',
@@ -52,7 +52,7 @@ export const ERROR_CODES = {
 
   // Resources and failures
   PW_IO: 'The operating system reported an error for a file operation.',
-  PW_FULL: 'The disk is full.',
+  PW_FULL: 'There is no room: the disk is full, or the store or its catalog has reached its largest size.',
   PW_POOL_EXHAUSTED: 'No page of the pool can be evicted.',
   PW_ENGINE_FAILED: 'The engine met an error after which it cannot go on; reopening recovers from the log.',
   PW_INTERNAL: 'An invariant of the engine does not hold. This is a fault in Pagewright, or in a plugin.',

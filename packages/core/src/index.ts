@@ -9,7 +9,7 @@ export {
 } from './composition/blueprint.js';
 export { compose } from './composition/compose.js';
 export { composeFrom } from './composition/compose-from.js';
-export { inject, injectAll, injectable } from './composition/container.js';
+export { inject, injectAll, injectable, Lifecycle } from './composition/container.js';
 export type { ComposeFromOptions } from './composition/plugin-loader.js';
 export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
 export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';

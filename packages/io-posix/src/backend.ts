@@ -35,16 +35,20 @@ export class NodeFiles implements IoBackend {
     return { supported: true };
   }
 
-  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory) */
+  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe or a device) */
   async open(path: string, flags: OpenFlags): Promise<IoFile> {
     const readOnly = flags.readOnly === true;
     const mode =
-      (readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR) | (flags.create === true ? fs.constants.O_CREAT : 0);
+      (readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR) |
+      (flags.create === true ? fs.constants.O_CREAT : 0) |
+      (fs.constants.O_NONBLOCK ?? 0); // a pipe would wait for its other end
     const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, mode, done));
     try {
       const stats = await ask<fs.Stats>({ operation: 'open', path }, (done) => fs.fstat(fd, done));
-      // A directory opens for reading like a file, and fails at the first transfer.
-      if (stats.isDirectory()) throw faultOf({ code: 'EISDIR' }, { operation: 'open', path });
+      // A directory opens for reading like a file, and fails at the first transfer; what has no size can never be filled.
+      if (!stats.isFile()) {
+        throw faultOf({ code: stats.isDirectory() ? 'EISDIR' : 'ENOTSUP' }, { operation: 'open', path });
+      }
       return new NodeFile(fd, path, { readOnly, depth: this.#depth });
     } catch (error) {
       fs.closeSync(fd);
@@ -58,7 +62,7 @@ export class NodeFiles implements IoBackend {
 
   async list(directory: string): Promise<string[]> {
     let entries: fs.Dirent[] = [];
-    await askUnless(['ENOENT'], { operation: 'list', path: directory }, (done) =>
+    await askUnless(['ENOENT', 'ENOTDIR'], { operation: 'list', path: directory }, (done) =>
       fs.readdir(directory, { withFileTypes: true }, (error, found) => {
         if (!error) entries = found;
         done(error);

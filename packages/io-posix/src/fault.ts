@@ -84,6 +84,7 @@ function codeOf(errno: string, operation: string): ErrorCode {
     case 'EROFS':
       return 'PW_PERMISSION';
     case 'ENOENT':
+    case 'ENOTDIR':
       return operation === 'open' ? 'PW_NOT_FOUND' : 'PW_IO';
     default:
       return errno.startsWith('ERR_') ? 'PW_ARGUMENT' : 'PW_IO';

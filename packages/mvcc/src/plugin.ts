@@ -13,9 +13,11 @@ const options = v.pipe(
     maxTransactionBytes: size,
   }),
   v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    for (const { option: key, message } of optionProblems(dataset.value)) {
-      const { value } = dataset;
+    // Beside options that do not exist or are of a wrong type the others are checked all the same.
+    const wrong = new Set(dataset.issues?.map(({ path }) => path?.[0]?.key));
+    const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
+    const value: MvccOptions = Object.fromEntries(given);
+    for (const { option: key, message } of optionProblems(value)) {
       addIssue({ message, path: [{ type: 'object', origin: 'value', input: value, key, value: value[key] }] });
     }
   }),

@@ -1,5 +1,5 @@
 /** What a log can be asked for, checked once: by the constructor, and by the plugin's schema before any file is opened. */
-import { PagewrightError, parseByteSize } from '@pagewright/core';
+import { type InjectionToken, PagewrightError, parseByteSize } from '@pagewright/core';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -15,6 +15,9 @@ export interface WalOptions {
   /** What may wait in memory for a flush, 4 KiB to 1 GiB; a single larger record may. Default: 16 MiB. */
   readonly bufferLimit?: number | string | undefined;
 }
+
+/** Under which the container of an engine has the options. */
+export const WAL_OPTIONS = Symbol.for('pagewright.wal.options') as InjectionToken<WalOptions>;
 
 /** The options in bytes, with defaults for what was left out. */
 export interface CheckedOptions {

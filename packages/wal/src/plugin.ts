@@ -1,7 +1,7 @@
 /** The package as a plugin: provides `LOG`, and its policies as `COMMIT_POLICIES` beside those of other plugins. */
-import { COMMIT_POLICIES, definePlugin, instancePerContainerCachingFactory, LOG } from '@pagewright/core';
+import { COMMIT_POLICIES, definePlugin, Lifecycle, LOG } from '@pagewright/core';
 import * as v from 'valibot';
-import { optionProblems, type WalOptions } from './options.js';
+import { optionProblems, WAL_OPTIONS, type WalOptions } from './options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from './write-ahead-log.js';
 
 const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number of bytes, or as in '64MiB'"));
@@ -14,10 +14,12 @@ const options = v.pipe(
     bufferLimit: size,
   }),
   v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    for (const { option: key, message } of optionProblems(dataset.value)) {
-      const { value } = dataset;
-      addIssue({ message, path: [{ type: 'object', origin: 'value', input: value, key, value: value[key] }] });
+    // Beside options that do not exist or are of a wrong type the others are checked all the same.
+    const wrong = new Set(dataset.issues?.map(({ path }) => path?.[0]?.key));
+    const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
+    const value: WalOptions = Object.fromEntries(given);
+    for (const { option: key, message } of optionProblems(value)) {
+      addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });
     }
   }),
 );
@@ -31,11 +33,8 @@ export const wal = definePlugin({
   options,
   setup(container, chosen: WalOptions) {
     for (const policy of BUILT_IN_POLICIES) container.register(COMMIT_POLICIES, { useValue: policy });
-    container.register(LOG, {
-      useFactory: instancePerContainerCachingFactory(
-        (engine) => new WriteAheadLog(chosen, engine.resolveAll(COMMIT_POLICIES)),
-      ),
-    });
+    container.register(WAL_OPTIONS, { useValue: chosen });
+    container.register(LOG, { useClass: WriteAheadLog }, { lifecycle: Lifecycle.ContainerScoped });
   },
 });
 

@@ -4,9 +4,13 @@
  */
 import { randomInt } from 'node:crypto';
 import {
+  COMMIT_POLICIES,
   type CommitPolicy,
   type CommitPolicyType,
   type CommitRecord,
+  inject,
+  injectAll,
+  injectable,
   invariant,
   isPagewrightError,
   type Log,
@@ -20,7 +24,7 @@ import {
 } from '@pagewright/core';
 import { commitRecordSize } from './format/record.js';
 import { segmentsAmong } from './format/segment-name.js';
-import { type CheckedOptions, checkOptions, type WalOptions } from './options.js';
+import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
 import { pipelinedPolicy } from './policies/pipelined.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
@@ -49,6 +53,7 @@ interface Writer {
  * The log of a store, as one stream in segment files. Records are appended in memory; the commit policy decides when they
  * are written and synced, and who is told.
  */
+@injectable()
 export class WriteAheadLog implements Log {
   readonly #options: CheckedOptions;
   readonly #policyType: CommitPolicyType;
@@ -64,7 +69,10 @@ export class WriteAheadLog implements Log {
    * `policies` are those that `options.commit` may name.
    * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
    */
-  constructor(options: WalOptions = {}, policies: readonly CommitPolicyType[] = BUILT_IN_POLICIES) {
+  constructor(
+    @inject(WAL_OPTIONS) options: WalOptions = {},
+    @injectAll(COMMIT_POLICIES) policies: readonly CommitPolicyType[] = BUILT_IN_POLICIES,
+  ) {
     this.#options = checkOptions(options);
     this.#policyType = findPolicy(this.#options.commit, policies);
   }

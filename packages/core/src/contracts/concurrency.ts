@@ -8,7 +8,10 @@ import type { Cursor, EntryReference, Index } from './index-plugin.js';
 import type { Log, LogPosition } from './log.js';
 import type { PageStore } from './pages.js';
 
-/** An index as concurrency control sees it: one open incarnation of it. */
+/**
+ * An index as concurrency control sees it. One object for as long as the index is open: `clear` changes its `index`,
+ * `incarnation` and `predecessor`.
+ */
 export interface Target {
   readonly number: number;
   readonly name: string;
@@ -133,7 +136,8 @@ export interface Concurrency {
   ): CommitTicket;
   /** Removes tombstones and versions that no snapshot needs, `budget` of them at most; true if some are left. */
   collect(budget: number): boolean;
-  /** Sweeps tombstones that an earlier process left: goes through a cursor for at most `budget` entries; true when done. */
+  /** Sweeps tombstones that an earlier process left: goes through a cursor for at most `budget` entries; true when done. After an error it
+   * starts from the beginning. */
   sweep(target: Target, cursor: Cursor, budget: number): boolean;
   stats(): ConcurrencyStats;
 }

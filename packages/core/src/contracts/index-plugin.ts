@@ -54,7 +54,8 @@ export interface Cursor {
   /**
    * Fills the batch with the next entries in the direction of the seek and goes past them. False at the end; then
    * the batch is empty. A batch holds at least one entry, and stops early where its values exceed 1 MiB together.
-   * An empty batch with the answer true means: nothing in this page, go on. May throw `PageFault`, with the position unchanged.
+   * An empty batch with the answer true means: nothing in this page, go on. May throw `PageFault`, with the position unchanged
+   * and the content of the batch undefined.
    */
   next(batch: EntryBatch): boolean;
 }

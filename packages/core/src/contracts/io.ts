@@ -47,13 +47,14 @@ export interface IoFile {
   syncSync(): void;
   truncate(size: number): Promise<void>;
   truncateSync(size: number): void;
-  /** Makes sure that the range has real blocks, extending the file if needed. Bytes already there are kept; new ones are zero. */
+  /** Makes sure that the range has real blocks, extending the file if needed. Bytes already there are kept, also those that
+   * are being written meanwhile; new ones are zero. */
   allocate(offset: number, length: number): Promise<void>;
   allocateSync(offset: number, length: number): void;
   /** Many transfers as one call, in any order among themselves; then, if asked, a sync that covers them. */
   submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void>;
   submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
-  /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. */
+  /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. Works on a file that was opened read-only, too. */
   lock(): Promise<FileLock>;
   /** Idempotent. Waits for operations in flight. */
   close(): Promise<void>;
@@ -74,6 +75,7 @@ export interface IoBackend {
   remove(path: string): Promise<void>;
   /** Removes a directory if it is empty; a missing or a non-empty one is not an error. */
   removeDirectory(directory: string): Promise<void>;
+  /** A missing source is `PW_IO`. */
   rename(from: string, to: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectory(directory: string): Promise<void>;

@@ -8,6 +8,8 @@
  *   `childOfLatched`, `allocate`, `latch`). So a reader takes `readVersion`, reads, and trusts what it read only after
  *   `validate`; a writer latches whatever it needs to stay in place. M3: what is read before validation is bounded
  *   before use. M4: native code sees only bytes that were copied to private memory and validated.
+ * - The swips of a page that is held may still change between hot, cool and cold during such a call: they are addressed by
+ *   their offset, and their words are never kept across it.
  * - Before a latched page is changed, `modify` is called (C2, X1). Never after.
  * - M5: no latch is held across an `await`. Index methods are synchronous.
  */

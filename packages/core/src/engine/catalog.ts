@@ -37,6 +37,8 @@ import { IndexEntry } from './index-entry.js';
 
 /** The largest number that an index can have. */
 const LAST_NUMBER = 2 ** 32 - 2;
+/** The catalog's pages stay in memory: they may take this share of it. */
+const POOL_SHARE = 4;
 
 /** A tree that no index has any more. */
 export interface DroppedTree {
@@ -89,7 +91,12 @@ export class Catalog {
     return this.byNumber.get(number);
   }
 
-  /** Whether one more index can be created, or cleared. Errors: `PW_FULL`. */
+  /** Whether a tree can be put into the catalog without one more page. */
+  get hasFreeSlot(): boolean {
+    return this.freeSlots.length > 0;
+  }
+
+  /** Whether one more index can be created, or cleared. Errors: `PW_FULL`, `PW_POOL_EXHAUSTED`. */
   assertRoom(): void {
     const { pageSize } = this.pages;
     const most = entryPagesPerRoot(pageSize);
@@ -98,6 +105,15 @@ export class Catalog {
         'PW_FULL',
         `The catalog is full: with pages of ${pageSize} bytes it has room for ${most * slotsPerPage(pageSize)} indexes. Drop some that are not needed.`,
         { details: { catalog: true, indexes: this.byName.size } },
+      );
+    }
+    if (this.freeSlots.length > 0) return;
+    const { frames } = this.pages.stats();
+    if (this.entryPages + 1 > frames / POOL_SHARE) {
+      throw new PagewrightError(
+        'PW_POOL_EXHAUSTED',
+        `A pool of ${frames} frames has no room for more of the catalog, whose pages stay in memory. Open the store with more memory, or drop indexes that are not needed.`,
+        { details: { frames, catalogPages: this.entryPages, indexes: this.byName.size } },
       );
     }
   }

@@ -105,6 +105,10 @@ export class Commits {
       await this.log.reserve(Math.min(bytes, this.log.maxRecordSize));
       this.state.assertAcceptsCommits();
       return commit();
+    } catch (error) {
+      // One that fails early must not let those behind it overtake those before it.
+      if (before !== null) await before;
+      throw error;
     } finally {
       tookEffect();
       if (this.last === turn) this.last = null;

@@ -44,6 +44,8 @@ export interface RecoveryResult {
 
 /** Operations between two turns of the event loop. */
 const OPERATIONS_A_TURN = 1000;
+/** Pages given up in one step. */
+const RELEASE_BUDGET = 1024;
 
 export class Recovery {
   private records = 0;
@@ -115,6 +117,7 @@ export class Recovery {
   private carryOut(operation: LogOperation, timestamp: number): void {
     const { kind, index: number, key, value } = operation;
     if (kind === OPERATION_CREATE_INDEX) {
+      this.makeRoom();
       this.catalog.create(number, decodeDescription(key), timestamp);
       return;
     }
@@ -131,6 +134,7 @@ export class Recovery {
         this.catalog.drop(entry, timestamp);
         return;
       case OPERATION_CLEAR_INDEX:
+        this.makeRoom();
         this.catalog.clear(this.opened(entry), timestamp);
         return;
       default:
@@ -140,6 +144,18 @@ export class Recovery {
           { details: { timestamp, kind } },
         );
     }
+  }
+
+  /**
+   * When the log was written, the slots of trees that had been given up were used again, and the catalog may have no room for
+   * them all at once. The newest goes first: it is likely to come from this log, and to be as small.
+   */
+  private makeRoom(): void {
+    const { catalog, pages } = this;
+    if (catalog.hasFreeSlot || catalog.dropped.size === 0) return;
+    const tree = [...catalog.dropped].pop()!;
+    while (!pages.releaseTree(tree.location, this.timestamp, RELEASE_BUDGET));
+    catalog.forget(tree, this.timestamp);
   }
 
   private opened(entry: IndexEntry): IndexEntry {
