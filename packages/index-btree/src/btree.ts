@@ -1,0 +1,163 @@
+/**
+ * The B+-tree: look-ups without latches, changes that latch a leaf, splits and merges when those find that they must.
+ * What happens on the pages is in the parts; here is the order of it.
+ */
+import {
+  type Cursor,
+  type EntryReference,
+  type Index,
+  type IndexContext,
+  PAGE_TIMESTAMP,
+  type PageBounds,
+  RESTART,
+  type ReportDamage,
+} from '@pagewright/core';
+import { checkPage } from './check.js';
+import { BtreeCursor } from './cursor.js';
+import { damagedPage } from './damage.js';
+import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
+import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
+import { Merger } from './merge.js';
+import { levelOf } from './node-layout.js';
+import { DAMAGED, findSlot } from './search.js';
+import { Splitter } from './split.js';
+import { type TreeParts, treeParts } from './tree-parts.js';
+import type { Workspace } from './workspace.js';
+
+/** A put that finds no room after so many splits never will. */
+const MOST_SPLITS = 1000;
+/** Stands for the version of a page whose latch this thread holds: nothing changes it. */
+const LATCHED = -1;
+const MISSING = 0;
+const FOUND = 1;
+
+export class Btree implements Index {
+  readonly #context: IndexContext;
+  readonly #workspace: Workspace;
+  readonly #parts: TreeParts;
+  readonly #descent: Descent;
+  readonly #pageSize: number;
+  readonly #splitter: Splitter;
+  readonly #merger: Merger;
+
+  constructor(context: IndexContext, workspace: Workspace) {
+    this.#context = context;
+    this.#workspace = workspace;
+    this.#pageSize = context.pages.pageSize;
+    this.#parts = treeParts(context, workspace);
+    this.#descent = this.#parts.descent;
+    this.#splitter = new Splitter(this.#parts);
+    this.#merger = new Merger(this.#parts);
+  }
+
+  lookup(key: Uint8Array, into: EntryReference): boolean {
+    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
+      const frame = this.#descent.descend(key, TO_KEY, LEAF_LEVEL);
+      if (frame === RESTART) continue;
+      const answer = this.#read(frame, this.#descent.version, key, into);
+      if (answer !== RESTART) return answer === FOUND;
+    }
+    const frame = this.#descent.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
+    try {
+      return this.#read(frame, LATCHED, key, into) === FOUND;
+    } finally {
+      this.#context.pages.unlatch(frame);
+    }
+  }
+
+  upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
+    const { pages } = this.#context;
+    for (let splits = 0; splits < MOST_SPLITS; splits++) {
+      const leaf = this.#descent.latchLeaf(key);
+      try {
+        if (this.#parts.leaves.put(leaf, key, tag, value, timestamp)) return;
+      } finally {
+        pages.unlatch(leaf);
+      }
+      this.#splitter.makeRoom(key, timestamp);
+    }
+    throw damagedPage(this.#context.number, -1, 'an entry finds no room however often its leaf is split');
+  }
+
+  remove(key: Uint8Array, timestamp: number): boolean {
+    const leaf = this.#descent.latchLeaf(key);
+    let isUnderfull = false;
+    try {
+      if (!this.#parts.leaves.remove(leaf, key, timestamp)) return false;
+      isUnderfull = !this.#descent.atRoot && this.#merger.isUnderfull(leaf);
+    } finally {
+      this.#context.pages.unlatch(leaf);
+    }
+    if (isUnderfull) this.#merger.shrink(key, timestamp);
+    return true;
+  }
+
+  cursor(): Cursor {
+    return new BtreeCursor(this.#parts);
+  }
+
+  check(frame: number, bounds: PageBounds, report: ReportDamage): ReadonlyMap<number, PageBounds> {
+    return checkPage(this.#context, frame, bounds, report);
+  }
+
+  /** Levels of the tree: 1 is a leaf alone. Reads the root if it is not in memory. */
+  stats(): { readonly height: number } {
+    const { pages, root } = this.#context;
+    pages.latch(root.frame);
+    try {
+      const frame = this.#descent.latchChild(root.frame, root.offset);
+      const height = levelOf(pages.segmentOf(frame), pages.baseOf(frame)) + 1;
+      pages.unlatch(frame);
+      return { height };
+    } finally {
+      pages.unlatch(root.frame);
+    }
+  }
+
+  /** Reads the entry out of a leaf; RESTART if the leaf has changed. */
+  #read(frame: number, version: number, key: Uint8Array, into: EntryReference): number {
+    const { pages } = this.#context;
+    const segment = pages.segmentOf(frame);
+    const base = pages.baseOf(frame);
+    const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key);
+    if (found === DAMAGED) return this.#damaged(frame, version);
+    const timestamp = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
+    if (found < 0) {
+      if (version !== LATCHED && !pages.validate(frame, version)) return RESTART;
+      into.timestamp = timestamp;
+      return MISSING;
+    }
+    const slot = leafSlot(base, found);
+    const tag = tagAt(segment, slot);
+    if (into.wantsValue) {
+      const field = valueFieldAt(segment, slot);
+      if (isOnOwnPage(segment, slot)) {
+        const value = this.#readOwnPage(frame, version, swipOffset(segment, base, field));
+        if (value === null) return RESTART;
+        into.value = value;
+      } else {
+        const start = keyOffsetAt(segment, slot) - field;
+        if (start < 0 || start + field > this.#pageSize) return this.#damaged(frame, version);
+        const { results } = this.#workspace;
+        results.copy(segment, base + start, field);
+        if (version !== LATCHED && !pages.validate(frame, version)) return RESTART;
+        into.value = results.finish(field);
+      }
+    } else if (version !== LATCHED && !pages.validate(frame, version)) {
+      return RESTART;
+    }
+    into.tag = tag;
+    into.timestamp = timestamp;
+    return FOUND;
+  }
+
+  #readOwnPage(leaf: number, version: number, offset: number): Uint8Array | null {
+    const { values } = this.#parts;
+    return version === LATCHED ? values.readOfLatched(leaf, offset) : values.read(leaf, offset, version);
+  }
+
+  #damaged(frame: number, version: number): number {
+    if (version !== LATCHED && !this.#context.pages.validate(frame, version)) return RESTART;
+    throw damagedPage(this.#context.number, frame, 'a slot of a leaf points outside it');
+  }
+}

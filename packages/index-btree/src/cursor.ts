@@ -1,0 +1,161 @@
+/**
+ * Going through the entries either way. A cursor holds nothing between calls but a key: each batch descends to the leaf
+ * where that key is, copies the leaf, and reads the copy once it was validated. The fences say where the next leaf is.
+ */
+import { type Cursor, type EntryBatch, PAGE_TIMESTAMP, type PageStore, RESTART } from '@pagewright/core';
+import { damagedPage } from './damage.js';
+import { BELOW_KEY, type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
+import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
+import { copyFence, copyKey } from './node-keys.js';
+import { countOf, NO_FENCE } from './node-layout.js';
+import { DAMAGED, findSlot } from './search.js';
+import type { TreeParts } from './tree-parts.js';
+
+/** A batch ends when its values have more bytes together. */
+const BATCH_BYTES = 1024 * 1024;
+
+export class BtreeCursor implements Cursor {
+  readonly #parts: TreeParts;
+  readonly #pages: PageStore;
+  readonly #descent: Descent;
+  /** Where to go on: at this key, or behind it; null is the first or the last entry of all. */
+  #key: Uint8Array | null = null;
+  #exclusive = false;
+  #reverse = false;
+  #ended = false;
+
+  constructor(parts: TreeParts) {
+    this.#parts = parts;
+    this.#pages = parts.context.pages;
+    this.#descent = parts.descent;
+  }
+
+  seek(key: Uint8Array | null, options: { readonly exclusive?: boolean; readonly reverse?: boolean }): void {
+    this.#key = key === null ? null : key.slice();
+    this.#exclusive = options.exclusive ?? false;
+    this.#reverse = options.reverse ?? false;
+    this.#ended = false;
+  }
+
+  next(batch: EntryBatch): boolean {
+    batch.count = 0;
+    if (this.#ended) return false;
+    const { workspace } = this.#parts;
+    const { thirdImage } = workspace;
+    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
+      const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse);
+      if (frame === RESTART) continue;
+      const { version } = this.#descent;
+      workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
+      if (!this.#pages.validate(frame, version)) continue;
+      if (this.#fill(batch, frame, version, false)) return batch.count > 0 || !this.#ended;
+    }
+    const frame = this.#descent.descendLatched(this.#key, this.#mode(), LEAF_LEVEL, false, this.#reverse);
+    try {
+      workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
+      this.#fill(batch, frame, 0, true);
+      return batch.count > 0 || !this.#ended;
+    } finally {
+      this.#pages.unlatch(frame);
+    }
+  }
+
+  #mode(): number {
+    if (this.#key === null) return this.#reverse ? TO_LAST : TO_FIRST;
+    return this.#reverse && this.#exclusive ? BELOW_KEY : TO_KEY;
+  }
+
+  /** Copies entries out of the image of a leaf, and goes past them. False: start again, nothing has changed. */
+  #fill(batch: EntryBatch, leaf: number, version: number, isLatched: boolean): boolean {
+    const { images, thirdImage, results, keyA } = this.#parts.workspace;
+    const { pageSize } = this.#pages;
+    const count = countOf(images, thirdImage);
+    if (leafSlot(0, count) > pageSize) throw this.#damaged(leaf);
+    const step = this.#reverse ? -1 : 1;
+    const end = this.#reverse ? -1 : count;
+    let index = this.#firstIndex(leaf, count);
+    let bytes = 0;
+    let length = 0;
+    for (; index !== end && batch.count < batch.limit && bytes <= BATCH_BYTES; index += step) {
+      length = copyKey(images, thirdImage, pageSize, LEAF_SLOT_SIZE, index, keyA);
+      if (length < 0) throw this.#damaged(leaf);
+      if (batch.wantsValues) {
+        const value = this.#value(leaf, version, isLatched, index, batch.count > 0);
+        if (value === null) {
+          if (batch.count === 0) return false;
+          length = copyKey(images, thirdImage, pageSize, LEAF_SLOT_SIZE, index - step, keyA);
+          break;
+        }
+        batch.values[batch.count] = value;
+        bytes += value.length;
+      }
+      batch.keys[batch.count] = results.copyOf(keyA, length);
+      batch.tags[batch.count] = tagAt(images, leafSlot(thirdImage, index));
+      batch.count++;
+    }
+    batch.timestamp = images.f64[(thirdImage + PAGE_TIMESTAMP) >>> 3]!;
+    if (index !== end) this.#goOn(keyA.slice(0, length), true);
+    else if (this.#reverse) this.#goBelowLeaf();
+    else this.#goAboveLeaf(leaf);
+    return true;
+  }
+
+  /** The entry to begin with; -1, or the number of entries, if there is none on this side. */
+  #firstIndex(leaf: number, count: number): number {
+    if (this.#key === null) return this.#reverse ? count - 1 : 0;
+    const { images, thirdImage } = this.#parts.workspace;
+    const found = findSlot(images, thirdImage, this.#pages.pageSize, LEAF_SLOT_SIZE, this.#key);
+    if (found === DAMAGED) throw this.#damaged(leaf);
+    if (found < 0) return this.#reverse ? ~found - 1 : ~found;
+    if (!this.#exclusive) return found;
+    return this.#reverse ? found - 1 : found + 1;
+  }
+
+  /** The value of an entry; null if it is on a page of its own that cannot be read now. */
+  #value(leaf: number, version: number, isLatched: boolean, index: number, mayStop: boolean): Uint8Array | null {
+    const { values, workspace } = this.#parts;
+    const { images, thirdImage, results } = workspace;
+    const slot = leafSlot(thirdImage, index);
+    const field = valueFieldAt(images, slot);
+    if (!isOnOwnPage(images, slot)) {
+      const start = keyOffsetAt(images, slot) - field;
+      if (start < 0 || start + field > this.#pages.pageSize) throw this.#damaged(leaf);
+      results.copy(images, thirdImage + start, field);
+      return results.finish(field);
+    }
+    const offset = swipOffset(images, thirdImage, field);
+    if (isLatched) return values.readOfLatched(leaf, offset);
+    try {
+      return values.read(leaf, offset, version);
+    } catch (error) {
+      // What is in the batch already is handed out; the next call meets the fault again, with this entry first.
+      if (mayStop && (error as { isPageFault?: unknown }).isPageFault === true) return null;
+      throw error;
+    }
+  }
+
+  #goOn(key: Uint8Array, exclusive: boolean): void {
+    this.#key = key;
+    this.#exclusive = exclusive;
+  }
+
+  /** The next leaf begins at this one's upper fence. */
+  #goAboveLeaf(leaf: number): void {
+    const { images, thirdImage, keyA } = this.#parts.workspace;
+    const length = copyFence(images, thirdImage, this.#pages.pageSize, keyA);
+    if (length < 0) throw this.#damaged(leaf);
+    if (length === NO_FENCE) this.#ended = true;
+    else this.#goOn(keyA.slice(0, length), false);
+  }
+
+  /** The leaf before this one ends below its lower fence, which the descent has noted. */
+  #goBelowLeaf(): void {
+    const { lowerFence, lowerFenceLength } = this.#descent;
+    if (lowerFenceLength < 0) this.#ended = true;
+    else this.#goOn(lowerFence.slice(0, lowerFenceLength), true);
+  }
+
+  #damaged(leaf: number): Error {
+    return damagedPage(this.#parts.context.number, leaf, 'a slot of a leaf points outside it');
+  }
+}

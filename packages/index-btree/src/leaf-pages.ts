@@ -1,0 +1,335 @@
+/**
+ * Changes of one leaf whose latch is held: entries come, change and go while there is room. A leaf is rewritten when its
+ * heap has holes, when a key comes that does not share its prefix, or when a longer prefix is there to be cut off.
+ *
+ * Must hold: whatever can throw is done before the first byte changes, and `modify` comes before that.
+ */
+import { type PageStore, SWIP_NULL, SWIP_SIZE } from '@pagewright/core';
+import { damagedPage } from './damage.js';
+import { commonLength } from './key-order.js';
+import type { LargeValues } from './large-values.js';
+import { LEAF_ALIGNMENT, type LeafEntries } from './leaf-entries.js';
+import {
+  isOnOwnPage,
+  keyOffsetAt,
+  LEAF_PLACE,
+  LEAF_SLOT_SIZE,
+  LEAF_TAG,
+  LEAF_VALUE,
+  leafSlot,
+  PLACE_INLINE,
+  PLACE_OWN_PAGE,
+  suffixLengthAt,
+  swipOffset,
+  valueFieldAt,
+} from './leaf-layout.js';
+import type { NodeBounds } from './node-bounds.js';
+import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
+import {
+  align8,
+  countOf,
+  guaranteedOf,
+  HEAD_BYTES,
+  heapEnd,
+  heapStartOf,
+  heapUsedOf,
+  NO_FENCE,
+  NODE_COUNT,
+  NODE_HEADER_SIZE,
+  noteInsert,
+  prefixLengthOf,
+  SLOT_KEY_OFFSET,
+  setHeap,
+  setSwipTable,
+  swipCount,
+  swipTableOffset,
+} from './node-layout.js';
+import { beginNode, restLength, restoreRun, writeKey } from './node-writer.js';
+import { DAMAGED, findSlot } from './search.js';
+import type { Workspace } from './workspace.js';
+
+/** A longer prefix is looked for when the number of keys reaches 8, 32, 128 …: often enough, and seldom. */
+const FIRST_PREFIX_CHECK = 8;
+
+export class LeafPages {
+  readonly #pageSize: number;
+  /** Key and value together beyond this go to two pages. */
+  readonly #largestInline: number;
+  /** Set by {@link #plan}: the leaf must be rewritten, with this prefix, before the entry goes in. */
+  #rewrite = false;
+  #prefix = 0;
+
+  constructor(
+    private readonly pages: PageStore,
+    private readonly number: number,
+    private readonly workspace: Workspace,
+    private readonly entries: LeafEntries,
+    private readonly values: LargeValues,
+  ) {
+    this.#pageSize = pages.pageSize;
+    this.#largestInline = pages.pageSize >>> 2;
+  }
+
+  /** Writes an empty leaf without fences to a new page. */
+  format(frame: number): void {
+    const bounds: NodeBounds = { fence: this.workspace.keyA, fenceLength: NO_FENCE, guaranteed: 0 };
+    const segment = this.pages.segmentOf(frame);
+    beginNode(segment, this.pages.baseOf(frame), this.#pageSize, 0, bounds.fence, 0, bounds, LEAF_ALIGNMENT);
+  }
+
+  /** Bytes in use, header and slots included; what compaction would give back is not. */
+  usedBytes(frame: number): number {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    return NODE_HEADER_SIZE + countOf(segment, base) * LEAF_SLOT_SIZE + heapUsedOf(segment, base);
+  }
+
+  /** Inserts or replaces; false if there is no room, and nothing has changed. Errors: those of `allocate`. */
+  put(frame: number, key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): boolean {
+    const found = this.find(frame, key);
+    if (key.length + value.length > this.#largestInline) {
+      return this.#putLarge(frame, found, key, tag, value, timestamp);
+    }
+    if (found >= 0 && this.#replaceInPlace(frame, found, tag, value, timestamp)) return true;
+    if (!this.#plan(frame, found, key, value.length, false)) return false;
+    this.pages.modify(frame, timestamp);
+    const slot = this.#makeSlot(frame, found, key, value.length, false);
+    const segment = this.pages.segmentOf(frame);
+    segment.u16[(slot + LEAF_VALUE) >>> 1] = value.length;
+    segment.u8[slot + LEAF_TAG] = tag;
+    segment.u8[slot + LEAF_PLACE] = PLACE_INLINE;
+    copyIn(segment.u8, this.pages.baseOf(frame) + keyOffsetAt(segment, slot) - value.length, value);
+    return true;
+  }
+
+  /** Removes the entry; false if there is none. */
+  remove(frame: number, key: Uint8Array, timestamp: number): boolean {
+    const found = this.find(frame, key);
+    if (found < 0) return false;
+    this.pages.modify(frame, timestamp);
+    this.#removeSlot(frame, found);
+    return true;
+  }
+
+  /** The slot of a key, or `~slot` of the first key above it. Errors: `PW_CORRUPT_PAGE`. */
+  find(frame: number, key: Uint8Array): number {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key);
+    const end = NODE_HEADER_SIZE + countOf(segment, base) * LEAF_SLOT_SIZE;
+    const heap = heapStartOf(segment, base);
+    if (found === DAMAGED || end > heap || heap > this.#pageSize) {
+      throw damagedPage(this.number, frame, 'the header of a leaf cannot be right');
+    }
+    return found;
+  }
+
+  #putLarge(frame: number, found: number, key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): boolean {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const replacesPage = found >= 0 && isOnOwnPage(segment, leafSlot(base, found));
+    if (!replacesPage && !this.#plan(frame, found, key, 0, true)) return false;
+    const page = this.values.store(value, timestamp);
+    try {
+      this.pages.modify(frame, timestamp);
+    } catch (error) {
+      this.pages.free(page);
+      throw error;
+    }
+    const slot = replacesPage ? leafSlot(base, found) : this.#makeSlot(frame, found, key, 0, true);
+    const number = replacesPage ? valueFieldAt(segment, slot) : this.#takeSwip(frame);
+    const offset = swipOffset(segment, base, number);
+    if (replacesPage) this.pages.discard(frame, offset);
+    segment.u16[(slot + LEAF_VALUE) >>> 1] = number;
+    segment.u8[slot + LEAF_PLACE] = PLACE_OWN_PAGE;
+    segment.u8[slot + LEAF_TAG] = tag;
+    this.pages.link(frame, offset, page);
+    this.pages.unlatch(page);
+    return true;
+  }
+
+  /** Puts a value into the block of the one before, if it fits there. */
+  #replaceInPlace(frame: number, index: number, tag: number, value: Uint8Array, timestamp: number): boolean {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const slot = leafSlot(base, index);
+    if (isOnOwnPage(segment, slot)) return false;
+    const old = valueFieldAt(segment, slot);
+    const keyOffset = keyOffsetAt(segment, slot);
+    const rest = Math.max(0, suffixLengthAt(segment, slot) - HEAD_BYTES);
+    const spare = align8(old + rest) - align8(value.length + rest);
+    const start = keyOffset - old;
+    if (spare < 0 || start < 0 || keyOffset + rest > this.#pageSize) return false;
+    this.pages.modify(frame, timestamp);
+    if (value.length !== old) {
+      segment.u8.copyWithin(base + start + value.length, base + keyOffset, base + keyOffset + rest);
+      segment.u16[(slot + SLOT_KEY_OFFSET) >>> 1] = start + value.length;
+      segment.u16[(slot + LEAF_VALUE) >>> 1] = value.length;
+      setHeap(segment, base, heapStartOf(segment, base), heapUsedOf(segment, base) - spare);
+    }
+    segment.u8[slot + LEAF_TAG] = tag;
+    copyIn(segment.u8, base + start, value);
+    return true;
+  }
+
+  /**
+   * Whether an entry fits, a former one with its key being gone, and whether the leaf must be rewritten for it. `inline`
+   * is what its value takes in the heap.
+   */
+  #plan(frame: number, found: number, key: Uint8Array, inline: number, needsSwip: boolean): boolean {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const count = countOf(segment, base);
+    const prefix = prefixLengthOf(segment, base);
+    const shares = sharedWithPrefix(segment, base, key, key.length) === prefix;
+    this.#rewrite = false;
+    this.#prefix = prefix;
+    const slots = found < 0 ? count + 1 : count;
+    const room = heapStartOf(segment, base) - NODE_HEADER_SIZE - slots * LEAF_SLOT_SIZE;
+    const needed = align8(inline + restLength(key.length, prefix)) + (needsSwip ? this.#swipBytes(frame) : 0);
+    const fits = shares && needed <= room;
+    if (fits && !(found < 0 && isPrefixCheck(count))) return true;
+    const best = this.#bestPrefix(frame, count, key);
+    if (fits && best <= prefix) return true;
+    this.entries.load(frame, -1);
+    const bounds = this.#boundsOf(frame);
+    let size = this.entries.size(0, count, best, bounds, needsSwip ? 1 : 0);
+    size += LEAF_SLOT_SIZE + align8(inline + restLength(key.length, best));
+    if (found >= 0) {
+      size -= LEAF_SLOT_SIZE + this.entries.blockSize(found, best);
+      if (isOnOwnPage(segment, leafSlot(base, found))) size -= SWIP_SIZE;
+    }
+    this.#prefix = best;
+    this.#rewrite = size <= heapEnd(this.#pageSize);
+    return this.#rewrite || fits;
+  }
+
+  /** Carries out what {@link #plan} found: the position of a slot with the key, for the caller to complete. */
+  #makeSlot(frame: number, found: number, key: Uint8Array, inline: number, needsSwip: boolean): number {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const index = found < 0 ? ~found : found;
+    if (found >= 0) this.#removeSlot(frame, found);
+    if (this.#rewrite) this.rewrite(frame, this.#prefix, needsSwip ? 1 : 0);
+    else if (needsSwip) this.#growSwips(frame);
+    const count = countOf(segment, base);
+    const prefix = prefixLengthOf(segment, base);
+    if (found < 0) noteInsert(segment, base, index);
+    const block = align8(inline + restLength(key.length, prefix));
+    const offset = heapStartOf(segment, base) - block;
+    setHeap(segment, base, offset, heapUsedOf(segment, base) + block);
+    const slot = leafSlot(base, index);
+    segment.u32.copyWithin((slot + LEAF_SLOT_SIZE) >>> 2, slot >>> 2, leafSlot(base, count) >>> 2);
+    writeKey(segment, base, slot, key, key.length, prefix, offset + inline);
+    segment.u16[(base + NODE_COUNT) >>> 1] = count + 1;
+    return slot;
+  }
+
+  #removeSlot(frame: number, index: number): void {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const slot = leafSlot(base, index);
+    const rest = Math.max(0, suffixLengthAt(segment, slot) - HEAD_BYTES);
+    let inline = valueFieldAt(segment, slot);
+    if (isOnOwnPage(segment, slot)) {
+      this.pages.discard(frame, swipOffset(segment, base, inline));
+      inline = 0;
+    }
+    const block = align8(inline + rest);
+    const start = heapStartOf(segment, base);
+    const isLowest = block > 0 && keyOffsetAt(segment, slot) - inline === start;
+    setHeap(segment, base, isLowest ? start + block : start, heapUsedOf(segment, base) - block);
+    const count = countOf(segment, base);
+    segment.u32.copyWithin(slot >>> 2, (slot + LEAF_SLOT_SIZE) >>> 2, leafSlot(base, count) >>> 2);
+    segment.u16[(base + NODE_COUNT) >>> 1] = count - 1;
+  }
+
+  /** Writes the leaf anew, without holes. The leaf is `modify`ed, and what results was found to fit. */
+  rewrite(frame: number, prefix: number, spareSwips: number): void {
+    const { entries, workspace } = this;
+    entries.load(frame, -1);
+    const bounds = this.#boundsOf(frame);
+    // Without a key the prefix is taken from the fence, which has it for as long as it is guaranteed.
+    const length = entries.count === 0 ? bounds.guaranteed : prefix;
+    entries.write(frame, 0, entries.count, length, bounds, spareSwips);
+    entries.restoreSwips(frame, 0, entries.count, true);
+    restoreRun(this.pages.segmentOf(frame), this.pages.baseOf(frame), workspace.images, workspace.thirdImage);
+  }
+
+  /** The longest prefix of all keys of the leaf and of this one. */
+  #bestPrefix(frame: number, count: number, key: Uint8Array): number {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    if (count === 0) return guaranteedOf(segment, base);
+    const { keyA } = this.workspace;
+    const ofKeys = sharedBySlots(segment, base, this.#pageSize, LEAF_SLOT_SIZE, 0, count - 1, this.workspace);
+    const length = copyKey(segment, base, this.#pageSize, LEAF_SLOT_SIZE, 0, keyA);
+    if (ofKeys < 0 || length < 0) throw damagedPage(this.number, frame, 'a key lies outside its leaf');
+    return Math.min(ofKeys, commonLength(keyA, length, key, key.length));
+  }
+
+  #boundsOf(frame: number): NodeBounds {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const fence = this.workspace.leftFence;
+    const fenceLength = copyFence(segment, base, this.#pageSize, fence);
+    return { fence, fenceLength, guaranteed: guaranteedOf(segment, base) };
+  }
+
+  /** Bytes that one more swip takes: none if the table has a hole, else a larger table. */
+  #swipBytes(frame: number): number {
+    return this.#freeSwip(frame) >= 0
+      ? 0
+      : grown(swipCount(this.pages.segmentOf(frame), this.pages.baseOf(frame))) * SWIP_SIZE;
+  }
+
+  #freeSwip(frame: number): number {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const count = swipCount(segment, base);
+    for (let i = 0; i < count; i++) {
+      if (segment.u32[(base + swipOffset(segment, base, i)) >>> 2] === SWIP_NULL) return i;
+    }
+    return -1;
+  }
+
+  /** The number of a free swip; there is one. */
+  #takeSwip(frame: number): number {
+    const number = this.#freeSwip(frame);
+    if (number < 0) throw damagedPage(this.number, frame, 'its table of swips is full');
+    return number;
+  }
+
+  /** Moves the table of swips to a larger place, unless it has a hole. */
+  #growSwips(frame: number): void {
+    if (this.#freeSwip(frame) >= 0) return;
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const count = swipCount(segment, base);
+    const larger = grown(count);
+    const old = (base + swipTableOffset(segment, base)) >>> 2;
+    const start = heapStartOf(segment, base) - larger * SWIP_SIZE;
+    const at = (base + start) >>> 2;
+    segment.u32.fill(0, at, at + larger * 2);
+    segment.u32.copyWithin(at, old, old + count * 2);
+    setSwipTable(segment, base, start, larger, SWIP_SIZE);
+    setHeap(segment, base, start, heapUsedOf(segment, base) + (larger - count) * SWIP_SIZE);
+  }
+}
+
+function grown(swips: number): number {
+  return swips + Math.max(2, swips >>> 1);
+}
+
+function isPrefixCheck(count: number): boolean {
+  return count >= FIRST_PREFIX_CHECK && (count & (count - 1)) === 0 && (Math.clz32(count) & 1) === 0;
+}
+
+const LONGEST_LOOP = 64;
+
+/** A loop is faster than a native call where there is little to copy. */
+function copyIn(target: Uint8Array, at: number, value: Uint8Array): void {
+  const { length } = value;
+  if (length > LONGEST_LOOP) target.set(value, at);
+  else for (let i = 0; i < length; i++) target[at + i] = value[i]!;
+}

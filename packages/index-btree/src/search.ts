@@ -1,0 +1,92 @@
+/**
+ * Finding a key among the slots of a node. Runs on pages that another thread may be changing, and on damaged ones: it
+ * ends, and reads nothing outside the page (M3). What it answers counts only once the page was validated.
+ */
+import type { Segment } from '@pagewright/core';
+import {
+  HEAD_BYTES,
+  headOf,
+  NODE_COUNT,
+  NODE_GUARANTEED,
+  NODE_HEADER_SIZE,
+  NODE_PREFIX_LENGTH,
+  NODE_PREFIX_OFFSET,
+} from './node-layout.js';
+
+/** The bytes cannot be those of a node: they are torn, or the page is damaged. */
+export const DAMAGED = -0x40000000;
+
+/**
+ * The slot of the key, or `~slot` of the first key above it, or {@link DAMAGED}. The key lies within the fences of the
+ * page, or is its upper fence: the part of the prefix that they guarantee is not compared.
+ */
+export function findSlot(segment: Segment, base: number, pageSize: number, slotSize: number, key: Uint8Array): number {
+  const u8 = segment.u8;
+  const u16 = segment.u16;
+  const u32 = segment.u32;
+  const count = u16[(base + NODE_COUNT) >>> 1]!;
+  const prefix = u16[(base + NODE_PREFIX_LENGTH) >>> 1]!;
+  const guaranteed = u16[(base + NODE_GUARANTEED) >>> 1]!;
+  const length = key.length;
+  if (count * slotSize > pageSize - NODE_HEADER_SIZE) return DAMAGED;
+  if (prefix > guaranteed || prefix > length) {
+    const offset = u16[(base + NODE_PREFIX_OFFSET) >>> 1]!;
+    if (offset + prefix > pageSize) return DAMAGED;
+    const end = Math.min(prefix, length);
+    for (let i = guaranteed; i < end; i++) {
+      const difference = key[i]! - u8[base + offset + i]!;
+      if (difference !== 0) return difference < 0 ? ~0 : ~count;
+    }
+    if (length < prefix) return ~0;
+  }
+  const head = headOf(key, length, prefix);
+  const rest = length - prefix;
+  const words = slotSize >>> 2;
+  const slots = (base + NODE_HEADER_SIZE) >>> 2;
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const at = slots + middle * words;
+    const other = u32[at]!;
+    if (other < head) {
+      low = middle + 1;
+    } else if (other > head) {
+      high = middle;
+    } else {
+      const order = compareRest(u8, base, pageSize, u32[at + 1]!, key, prefix + HEAD_BYTES, rest);
+      if (order === 0) return middle;
+      if (order === DAMAGED) return DAMAGED;
+      if (order > 0) low = middle + 1;
+      else high = middle;
+    }
+  }
+  return ~low;
+}
+
+/**
+ * Compares what follows the head; the heads are equal. If one of the keys ends within the head, the zeros that fill it
+ * up make it a beginning of the other one, and the lengths tell.
+ */
+function compareRest(
+  u8: Uint8Array,
+  base: number,
+  pageSize: number,
+  offsetAndSuffix: number,
+  key: Uint8Array,
+  from: number,
+  rest: number,
+): number {
+  const suffix = offsetAndSuffix >>> 16;
+  if (suffix > HEAD_BYTES && rest > HEAD_BYTES) {
+    const offset = offsetAndSuffix & 0xffff;
+    if (offset + suffix - HEAD_BYTES > pageSize) return DAMAGED;
+    const shared = Math.min(suffix, rest) - HEAD_BYTES;
+    const other = base + offset;
+    for (let i = 0; i < shared; i++) {
+      const difference = key[from + i]! - u8[other + i]!;
+      if (difference !== 0) return difference;
+    }
+  }
+  return rest - suffix;
+}

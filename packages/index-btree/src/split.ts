@@ -1,0 +1,204 @@
+/**
+ * Making room: a page is cut in two, and its parent gets a separator and one more child. The parent is split first if the
+ * separator does not fit; each call splits one page, and the tree is whole in between.
+ *
+ * Must hold: pages are allocated, and what could be damaged was read, before the first byte changes (an error leaves the
+ * tree as it was). Latches are taken from the top down.
+ */
+import { PAGE_TIMESTAMP, SWIP_SIZE } from '@pagewright/core';
+import { damagedPage } from './damage.js';
+import { childSlot, LEAF_LEVEL, TO_KEY, TOO_LOW } from './descent.js';
+import { HeldLatches } from './held-latches.js';
+import { childOffset } from './inner-layout.js';
+import { separatorLength } from './key-order.js';
+import { guaranteedBetween, type NodeBounds } from './node-bounds.js';
+import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
+import { heapEnd, KIND_INNER, KIND_LEAF, lastInsertOf, runOf, setRun } from './node-layout.js';
+import type { TreeParts } from './tree-parts.js';
+
+/** So many inserts in a row, each right behind or right before the last one, make a run: it goes on where it was. */
+const RUN = 8;
+const MOST_LEVELS = 64;
+
+export class Splitter {
+  readonly #held: HeldLatches;
+  /** Pages that an operation allocated and that have no place yet. */
+  readonly #fresh: number[] = [];
+  #separatorLength = 0;
+  /** The run of inserts that goes on in the left page (above 0) or in the right one (below 0) after the split. */
+  #run = 0;
+
+  constructor(private readonly parts: TreeParts) {
+    this.#held = new HeldLatches(parts.context.pages);
+  }
+
+  /** Splits the leaf of a key that is about to be put there, or the lowest page above it that must be split before. Errors: those of `allocate`. */
+  makeRoom(key: Uint8Array, timestamp: number): void {
+    for (let level = 0; level < MOST_LEVELS; level++) if (this.#splitAt(key, level, timestamp)) return;
+    throw damagedPage(this.parts.context.number, -1, 'no page on the way to a key can be split');
+  }
+
+  /** False: the parent must be split before. True: done, or the tree has changed meanwhile. */
+  #splitAt(key: Uint8Array, level: number, timestamp: number): boolean {
+    const { context, descent, workspace, inners, innerPair, leafPair } = this.parts;
+    const { pages, root } = context;
+    const page = descent.latchPair(key, level);
+    if (page === TOO_LOW) return true;
+    const held = this.#held;
+    const { parent, slot, atRoot } = descent;
+    held.add(parent);
+    held.add(page);
+    try {
+      const entries = level === LEAF_LEVEL ? leafPair : innerPair;
+      entries.load(page, -1);
+      this.#run = 0;
+      const cut = level === LEAF_LEVEL ? this.#leafCut(page, key) : this.#innerCut(page, key);
+      const { separator } = workspace;
+      if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
+      const stamp = Math.max(timestamp, this.#stampOf(page));
+      const kind = level === LEAF_LEVEL ? KIND_LEAF : KIND_INNER;
+      const right = this.#allocate(kind, stamp);
+      const newRoot = atRoot ? this.#allocate(KIND_INNER, stamp) : -1;
+      pages.modify(parent, timestamp);
+      pages.modify(page, timestamp);
+      this.#fresh.length = 0;
+      // Allocation may have moved or evicted children of the page: its swips are read again.
+      entries.load(page, -1);
+      const guaranteed = this.#leftGuaranteed(entries, parent, atRoot ? 0 : slot);
+      const left: NodeBounds = { fence: separator, fenceLength: this.#separatorLength, guaranteed };
+      const last = lastInsertOf(pages.segmentOf(page), pages.baseOf(page));
+      divide(entries, page, right, cut, left, this.#rightBounds(entries));
+      if (this.#run > 0) setRun(pages.segmentOf(page), pages.baseOf(page), RUN, last);
+      else if (this.#run < 0) setRun(pages.segmentOf(right), pages.baseOf(right), -RUN, last - cut);
+      if (!atRoot) {
+        inners.insert(parent, slot, separator, this.#separatorLength, right);
+        return true;
+      }
+      inners.format(newRoot, level + 1);
+      pages.moveSwips(parent, root.offset, newRoot, childOffset(0), 1, SWIP_SIZE);
+      inners.insert(newRoot, 0, separator, this.#separatorLength, right);
+      pages.link(parent, root.offset, newRoot);
+      return true;
+    } catch (error) {
+      for (const frame of this.#fresh.splice(0)) {
+        held.forget(frame);
+        pages.free(frame);
+      }
+      throw error;
+    } finally {
+      held.releaseAll();
+    }
+  }
+
+  #allocate(kind: number, timestamp: number): number {
+    const { pages, number } = this.parts.context;
+    const frame = this.#held.add(pages.allocate(number, kind, 0, timestamp));
+    this.#fresh.push(frame);
+    return frame;
+  }
+
+  /** Whether the next insert at `at` goes on with a run of the page, upwards (1) or downwards (-1), or not (0). */
+  #runAt(page: number, at: number, mostInserts: number): number {
+    const { pages } = this.parts.context;
+    const segment = pages.segmentOf(page);
+    const base = pages.baseOf(page);
+    const last = lastInsertOf(segment, base);
+    const run = runOf(segment, base);
+    const needed = Math.min(RUN, mostInserts);
+    if (at === last + 1 && run >= needed) return 1;
+    return at === last && run <= -needed ? -1 : 0;
+  }
+
+  /**
+   * The number of entries that stay in a leaf; copies the separator. A run of inserts is cut off from what lies ahead of
+   * it, so that it goes on in its page; at the end of that it begins a new one, and leaves the page as full as it is.
+   */
+  #leafCut(page: number, key: Uint8Array): number {
+    const { context, leafPair, leaves, workspace } = this.parts;
+    const { count } = leafPair;
+    const { separator, keyA } = workspace;
+    if (count < 2) throw damagedPage(context.number, page, 'a leaf is full with less than two entries');
+    const found = leaves.find(page, key);
+    const at = ~found;
+    const run = found < 0 ? this.#runAt(page, at, count - 1) : 0;
+    if ((run > 0 && at === count) || (run < 0 && at > 0 && at < count)) {
+      // The new key goes to the right.
+      const before = leafPair.copyKey(at - 1, keyA);
+      separator.set(key);
+      this.#separatorLength = separatorLength(keyA, before, key, key.length);
+    } else if ((run > 0 && at > 0) || (run < 0 && at === 0)) {
+      const behind = leafPair.copyKey(at, separator);
+      this.#separatorLength = separatorLength(key, key.length, separator, behind);
+    } else {
+      return this.#firstFit(leafPair, balancedCut(leafPair, 1));
+    }
+    if (this.#leftFits(leafPair, at)) {
+      this.#run = at > 0 && at < count ? run : 0;
+      return at;
+    }
+    return this.#firstFit(leafPair, Math.min(at, count - 1));
+  }
+
+  /** The number of children that stay in an inner page; copies the separator. Runs are treated as in leaves. */
+  #innerCut(page: number, key: Uint8Array): number {
+    const { context, innerPair } = this.parts;
+    const { count } = innerPair;
+    const { pages } = context;
+    if (count < 3) throw damagedPage(context.number, page, 'an inner page is full with less than three children');
+    const child = childSlot(pages.segmentOf(page), pages.baseOf(page), pages.pageSize, key, TO_KEY);
+    const run = this.#runAt(page, child, count - 2);
+    let cut = 0;
+    if (run > 0) cut = child < count - 1 ? child + 1 : child;
+    else if (run < 0) cut = child > 0 ? child : 1;
+    if (cut < 1 || cut >= count) return this.#firstFit(innerPair, balancedCut(innerPair, 1));
+    const fitting = this.#firstFit(innerPair, cut);
+    if (fitting === cut && child > 0 && child < count - 1) this.#run = run;
+    return fitting;
+  }
+
+  /**
+   * The highest cut from `cut` down at which the left page fits: its new fence may take more room than its last entry
+   * did. One entry always fits; so does the right page, whose fence and prefix are no worse than before.
+   */
+  #firstFit(entries: NodeEntries, cut: number): number {
+    for (let at = cut; at > 1; at--) {
+      this.#separatorLength = entries.separator(at, this.parts.workspace.separator);
+      if (this.#leftFits(entries, at)) return at;
+    }
+    this.#separatorLength = entries.separator(1, this.parts.workspace.separator);
+    return 1;
+  }
+
+  #leftFits(entries: NodeEntries, cut: number): boolean {
+    const fence = this.parts.workspace.separator;
+    const { pageSize } = this.parts.context.pages;
+    // With nothing guaranteed, a lone key counts in full: what is there later takes no more.
+    const bounds: NodeBounds = { fence, fenceLength: this.#separatorLength, guaranteed: 0 };
+    return sizeOf(entries, 0, cut, bounds) <= heapEnd(pageSize);
+  }
+
+  /** What the fences of the left page guarantee. The lower one is in the parent, if the page is not the first child there. */
+  #leftGuaranteed(entries: NodeEntries, parent: number, slot: number): number {
+    const { inners, workspace } = this.parts;
+    const { separator, keyB, leftFence } = workspace;
+    if (slot > 0) {
+      const lower = inners.copySeparator(parent, slot - 1, keyB);
+      return guaranteedBetween(keyB, lower, separator, this.#separatorLength);
+    }
+    const old = entries.leftFence(leftFence);
+    const shared = guaranteedBetween(leftFence, old, separator, this.#separatorLength);
+    return Math.min(entries.leftGuaranteed, shared);
+  }
+
+  #rightBounds(entries: NodeEntries): NodeBounds {
+    const { separator, rightFence } = this.parts.workspace;
+    const fenceLength = entries.leftFence(rightFence);
+    const guaranteed = guaranteedBetween(separator, this.#separatorLength, rightFence, fenceLength);
+    return { fence: rightFence, fenceLength, guaranteed };
+  }
+
+  #stampOf(frame: number): number {
+    const { pages } = this.parts.context;
+    return pages.segmentOf(frame).f64[(pages.baseOf(frame) + PAGE_TIMESTAMP) >>> 3]!;
+  }
+}

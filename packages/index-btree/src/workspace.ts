@@ -1,0 +1,41 @@
+/**
+ * Private memory that operations of one thread work in: copies of pages, keys, separators. Made once for all indexes of
+ * an engine, because operations are synchronous and none calls another. Nothing in it outlives an operation.
+ */
+import { Segment } from '@pagewright/core';
+import { ResultSlab } from './result-slab.js';
+
+export class Workspace {
+  /**
+   * Copies of up to three pages, one behind the other: two neighbours whose entries are being divided anew, and one page
+   * that is being rewritten meanwhile. Seen through the same class of view as the pages themselves.
+   */
+  readonly images: Segment;
+  readonly leftImage = 0;
+  readonly rightImage: number;
+  readonly thirdImage: number;
+  /** Keys of any length that a page may have. `keyA` and `keyB` hold nothing beyond the call that fills them. */
+  readonly keyA: Uint8Array;
+  readonly keyB: Uint8Array;
+  readonly separator: Uint8Array;
+  readonly leftFence: Uint8Array;
+  readonly rightFence: Uint8Array;
+  readonly results = new ResultSlab();
+
+  constructor(readonly pageSize: number) {
+    this.images = new Segment(new SharedArrayBuffer(3 * pageSize));
+    this.rightImage = pageSize;
+    this.thirdImage = 2 * pageSize;
+    const longest = pageSize >>> 2;
+    this.keyA = new Uint8Array(longest);
+    this.keyB = new Uint8Array(longest);
+    this.separator = new Uint8Array(longest);
+    this.leftFence = new Uint8Array(longest);
+    this.rightFence = new Uint8Array(longest);
+  }
+
+  /** Copies a page to one of the places for images. */
+  copyPage(segment: Segment, base: number, to: number): void {
+    this.images.u8.set(segment.u8.subarray(base, base + this.pageSize), to);
+  }
+}

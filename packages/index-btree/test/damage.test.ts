@@ -1,0 +1,297 @@
+/** Damaged pages: `check` names what is wrong, and nothing that reads crashes, hangs or goes outside the page. */
+import { EntryBatch, EntryReference, isPagewrightError } from '@pagewright/core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { bytes, checkTree, memoryTree, valueBytes } from './model.js';
+
+const LEAF = 1;
+const INNER = 2;
+const VALUE = 3;
+/** Stands for the first leaf that has a value on a page of its own. */
+const LARGE = 1000;
+
+function soundTree() {
+  const tree = memoryTree({ frames: 2048 });
+  for (let i = 0; i < 600; i++)
+    tree.put(
+      `users/${String(i * 3).padStart(6, '0')}/${'abc'.repeat(i % 5)}`,
+      i & 255,
+      valueBytes(i, i % 60 === 0 ? 3000 : 50),
+    );
+  for (let i = 0; i < 40; i++) tree.remove(tree.sorted[i * 9]!);
+  return tree;
+}
+
+type Tree = ReturnType<typeof soundTree>;
+
+/** The pages of a kind, from left to right. */
+function pagesOf(tree: Tree, kind: number): number[] {
+  const frames: number[] = [];
+  tree.pages.walk(tree.root, (frame) => {
+    if (tree.pages.segmentOf(frame).u16[tree.pages.baseOf(frame) >>> 1] === kind) frames.push(frame);
+  });
+  return frames;
+}
+
+/** Access to one page by offset. */
+function page(tree: Tree, frame: number) {
+  const { u8, u16, u32 } = tree.pages.segmentOf(frame);
+  const base = tree.pages.baseOf(frame);
+  return {
+    u8: (at: number) => u8[base + at]!,
+    u16: (at: number) => u16[(base + at) >>> 1]!,
+    u32: (at: number) => u32[(base + at) >>> 2]!,
+    set8(at: number, value: number): void {
+      u8[base + at] = value;
+    },
+    set16(at: number, value: number): void {
+      u16[(base + at) >>> 1] = value;
+    },
+    set32(at: number, value: number): void {
+      u32[(base + at) >>> 2] = value;
+    },
+  };
+}
+
+type Page = ReturnType<typeof page>;
+
+function hasLarge(p: Page): boolean {
+  return p.u16(20) > 0 && p.u32(p.u32(16)) !== 0;
+}
+
+/** Slot of the first entry whose value is on a page of its own. */
+function largeSlot(p: Page): number {
+  for (let i = 0; i < p.u16(32); i++) if (p.u8(64 + 12 * i + 11) === 1) return 64 + 12 * i;
+  throw new Error('The leaf has no such entry');
+}
+
+const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Page) => void; report: RegExp }[] = [
+  { name: 'a page of another index', kind: LEAF, plant: (p) => p.set32(4, 99), report: /belongs to index 99/ },
+  { name: 'a wrong size class', kind: LEAF, plant: (p) => p.set8(2, 1), report: /size class/ },
+  { name: 'a page of another kind', kind: LEAF, plant: (p) => p.set16(0, INNER), report: /kind 2 instead of 1/ },
+  { name: 'a wrong level', kind: INNER, plant: (p) => p.set8(44, 5), report: /kind 1 instead of 2/ },
+  { name: 'more keys than fit', kind: LEAF, plant: (p) => p.set16(32, 5000), report: /do not fit/ },
+  { name: 'a heap that begins in the slots', kind: LEAF, plant: (p) => p.set32(48, 80), report: /do not fit/ },
+  { name: 'a wrong sum of the heap', kind: LEAF, plant: (p) => p.set32(52, p.u32(52) - 8), report: /bytes in use/ },
+  {
+    name: 'keys out of order',
+    kind: LEAF,
+    at: 3,
+    plant: (p) => p.set32(64 + 24, p.u32(64) - 1),
+    report: /not above the one before/,
+  },
+  { name: 'a changed head', kind: LEAF, plant: (p) => p.set32(64, 0xffffffff), report: /not above|not below/ },
+  {
+    name: 'a key above the fence',
+    kind: LEAF,
+    plant: (p) => p.set32(64 + 12 * (p.u16(32) - 1), 0xffffffff),
+    report: /not below the page's upper bound/,
+  },
+  {
+    name: 'a key below the lower bound',
+    kind: LEAF,
+    at: 4,
+    plant: (p) => p.set32(64, 0),
+    report: /below the page's lower bound/,
+  },
+  { name: 'a changed prefix', kind: LEAF, at: 3, plant: (p) => p.set8(p.u16(36), 1), report: /prefix|bound/ },
+  {
+    name: 'a changed fence',
+    kind: LEAF,
+    plant: (p) => p.set8(p.u16(42) + p.u16(40) - 1, 1),
+    report: /upper fence is not the bound/,
+  },
+  {
+    name: 'a fence where there is none',
+    kind: LEAF,
+    at: -1,
+    plant: (p) => p.set16(40, 0),
+    report: /upper fence is not the bound/,
+  },
+  { name: 'too much guaranteed', kind: LEAF, at: 2, plant: (p) => p.set16(38, p.u16(34) + 1), report: /guaranteed/ },
+  { name: 'a prefix outside the page', kind: LEAF, plant: (p) => p.set16(34, 1020), report: /outside the page/ },
+  { name: 'overlapping entries', kind: LEAF, plant: (p) => p.set16(64 + 4, p.u16(64 + 16)), report: /overlaps/ },
+  {
+    name: 'an entry outside the page',
+    kind: LEAF,
+    plant: (p) => p.set16(64 + 8, 0x3fff),
+    report: /outside the page|overlaps/,
+  },
+  {
+    name: 'a value that is not aligned',
+    kind: LEAF,
+    plant: (p) => p.set16(64 + 4, p.u16(64 + 4) - 1),
+    report: /not aligned/,
+  },
+  {
+    name: 'a key that is too long',
+    kind: LEAF,
+    plant: (p) => p.set16(64 + 6, 2000),
+    report: /outside the page, or is too long/,
+  },
+  {
+    name: 'a place that does not exist',
+    kind: LEAF,
+    at: 3,
+    plant: (p) => p.set8(64 + 12 + 11, 7),
+    report: /in place 7/,
+  },
+  {
+    name: 'a value on a swip that is not there',
+    kind: LEAF,
+    at: LARGE,
+    plant: (p) => p.set16(largeSlot(p) + 8, 500),
+    report: /names swip 500/,
+  },
+  {
+    name: 'a value that lost its swip',
+    kind: LEAF,
+    at: LARGE,
+    plant: (p) => p.set32(p.u32(16), 0),
+    report: /which is null/,
+  },
+  {
+    name: 'a swip that no entry names',
+    kind: LEAF,
+    at: LARGE,
+    plant: (p) => p.set8(largeSlot(p) + 11, 0),
+    report: /No entry names swip/,
+  },
+  { name: 'a table of swips outside the page', kind: LEAF, plant: (p) => p.set32(16, 4096), report: /table of/ },
+  { name: 'a table of swips over entries', kind: LEAF, plant: (p) => p.set32(16, p.u32(16) - 8), report: /overlaps/ },
+  { name: 'a missing child', kind: INNER, plant: (p) => p.set32(72, 0), report: /Child 0 is missing/ },
+  {
+    name: 'a child too few in the table',
+    kind: INNER,
+    plant: (p) => p.set16(20, p.u16(20) - 1),
+    report: /table of swips is not that/,
+  },
+  { name: 'separators out of order', kind: INNER, plant: (p) => p.set32(64, 0xffffffff), report: /not above/ },
+  {
+    name: 'a separator that is not its children’s',
+    kind: INNER,
+    plant: (p) => p.set32(64 + 16, p.u32(64 + 16) - 1),
+    report: /bound/,
+  },
+  {
+    name: 'a value longer than its page',
+    kind: VALUE,
+    plant: (p) => p.set32(32, 5000),
+    report: /longer than its page/,
+  },
+  { name: 'a node where a value belongs', kind: VALUE, plant: (p) => p.set16(0, LEAF), report: /kind 1 instead of 3/ },
+];
+
+describe('check reports', () => {
+  for (const { name, kind, at = 0, plant, report } of DAMAGE) {
+    it(name, () => {
+      const tree = soundTree();
+      expect(checkTree(tree.index, tree.pages)).toEqual([]);
+      const frames = pagesOf(tree, kind);
+      const frame = at === LARGE ? frames.find((leaf) => hasLarge(page(tree, leaf)))! : frames.at(at)!;
+      const base = tree.pages.baseOf(frame);
+      const before = tree.pages.segmentOf(frame).u8.slice(base, base + 4096);
+      plant(page(tree, frame));
+      tree.pages.acceptBytes(frame);
+      // One page alone: what hangs below a damaged one may not be reachable.
+      const found: string[] = [];
+      const bounds = boundsOf(tree, frame, before);
+      tree.index.check(frame, bounds.own, (message) => found.push(message));
+      for (const child of bounds.children)
+        tree.index.check(child.frame, child.of(frame), (message) => found.push(message));
+      expect(found.join('\n')).toMatch(report);
+    });
+  }
+});
+
+/** The bounds of a page as its parent sets them, and its children, found while the page was sound. */
+function boundsOf(tree: Tree, frame: number, sound: Uint8Array) {
+  const { u8 } = tree.pages.segmentOf(frame);
+  const base = tree.pages.baseOf(frame);
+  const damaged = u8.slice(base, base + sound.length);
+  u8.set(sound, base);
+  const silent = () => {};
+  let own = { lower: null, upper: null } as Parameters<Tree['index']['check']>[1];
+  const known = new Map<number, typeof own>();
+  const children: { frame: number; of: (parent: number) => typeof own }[] = [];
+  tree.pages.walk(tree.root, (page, offset, parent) => {
+    const bounds = known.get(parent * 65536 + offset) ?? own;
+    if (page === frame) own = bounds;
+    for (const [below, given] of tree.index.check(page, bounds, silent)) known.set(page * 65536 + below, given);
+    if (parent === frame) {
+      const of = (damagedParent: number) => tree.index.check(damagedParent, own, silent).get(offset) ?? bounds;
+      children.push({ frame: page, of });
+    }
+  });
+  u8.set(damaged, base);
+  return { own, children: children.slice(0, 3) };
+}
+
+describe('bits that flip', () => {
+  it('never crash or hang a look-up, a cursor or a check', () => {
+    const sound = soundTree();
+    const frames = [
+      ...pagesOf(sound, LEAF),
+      ...pagesOf(sound, INNER),
+      ...pagesOf(sound, INNER),
+      ...pagesOf(sound, VALUE),
+    ];
+    const keys = sound.sorted.map(bytes);
+    const images = new Map(frames.map((frame) => [frame, copyOf(sound, frame)] as const));
+    const offset = fc.oneof(
+      fc.integer({ min: 2, max: 63 }),
+      fc.integer({ min: 64, max: 400 }),
+      fc.integer({ min: 0, max: 4095 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(frames.length - 1), offset, fc.integer({ min: 1, max: 255 })), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        fc.nat(keys.length - 1),
+        (flips, at) => {
+          for (const [frame, byte, bits] of flips) {
+            const { pages } = sound;
+            pages.segmentOf(frames[frame]!).u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
+          }
+          try {
+            for (let i = 0; i < 10; i++) {
+              const reference = new EntryReference();
+              mayBeDamaged(() => sound.index.lookup(keys[(at + i * 37) % keys.length]!, reference));
+            }
+            for (const reverse of [false, true]) {
+              const cursor = sound.index.cursor();
+              cursor.seek(keys[at]!, { reverse });
+              const batch = new EntryBatch();
+              // Damaged fences may lead round and round; each single step ends.
+              mayBeDamaged(() => {
+                for (let i = 0; i < 20 && cursor.next(batch); i++);
+              });
+            }
+            for (const frame of frames) sound.index.check(frame, { lower: null, upper: null }, () => {});
+          } finally {
+            for (const [frame, image] of images) {
+              sound.pages.segmentOf(frame).u8.set(image, sound.pages.baseOf(frame));
+            }
+          }
+        },
+      ),
+      { numRuns: 1500 },
+    );
+    sound.expectWhole();
+  });
+});
+
+function copyOf(tree: Tree, frame: number): Uint8Array {
+  const base = tree.pages.baseOf(frame);
+  return tree.pages.segmentOf(frame).u8.slice(base, base + tree.pages.sizeOf(frame));
+}
+
+function mayBeDamaged(operation: () => void): void {
+  try {
+    operation();
+  } catch (error) {
+    if (!isPagewrightError(error, 'PW_CORRUPT_PAGE')) throw error;
+  }
+}

@@ -1,0 +1,186 @@
+/** Errors at any call of the store leave the tree as it was, with all latches given back; page faults pass through. */
+import { EntryBatch, EntryReference, isPagewrightError, PageFault } from '@pagewright/core';
+import { describe, expect, it } from 'vitest';
+import { bytes, memoryTree, text, valueBytes } from './model.js';
+
+/** A tree in which nearly any put splits: full leaves, and full inner pages above them. */
+function fullTree() {
+  const tree = memoryTree({ frames: 8192 });
+  for (let i = 0; i < 400; i++) {
+    const group = String.fromCharCode(33 + (i % 200), 33 + (i >>> 2));
+    tree.put(`${group}${'x'.repeat(500)}${i}`, 0, valueBytes(i, 300));
+  }
+  return tree;
+}
+
+/** Runs an operation; whether it failed with the code. */
+function fails(code: 'PW_POOL_EXHAUSTED' | 'PW_IO', operation: () => void): boolean {
+  try {
+    operation();
+    return false;
+  } catch (error) {
+    if (!isPagewrightError(error, code)) throw error;
+    return true;
+  }
+}
+
+describe('an allocation that fails', () => {
+  it('leaves the tree whole, whichever allocation of a put it is', () => {
+    const tree = fullTree();
+    let failures = 0;
+    for (let i = 0; i < 150; i++) {
+      const key = `${String.fromCharCode(33 + ((i * 7) % 200), 33 + i)}${'y'.repeat(700)}${i}`;
+      const value = valueBytes(i, i % 3 === 0 ? 3000 : 200);
+      for (let nth = 0; ; nth++) {
+        tree.pages.failAllocation = nth;
+        const failed = fails('PW_POOL_EXHAUSTED', () => tree.index.upsert(bytes(key), 5, value, ++tree.timestamp));
+        tree.pages.failAllocation = -1;
+        tree.pages.assertQuiet();
+        if (!failed) break;
+        failures++;
+        tree.expectEntry(key);
+      }
+      tree.put(key, 5, value);
+      if (i % 10 === 0) tree.expectWhole();
+    }
+    expect(failures).toBeGreaterThan(100);
+    tree.expectWhole();
+  });
+
+  it('leaves no root behind when a tree is created', () => {
+    const tree = memoryTree();
+    tree.pages.failAllocation = 0;
+    const context = { pages: tree.pages, number: 9, root: tree.pages.rootOf(1) };
+    expect(fails('PW_POOL_EXHAUSTED', () => tree.type.create(context, 1))).toBe(true);
+    tree.pages.assertQuiet();
+    tree.type.create(context, 1);
+    tree.pages.assertQuiet();
+  });
+
+  it('keeps the old value when there is no page for the new one', () => {
+    const tree = memoryTree();
+    tree.put('large', 1, valueBytes(1, 5000));
+    tree.put('small', 1, valueBytes(2, 50));
+    for (const key of ['large', 'small']) {
+      tree.pages.failAllocation = 0;
+      expect(fails('PW_POOL_EXHAUSTED', () => tree.index.upsert(bytes(key), 2, valueBytes(3, 6000), 20))).toBe(true);
+    }
+    tree.expectWhole();
+  });
+});
+
+describe('a page that cannot be read', () => {
+  it('fails the operations that need it, and nothing else', () => {
+    const tree = fullTree();
+    const keys = [...tree.sorted];
+    for (let i = 0; i < 60; i++) {
+      tree.pages.evictAll();
+      const key = keys[(i * 37) % keys.length]!;
+      tree.pages.failLoads = true;
+      expect(fails('PW_IO', () => tree.index.lookup(bytes(key), tree.reference))).toBe(true);
+      expect(fails('PW_IO', () => tree.index.upsert(bytes(key), 1, valueBytes(1, 1), 20))).toBe(true);
+      expect(fails('PW_IO', () => tree.index.remove(bytes(key), 20))).toBe(true);
+      expect(fails('PW_IO', () => tree.index.stats())).toBe(true);
+      tree.pages.failLoads = false;
+      tree.pages.assertQuiet();
+      tree.expectEntry(key);
+    }
+    tree.expectWhole();
+  });
+
+  it('does not undo a removal when it is the neighbour that a page would merge with', () => {
+    const tree = memoryTree();
+    for (let i = 0; i < 2000; i++) tree.put(String(i).padStart(8, '0'), 0, valueBytes(i, 100));
+    const keys = [...tree.sorted];
+    for (let i = 600; i < 900; i++) {
+      const key = keys[i]!;
+      // Its own leaf is in memory, the neighbours are not.
+      tree.pages.evictAll();
+      tree.expectEntry(key);
+      tree.pages.failLoads = true;
+      tree.remove(key);
+      tree.pages.failLoads = false;
+      tree.pages.assertQuiet();
+    }
+    tree.expectWhole();
+    for (const key of keys) tree.remove(key);
+    tree.expectWhole();
+    expect(tree.index.stats().height).toBe(1);
+  });
+});
+
+describe('with faults instead of reads in place', () => {
+  /** Starts an operation again after each fault, as its caller would. */
+  async function withFaults<T>(
+    tree: ReturnType<typeof memoryTree>,
+    operation: () => T,
+  ): Promise<{ result: T; faults: number }> {
+    for (let faults = 0; ; faults++) {
+      try {
+        tree.pages.faulting = true;
+        return { result: operation(), faults };
+      } catch (error) {
+        if (!(error instanceof PageFault)) throw error;
+        tree.pages.faulting = false;
+        tree.pages.assertQuiet();
+        await tree.pages.loadFault();
+      } finally {
+        tree.pages.faulting = false;
+      }
+    }
+  }
+
+  it('a look-up faults once for each page on its way, and for that of its value', async () => {
+    const tree = fullTree();
+    tree.put('zzz', 4, valueBytes(9, 9000));
+    tree.pages.evictAll();
+    const reference = new EntryReference();
+    const { result, faults } = await withFaults(tree, () => tree.index.lookup(bytes('zzz'), reference));
+    expect(result).toBe(true);
+    expect(faults).toBe(tree.index.stats().height + 1);
+    expect(reference.value).toEqual(valueBytes(9, 9000));
+  });
+
+  it('changes are made once', async () => {
+    const tree = fullTree();
+    for (const [i, key] of [...tree.sorted].entries()) {
+      if (i % 4 === 0) {
+        tree.pages.evictAll();
+        const { result } = await withFaults(tree, () => tree.index.remove(bytes(key), ++tree.timestamp));
+        expect(result).toBe(true);
+        tree.noteRemoval(key);
+      } else if (i % 4 === 1) {
+        tree.pages.evictAll();
+        const value = valueBytes(i, i % 8 === 1 ? 4000 : 700);
+        await withFaults(tree, () => tree.index.upsert(bytes(`${key}+`), 6, value, ++tree.timestamp));
+        tree.notePut(`${key}+`, 6, value);
+      }
+    }
+    tree.expectWhole();
+  });
+
+  it('a cursor stays where it is until its page is there', async () => {
+    const tree = memoryTree();
+    for (let i = 0; i < 900; i++)
+      tree.put(`k${String(i).padStart(5, '0')}`, 0, valueBytes(i, i % 40 === 0 ? 5000 : 60));
+    for (const reverse of [false, true]) {
+      const cursor = tree.index.cursor();
+      cursor.seek(null, { reverse });
+      const batch = new EntryBatch();
+      const keys: string[] = [];
+      let faulted = 0;
+      for (;;) {
+        tree.pages.evictAll();
+        const { result, faults } = await withFaults(tree, () => cursor.next(batch));
+        faulted += faults;
+        if (!result) break;
+        for (let i = 0; i < batch.count; i++) {
+          keys.push(text(batch.keys[i]!));
+          expect(batch.values[i]).toEqual(tree.entries.get(keys.at(-1)!)!.value);
+        }
+      }
+      expect(keys).toEqual(reverse ? [...tree.sorted].reverse() : tree.sorted);
+      expect(faulted).toBeGreaterThan(20);
+    }
+  });
+});

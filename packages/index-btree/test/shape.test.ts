@@ -1,0 +1,210 @@
+/** The shape that the tree keeps: how full its pages are, how deep it is, that it shrinks, and that the largest keys fit. */
+import { describe, expect, it } from 'vitest';
+import { BtreeType } from '../src/index.js';
+import { MemoryPages } from './memory-pages.js';
+import { bytes, INDEX, type ModelTree, memoryTree, valueBytes } from './model.js';
+
+const KIND_LEAF = 1;
+const KIND_INNER = 2;
+
+function shapeOf(tree: ModelTree & { readonly pages: MemoryPages }) {
+  const shape = { leaves: 0, inner: 0, values: 0, leafFill: 0, innerFill: 0, height: tree.index.stats().height };
+  const { pages } = tree;
+  pages.walk(tree.root, (frame) => {
+    const { u16, u32 } = pages.segmentOf(frame);
+    const base = pages.baseOf(frame);
+    const kind = u16[base >>> 1];
+    const slots = u16[(base + 32) >>> 1]!;
+    const used = 64 + u32[(base + 52) >>> 2]!;
+    if (kind === KIND_LEAF) {
+      shape.leaves++;
+      shape.leafFill += (used + slots * 12) / pages.pageSize;
+    } else if (kind === KIND_INNER) {
+      shape.inner++;
+      shape.innerFill += (used + (slots + 1) * 16) / pages.pageSize;
+    } else shape.values++;
+  });
+  shape.leafFill /= shape.leaves;
+  shape.innerFill /= Math.max(1, shape.inner);
+  return shape;
+}
+
+/** Numbers from 0 to n - 1 in an order that looks like none. */
+function shuffled(n: number): number[] {
+  const order = Array.from({ length: n }, (_, i) => i);
+  let random = 99;
+  for (let i = n - 1; i > 0; i--) {
+    random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+    const other = random % (i + 1);
+    [order[i], order[other]] = [order[other]!, order[i]!];
+  }
+  return order;
+}
+
+describe('sorted loads fill pages to 90 % and more', () => {
+  for (const pageSize of [4096, 16384]) {
+    const count = pageSize * 4;
+    const paths = (n: number) => `/usr/share/some/long/path/that/many/files/share/${String(n).padStart(9, '0')}.txt`;
+    const numbers = (n: number) => String(n).padStart(16, '0');
+    for (const [what, keyOf] of [
+      ['numbers', numbers],
+      ['paths', paths],
+    ] as const) {
+      for (const direction of ['ascending', 'descending'] as const) {
+        it(`with ${direction} ${what} on pages of ${pageSize} bytes`, () => {
+          const tree = memoryTree({ pageSize, watch: false });
+          for (let i = 0; i < count; i++)
+            tree.put(keyOf(direction === 'ascending' ? i : count - i), 0, valueBytes(i, 40));
+          const shape = shapeOf(tree);
+          expect(shape.leafFill).toBeGreaterThan(0.9);
+          expect(shape.height).toBeLessThanOrEqual(3);
+          tree.expectWhole();
+        });
+      }
+    }
+  }
+
+  it('with runs at many places at once', () => {
+    const tree = memoryTree({ watch: false });
+    for (let i = 0; i < 2000; i++)
+      for (let user = 0; user < 20; user++) tree.put(`user${user}/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 30));
+    expect(shapeOf(tree).leafFill).toBeGreaterThan(0.85);
+    tree.expectWhole();
+  });
+
+  it('also in inner pages', () => {
+    const tree = memoryTree({ watch: false, frames: 20000 });
+    for (let i = 0; i < 40_000; i++) tree.put(String(i).padStart(20, '0'), 0, valueBytes(i, 20));
+    const { inner, leaves } = shapeOf(tree);
+    // The separators are as short as can be: about four bytes beyond the prefix. A full inner page has some 200 children.
+    expect(leaves / (inner - 1)).toBeGreaterThan(150);
+    tree.expectWhole();
+  });
+});
+
+it('keeps pages about 70 % full under random inserts', () => {
+  const tree = memoryTree({ watch: false, frames: 8192 });
+  for (const i of shuffled(20_000)) tree.put(String(i * 7919).padStart(16, '0'), 0, valueBytes(i, 60));
+  expect(shapeOf(tree).leafFill).toBeGreaterThan(0.65);
+  tree.expectWhole();
+});
+
+describe('pages merge when they become empty', () => {
+  const orders: Record<string, (keys: readonly string[]) => string[]> = {
+    ascending: (keys) => [...keys],
+    descending: (keys) => [...keys].reverse(),
+    random: (keys) => shuffled(keys.length).map((i) => keys[i]!),
+    'inside out': (keys) => [...keys].sort((a, b) => (a.slice(-3) < b.slice(-3) ? -1 : 1)),
+  };
+  for (const [name, order] of Object.entries(orders)) {
+    it(`down to one empty leaf, removed in ${name} order`, () => {
+      const tree = memoryTree({ seed: 3, relocate: 0.02, evict: 0.02 });
+      for (let i = 0; i < 4000; i++)
+        tree.put(`key-${String(i * 31).padStart(9, '0')}`, 0, valueBytes(i, i % 50 === 0 ? 2000 : 300));
+      expect(tree.index.stats().height).toBe(3);
+      const before = shapeOf(tree);
+      const keys = order(tree.sorted);
+      for (const key of keys.slice(0, 2000)) tree.remove(key);
+      tree.expectWhole();
+      expect(shapeOf(tree).leafFill).toBeGreaterThan(0.4);
+      expect(shapeOf(tree).leaves).toBeLessThan(before.leaves);
+      for (const key of keys.slice(2000)) tree.remove(key);
+      tree.expectWhole();
+      expect(shapeOf(tree)).toMatchObject({ leaves: 1, inner: 0, values: 0, height: 1 });
+    });
+  }
+});
+
+describe('keys of a quarter of a page', () => {
+  // Two keys each differ in their last byte alone, so that separators are as long as keys; others share nothing.
+  const worst = (pageSize: number, i: number) =>
+    String.fromCharCode(33 + ((i >>> 1) % 199), 33 + (i >>> 1)) + 'k'.repeat(pageSize / 4 - 3) + (i & 1);
+  /** An order in which leaves are cut between the two of a pair. */
+  function staggered(count: number): number[] {
+    const order: number[] = [];
+    for (let i = count - 2; i >= 0; i -= 2) order.push(i + 1, i + 2);
+    return order;
+  }
+
+  for (const pageSize of [4096, 8192, 65536]) {
+    for (const valueLength of [0, 1, pageSize]) {
+      it(`fit on pages of ${pageSize} bytes with values of ${valueLength} bytes, at every level`, () => {
+        const count = pageSize === 65536 ? 200 : 440;
+        const tree = memoryTree({ pageSize, frames: 4096, watch: pageSize < 65536 });
+        for (const i of staggered(count)) tree.put(worst(pageSize, i), 1, valueBytes(i, valueLength));
+        expect(shapeOf(tree).height).toBeGreaterThan(pageSize === 65536 ? 2 : 3);
+        tree.expectWhole();
+        for (const i of shuffled(count)) tree.remove(worst(pageSize, i));
+        tree.expectWhole();
+        for (const i of shuffled(count)) tree.put(worst(pageSize, i), 1, valueBytes(i, valueLength));
+        tree.expectWhole();
+        for (const key of [...tree.sorted].reverse()) tree.remove(key);
+        tree.expectWhole();
+        expect(shapeOf(tree)).toMatchObject({ leaves: 1, height: 1 });
+      });
+    }
+  }
+
+  it('do not burst a page whose long common prefix ends with them', () => {
+    const tree = memoryTree({ pageSize: 65536, frames: 4096 });
+    const prefix = 'p'.repeat(16000);
+    for (let i = 0; i < 3000; i++) tree.put(prefix + String(i).padStart(6, '0'), 0, valueBytes(i, 3));
+    tree.put('a', 0, valueBytes(1, 1));
+    tree.put('z', 0, valueBytes(1, 1));
+    tree.put(`${prefix.slice(0, 8000)}z`, 0, valueBytes(1, 1));
+    tree.expectWhole();
+    for (const key of [...tree.sorted].reverse()) tree.remove(key);
+    tree.expectWhole();
+  });
+});
+
+it('states its limits', () => {
+  const type = new BtreeType();
+  expect(type.limits(4096, 0)).toEqual({ maxKeySize: 1024, maxValueSize: 4056 });
+  expect(type.limits(16384, 10)).toEqual({ maxKeySize: 4096, maxValueSize: 16 * 1024 * 1024 - 40 });
+});
+
+it('keeps the largest value that its limits allow', () => {
+  const tree = memoryTree({ maxSizeClass: 6 });
+  const { maxValueSize } = tree.type.limits(4096, 6);
+  tree.put('largest', 0, valueBytes(3, maxValueSize));
+  tree.put('one less', 0, valueBytes(4, maxValueSize - 1));
+  tree.expectWhole();
+});
+
+it('moves a value between its leaf and pages of its own as its length changes', () => {
+  const tree = memoryTree({ seed: 8, relocate: 0.1, evict: 0.1 });
+  for (let i = 0; i < 40; i++) tree.put(`k${i}`, 0, valueBytes(i, 50));
+  for (let round = 0; round < 300; round++) {
+    const length = [0, 10, 64, 900, 1100, 5000, 60][round % 7]!;
+    tree.put(`k${(round * 13) % 40}`, round & 255, valueBytes(round, length));
+    if (round % 25 === 0) tree.expectWhole();
+  }
+  tree.expectWhole();
+  const live = [...tree.entries.values()].filter((entry) => entry.key.length + entry.value.length > 1024).length;
+  expect(shapeOf(tree).values).toBe(live);
+});
+
+it('opens a tree that another instance made', () => {
+  const tree = memoryTree();
+  for (let i = 0; i < 500; i++) tree.put(`key${i}`, i & 255, valueBytes(i, 90));
+  tree.index = new BtreeType().open({ pages: tree.pages, number: INDEX, root: tree.root });
+  tree.expectWhole();
+});
+
+it('keeps several trees of one store apart', () => {
+  const pages = new MemoryPages({ relocate: 0.05, evict: 0.05 });
+  const type = new BtreeType();
+  const trees = [0, 1, 2].map((i) => type.create({ pages, number: i + 1, root: pages.rootOf(i) }, 1));
+  for (let i = 0; i < 300; i++)
+    for (const [n, tree] of trees.entries()) tree.upsert(bytes(`key${i}`), n, valueBytes(i + n, 50), 2);
+  const cursors = trees.map((tree) => {
+    const cursor = tree.cursor();
+    cursor.seek(null, {});
+    return cursor;
+  });
+  expect(cursors.length).toBe(3);
+  pages.assertQuiet();
+  expect(pages.releaseTree(pages.rootOf(1), 3, 10_000)).toBe(true);
+  pages.assertQuiet();
+});
