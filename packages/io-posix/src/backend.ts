@@ -35,7 +35,7 @@ export class NodeFiles implements IoBackend {
     return { supported: true };
   }
 
-  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe or a device) */
+  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
   async open(path: string, flags: OpenFlags): Promise<IoFile> {
     const readOnly = flags.readOnly === true;
     const mode =
@@ -45,10 +45,9 @@ export class NodeFiles implements IoBackend {
     const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, mode, done));
     try {
       const stats = await ask<fs.Stats>({ operation: 'open', path }, (done) => fs.fstat(fd, done));
-      // A directory opens for reading like a file, and fails at the first transfer; what has no size can never be filled.
-      if (!stats.isFile()) {
-        throw faultOf({ code: stats.isDirectory() ? 'EISDIR' : 'ENOTSUP' }, { operation: 'open', path });
-      }
+      // A directory opens for reading like a file, and fails at the first transfer; a pipe takes what nobody will read.
+      if (stats.isDirectory()) throw faultOf({ code: 'EISDIR' }, { operation: 'open', path });
+      if (stats.isFIFO()) throw faultOf({ code: 'ENOTSUP' }, { operation: 'open', path });
       return new NodeFile(fd, path, { readOnly, depth: this.#depth });
     } catch (error) {
       fs.closeSync(fd);

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import { PagewrightError } from '@pagewright/core';
-import { faultOf } from './fault.js';
+import { faultOf, noProgress } from './fault.js';
 import type { Target } from './transfer.js';
 
 const CHUNK_BYTES = 1 << 20;
@@ -19,7 +19,7 @@ export function zeroFillSync(target: Target, end: number): void {
     if (fs.fstatSync(target.fd).size >= end) return;
     const appender = openAppenderSync(target);
     try {
-      for (let size = fs.fstatSync(appender).size; size < end; size = fs.fstatSync(appender).size) {
+      for (let size = fs.fstatSync(appender).size; size < end; size = grownFrom(size, appender, target)) {
         const chunk = nextChunk(size, end);
         fs.writeSync(appender, chunk, 0, chunk.length);
       }
@@ -37,7 +37,7 @@ export async function zeroFill(target: Target, end: number): Promise<void> {
     if (fs.fstatSync(target.fd).size >= end) return;
     const appender = openAppenderSync(target);
     try {
-      for (let size = fs.fstatSync(appender).size; size < end; size = fs.fstatSync(appender).size) {
+      for (let size = fs.fstatSync(appender).size; size < end; size = grownFrom(size, appender, target)) {
         await append(appender, nextChunk(size, end));
       }
     } finally {
@@ -67,6 +67,13 @@ function openAppenderSync(target: Target): number {
     `Cannot allocate in ${target.path}: another file has taken its name since it was opened. Open it again.`,
     { details: { errno: 'ESTALE', operation: 'allocate', path: target.path } },
   );
+}
+
+/** The size of the file after an append. What swallows bytes and has no size, as /dev/null, would go on for ever. */
+function grownFrom(size: number, appender: number, target: Target): number {
+  const grown = fs.fstatSync(appender).size;
+  if (grown > size) return grown;
+  throw noProgress({ operation: 'allocate', path: target.path, offset: size });
 }
 
 function nextChunk(size: number, end: number): Uint8Array {

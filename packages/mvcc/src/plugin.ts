@@ -18,7 +18,7 @@ const options = v.pipe(
     const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
     const value: MvccOptions = Object.fromEntries(given);
     for (const { option: key, message } of optionProblems(value)) {
-      addIssue({ message, path: [{ type: 'object', origin: 'value', input: value, key, value: value[key] }] });
+      addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });
     }
   }),
 );
