@@ -7,9 +7,15 @@ const [path, memory, megabytes] = process.argv.slice(2);
 const VALUE_BYTES = 1800;
 const count = Math.floor((Number(megabytes) * 2 ** 20) / VALUE_BYTES);
 
+// A value is one of many patterns, with its own number in front.
+const patterns = Array.from({ length: 251 }, (_, at) =>
+  Buffer.alloc(VALUE_BYTES, createHash('sha256').update(String(at)).digest()),
+);
 function bytesOf(number) {
-  const seed = createHash('sha256').update(String(number)).digest();
-  return Buffer.alloc(VALUE_BYTES, seed);
+  const value = Buffer.allocUnsafe(VALUE_BYTES);
+  patterns[number % patterns.length].copy(value);
+  value.writeUInt32LE(number, 0);
+  return value;
 }
 // Keys come in an order that has nothing to do with theirs.
 const keyOf = (number) => `key/${((number * 2654435761) % 2 ** 32).toString(36).padStart(7, '0')}/${number}`;
@@ -17,9 +23,9 @@ const keyOf = (number) => `key/${((number * 2654435761) % 2 ** 32).toString(36).
 const db = await open(path, { memory });
 const index = await db.index('large', { key: 'utf8', value: 'buffer' });
 const writing = performance.now();
-for (let first = 0; first < count; first += 256) {
+for (let first = 0; first < count; first += 64) {
   const batch = [];
-  for (let number = first; number < Math.min(first + 256, count); number++) {
+  for (let number = first; number < Math.min(first + 64, count); number++) {
     batch.push({ type: 'put', key: keyOf(number), value: bytesOf(number) });
   }
   await index.batch(batch);

@@ -24,8 +24,8 @@ const STAGED = 2;
 const DONE = 3;
 
 /** Images put aside beyond so many bytes are written at once. */
-const ASIDE_LIMIT = 16 * 1024 * 1024;
-const KEPT_IMAGES = 8 * 1024 * 1024;
+const ASIDE_LIMIT = 4 * 1024 * 1024;
+const KEPT_IMAGES = 6 * 1024 * 1024;
 
 /** What the checkpoint of one epoch has to write, children before parents. */
 class ClosedEpoch {
@@ -161,11 +161,10 @@ export class Epochs {
   pageFreed(frame: number): void {
     const at = this.frames.at(frame);
     const words = this.frames.words;
-    const previous = words[at + ADDRESS] as number;
-    if (words[at + ENTRY] !== 0) {
-      if (words[at + DIRTY_EPOCH] !== this.open) this.#putAside(frame);
-      this.#detach(frame);
-    } else if (previous !== 0) this.space.giveUp(previous >>> 0, 'open', this.open);
+    if (words[at + ENTRY] !== 0 && words[at + DIRTY_EPOCH] !== this.open) this.#putAside(frame);
+    // What was put aside may have been written at once: then the page owes nothing any more, and has a new address.
+    if (words[at + ENTRY] !== 0) this.#detach(frame);
+    else if (words[at + ADDRESS] !== 0) this.space.giveUp((words[at + ADDRESS] as number) >>> 0, 'open', this.open);
     this.#forgetDirty(frame);
   }
 

@@ -251,6 +251,19 @@ describe('a checkpoint', () => {
     );
   });
 
+  it('that is asked for while another is about to begin shares it, at whatever instant that is', async () => {
+    const driver = await drive(new VolatileFiles(), 11, 50);
+    const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
+    for (let instant = 0; instant < 10; instant++) {
+      const third = driver.pool.checkpoint(steps).then(async () => {
+        for (let tick = 0; tick < instant; tick++) await null;
+        await driver.pool.checkpoint(steps);
+      });
+      await Promise.all([driver.pool.checkpoint(steps), third]);
+    }
+    await driver.pool.close();
+  });
+
   it('that meets an error is the last one, and the earlier one still counts', async () => {
     const files = new VolatileFiles();
     const driver = await drive(files, 7, 300);

@@ -5,6 +5,7 @@
 import { type Cursor, type EntryBatch, PAGE_TIMESTAMP, type PageStore, RESTART } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { BELOW_KEY, type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
+import { compareKeys } from './key-order.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { copyFence, copyKey } from './node-keys.js';
 import { countOf, NO_FENCE } from './node-layout.js';
@@ -94,8 +95,8 @@ export class BtreeCursor implements Cursor {
       batch.count++;
     }
     batch.timestamp = images.f64[(thirdImage + PAGE_TIMESTAMP) >>> 3]!;
-    if (index !== end) this.#goOn(keyA.slice(0, length), true);
-    else if (this.#reverse) this.#goBelowLeaf();
+    if (index !== end) this.#goOn(leaf, keyA.slice(0, length), true);
+    else if (this.#reverse) this.#goBelowLeaf(leaf);
     else this.#goAboveLeaf(leaf);
     return true;
   }
@@ -134,7 +135,13 @@ export class BtreeCursor implements Cursor {
     }
   }
 
-  #goOn(key: Uint8Array, exclusive: boolean): void {
+  /** Every step leads on. Where it does not, keys or fences are damaged, and the way could have no end. */
+  #goOn(leaf: number, key: Uint8Array, exclusive: boolean): void {
+    if (this.#key !== null) {
+      const order = compareKeys(key, key.length, this.#key, this.#key.length);
+      const isBack = this.#reverse ? order > 0 : order < 0;
+      if (isBack || (order === 0 && (this.#exclusive || !exclusive))) throw this.#damaged(leaf);
+    }
     this.#key = key;
     this.#exclusive = exclusive;
   }
@@ -145,17 +152,21 @@ export class BtreeCursor implements Cursor {
     const length = copyFence(images, thirdImage, this.#pages.pageSize, keyA);
     if (length < 0) throw this.#damaged(leaf);
     if (length === NO_FENCE) this.#ended = true;
-    else this.#goOn(keyA.slice(0, length), false);
+    else this.#goOn(leaf, keyA.slice(0, length), false);
   }
 
   /** The leaf before this one ends below its lower fence, which the descent has noted. */
-  #goBelowLeaf(): void {
+  #goBelowLeaf(leaf: number): void {
     const { lowerFence, lowerFenceLength } = this.#descent;
     if (lowerFenceLength < 0) this.#ended = true;
-    else this.#goOn(lowerFence.slice(0, lowerFenceLength), true);
+    else this.#goOn(leaf, lowerFence.slice(0, lowerFenceLength), true);
   }
 
   #damaged(leaf: number): Error {
-    return damagedPage(this.#parts.context.number, leaf, 'a slot of a leaf points outside it');
+    return damagedPage(
+      this.#parts.context.number,
+      leaf,
+      'keys or fences of a leaf lie outside it, or in the wrong order',
+    );
   }
 }

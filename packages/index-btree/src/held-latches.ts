@@ -20,7 +20,8 @@ export class HeldLatches {
 
   /** The page is gone, and its latch with it. */
   forget(frame: number): void {
-    this.#frames.splice(this.#frames.indexOf(frame), 1);
+    const at = this.#frames.indexOf(frame);
+    if (at >= 0) this.#frames.splice(at, 1);
   }
 
   releaseAll(): void {

@@ -4,7 +4,7 @@
  *
  * Must hold: whatever can throw is done before the first byte changes, and `modify` comes before that.
  */
-import { type PageStore, SWIP_NULL, SWIP_SIZE } from '@pagewright/core';
+import { type PageStore, SWIP_SIZE } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { commonLength } from './key-order.js';
 import type { LargeValues } from './large-values.js';
@@ -23,6 +23,7 @@ import {
   swipOffset,
   valueFieldAt,
 } from './leaf-layout.js';
+import { bytesForSwip, freeSwip, growSwips } from './leaf-swips.js';
 import type { NodeBounds } from './node-bounds.js';
 import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
@@ -40,9 +41,6 @@ import {
   prefixLengthOf,
   SLOT_KEY_OFFSET,
   setHeap,
-  setSwipTable,
-  swipCount,
-  swipTableOffset,
 } from './node-layout.js';
 import { beginNode, restLength, restoreRun, writeKey } from './node-writer.js';
 import { DAMAGED, findSlot } from './search.js';
@@ -137,7 +135,7 @@ export class LeafPages {
       throw error;
     }
     const slot = replacesPage ? leafSlot(base, found) : this.#makeSlot(frame, found, key, 0, true);
-    const number = replacesPage ? valueFieldAt(segment, slot) : this.#takeSwip(frame);
+    const number = replacesPage ? valueFieldAt(segment, slot) : freeSwip(segment, base);
     const offset = swipOffset(segment, base, number);
     if (replacesPage) this.pages.discard(frame, offset);
     segment.u16[(slot + LEAF_VALUE) >>> 1] = number;
@@ -186,7 +184,7 @@ export class LeafPages {
     this.#prefix = prefix;
     const slots = found < 0 ? count + 1 : count;
     const room = heapStartOf(segment, base) - NODE_HEADER_SIZE - slots * LEAF_SLOT_SIZE;
-    const needed = align8(inline + restLength(key.length, prefix)) + (needsSwip ? this.#swipBytes(frame) : 0);
+    const needed = align8(inline + restLength(key.length, prefix)) + (needsSwip ? bytesForSwip(segment, base) : 0);
     const fits = shares && needed <= room;
     if (fits && !(found < 0 && isPrefixCheck(count))) return true;
     const best = this.#bestPrefix(frame, count, key);
@@ -211,7 +209,7 @@ export class LeafPages {
     const index = found < 0 ? ~found : found;
     if (found >= 0) this.#removeSlot(frame, found);
     if (this.#rewrite) this.rewrite(frame, this.#prefix, needsSwip ? 1 : 0);
-    else if (needsSwip) this.#growSwips(frame);
+    else if (needsSwip) growSwips(segment, base);
     const count = countOf(segment, base);
     const prefix = prefixLengthOf(segment, base);
     if (found < 0) noteInsert(segment, base, index);
@@ -275,50 +273,6 @@ export class LeafPages {
     const fenceLength = copyFence(segment, base, this.#pageSize, fence);
     return { fence, fenceLength, guaranteed: guaranteedOf(segment, base) };
   }
-
-  /** Bytes that one more swip takes: none if the table has a hole, else a larger table. */
-  #swipBytes(frame: number): number {
-    return this.#freeSwip(frame) >= 0
-      ? 0
-      : grown(swipCount(this.pages.segmentOf(frame), this.pages.baseOf(frame))) * SWIP_SIZE;
-  }
-
-  #freeSwip(frame: number): number {
-    const segment = this.pages.segmentOf(frame);
-    const base = this.pages.baseOf(frame);
-    const count = swipCount(segment, base);
-    for (let i = 0; i < count; i++) {
-      if (segment.u32[(base + swipOffset(segment, base, i)) >>> 2] === SWIP_NULL) return i;
-    }
-    return -1;
-  }
-
-  /** The number of a free swip; there is one. */
-  #takeSwip(frame: number): number {
-    const number = this.#freeSwip(frame);
-    if (number < 0) throw damagedPage(this.number, frame, 'its table of swips is full');
-    return number;
-  }
-
-  /** Moves the table of swips to a larger place, unless it has a hole. */
-  #growSwips(frame: number): void {
-    if (this.#freeSwip(frame) >= 0) return;
-    const segment = this.pages.segmentOf(frame);
-    const base = this.pages.baseOf(frame);
-    const count = swipCount(segment, base);
-    const larger = grown(count);
-    const old = (base + swipTableOffset(segment, base)) >>> 2;
-    const start = heapStartOf(segment, base) - larger * SWIP_SIZE;
-    const at = (base + start) >>> 2;
-    segment.u32.fill(0, at, at + larger * 2);
-    segment.u32.copyWithin(at, old, old + count * 2);
-    setSwipTable(segment, base, start, larger, SWIP_SIZE);
-    setHeap(segment, base, start, heapUsedOf(segment, base) + (larger - count) * SWIP_SIZE);
-  }
-}
-
-function grown(swips: number): number {
-  return swips + Math.max(2, swips >>> 1);
 }
 
 function isPrefixCheck(count: number): boolean {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { BtreeType } from '../src/index.js';
 import { MemoryPages } from './memory-pages.js';
-import { bytes, INDEX, type ModelTree, memoryTree, valueBytes } from './model.js';
+import { bytes, INDEX, type ModelTree, memoryTree, readAll, valueBytes } from './model.js';
 
 const KIND_LEAF = 1;
 const KIND_INNER = 2;
@@ -146,12 +146,13 @@ describe('keys of a quarter of a page', () => {
   }
 
   it('do not burst a page whose long common prefix ends with them', () => {
-    const tree = memoryTree({ pageSize: 65536, frames: 4096 });
-    const prefix = 'p'.repeat(16000);
-    for (let i = 0; i < 3000; i++) tree.put(prefix + String(i).padStart(6, '0'), 0, valueBytes(i, 3));
+    const tree = memoryTree({ pageSize: 16384, frames: 4096 });
+    const prefix = 'p'.repeat(4000);
+    for (let i = 0; i < 800; i++) tree.put(prefix + String(i).padStart(6, '0'), 0, valueBytes(i, 3));
+    // Without the prefix the keys of one page fill hundreds.
     tree.put('a', 0, valueBytes(1, 1));
     tree.put('z', 0, valueBytes(1, 1));
-    tree.put(`${prefix.slice(0, 8000)}z`, 0, valueBytes(1, 1));
+    tree.put(`${prefix.slice(0, 2000)}z`, 0, valueBytes(1, 1));
     tree.expectWhole();
     for (const key of [...tree.sorted].reverse()) tree.remove(key);
     tree.expectWhole();
@@ -198,13 +199,18 @@ it('keeps several trees of one store apart', () => {
   const trees = [0, 1, 2].map((i) => type.create({ pages, number: i + 1, root: pages.rootOf(i) }, 1));
   for (let i = 0; i < 300; i++)
     for (const [n, tree] of trees.entries()) tree.upsert(bytes(`key${i}`), n, valueBytes(i + n, 50), 2);
-  const cursors = trees.map((tree) => {
-    const cursor = tree.cursor();
-    cursor.seek(null, {});
-    return cursor;
-  });
-  expect(cursors.length).toBe(3);
+  expect(pages.releaseTree(pages.rootOf(1), 3, 2)).toBe(false);
   pages.assertQuiet();
   expect(pages.releaseTree(pages.rootOf(1), 3, 10_000)).toBe(true);
   pages.assertQuiet();
+  for (const n of [0, 2]) {
+    const cursor = trees[n]!.cursor();
+    cursor.seek(null, {});
+    const entries = readAll(cursor, 100);
+    expect(entries.length).toBe(300);
+    for (const { key, tag, value } of entries) {
+      expect(tag).toBe(n);
+      expect(value).toEqual(valueBytes(Number(key.slice(3)) + n, 50));
+    }
+  }
 });

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type FileLock, PagewrightError } from '@pagewright/core';
 import { errnoOf, faultOf } from './fault.js';
-import { describeSelf, type Holder, livenessOf, parseHolder } from './process-identity.js';
+import { describeSelf, type Holder, livenessOf, parseHolder, textOf } from './process-identity.js';
 import type { Target } from './transfer.js';
 
 const open = promisify(fs.open);
@@ -118,7 +118,7 @@ async function writeClaim(place: string): Promise<Claim> {
   const token = randomUUID();
   const claim = { token, path: `${place}.claim-${token}`, fd: await open(`${place}.claim-${token}`, 'wx') };
   try {
-    await writeFile(claim.fd, `${JSON.stringify(describeSelf(token, claim.fd))}\n`);
+    await writeFile(claim.fd, textOf(describeSelf(token, claim.fd)));
     await fdatasync(claim.fd); // else a lock file may be empty after a power failure
     return claim;
   } catch (error) {
@@ -252,7 +252,7 @@ function lockedBy(holder: Holder, liveness: 'alive' | 'unknown', path: string, l
   const { pid, host } = holder;
   const advice =
     liveness === 'alive'
-      ? `process ${pid} has it open for writing. Close it there, or open it read-only here.`
+      ? `process ${pid} has it open. Close it there first.`
       : `process ${pid} on host ${host} had it open for writing, and from here it cannot be told whether it still has (another machine or container). Make sure that it has not; then remove ${lockFile}.`;
   return new PagewrightError('PW_LOCKED', `${path} is locked: ${advice}`, { details: { pid, host, path, lockFile } });
 }

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import os from 'node:os';
+import { crc32 } from 'node:zlib';
 
 /** A holder, as a lock file names it. What a system cannot tell is null. */
 export interface Holder {
@@ -41,23 +42,33 @@ export function livenessOf(holder: Holder, inode: bigint): Liveness {
   return holder.pid === process.pid && !isDescriptorOpen(holder.fd, inode) ? 'dead' : 'alive';
 }
 
-/** The holder that a lock file names, or null if it is not the text of one. */
+/** The text of a lock file. It carries a checksum: a living holder must not pass for a dead one because a bit is wrong. */
+export function textOf(holder: Holder): string {
+  return `${JSON.stringify({ ...holder, check: checksumOf(holder) })}\n`;
+}
+
+/** The holder that a lock file names, or null if it is not the text of one. A record without a checksum is taken as it is. */
 export function parseHolder(text: string): Holder | null {
-  let value: Partial<Record<keyof Holder, unknown>> | null;
+  let value: Partial<Record<keyof Holder | 'check', unknown>> | null;
   try {
     value = JSON.parse(text);
   } catch {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { token, pid, processStart, bootId, pidNamespace, host, fd } = value;
+  const { token, pid, processStart, bootId, pidNamespace, host, fd, check } = value;
   const isTextOrNull = (field: unknown): field is string | null => field === null || typeof field === 'string';
   if (typeof token !== 'string' || !/^[\w-]+$/.test(token) || typeof host !== 'string') return null;
   // A pid of zero or less would ask after a whole group of processes.
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return null;
   if (typeof fd !== 'number' || !Number.isSafeInteger(fd) || fd < 0) return null;
   if (!isTextOrNull(processStart) || !isTextOrNull(bootId) || !isTextOrNull(pidNamespace)) return null;
-  return { token, pid, processStart, bootId, pidNamespace, host, fd };
+  const holder = { token, pid, processStart, bootId, pidNamespace, host, fd };
+  return check === undefined || check === checksumOf(holder) ? holder : null;
+}
+
+function checksumOf({ token, fd, pid, processStart, bootId, pidNamespace, host }: Holder): number {
+  return crc32(JSON.stringify([token, fd, pid, processStart, bootId, pidNamespace, host]));
 }
 
 function here(): Pick<Holder, 'bootId' | 'pidNamespace' | 'host'> {

@@ -105,5 +105,7 @@ it('an unknown commit policy is refused before anything is created', async () =>
 });
 
 it('the engine knows the index types that it was composed with', () => {
-  expectTypeOf(open).returns.resolves.toEqualTypeOf<Engine<'btree'>>();
+  type Opened = Awaited<ReturnType<typeof open<'btree'>>>;
+  expectTypeOf<Opened>().toExtend<Engine<'btree'>>();
+  expectTypeOf<NonNullable<Parameters<Opened['index']>[1]>['type']>().toEqualTypeOf<'btree' | undefined>();
 });

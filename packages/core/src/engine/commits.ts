@@ -49,7 +49,7 @@ export class Commits {
   }
 
   writesSync(writes: readonly Write[]): void {
-    this.now(() => this.concurrency.commit(writes));
+    this.now(writes, () => this.concurrency.commit(writes));
   }
 
   transaction(core: TransactionCore): Promise<void> {
@@ -57,7 +57,7 @@ export class Commits {
   }
 
   transactionSync(core: TransactionCore): void {
-    this.now(() => core.commit());
+    this.now(core.writes(), () => core.commit());
   }
 
   /** Commits an operation on the catalog. `describe` runs right before, and may refuse by throwing. */
@@ -65,10 +65,11 @@ export class Commits {
     await this.inOrder([], () => this.concurrency.commitOperation(describe(), install));
   }
 
-  private now(commit: () => CommitTicket): void {
+  private now(writes: Iterable<Write>, commit: () => CommitTicket): void {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
+      for (const write of writes) this.touchNow(write);
       ticket = commit();
     } catch (error) {
       throw this.noteFull(error);
@@ -122,13 +123,24 @@ export class Commits {
     let loads = 0;
     for (const write of writes) {
       bytes += OPERATION_OVERHEAD + write.key.length + (write.value === null ? 0 : write.value.length);
-      if (count++ >= TOUCH_QUOTA) continue;
+      if (count++ >= TOUCH_QUOTA) {
+        this.touchNow(write);
+        continue;
+      }
       while (loads < MOST_LOADS + count && !this.isThere(write)) {
         loads++;
         await this.pages.loadFault();
       }
     }
     return bytes;
+  }
+
+  /**
+   * Reads the page of a written entry in place, before anything is logged: a page that cannot be read must refuse the
+   * commit. Found out when the commit is in the log already, it would fail the engine, and recovery after it (T6).
+   */
+  private touchNow(write: Write): void {
+    if (!write.target.dropped) write.target.index.lookup(write.key, this.touched);
   }
 
   private isThere(write: Write): boolean {

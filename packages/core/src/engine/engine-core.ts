@@ -81,7 +81,11 @@ export class EngineCore {
   async readOn<Result>(read: () => Result): Promise<Result> {
     this.operations.begin();
     try {
-      return await readAfterFault(this.pages, read);
+      return await readAfterFault(this.pages, () => {
+        // Closing waits for reads under way; a failure while a page was read leaves nothing to be read.
+        if (this.state.hasFailed) this.state.assertUsable();
+        return read();
+      });
     } finally {
       this.operations.end();
     }

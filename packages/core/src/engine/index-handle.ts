@@ -98,10 +98,14 @@ export class IndexHandle<Key = string, Value = unknown> {
       const end = Math.min(encoded.length, (Math.floor(values.length / ENTRIES_A_TURN) + 1) * ENTRIES_A_TURN);
       while (values.length < end) values.push(this.read(encoded[values.length]!, snapshot));
     };
+    // One read waits for the page that it misses; those behind it, which miss others, begin anew.
+    const readOne = (): void => {
+      values.push(this.read(encoded[values.length]!, snapshot));
+    };
     while (values.length < encoded.length) {
       this.core.state.assertUsable();
-      if (attemptRead(this.core.pages, readSome) === FAULTED) await this.core.readOn(readSome);
-      if (values.length < encoded.length) await new Promise(setImmediate);
+      if (attemptRead(this.core.pages, readSome) === FAULTED) await this.core.readOn(readOne);
+      else if (values.length < encoded.length) await new Promise(setImmediate);
     }
     return values;
   }
@@ -170,16 +174,17 @@ export class IndexHandle<Key = string, Value = unknown> {
     const { scan, limit, assertOpen } = this.source(options, false, () => undefined);
     let count = 0;
     let more = true;
+    const countBatch = (): void => {
+      more = scan.next();
+      count += scan.count;
+    };
     const countSome = (): void => {
-      for (let seen = 0; more && count < limit && seen < ENTRIES_A_TURN; seen += scan.count + 1) {
-        more = scan.next();
-        count += scan.count;
-      }
+      for (let seen = 0; more && count < limit && seen < ENTRIES_A_TURN; seen += scan.count + 1) countBatch();
     };
     while (more && count < limit) {
       assertOpen();
-      if (attemptRead(this.core.pages, countSome) === FAULTED) await this.core.readOn(countSome);
-      if (more && count < limit) await new Promise(setImmediate);
+      if (attemptRead(this.core.pages, countSome) === FAULTED) await this.core.readOn(countBatch);
+      else if (more && count < limit) await new Promise(setImmediate);
     }
     return Math.min(count, limit);
   }
