@@ -86,7 +86,7 @@ export class Engine<Types extends string = string> {
    * options is as the index was created, or for a new one the first type, `utf8` and `json`. The types of keys and values
    * follow from the encodings; what JSON holds can be given: `db.index<string, User>('users')`.
    *
-   * Errors: `PW_INDEX_NAME`, `PW_INDEX_MISMATCH`, `PW_INDEX_UNKNOWN`, `PW_ARGUMENT`, `PW_READ_ONLY`, `PW_FULL`.
+   * Errors: `PW_INDEX_NAME`, `PW_INDEX_MISMATCH`, `PW_INDEX_UNKNOWN`, `PW_ARGUMENT`, `PW_READ_ONLY`, `PW_FULL`, `PW_POOL_EXHAUSTED`.
    */
   index<KeySpec extends EncodingSpec = 'utf8', ValueSpec extends EncodingSpec = 'json'>(
     name: string,

@@ -131,6 +131,7 @@ export class IndexHandle<Key = string, Value = unknown> {
     await this.core.commits.writes([this.putOf(key, value)]);
   }
 
+  /** The same, now: it overtakes asynchronous changes that were called before it and are still being prepared. */
   putSync(key: Key, value: Value): void {
     this.core.commits.writesSync([this.putOf(key, value)]);
   }
