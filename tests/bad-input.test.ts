@@ -333,7 +333,6 @@ describe('keys and values', () => {
     await refusal(() => index.putSync('', 1), 'PW_KEY_EMPTY', /at least one/);
     await refusal(() => index.get(''), 'PW_KEY_EMPTY', /at least one/);
     await refusal(() => index.delete(''), 'PW_KEY_EMPTY', /at least one/);
-    await refusal(() => index.range({ gte: '' }), 'PW_KEY_EMPTY', /at least one/);
     await refusal(() => buffers.put(new Uint8Array(0), Buffer.alloc(1)), 'PW_KEY_EMPTY', /at least one/);
     await refusal(() => index.put(7 as unknown as string, 1), 'PW_ENCODING', /utf8|string|text/);
     await refusal(() => index.put('a', () => 1), 'PW_ENCODING', /json|JSON/);

@@ -19,11 +19,16 @@ const HEAD_BYTES = 4096;
 
 /** Paths of all regular files below the directory, relative to it, in order. */
 export async function listFiles(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
-    .sort();
+  const paths: string[] = [];
+  const pending = [directory];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      // Links are neither: what they lead to may lie outside.
+      if (entry.isDirectory()) pending.push(join(folder, entry.name));
+      else if (entry.isFile()) paths.push(relative(directory, join(folder, entry.name)));
+    }
+  }
+  return paths.sort();
 }
 
 /** Reads one file into what is stored of it. */

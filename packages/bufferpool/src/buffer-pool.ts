@@ -108,7 +108,7 @@ export class BufferPool implements PageStore {
   async open(request: PageStoreOpenRequest): Promise<StoreState> {
     invariant(!this.#opened, 'A buffer pool is opened once');
     this.#opened = true;
-    const file = await PageFile.open(request, this.#options.pageSize, DEFAULT_PAGE_SIZE);
+    const file = await PageFile.open(request, this.#options, DEFAULT_PAGE_SIZE);
     try {
       this.#file = file;
       this.#pageSize = file.pageSize;
@@ -259,7 +259,10 @@ export class BufferPool implements PageStore {
   }
 
   link(parent: number, offset: number, child: number): void {
+    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
     invariant(this.#frames.get(child, PARENT) === NO_FRAME, 'A page is linked into the tree twice');
+    // What stood here would be reached by nothing any more, and never be given up.
+    invariant(this.#arena.segmentOf(parent).u32[at] === SWIP_NULL, 'A page is linked where another one is');
     this.#residency.swizzle(parent, offset, child);
   }
 

@@ -20,6 +20,7 @@ import {
   sizeClassOf,
   unitOf,
 } from '@pagewright/core';
+import { checkMemory } from './options.js';
 import {
   chooseSuperblock,
   decodeSlot,
@@ -65,7 +66,7 @@ export class PageFile {
    */
   static async open(
     request: PageStoreOpenRequest,
-    pageSize: number | null,
+    { memory, pageSize }: { readonly memory: number; readonly pageSize: number | null },
     defaultPageSize: number,
   ): Promise<PageFile> {
     const { io, path, readOnly } = request;
@@ -73,7 +74,7 @@ export class PageFile {
     if (!existed && (readOnly || !request.create)) {
       throw new PagewrightError(
         'PW_NOT_FOUND',
-        `There is no store at ${path}. Check the path, or open it with create: true.`,
+        `There is no store at ${path}. Check the path${readOnly ? '; a store that is opened read-only is not created' : ', or open it with create: true'}.`,
         {
           details: { path },
         },
@@ -89,6 +90,7 @@ export class PageFile {
       );
     }
     if (!existed) await refuseOrphanedLog(request);
+    if (!existed) checkMemory(memory, pageSize ?? defaultPageSize);
     const file = await io.open(path, { create: !readOnly, readOnly }).catch((error) => {
       throw notAFile(error, path);
     });

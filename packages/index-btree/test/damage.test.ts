@@ -1,8 +1,9 @@
 /** Damaged pages: `check` names what is wrong, and nothing that reads crashes, hangs or goes outside the page. */
-import { EntryBatch, EntryReference, isPagewrightError } from '@pagewright/core';
+import { EntryBatch, EntryReference, isPagewrightError, type Segment } from '@pagewright/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bytes, checkTree, memoryTree, valueBytes } from './model.js';
+import { MemoryPages } from './memory-pages.js';
+import { bytes, checkTree, ModelTree, memoryTree, readAll, valueBytes } from './model.js';
 
 const LEAF = 1;
 const INNER = 2;
@@ -227,7 +228,82 @@ function boundsOf(tree: Tree, frame: number, sound: Uint8Array) {
   return { own, children: children.slice(0, 3) };
 }
 
+it('a scan backwards over a damaged separator fails, and does not end before its time', () => {
+  const tree = soundTree();
+  const root = pagesOf(tree, INNER)[0]!;
+  const p = page(tree, root);
+  // The separator before the last child cannot be read any more; on the way to the last child no search meets it.
+  p.set16(64 + 16 * (p.u16(32) - 1) + 6, 3000);
+  tree.pages.acceptBytes(root);
+  const cursor = tree.index.cursor();
+  cursor.seek(null, { reverse: true });
+  expect(() => readAll(cursor, 100)).toThrow(/damaged/);
+});
+
+/** Gives out views of one page each, which note every access outside it. */
+class GuardedPages extends MemoryPages {
+  guarded = false;
+  outside = 0;
+  readonly #views = new Map<number, Segment>();
+
+  override segmentOf(frame: number): Segment {
+    const segment = super.segmentOf(frame);
+    if (!this.guarded) return segment;
+    let view = this.#views.get(frame);
+    if (view === undefined) {
+      const { u8, u16, u32, i32, f64 } = segment;
+      const guard = <T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array>(array: T): T =>
+        this.#guard(array, this.baseOf(frame) / array.BYTES_PER_ELEMENT, this.sizeOf(frame) / array.BYTES_PER_ELEMENT);
+      view = { u8: guard(u8), u16: guard(u16), u32: guard(u32), i32: guard(i32), f64: guard(f64) } as Segment;
+      this.#views.set(frame, view);
+    }
+    return view;
+  }
+
+  #guard<T extends object>(array: T, from: number, count: number): T {
+    return new Proxy(array, {
+      get: (target, property) => {
+        if (property === 'subarray') {
+          return (start: number, end: number) => {
+            if (start < from || end > from + count) this.outside++;
+            return (target as unknown as Uint8Array).subarray(start, end);
+          };
+        }
+        const index = Number(property as string);
+        if (!(index >= from && index < from + count)) this.outside++;
+        return Reflect.get(target, property, target);
+      },
+    });
+  }
+}
+
 describe('bits that flip', () => {
+  it('never make a look-up read outside the page', () => {
+    const pages = new GuardedPages({ watch: false });
+    const tree = new ModelTree(pages);
+    for (let i = 0; i < 120; i++) tree.put(`k/${i * 7}`, 1, valueBytes(i, i % 20 === 0 ? 3000 : 60));
+    const frames: number[] = [];
+    pages.walk(tree.root, (frame) => frames.push(frame));
+    const keys = tree.sorted.map(bytes);
+    const offset = fc.oneof(fc.integer({ min: 16, max: 63 }), fc.integer({ min: 64, max: 300 }), fc.nat(4095));
+    const flip = fc.tuple(fc.nat(frames.length - 1), offset, fc.integer({ min: 1, max: 255 }));
+    fc.assert(
+      fc.property(fc.array(flip, { minLength: 1, maxLength: 4 }), fc.nat(keys.length - 1), (flips, at) => {
+        pages.guarded = false;
+        const { u8 } = pages.segmentOf(0);
+        for (const [frame, byte, bits] of flips) u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
+        pages.guarded = true;
+        for (let i = 0; i < 6; i++)
+          mayBeDamaged(() => tree.index.lookup(keys[(at + i * 19) % keys.length]!, tree.reference));
+        pages.guarded = false;
+        for (const [frame, byte, bits] of flips) u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
+        expect(pages.outside).toBe(0);
+      }),
+      { numRuns: 1500 },
+    );
+    tree.expectWhole();
+  });
+
   it('never crash or hang a look-up, a cursor or a check', () => {
     const sound = soundTree();
     const frames = [

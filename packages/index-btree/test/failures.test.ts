@@ -14,7 +14,7 @@ function fullTree() {
 }
 
 /** Runs an operation; whether it failed with the code. */
-function fails(code: 'PW_POOL_EXHAUSTED' | 'PW_IO', operation: () => void): boolean {
+function fails(code: 'PW_POOL_EXHAUSTED' | 'PW_IO' | 'PW_FULL', operation: () => void): boolean {
   try {
     operation();
     return false;
@@ -24,27 +24,77 @@ function fails(code: 'PW_POOL_EXHAUSTED' | 'PW_IO', operation: () => void): bool
   }
 }
 
-describe('an allocation that fails', () => {
-  it('leaves the tree whole, whichever allocation of a put it is', () => {
+/**
+ * Puts an entry again and again, with the first, the second, … allocation or `modify` failing, until none is left to
+ * fail: first a new entry, then one that is there. The number of failures.
+ */
+function putWithEachFailure(
+  tree: ReturnType<typeof memoryTree>,
+  key: string,
+  value: Uint8Array,
+  first: number,
+): number {
+  const kinds = [
+    ['failAllocation', 'PW_POOL_EXHAUSTED'],
+    ['failModify', 'PW_FULL'],
+  ] as const;
+  let failures = 0;
+  for (const [what, code] of [kinds[first & 1]!, kinds[(first + 1) & 1]!]) {
+    for (let nth = 0; ; nth++) {
+      tree.pages[what] = nth;
+      const failed = fails(code, () => tree.index.upsert(bytes(key), 5, value, ++tree.timestamp));
+      tree.pages[what] = -1;
+      tree.pages.assertQuiet();
+      if (!failed) tree.notePut(key, 5, value);
+      tree.expectEntry(key);
+      if (!failed) break;
+      failures++;
+    }
+  }
+  return failures;
+}
+
+describe('an allocation or a modify that fails', () => {
+  it('leaves the tree whole, whichever of a put it is', () => {
     const tree = fullTree();
     let failures = 0;
     for (let i = 0; i < 150; i++) {
       const key = `${String.fromCharCode(33 + ((i * 7) % 200), 33 + i)}${'y'.repeat(700)}${i}`;
-      const value = valueBytes(i, i % 3 === 0 ? 3000 : 200);
-      for (let nth = 0; ; nth++) {
-        tree.pages.failAllocation = nth;
-        const failed = fails('PW_POOL_EXHAUSTED', () => tree.index.upsert(bytes(key), 5, value, ++tree.timestamp));
-        tree.pages.failAllocation = -1;
-        tree.pages.assertQuiet();
-        if (!failed) break;
-        failures++;
-        tree.expectEntry(key);
-      }
-      tree.put(key, 5, value);
+      failures += putWithEachFailure(tree, key, valueBytes(i, i % 3 === 0 ? 3000 : 200), i);
       if (i % 10 === 0) tree.expectWhole();
     }
-    expect(failures).toBeGreaterThan(100);
+    expect(failures).toBeGreaterThan(300);
     tree.expectWhole();
+  });
+
+  it('leaves the tree whole while it grows from nothing, root by root', () => {
+    const tree = memoryTree();
+    for (let i = 0; i < 120; i++) {
+      const key = `${String.fromCharCode(33 + ((i * 37) % 120))}${'y'.repeat(800)}${i}`;
+      putWithEachFailure(tree, key, valueBytes(i, 150), i >>> 3);
+    }
+    tree.expectWhole();
+    expect(tree.index.stats().height).toBeGreaterThan(2);
+  });
+
+  it('leaves the tree whole, whichever of a removal it is, and the entry is there or not as it was said', () => {
+    const tree = fullTree();
+    for (const [i, key] of [...tree.sorted].entries()) {
+      tree.pages.failModify = i % 7;
+      try {
+        if (!tree.index.remove(bytes(key), ++tree.timestamp)) throw new Error('The entry is missing');
+        tree.noteRemoval(key);
+      } catch (error) {
+        if (!isPagewrightError(error, 'PW_FULL')) throw error;
+      }
+      tree.pages.failModify = -1;
+      tree.pages.assertQuiet();
+      if (i % 40 === 0) tree.expectWhole();
+    }
+    tree.expectWhole();
+    for (const key of [...tree.sorted]) tree.remove(key);
+    tree.expectWhole();
+    expect(tree.index.stats().height).toBe(1);
   });
 
   it('leaves no root behind when a tree is created', () => {
@@ -141,8 +191,9 @@ describe('with faults instead of reads in place', () => {
     expect(reference.value).toEqual(valueBytes(9, 9000));
   });
 
-  it('changes are made once', async () => {
+  it('changes are made once, whatever is evicted in the middle of them', async () => {
     const tree = fullTree();
+    tree.pages.evict = 0.3;
     for (const [i, key] of [...tree.sorted].entries()) {
       if (i % 4 === 0) {
         tree.pages.evictAll();

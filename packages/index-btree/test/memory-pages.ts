@@ -68,6 +68,8 @@ export class MemoryPages implements PageStore {
   faulting = false;
   /** The allocation after so many more fails with `PW_POOL_EXHAUSTED`; below 0 none does. */
   failAllocation = -1;
+  /** The `modify` after so many more fails with `PW_FULL`; below 0 none does. */
+  failModify = -1;
   /** Pages that must be loaded cannot be: `PW_IO`. */
   failLoads = false;
   relocate: number;
@@ -254,6 +256,11 @@ export class MemoryPages implements PageStore {
   modify(frame: number, timestamp: number): void {
     this.#assertLatched(frame, 'modified');
     if (!this.#modified[frame]) this.#assertUnchanged(frame, 'was changed before modify');
+    if (this.failModify === 0) {
+      this.failModify = -1;
+      throw new PagewrightError('PW_FULL', 'This call of modify was told to fail.');
+    }
+    if (this.failModify > 0) this.failModify--;
     this.#modified[frame] = 1;
     const { f64 } = this.segmentOf(frame);
     const at = (this.baseOf(frame) + PAGE_TIMESTAMP) >>> 3;

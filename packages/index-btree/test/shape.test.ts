@@ -8,7 +8,15 @@ const KIND_LEAF = 1;
 const KIND_INNER = 2;
 
 function shapeOf(tree: ModelTree & { readonly pages: MemoryPages }) {
-  const shape = { leaves: 0, inner: 0, values: 0, leafFill: 0, innerFill: 0, height: tree.index.stats().height };
+  const shape = {
+    leaves: 0,
+    empty: 0,
+    inner: 0,
+    values: 0,
+    leafFill: 0,
+    innerFill: 0,
+    height: tree.index.stats().height,
+  };
   const { pages } = tree;
   pages.walk(tree.root, (frame) => {
     const { u16, u32 } = pages.segmentOf(frame);
@@ -18,6 +26,7 @@ function shapeOf(tree: ModelTree & { readonly pages: MemoryPages }) {
     const used = 64 + u32[(base + 52) >>> 2]!;
     if (kind === KIND_LEAF) {
       shape.leaves++;
+      if (slots === 0) shape.empty++;
       shape.leafFill += (used + slots * 12) / pages.pageSize;
     } else if (kind === KIND_INNER) {
       shape.inner++;
@@ -67,6 +76,14 @@ describe('sorted loads fill pages to 90 % and more', () => {
   it('with runs at many places at once', () => {
     const tree = memoryTree({ watch: false });
     for (let i = 0; i < 2000; i++)
+      for (let user = 0; user < 20; user++) tree.put(`user${user}/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 30));
+    expect(shapeOf(tree).leafFill).toBeGreaterThan(0.85);
+    tree.expectWhole();
+  });
+
+  it('with runs downwards at many places at once', () => {
+    const tree = memoryTree({ watch: false });
+    for (let i = 2000; i > 0; i--)
       for (let user = 0; user < 20; user++) tree.put(`user${user}/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 30));
     expect(shapeOf(tree).leafFill).toBeGreaterThan(0.85);
     tree.expectWhole();
@@ -131,10 +148,16 @@ describe('keys of a quarter of a page', () => {
       it(`fit on pages of ${pageSize} bytes with values of ${valueLength} bytes, at every level`, () => {
         const count = pageSize === 65536 ? 200 : 440;
         const tree = memoryTree({ pageSize, frames: 4096, watch: pageSize < 65536 });
+        let most = 0;
         for (const i of staggered(count)) tree.put(worst(pageSize, i), 1, valueBytes(i, valueLength));
         expect(shapeOf(tree).height).toBeGreaterThan(pageSize === 65536 ? 2 : 3);
         tree.expectWhole();
-        for (const i of shuffled(count)) tree.remove(worst(pageSize, i));
+        for (const [at, i] of shuffled(count).entries()) {
+          tree.remove(worst(pageSize, i));
+          if (at % 16 === 0) most = Math.max(most, shapeOf(tree).empty);
+        }
+        // Not even for a while: children that got new neighbours are looked at again.
+        expect(most).toBe(0);
         tree.expectWhole();
         for (const i of shuffled(count)) tree.put(worst(pageSize, i), 1, valueBytes(i, valueLength));
         tree.expectWhole();

@@ -52,12 +52,13 @@ export async function open<Type extends string = 'btree'>(
   path: string,
   options: OpenStoreOptions<Type> = {},
 ): Promise<Engine<Type>> {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new PagewrightError('PW_ARGUMENT', 'open takes a path, and an object with options.', {
       details: { options },
     });
   }
   const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins, ...opening } = options;
+  refuseUnknown(opening);
   refuseDoubles(options);
   const config = {
     io: io ?? ioPosix(),
@@ -69,6 +70,18 @@ export async function open<Type extends string = 'btree'>(
   };
   const blueprint = await composeFrom(config, { from });
   return (await blueprint.open(path, opening)) as Engine<Type>;
+}
+
+const OPENING = ['create', 'errorIfExists', 'readOnly', 'checkpoint', 'onRecovery', 'onFailure'];
+const CHOOSING = ['memory', 'pageSize', 'commit', 'io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
+
+function refuseUnknown(opening: object): void {
+  const unknown = Object.keys(opening).filter((name) => !OPENING.includes(name));
+  if (unknown.length === 0) return;
+  const known = [...CHOOSING, ...OPENING].join(', ');
+  throw new PagewrightError('PW_OPTION_INVALID', `open has no option ${unknown.join(', ')}; there are ${known}.`, {
+    details: { unknown },
+  });
 }
 
 /** A shorthand beside the part that it is short for would do nothing. */

@@ -4,6 +4,8 @@
  *
  * Rules: X1 `modify` stamps pages with the commit's timestamp, and entries that move to another page take the higher
  * stamp with them. X2 a cursor that yielded to the event loop descends again by key.
+ * X3 `upsert` and `remove` do not fail for anything within `limits()`: they run when the commit is in the log already, so what
+ * they throw fails the engine (T6), and recovery, which does the same change again, meets it at every open.
  * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
  * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change meanwhile.
  */
@@ -73,9 +75,12 @@ export interface PageBounds {
 export interface Index {
   /** Finds the entry and fills `into`. May throw `PageFault`, nothing changed. */
   lookup(key: Uint8Array, into: EntryReference): boolean;
-  /** Inserts or replaces. */
+  /**
+   * Inserts or replaces. X3: takes every key and value within `limits()`. Only the page store may fail beneath it (`PW_IO`,
+   * `PW_CORRUPT_PAGE`, `PW_POOL_EXHAUSTED`); then what is on the pages is whole, and the engine has failed.
+   */
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void;
-  /** Removes; false if there was no such entry. */
+  /** Removes; false if there was no such entry. X3: as `upsert`, it does not fail by itself. */
   remove(key: Uint8Array, timestamp: number): boolean;
   cursor(): Cursor;
   /** Checks what the index keeps on one resident page, and gives the bounds of each child by swip offset. Holds for torn and damaged bytes: it reports, and never throws or loops. */
@@ -97,7 +102,7 @@ export interface IndexContext {
 export interface IndexType {
   /** As in `db.index(name, { type })`; kept in the catalog. */
   readonly name: string;
-  /** Largest key and value in bytes for pages of this size. */
+  /** Largest key and value in bytes for pages of this size. What is within them is always taken (X3): there is no later refusal. */
   limits(pageSize: number, maxSizeClass: number): { readonly maxKeySize: number; readonly maxValueSize: number };
   /** Puts an empty index at the root swip, which is null. */
   create(context: IndexContext, timestamp: number): Index;

@@ -185,7 +185,7 @@ export interface PageStore {
    * `link`. Errors: `PW_POOL_EXHAUSTED`.
    */
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number;
-  /** Writes the swip of a page that has no place yet. The parent is latched and `modify`ed. */
+  /** Writes the swip of a page that has no place yet, where a null one is. The parent is latched and `modify`ed. */
   link(parent: number, offset: number, child: number): void;
   /** Makes the swip null; the child, if there is one in memory, has no place now. Returns its frame or -1. The parent is latched and `modify`ed. */
   unlink(parent: number, offset: number): number;

@@ -11,7 +11,9 @@ export interface Encoding<T> {
   /**
    * The bytes of a value, which are the caller's alone: no later change to the value changes them.
    *
-   * @throws PW_ENCODING for a value that would not come back as it is
+   * @throws PW_ENCODING for a value that would not come back as it is. Three encodings take some that do not: `json` keeps
+   * to the rules of `JSON.stringify` (dates come back as strings, NaN and infinities as null; undefined properties, and what
+   * else has no JSON, are dropped), `msgpack` drops undefined properties and makes -0 a 0, and `u64` gives a bigint for a number
    */
   encode(value: T): Uint8Array;
   /**

@@ -70,6 +70,18 @@ export class EngineCore {
     return snapshot;
   }
 
+  /** The snapshot that the options of a read name. Errors: `PW_ARGUMENT`. */
+  snapshotFor(options: { readonly snapshot?: EngineSnapshot } | undefined): EngineSnapshot['core'] | null {
+    if (options === undefined) return null;
+    const isOptions = typeof options === 'object' && options !== null && !(options instanceof EngineSnapshot);
+    const unknown = isOptions ? Object.keys(options).find((name) => name !== 'snapshot') : '';
+    if (unknown !== undefined) {
+      const what = isOptions ? `A read has no option '${unknown}'.` : 'The options of a read are an object.';
+      throw new PagewrightError('PW_ARGUMENT', `${what} There is: { snapshot }.`);
+    }
+    return this.snapshotOf(options.snapshot);
+  }
+
   /** The snapshot that a read was given. Errors: `PW_ARGUMENT` if it is another engine's, or none at all. */
   snapshotOf(snapshot: EngineSnapshot | null | undefined): EngineSnapshot['core'] | null {
     if (snapshot === null || snapshot === undefined) return null;

@@ -35,6 +35,12 @@ export class EntryCodec<Key, Value> {
     return bytes;
   }
 
+  /** A bound of a range, which may be empty: all keys are above it. Errors: `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
+  encodeBound(key: Key): Uint8Array {
+    const bytes = this.key.encode(key);
+    return bytes.length === 0 ? bytes : this.encodeKey(key);
+  }
+
   /** Errors: `PW_VALUE_TOO_LARGE`, `PW_ENCODING`. */
   encodeValue(value: Value): Uint8Array {
     const bytes = this.value.encode(value);
@@ -62,7 +68,7 @@ export class EntryCodec<Key, Value> {
   ): PagewrightError {
     return new PagewrightError(
       code,
-      `A ${what} of index '${this.index}' has ${bytes} bytes; with the page size of this store at most ${limit} are possible.`,
+      `A ${what} of index '${this.index}' has ${bytes} bytes; with the pages ${what === 'key' ? 'of this store' : 'and the memory of this engine'} at most ${limit} are possible.`,
       { details: { index: this.index, bytes, limit } },
     );
   }

@@ -66,7 +66,7 @@ export class IndexHandle<Key = string, Value = unknown> {
     const { core, reference } = this;
     try {
       const bytes = this.keyToRead(key);
-      const snapshot = core.snapshotOf(options?.snapshot);
+      const snapshot = core.snapshotFor(options);
       let found: boolean;
       core.pages.faulting = true;
       try {
@@ -85,13 +85,13 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   getSync(key: Key, options?: ReadOptions): Value | undefined {
-    return this.read(this.keyToRead(key), this.core.snapshotOf(options?.snapshot));
+    return this.read(this.keyToRead(key), this.core.snapshotFor(options));
   }
 
   /** The values in the order of the keys; undefined where there is none. Without a snapshot, each is read at its own moment. */
   async getMany(keys: readonly Key[], options?: ReadOptions): Promise<(Value | undefined)[]> {
     if (!Array.isArray(keys)) throw argument('getMany takes a list of keys.', { keys });
-    const snapshot = this.core.snapshotOf(options?.snapshot);
+    const snapshot = this.core.snapshotFor(options);
     const encoded = keys.map((key) => this.keyToRead(key));
     const values: (Value | undefined)[] = [];
     const readSome = (): void => {
@@ -113,7 +113,7 @@ export class IndexHandle<Key = string, Value = unknown> {
   has(key: Key, options?: ReadOptions): Promise<boolean> {
     try {
       const bytes = this.keyToRead(key);
-      const snapshot = this.core.snapshotOf(options?.snapshot);
+      const snapshot = this.core.snapshotFor(options);
       const look = (): boolean => this.isThere(bytes, snapshot);
       const found = attemptRead(this.core.pages, look);
       return found === FAULTED ? this.core.readOn(look) : Promise.resolve(found);
@@ -123,7 +123,7 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   hasSync(key: Key, options?: ReadOptions): boolean {
-    return this.isThere(this.keyToRead(key), this.core.snapshotOf(options?.snapshot));
+    return this.isThere(this.keyToRead(key), this.core.snapshotFor(options));
   }
 
   /** Inserts or replaces. Durable when it resolves. Puts take effect in the order in which they were called. */
@@ -253,7 +253,7 @@ export class IndexHandle<Key = string, Value = unknown> {
     const assertOpen = (): void => this.core.state.assertUsable();
     assertOpen();
     this.assertNotDropped();
-    const { bounds, limit, snapshot } = checkRange(options, (key) => this.codec.encodeKey(key), wantsValues);
+    const { bounds, limit, snapshot } = checkRange(options, (key) => this.codec.encodeBound(key), wantsValues);
     const scan = this.core.concurrency.scan(this.entry, bounds, this.core.snapshotOf(snapshot));
     return { scan, limit, take, assertOpen };
   }

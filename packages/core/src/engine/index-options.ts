@@ -30,7 +30,7 @@ export function checkIndexRequest(name: string, options: IndexOptions<string>): 
   if (bytes === 0 || bytes > MAX_NAME_BYTES || Buffer.from(name).toString() !== name) {
     throw new PagewrightError(
       'PW_INDEX_NAME',
-      `${JSON.stringify(name) ?? String(name)} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8.`,
+      `${typeof name === 'string' ? JSON.stringify(name) : `A ${typeof name}`} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8.`,
       { details: { name, bytes, limit: MAX_NAME_BYTES } },
     );
   }

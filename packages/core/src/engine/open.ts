@@ -20,7 +20,10 @@ export interface OpenOptions {
   readonly create?: boolean;
   /** A store that exists is `PW_EXISTS`. Default: false. */
   readonly errorIfExists?: boolean;
-  /** See the newest checkpoint, and write nothing at all. Default: false. */
+  /**
+   * See the newest checkpoint, and change nothing in the store; the lock file is taken all the same, where that is permitted.
+   * If the store was not closed cleanly, commits since that checkpoint are not seen: `recovered.ignoredLog` tells. Default: false.
+   */
   readonly readOnly?: boolean;
   readonly checkpoint?: CheckpointOptions;
   /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
@@ -96,7 +99,11 @@ async function recover(
 ): Promise<{ readonly timestamp: number; readonly result: RecoveryResult }> {
   const { pages, log } = parts;
   if (replay === null) {
-    return { timestamp: found.mark.timestamp, result: { records: 0, transactions: 0, durationMs: 0, tornBytes: 0 } };
+    const ignoredLog = found.mark.log.incarnation !== NO_LOG.incarnation;
+    return {
+      timestamp: found.mark.timestamp,
+      result: { records: 0, transactions: 0, durationMs: 0, tornBytes: 0, ignoredLog },
+    };
   }
   const recovery = new Recovery(pages, catalog, catalog.types, found.mark.timestamp);
   const result = await recovery.replay(replay, (operations) => log.sizeOf(operations), options.onRecovery);

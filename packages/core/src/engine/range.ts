@@ -16,7 +16,7 @@ export interface RangeOptions<Key> {
   readonly reverse?: boolean;
   /** At most so many entries. Default: no limit. */
   readonly limit?: number;
-  /** Read what was there when the snapshot was taken. Without one, each entry is read as it is when the range comes by. */
+  /** Read what was there when the snapshot was taken. Without one, each batch of entries is read as it is when the range reaches it. */
   readonly snapshot?: EngineSnapshot;
 }
 
@@ -34,7 +34,7 @@ const KNOWN = new Set(['gt', 'gte', 'lt', 'lte', 'reverse', 'limit', 'snapshot']
 /** Errors: `PW_ARGUMENT`, and those of encoding a key. */
 export function checkRange<Key>(
   options: RangeOptions<Key>,
-  encodeKey: (key: Key) => Uint8Array,
+  encodeBound: (key: Key) => Uint8Array,
   wantsValues: boolean,
 ): CheckedRange {
   if (typeof options !== 'object' || options === null)
@@ -52,17 +52,21 @@ export function checkRange<Key>(
   if (limit !== Number.POSITIVE_INFINITY && (!Number.isInteger(limit) || limit < 0)) {
     throw argument(`The option limit is a whole number from 0 on, not ${String(limit)}.`, { limit });
   }
-  const lower = gt ?? gte;
-  const upper = lt ?? lte;
+  // Null is a key like others in some encodings.
+  const lower = gt !== undefined ? gt : gte;
+  const upper = lt !== undefined ? lt : lte;
+  const lowerKey = lower === undefined ? null : encodeBound(lower);
+  const upperKey = upper === undefined ? null : encodeBound(upper);
   const bounds = {
-    lower: lower === undefined ? null : encodeKey(lower),
+    // Every key is above the empty one.
+    lower: lowerKey?.length === 0 ? null : lowerKey,
     lowerExclusive: gt !== undefined,
-    upper: upper === undefined ? null : encodeKey(upper),
+    upper: upperKey?.length === 0 ? null : upperKey,
     upperExclusive: lt !== undefined,
     reverse,
     wantsValues,
   };
-  return { bounds, limit, snapshot: snapshot ?? null };
+  return { bounds, limit: upperKey?.length === 0 ? 0 : limit, snapshot: snapshot ?? null };
 }
 
 export function argument(message: string, details: Record<string, unknown>): PagewrightError {

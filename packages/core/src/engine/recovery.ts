@@ -40,6 +40,11 @@ export interface RecoveryResult {
   readonly durationMs: number;
   /** Bytes of records that were not whole, as an ordinary crash leaves them behind the last one. */
   readonly tornBytes: number;
+  /**
+   * The store was opened read-only and was not closed cleanly: what was committed after its newest checkpoint is in a log
+   * that was not looked at. Open it once for writing to see all.
+   */
+  readonly ignoredLog: boolean;
 }
 
 /** Operations between two turns of the event loop. */
@@ -87,6 +92,7 @@ export class Recovery {
       transactions: this.transactions,
       durationMs: performance.now() - this.begun,
       tornBytes: replay.tornBytes(),
+      ignoredLog: false,
     };
   }
 

@@ -162,7 +162,7 @@ export class Transaction {
     options: TransactionRangeOptions<Key>,
   ): EntrySource<[Key, Value]> {
     this.assertMayRead(index);
-    const { bounds, limit, snapshot } = checkRange(options, (key: Key) => index.codec.encodeKey(key), true);
+    const { bounds, limit, snapshot } = checkRange(options, (key: Key) => index.codec.encodeBound(key), true);
     if (snapshot !== null) throw argument('A range in a transaction reads at its snapshot, and takes no other.', {});
     const scan = this.core.scan(index.entry, bounds);
     return { scan, limit, take: index.takeEntry, assertOpen: () => this.assertOpen() };
