@@ -12,9 +12,9 @@ import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {
   /** A checkpoint begins after so many bytes of log. Default: 64 MiB. */
-  readonly logBytes?: number;
+  readonly logBytes?: number | undefined;
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
 }
 
 export const DEFAULT_LOG_BYTES = 64 * 1024 * 1024;

@@ -71,7 +71,7 @@ export class EngineCore {
   }
 
   /** The snapshot that the options of a read name. Errors: `PW_ARGUMENT`. */
-  snapshotFor(options: { readonly snapshot?: EngineSnapshot } | undefined): EngineSnapshot['core'] | null {
+  snapshotFor(options: { readonly snapshot?: EngineSnapshot | undefined } | undefined): EngineSnapshot['core'] | null {
     if (options === undefined) return null;
     const isOptions = typeof options === 'object' && options !== null && !(options instanceof EngineSnapshot);
     const unknown = isOptions ? Object.keys(options).find((name) => name !== 'snapshot') : '';

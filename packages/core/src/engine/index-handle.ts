@@ -17,7 +17,7 @@ import type { EngineSnapshot } from './snapshot.js';
 
 export interface ReadOptions {
   /** Read what was there when the snapshot was taken. */
-  readonly snapshot?: EngineSnapshot;
+  readonly snapshot?: EngineSnapshot | undefined;
 }
 
 /** One change of a batch. */

@@ -15,11 +15,11 @@ export interface IndexOptions<
   ValueSpec extends EncodingSpec = EncodingSpec,
 > {
   /** The index type. Default for a new index: the first type of the engine. */
-  readonly type?: Types;
+  readonly type?: Types | undefined;
   /** How keys become bytes; they sort by these. Default for a new index: `utf8`. */
-  readonly key?: KeySpec;
+  readonly key?: KeySpec | undefined;
   /** How values become bytes. Default for a new index: `json`. */
-  readonly value?: ValueSpec;
+  readonly value?: ValueSpec | undefined;
 }
 
 const KNOWN = new Set(['type', 'key', 'value']);

@@ -17,19 +17,19 @@ export type { EngineParts } from './parts.js';
 
 export interface OpenOptions {
   /** Create the store if there is none; else that is `PW_NOT_FOUND`. Default: true, and false with `readOnly`. */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
   /** A store that exists is `PW_EXISTS`. Default: false. */
-  readonly errorIfExists?: boolean;
+  readonly errorIfExists?: boolean | undefined;
   /**
    * See the newest checkpoint, and change nothing in the store; the lock file is taken all the same, where that is permitted.
    * If the store was not closed cleanly, commits since that checkpoint are not seen: `recovered.ignoredLog` tells. Default: false.
    */
-  readonly readOnly?: boolean;
-  readonly checkpoint?: CheckpointOptions;
+  readonly readOnly?: boolean | undefined;
+  readonly checkpoint?: CheckpointOptions | undefined;
   /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
-  readonly onRecovery?: (progress: RecoveryProgress) => void;
+  readonly onRecovery?: ((progress: RecoveryProgress) => void) | undefined;
   /** Told once if the engine turns read-only, or fails. */
-  readonly onFailure?: OnFailure;
+  readonly onFailure?: OnFailure | undefined;
 }
 
 /**

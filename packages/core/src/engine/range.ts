@@ -5,19 +5,19 @@ import type { EngineSnapshot } from './snapshot.js';
 
 export interface RangeOptions<Key> {
   /** Only keys above this one. Not together with `gte`. */
-  readonly gt?: Key;
+  readonly gt?: Key | undefined;
   /** Only this key and those above it. */
-  readonly gte?: Key;
+  readonly gte?: Key | undefined;
   /** Only keys below this one. Not together with `lte`. */
-  readonly lt?: Key;
+  readonly lt?: Key | undefined;
   /** Only this key and those below it. */
-  readonly lte?: Key;
+  readonly lte?: Key | undefined;
   /** From the last key to the first. Default: false. */
-  readonly reverse?: boolean;
+  readonly reverse?: boolean | undefined;
   /** At most so many entries. Default: no limit. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Read what was there when the snapshot was taken. Without one, each batch of entries is read as it is when the range reaches it. */
-  readonly snapshot?: EngineSnapshot;
+  readonly snapshot?: EngineSnapshot | undefined;
 }
 
 /** Of a range in a transaction, whose snapshot is the transaction's. */
