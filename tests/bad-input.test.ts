@@ -698,6 +698,10 @@ describe('what was cut short', () => {
     await makeKilledStore();
     fs.renameSync(join(directory, 'own.pw'), path);
     await refusedUnchanged({}, 'PW_CORRUPT_LOG', /bring back the log's directory/);
+    const [foreign] = fs.readdirSync(`${path}-wal`).sort();
+    const [own] = fs.readdirSync(join(directory, 'own-log')).sort();
+    fs.renameSync(join(`${path}-wal`, foreign!), join(`${path}-wal`, own!));
+    await refusedUnchanged({}, 'PW_CORRUPT_LOG', /belongs to another store.*bring back the log's directory/);
     fs.rmSync(`${path}-wal`, { recursive: true });
     fs.renameSync(join(directory, 'own-log'), `${path}-wal`);
     await expectKept();

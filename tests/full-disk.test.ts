@@ -172,7 +172,7 @@ describe('a disk that is full', () => {
     expect(outcomes['turned read-only']).toBeGreaterThan(STEPS / 2);
   }, 300_000);
 
-  it('at any point of a recovery, of a checkpoint or of closing loses nothing', async () => {
+  it('at any point of a recovery loses nothing, and is not met by a checkpoint or by closing', async () => {
     const original = new SimulatedDisk();
     const first = await engineOn(original, PATH, CHOICE);
     const filling = await fillUntilRefused(first, null, 400);
@@ -193,20 +193,13 @@ describe('a disk that is full', () => {
       const db = await engineOn(disk, PATH, CHOICE);
       const known = await fillUntilRefused(db, await copyOf(filling), 60);
       disk.capacity = disk.used + Math.floor(((at + random()) * 100 * KIB) / STEPS);
-      const ending = at % 2 === 0 ? db.checkpoint() : db.close();
-      const ended = await ending.then(
-        () => 'done',
-        (error) => {
-          expect(isForWantOfRoom(pagewrightOnly(error))).toBe(true);
-          return 'no room';
-        },
-      );
-      const what = `${at % 2 === 0 ? 'checkpoint' : 'closing'}: ${ended}`;
-      outcomes[what] = (outcomes[what] ?? 0) + 1;
+      // Room for both was made before the commits were acknowledged (C6).
+      if (at % 2 === 0) await db.checkpoint();
+      else await db.close();
       if (at % 2 === 0) disk = await leave(disk, db, at);
       await expectWhole(disk, known);
     });
-    console.log(`a disk that gets full while the store is opened or closed: ${JSON.stringify(outcomes)}`);
+    console.log(`a disk that is full while the store is opened: ${JSON.stringify(outcomes)}`);
   }, 300_000);
 
   it('can still be read by whoever opens the store to read alone', async () => {

@@ -10,6 +10,7 @@ import {
   sizeClassOf,
   unitOf,
 } from '@pagewright/core';
+import { mapBytes } from '../packages/bufferpool/src/allocation-map.js';
 import { decodeSlot, SLOT_SIZE, type Superblock } from '../packages/bufferpool/src/superblock.js';
 import { KIND_INNER, KIND_LEAF, NODE_LEVEL } from '../packages/index-btree/src/node-layout.js';
 
@@ -25,7 +26,6 @@ export interface Region {
 
 /** Bytes of a superblock that are in use. */
 const SUPERBLOCK_FIELDS = 88;
-const MAP_HEADER = 16;
 const NODE_FIELDS = 64;
 const VALUE_FIELDS = 40;
 
@@ -68,7 +68,9 @@ function regionsOfCheckpoint(file: Buffer, { pageSize, mapAddress, catalogAddres
     const start = unitOf(address) * pageSize;
     return { what, start, end: start + (pageSize << sizeClassOf(address)), header };
   };
-  const regions: Region[] = [extentOf(mapAddress, 'allocation map', MAP_HEADER)];
+  const map = unitOf(mapAddress) * pageSize;
+  const mapFields = mapBytes(file.readUInt32LE(map + 4), file.readUInt32LE(map + 8));
+  const regions: Region[] = [extentOf(mapAddress, 'allocation map', mapFields)];
   const walk = (address: number): void => {
     const { start } = extentOf(address, '', 0);
     const what = whatIs(file, start);

@@ -69,9 +69,11 @@ describe('an allocation or a modify that fails', () => {
 
   it('leaves the tree whole while it grows from nothing, root by root', () => {
     const tree = memoryTree();
-    for (let i = 0; i < 120; i++) {
-      const key = `${String.fromCharCode(33 + ((i * 37) % 120))}${'y'.repeat(800)}${i}`;
-      putWithEachFailure(tree, key, valueBytes(i, 150), i >>> 3);
+    // Two keys each differ in their last byte alone, and leaves are cut between them: separators are long, and roots soon full.
+    const pair = (i: number) => String.fromCharCode(33 + (i >>> 1)) + 'y'.repeat(1000) + (i & 1);
+    for (let i = 118; i >= 0; i -= 2) {
+      putWithEachFailure(tree, pair(i + 1), valueBytes(i, 10), i >>> 3);
+      putWithEachFailure(tree, pair(i + 2), valueBytes(i, 10), i >>> 3);
     }
     tree.expectWhole();
     expect(tree.index.stats().height).toBeGreaterThan(2);
