@@ -10,7 +10,7 @@ import { expect, it } from 'vitest';
 const PROGRAM = fileURLToPath(new URL('./programs/large-store.mjs', import.meta.url));
 const POOL_MIB = 64;
 const STORE_MIB = 1024;
-const DATA_MIB = 600;
+const DATA_MIB = 400;
 const ALLOWANCE_MIB = 150;
 
 it('a pool of 64 MiB serves a store of 1 GiB, and memory stays within the pool plus 150 MiB', async () => {
