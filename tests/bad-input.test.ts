@@ -21,7 +21,7 @@ import {
   PagewrightError,
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
-import { ioPosix } from '@pagewright/io-posix';
+import { ioPosix, NodeFiles } from '@pagewright/io-posix';
 import { mvcc } from '@pagewright/mvcc';
 import { wal } from '@pagewright/wal';
 import { type OpenStoreOptions, open } from 'pagewright';
@@ -549,6 +549,14 @@ describe('what is no store', () => {
     execFileSync('mkfifo', [path]);
     for (const options of [{}, { create: false }, { readOnly: true }])
       await refusedUnchanged(options, 'PW_NOT_A_STORE', /Check the path/);
+  }, 10_000);
+
+  it('is not filled for ever: a device that swallows everything', async ({ skip }) => {
+    skip(process.platform === 'win32', 'there is no such device');
+    const device = await new NodeFiles().open('/dev/null', {});
+    await refusal(() => device.allocate(0, 8192), 'PW_IO', /moves no bytes. Check the device/);
+    await refusal(() => device.allocateSync(0, 8192), 'PW_IO', /moves no bytes. Check the device/);
+    await device.close();
   }, 10_000);
 
   it('is refused: a path that leads nowhere', async () => {

@@ -33,7 +33,9 @@ const below = (limit: number): number => Math.floor(random() * limit);
 
 const PATH = '/store/flipped.pw';
 /** Less memory than the store has pages: some are evicted while it is filled. */
-const OPTIONS = { pageSize: 4096, memory: 2 ** 19 };
+const OPTIONS = { pageSize: 4096, memory: 2 ** 18 };
+/** For reading it, with a bit that is wrong. */
+const ROOMY = { memory: 2 ** 20 };
 /** A flip that takes longer than this hangs. */
 const DEADLINE_MS = 30_000;
 
@@ -88,7 +90,7 @@ async function fillFirst(db: Engine, known: KnownContent): Promise<void> {
     await put(db, known, 'numbers', number * 7, contentOf(number, 1, number % 60));
   for (let number = 0; number < 96; number++) await put(db, known, 'long', longKey(number), contentOf(number, 1, 700));
   for (let number = 0; number < 12; number++)
-    await put(db, known, 'large', `large/${number}`, contentOf(number, 1, 900 + number ** 2 * 250));
+    await put(db, known, 'large', `large/${number}`, contentOf(number, 1, 900 + number ** 2 * 120));
   for (let number = 0; number < 80; number++) {
     await put(db, known, 'tuples', [`group ${number % 4}`, number], { number, list: [number, 'text'] });
     await put(db, known, 'emptied', `key ${number}`, number);
@@ -159,7 +161,9 @@ async function killedStore(): Promise<Store> {
   const db = await engineOn(running, PATH, OPTIONS);
   await fillFirst(db, known);
   await db.checkpoint();
+  const { evictions } = db.stats().pages;
   await fillSecond(db, known);
+  expect(db.stats().pages.evictions).toBeGreaterThan(evictions);
   await untilIdle(() => contentsOf(running));
   const disk = settled(running);
   await db.close();
@@ -174,7 +178,7 @@ async function killedStore(): Promise<Store> {
 /** The same, opened again and killed again: what counts has just been recovered. */
 async function recoveredStore(killed: Store): Promise<Store> {
   const running = killed.disk.copy();
-  const db = await engineOn(running, PATH, OPTIONS);
+  const db = await engineOn(running, PATH, ROOMY);
   const disk = settled(running);
   await db.close();
   return { disk, known: killed.known, files: new Map([[PATH, regionsOfPageFile(disk.contentOf(PATH))]]) };
@@ -262,7 +266,7 @@ function damageOnly(error: unknown): PagewrightError {
 async function outcomeOf(disk: SimulatedDisk, known: readonly KnownIndex[], number: number): Promise<string> {
   let db: Engine;
   try {
-    db = await engineOn(disk, PATH, { memory: OPTIONS.memory });
+    db = await engineOn(disk, PATH, ROOMY);
   } catch (error) {
     return `${damageOnly(error).code} when opened`;
   }
@@ -290,7 +294,7 @@ async function expectGoesOn(
   const values = Array.from({ length: 60 }, (_, number) => 'value '.repeat(1000 + number));
   await index.batch(values.map((value, number) => ({ type: 'put', key: `key/${number}`, value })));
   await db.close();
-  const again = await engineOn(disk, PATH, { memory: OPTIONS.memory });
+  const again = await engineOn(disk, PATH, ROOMY);
   expect(await (await again.index<string, string>(name)).count()).toBe(values.length);
   await again.dropIndex(name);
   expect(await readAll(again, known, how)).toBe('right');
@@ -344,7 +348,7 @@ describe('a bit that is wrong', () => {
       ]) {
         expect(kinds).toContain(kind);
       }
-      const db = await engineOn(disk.copy(), PATH, { memory: OPTIONS.memory });
+      const db = await engineOn(disk.copy(), PATH, ROOMY);
       expect(await readAll(db, known, 'now')).toBe('right');
       await db.close();
     }
@@ -388,11 +392,11 @@ describe('a bit that is wrong', () => {
       const disk = closed.disk.copy();
       disk.flip(PATH, start + below(end - start), below(8));
       const place = `${way} beside a damaged ${what} (FLIP_SEED=${SEED})`;
-      const db = await engineOn(disk, PATH, { memory: OPTIONS.memory });
+      const db = await engineOn(disk, PATH, ROOMY);
       const refused = await writeEverywhere(db, closed.known, way);
       expect(db.state, place).toBe('open');
       await db.close();
-      const again = await engineOn(disk, PATH, { memory: OPTIONS.memory });
+      const again = await engineOn(disk, PATH, ROOMY);
       for (const { name, shape, entries } of closed.known) {
         const index = await indexOf(again, name, shape);
         for (const [key, before] of entries) {
@@ -406,6 +410,21 @@ describe('a bit that is wrong', () => {
       count(`written beside: ${what}`, refused.size === 0 ? 'all written' : 'some refused');
     }
   }, 120_000);
+
+  // What a snapshot still needs of an entry is read when the commit is in the log already: that is too late to refuse it.
+  it.fails('in a value that is overwritten while a snapshot is open refuses the commit, and the engine goes on', async () => {
+    const large = (closed.files.get(PATH) as readonly Region[]).filter(({ what }) => what === 'value page');
+    const disk = closed.disk.copy();
+    for (const { start } of large) disk.flip(PATH, start + 100, 3);
+    const db = await engineOn(disk, PATH, ROOMY);
+    const index = await indexOf(db, 'large', SHAPES.large as Shape);
+    const snapshot = db.snapshot();
+    const refused = await index.put('large/11', Buffer.from('new')).catch(damageOnly);
+    expect(isPagewrightError(refused, 'PW_CORRUPT_PAGE')).toBe(true);
+    expect(db.state).toBe('open');
+    snapshot.release();
+    await db.close();
+  });
 });
 
 /** Changes every entry there is by itself; the names of those that were refused, because of damage and nothing else. */

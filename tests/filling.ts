@@ -16,6 +16,8 @@ export interface Filling {
   acknowledged: number;
   /** Number of the next write: values say which write they came from. */
   next: number;
+  /** Number of the first of the writes that were under way together when one was refused. */
+  began: number;
   /** The first error. Null if the limit of writes came first. */
   refusal: PagewrightError | null;
 }
@@ -32,21 +34,30 @@ interface Indexes {
 }
 
 export function newFilling(): Filling {
-  return { known: new KnownContent(), acknowledged: 0, next: 0, refusal: null };
+  return { known: new KnownContent(), acknowledged: 0, next: 0, began: 0, refusal: null };
 }
 
-/** Goes on where `before` ended. With `limit`, at most so many writes. */
+export interface FillOptions {
+  /** At most so many writes. */
+  readonly limit?: number;
+  /** All writes by the synchronous forms, one at a time. */
+  readonly inPlace?: boolean;
+}
+
+/** Goes on where `before` ended. */
 export async function fillUntilRefused(
   db: Engine,
   before: Filling | null,
-  limit = Number.POSITIVE_INFINITY,
+  { limit = Number.POSITIVE_INFINITY, inPlace = false }: FillOptions = {},
 ): Promise<Filling> {
   const filling = before ?? newFilling();
   filling.refusal = null;
   const end = filling.next + limit;
   const indexes = await openIndexes(db, filling);
   while (indexes !== null && filling.refusal === null && filling.next < end) {
-    const writes = Array.from({ length: 1 + (filling.next % 7) }, () => writeOf(db, indexes, filling.next++));
+    filling.began = filling.next;
+    const together = inPlace ? 1 : Math.min(1 + (filling.next % 7), end - filling.next);
+    const writes = Array.from({ length: together }, () => writeOf(db, indexes, filling.next++, inPlace));
     const results = await Promise.allSettled(writes.map(({ run }) => run()));
     for (const [at, result] of results.entries()) {
       if (result.status === 'fulfilled') {
@@ -95,9 +106,14 @@ function hasIndex(known: KnownContent, name: string): boolean {
 }
 
 /** Begins at once when it runs: writes take effect in the order in which they are called. */
-function writeOf(db: Engine, { data, large }: Indexes, number: number): Write {
+function writeOf(db: Engine, { data, large }: Indexes, number: number, inPlace: boolean): Write {
   const key = `key/${(number * 7919) % 1000}`;
   const value = { number, text: 'text '.repeat(number % 90) };
+  const putNow: Write = {
+    run: async () => data.putSync(key, value),
+    learn: (known) => known.put('data', key, value),
+  };
+  if (inPlace || number % 6 === 3) return putNow;
   if (number % 11 === 10) {
     const old = `key/${((number - 5) * 7919) % 1000}`;
     return { run: () => data.delete(old), learn: (known) => known.delete('data', old) };
@@ -121,8 +137,7 @@ function writeOf(db: Engine, { data, large }: Indexes, number: number): Write {
       },
     };
   }
-  const put = number % 6 === 3 ? async () => data.putSync(key, value) : () => data.put(key, value);
-  return { run: put, learn: (known) => known.put('data', key, value) };
+  return { run: () => data.put(key, value), learn: (known) => known.put('data', key, value) };
 }
 
 /** Whether the error says that there was no room, itself or what it came from. */

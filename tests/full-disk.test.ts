@@ -48,6 +48,7 @@ async function expectReadOnly(db: Engine, { known, refusal }: Filling, told: rea
   expect(db.state).toBe('read-only');
   expect(db.readOnly).toBe(true);
   expect(isForWantOfRoom(db.failure)).toBe(true);
+  await Promise.resolve(); // the callback has a turn of its own
   expect(told).toEqual([db.failure]);
   expect(await readKnown(db, known)).toBe('right');
   const refused = { code: 'PW_READ_ONLY', message: expect.stringMatching(/open the store again/), cause: db.failure };
@@ -132,10 +133,38 @@ describe('a disk that is full', () => {
     });
   }
 
+  for (const way of ['put', 'putSync'] as const) {
+    it(`for the log alone refuses the commit and loses nothing, though the pages would have room (${way})`, async () => {
+      const disk = new SimulatedDisk();
+      const told: Error[] = [];
+      const db = await engineOn(disk, PATH, { ...CHOICE, opening: { onFailure: (error) => told.push(error) } });
+      const filling = await fillUntilRefused(db, null, { limit: 50 });
+      const index = await db.index<string, unknown>('data');
+      await db.checkpoint();
+      disk.capacity = disk.used + 24 * KIB;
+      for (let number = 0; filling.refusal === null; number++) {
+        const value = `${number} `.repeat(300);
+        try {
+          if (way === 'put') await index.put('again and again', value);
+          else index.putSync('again and again', value);
+          filling.known.put('data', 'again and again', value);
+        } catch (error) {
+          filling.refusal = pagewrightOnly(error);
+        }
+      }
+      expect(filling.refusal).toMatchObject({
+        code: 'PW_FULL',
+        message: expect.stringMatching(/of log.*free some space/),
+      });
+      await expectReadOnly(db, filling, told);
+      await expectWhole(await leave(disk, db, 1), filling);
+    });
+  }
+
   it('at any point while it is filled loses nothing, and with room the store can be opened and written to', async () => {
     const whole = new SimulatedDisk();
     const db = await engineOn(whole, PATH, CHOICE);
-    await fillUntilRefused(db, null, 900);
+    await fillUntilRefused(db, null, { limit: 900 });
     const most = whole.used + 64 * KIB;
     await db.close();
     const outcomes = { 'not created': 0, 'turned read-only': 0, 'not full': 0 };
@@ -156,7 +185,7 @@ describe('a disk that is full', () => {
         await expectWhole(disk, newFilling());
         return;
       }
-      const filling = await fillUntilRefused(db, null, 900);
+      const filling = await fillUntilRefused(db, null, { limit: 900, inPlace: at % 4 === 3 });
       if (filling.refusal === null) outcomes['not full']++;
       else {
         outcomes['turned read-only']++;
@@ -175,7 +204,7 @@ describe('a disk that is full', () => {
   it('at any point of a recovery loses nothing, and is not met by a checkpoint or by closing', async () => {
     const original = new SimulatedDisk();
     const first = await engineOn(original, PATH, CHOICE);
-    const filling = await fillUntilRefused(first, null, 400);
+    const filling = await fillUntilRefused(first, null, { limit: 400 });
     const killed = original.afterKill();
     await first.close().catch(pagewrightOnly);
     const outcomes: Record<string, number> = {};
@@ -191,7 +220,7 @@ describe('a disk that is full', () => {
     await eachStep(STEPS, async (at) => {
       let disk = killed.copy();
       const db = await engineOn(disk, PATH, CHOICE);
-      const known = await fillUntilRefused(db, await copyOf(filling), 60);
+      const known = await fillUntilRefused(db, await copyOf(filling), { limit: 60 });
       disk.capacity = disk.used + Math.floor(((at + random()) * 100 * KIB) / STEPS);
       // Room for both was made before the commits were acknowledged (C6).
       if (at % 2 === 0) await db.checkpoint();
@@ -200,6 +229,29 @@ describe('a disk that is full', () => {
       await expectWhole(disk, known);
     });
     console.log(`a disk that is full while the store is opened: ${JSON.stringify(outcomes)}`);
+  }, 300_000);
+
+  it('was found out in time: after the last write that was taken a checkpoint and closing have room (C6)', async () => {
+    const tried = { closed: 0, 'found full again': 0 };
+    await eachStep(Math.ceil(STEPS / 3), async (at) => {
+      const capacity = Math.floor((200 + at * 40 + random() * 40) * KIB);
+      const limits = { pageSize: 4096, memory: KIB * KIB };
+      const first = new SimulatedDisk();
+      first.capacity = capacity;
+      const refused = await engineOn(first, PATH, limits);
+      const { began } = await fillUntilRefused(refused, null, { inPlace: at % 3 === 2 });
+      await refused.close();
+      const disk = new SimulatedDisk();
+      disk.capacity = capacity;
+      const db = await engineOn(disk, PATH, limits);
+      const filling = await fillUntilRefused(db, null, { limit: began, inPlace: at % 3 === 2 });
+      tried[filling.refusal === null ? 'closed' : 'found full again']++;
+      if (filling.refusal === null && at % 2 === 0) await db.checkpoint();
+      await db.close();
+      if (filling.refusal === null) expect(disk.files()).toEqual([PATH]);
+      await expectWhole(disk, filling);
+    });
+    expect(tried.closed).toBeGreaterThan(0);
   }, 300_000);
 
   it('can still be read by whoever opens the store to read alone', async () => {

@@ -69,7 +69,7 @@ function regionsOfCheckpoint(file: Buffer, { pageSize, mapAddress, catalogAddres
     return { what, start, end: start + (pageSize << sizeClassOf(address)), header };
   };
   const map = unitOf(mapAddress) * pageSize;
-  const mapFields = mapBytes(file.readUInt32LE(map + 4), file.readUInt32LE(map + 8));
+  const mapFields = Math.min(160, mapBytes(file.readUInt32LE(map + 4), file.readUInt32LE(map + 8)));
   const regions: Region[] = [extentOf(mapAddress, 'allocation map', mapFields)];
   const walk = (address: number): void => {
     const { start } = extentOf(address, '', 0);

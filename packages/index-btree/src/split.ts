@@ -13,7 +13,7 @@ import { childOffset } from './inner-layout.js';
 import { separatorLength } from './key-order.js';
 import { guaranteedBetween, type NodeBounds } from './node-bounds.js';
 import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
-import { heapEnd, KIND_INNER, KIND_LEAF, lastInsertOf, runOf, setRun } from './node-layout.js';
+import { heapEnd, KIND_INNER, KIND_LEAF, lastInsertOf, runOf } from './node-layout.js';
 import type { TreeParts } from './tree-parts.js';
 
 /** So many inserts in a row, each right behind or right before the last one, make a run: it goes on where it was. */
@@ -25,8 +25,6 @@ export class Splitter {
   /** Pages that an operation allocated and that have no place yet. */
   readonly #fresh: number[] = [];
   #separatorLength = 0;
-  /** The run of inserts that goes on in the left page (above 0) or in the right one (below 0) after the split. */
-  #run = 0;
 
   constructor(private readonly parts: TreeParts) {
     this.#held = new HeldLatches(parts.context.pages);
@@ -51,7 +49,6 @@ export class Splitter {
     try {
       const entries = level === LEAF_LEVEL ? leafPair : innerPair;
       entries.load(page, -1);
-      this.#run = 0;
       const cut = level === LEAF_LEVEL ? this.#leafCut(page, key) : this.#innerCut(page, key);
       const { separator } = workspace;
       if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
@@ -66,10 +63,7 @@ export class Splitter {
       entries.load(page, -1);
       const guaranteed = this.#leftGuaranteed(entries, parent, atRoot ? 0 : slot);
       const left: NodeBounds = { fence: separator, fenceLength: this.#separatorLength, guaranteed };
-      const last = lastInsertOf(pages.segmentOf(page), pages.baseOf(page));
       divide(entries, page, right, cut, left, this.#rightBounds(entries));
-      if (this.#run > 0) setRun(pages.segmentOf(page), pages.baseOf(page), RUN, last);
-      else if (this.#run < 0) setRun(pages.segmentOf(right), pages.baseOf(right), -RUN, last - cut);
       if (!atRoot) {
         inners.insert(parent, slot, separator, this.#separatorLength, right);
         return true;
@@ -132,10 +126,7 @@ export class Splitter {
     } else {
       return this.#firstFit(leafPair, balancedCut(leafPair, 1));
     }
-    if (this.#leftFits(leafPair, at)) {
-      this.#run = at > 0 && at < count ? run : 0;
-      return at;
-    }
+    if (this.#leftFits(leafPair, at)) return at;
     return this.#firstFit(leafPair, Math.min(at, count - 1));
   }
 
@@ -151,9 +142,7 @@ export class Splitter {
     if (run > 0) cut = child < count - 1 ? child + 1 : child;
     else if (run < 0) cut = child > 0 ? child : 1;
     if (cut < 1 || cut >= count) return this.#firstFit(innerPair, balancedCut(innerPair, 1));
-    const fitting = this.#firstFit(innerPair, cut);
-    if (fitting === cut && child > 0 && child < count - 1) this.#run = run;
-    return fitting;
+    return this.#firstFit(innerPair, cut);
   }
 
   /**

@@ -212,6 +212,17 @@ describe('with faults instead of reads in place', () => {
     tree.expectWhole();
   });
 
+  it('a removal is done once, even if the page that it empties is evicted before it can be merged', async () => {
+    const tree = memoryTree({ evict: 0.5, seed: 4 });
+    for (let i = 0; i < 1200; i++) tree.put(String(i * 7).padStart(9, '0'), 0, valueBytes(i, 150));
+    for (const key of [...tree.sorted]) {
+      const { result } = await withFaults(tree, () => tree.index.remove(bytes(key), ++tree.timestamp));
+      expect(result).toBe(true);
+      tree.noteRemoval(key);
+    }
+    tree.expectWhole();
+  });
+
   it('a cursor stays where it is until its page is there', async () => {
     const tree = memoryTree();
     for (let i = 0; i < 900; i++)

@@ -132,6 +132,46 @@ describe('pages merge when they become empty', () => {
   }
 });
 
+it('merges a page whose parent has no other child, once the parent has neighbours for it', () => {
+  const tree = memoryTree({ watch: false });
+  const keyOf = (i: number) => String(i).padStart(12, '0');
+  const { pages } = tree;
+  /** Children of the last page above the leaves, and entries of the last leaf. */
+  const last = () => {
+    let children = 0;
+    let entries = 0;
+    pages.walk(tree.root, (frame) => {
+      const count = pages.segmentOf(frame).u16[(pages.baseOf(frame) + 32) >>> 1]!;
+      if (pages.segmentOf(frame).u16[pages.baseOf(frame) >>> 1] === KIND_INNER) children = count + 1;
+      else entries = count;
+    });
+    return { children, entries };
+  };
+  // The third allocation of a put fails: the root was split, and its leaf cannot be. So that is alone below its parent.
+  const putFails = (i: number): boolean => {
+    pages.failAllocation = 2;
+    try {
+      tree.put(keyOf(i), 0, valueBytes(i, 900));
+      return false;
+    } catch {
+      return true;
+    } finally {
+      pages.failAllocation = -1;
+    }
+  };
+  for (let i = 0; !putFails(i); i++);
+  // Room for separators in the other page of that level.
+  for (const key of tree.sorted.slice(0, 300)) tree.remove(key);
+  const before = last();
+  expect(before.children).toBe(1);
+  const newest = [...tree.sorted].reverse();
+  for (const key of newest.slice(0, before.entries - 1)) {
+    tree.remove(key);
+    expect(last().entries).toBeGreaterThan(1);
+  }
+  tree.expectWhole();
+});
+
 describe('keys of a quarter of a page', () => {
   // Two keys each differ in their last byte alone, so that separators are as long as keys; others share nothing.
   const worst = (pageSize: number, i: number) =>
