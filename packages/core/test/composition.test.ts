@@ -401,6 +401,22 @@ describe('options', () => {
     ]);
   });
 
+  test('are reported all, each once, though the schema stops at the first that it does not know', () => {
+    const options = { memroy: 1, memory: 'much', pagesize: 4, 'page-size': 4 };
+    expect(problemsWith({ pages: pool(options as never) }).sort()).toEqual([
+      'PW_OPTION_INVALID at pages.memory',
+      'PW_OPTION_INVALID at pages.memroy',
+      'PW_OPTION_INVALID at pages.pagesize',
+      'PW_OPTION_INVALID at pages["page-size"]',
+    ]);
+    // `commit` is missed only where it is missing: not again when what is wrong with it has been said.
+    expect(problemsWith({ log: journalLog({ commit: 7, a: 1, b: 2 } as never) }).sort()).toEqual([
+      'PW_OPTION_INVALID at log.a',
+      'PW_OPTION_INVALID at log.b',
+      'PW_OPTION_INVALID at log.commit',
+    ]);
+  });
+
   test('carry what the schema says and the name of the plugin', () => {
     expect(messageWith({ pages: pool({ memory: 'much' as never }) })).toMatch(
       /@test\/pool.*Expected number but received "much"/,

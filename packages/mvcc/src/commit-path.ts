@@ -1,6 +1,6 @@
 /**
- * How a commit becomes part of the store: space is secured, then the record is appended, versions are put aside, the
- * changes are installed, and the timestamp is published. Up to the append an error leaves everything as it was; from
+ * How a commit becomes part of the store: space is secured and what snapshots still want is read, then the record is
+ * appended, versions are put aside, the changes are installed, and the timestamp is published. Up to the append an error leaves everything as it was; from
  * the append to the publication any error fails the engine (T6), because the log has what the indexes have not.
  *
  * It is one synchronous step, so any instant between two commits is a gate for checkpoints (C1).
@@ -9,7 +9,6 @@ import {
   type CommitRecord,
   type CommitTicket,
   type ConcurrencyHost,
-  EntryReference,
   invariant,
   type LogOperation,
   OPERATION_DELETE,
@@ -20,6 +19,7 @@ import {
   type Target,
 } from '@pagewright/core';
 import { keyText } from './key-text.js';
+import { ReplacedEntries, type ReplacedEntry } from './replaced-entry.js';
 import type { SnapshotList } from './snapshots.js';
 import { Tombstone, type Tombstones } from './tombstones.js';
 import type { VersionStore } from './version-store.js';
@@ -51,17 +51,14 @@ export class CommitPath {
   /** T6: what happened after an append. */
   private failure: Error | null = null;
   private readonly record: RecordInMaking = { timestamp: 0, dependsOn: 0, operations: [] };
-  private readonly replaced = new EntryReference();
-  private readonly marker = new EntryReference();
+  private readonly replaced = new ReplacedEntries();
 
   constructor(
     private readonly snapshots: SnapshotList,
     private readonly versions: VersionStore,
     private readonly tombstones: Tombstones,
     private readonly versionMemory: number,
-  ) {
-    this.marker.wantsValue = false;
-  }
+  ) {}
 
   start(host: ConcurrencyHost, timestamp: number): void {
     invariant(this.host === null, 'Concurrency control was started twice');
@@ -86,12 +83,13 @@ export class CommitPath {
     const faulting = host.pages.faulting;
     host.pages.faulting = false;
     try {
+      const replaced = this.snapshots.count > 0 ? this.readReplaced(operations) : null;
       const size = this.prepare(operations, this.pagesFor(operations));
       let position: number;
       try {
         position = this.append(operations, dependsOn);
         const timestamp = this.record.timestamp;
-        for (let i = 0; i < operations.length; i++) this.install(operations[i]!, timestamp);
+        for (let i = 0; i < operations.length; i++) this.install(operations[i]!, replaced?.[i], timestamp);
         this.publish(timestamp);
       } catch (error) {
         throw this.fail(error);
@@ -153,6 +151,10 @@ export class CommitPath {
     return this.surroundings.log.append(record);
   }
 
+  private readReplaced(operations: readonly TargetedOperation[]): ReplacedEntry[] {
+    return this.replaced.read(operations, this.versions, this.snapshots, this.versionMemory);
+  }
+
   private publish(timestamp: number): void {
     this.record.operations = [];
     this.visible = timestamp;
@@ -164,11 +166,12 @@ export class CommitPath {
     return this.failure;
   }
 
-  private install(operation: TargetedOperation, timestamp: number): void {
+  private install(operation: TargetedOperation, replaced: ReplacedEntry | undefined, timestamp: number): void {
     const { target, key, kind } = operation;
     const index = target.index;
     if (this.snapshots.count > 0) {
-      this.installBesideSnapshots(operation, timestamp);
+      invariant(replaced !== undefined, 'A commit beside snapshots has not read what it replaces');
+      this.installBesideSnapshots(operation, replaced, timestamp);
     } else if (kind === OPERATION_PUT) {
       index.upsert(key, TAG_VALUE, operation.value, timestamp);
       if (this.tombstones.holds(index)) this.tombstones.forget(index, keyText(key));
@@ -179,20 +182,15 @@ export class CommitPath {
   }
 
   /** Steps 5 and 6 while someone may want to see what was there before. */
-  private installBesideSnapshots(operation: TargetedOperation, timestamp: number): void {
+  private installBesideSnapshots(operation: TargetedOperation, replaced: ReplacedEntry, timestamp: number): void {
     const { target, key } = operation;
     const index = target.index;
-    const text = keyText(key);
+    const text = replaced.key;
     const deletes = operation.kind === OPERATION_DELETE;
-    // If the key was replaced after the newest snapshot began, no one can see what is there now.
-    const wanted = this.versions.lastReplacement(index, text) <= this.snapshots.newestTimestamp;
-    const before = wanted ? this.replaced : this.marker;
-    let present = false;
-    if (wanted || deletes) present = index.lookup(key, before) && before.tag === TAG_VALUE;
     // Nothing is deleted, so nothing is replaced: whoever inserts the key next does not conflict with this.
-    if (deletes && !present) return;
-    if (wanted) {
-      this.versions.add(index, text, present ? before.value : null, timestamp, this.snapshots);
+    if (deletes && !replaced.present) return;
+    if (replaced.wanted) {
+      this.versions.add(index, text, replaced.value, timestamp, this.snapshots);
       if (this.versions.bytes > this.versionMemory) this.makeRoom();
     }
     if (!deletes) {

@@ -34,13 +34,16 @@ class History {
   generation = 0;
   #commits: Promise<void>[] = [];
 
-  constructor(readonly policy = 'pipelined') {}
+  constructor(
+    readonly policy = 'pipelined',
+    readonly segmentSize = SMALL.segmentSize,
+  ) {}
 
   async open(): Promise<void> {
     this.generation++;
     this.store = await TestStore.open(this.disk, this.superblock, {
       generation: this.generation,
-      options: { ...SMALL, commit: this.policy },
+      options: { ...SMALL, segmentSize: this.segmentSize, commit: this.policy },
     });
     this.check();
   }
@@ -136,6 +139,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 const policy = fc.constantFrom('pipelined', 'pipelined', 'sync');
+/** In larger ones the files grow. */
+const segmentSize = fc.constantFrom(64 * 1024, 64 * 1024, 4 * 1024 * 1024);
 const life = fc.record({
   steps: fc.array(step, { maxLength: 25 }),
   how: fc.constantFrom(
@@ -155,33 +160,41 @@ const life = fc.record({
 describe('a log that crashes', () => {
   test('gives back all that was acknowledged, in order and whole, and nothing after a gap', async () => {
     await fc.assert(
-      fc.asyncProperty(policy, fc.array(life, { minLength: 1, maxLength: 4 }), async (commit, lives) => {
-        const history = new History(commit);
-        for (const { steps, how, seed, share, crashAfter } of lives) {
-          history.disk.crashAt = history.disk.operations + crashAfter;
-          let ended = how;
-          try {
-            await history.open();
-            for (const each of steps) await history.run(each);
-            if (how === 'close' || how === 'discard') await history.end(how, keepSome(seed, share));
-          } catch (error) {
-            if (!history.disk.isDead || !isPowerLoss(error)) throw error;
-            ended = 'crash';
+      fc.asyncProperty(
+        policy,
+        segmentSize,
+        fc.array(life, { minLength: 1, maxLength: 4 }),
+        async (commit, size, lives) => {
+          const history = new History(commit, size);
+          for (const { steps, how, seed, share, crashAfter } of lives) {
+            history.disk.crashAt = history.disk.operations + crashAfter;
+            let ended = how;
+            try {
+              await history.open();
+              for (const each of steps) await history.run(each);
+              if (how === 'close' || how === 'discard') await history.end(how, keepSome(seed, share));
+            } catch (error) {
+              if (!history.disk.isDead || !isPowerLoss(error)) throw error;
+              ended = 'crash';
+            }
+            if (ended === 'crash' || ended === 'kill') {
+              await history.end(history.disk.isDead ? 'crash' : ended, keepSome(seed, share));
+            }
           }
-          if (ended === 'crash' || ended === 'kill') {
-            await history.end(history.disk.isDead ? 'crash' : ended, keepSome(seed, share));
-          }
-        }
-        history.disk.crashAt = Number.POSITIVE_INFINITY;
-        await history.open();
-        await history.end('close', dropAll);
-        await history.open();
-      }),
+          history.disk.crashAt = Number.POSITIVE_INFINITY;
+          await history.open();
+          await history.end('close', dropAll);
+          await history.open();
+        },
+      ),
       { numRuns: 1000 },
     );
   });
 
-  test('survives a crash at every single I/O operation, whatever the disk keeps', async () => {
+  test.each([
+    ['short segments', 64 * 1024],
+    ['segments that grow', 4 * 1024 * 1024],
+  ])('survives a crash at every single I/O operation, whatever the disk keeps, in %s', async (_, segmentBytes) => {
     const workload = async (history: History) => {
       await history.open();
       history.commit(10);
@@ -202,14 +215,14 @@ describe('a log that crashes', () => {
       await history.wait();
       await history.run({ do: 'idle' });
     };
-    const whole = new History();
+    const whole = new History('pipelined', segmentBytes);
     await workload(whole);
     const operations = whole.disk.operations;
-    expect(operations).toBeGreaterThan(30);
+    expect(operations).toBeGreaterThan(25);
     for (let at = 1; at <= operations + 1; at++) {
       const survivals = [dropAll, keepAll, ...[1, 2, 3, 4].map((seed) => keepSome(seed * 1000 + at))];
       for (const [which, survives] of survivals.entries()) {
-        const history = new History();
+        const history = new History('pipelined', segmentBytes);
         history.disk.crashAt = at;
         await workload(history).catch((error) => {
           if (!isPowerLoss(error)) throw error;

@@ -3,6 +3,7 @@ import { isPagewrightError, PagewrightError } from '@pagewright/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
+import type { WalOptions } from '../src/options.js';
 import { dropAll, randomFrom, SimulatedDisk } from './simulated-disk.js';
 import {
   DIRECTORY,
@@ -11,6 +12,7 @@ import {
   openLog,
   readAll,
   recordOf,
+  STORE_ID,
   type Superblock,
   TestStore,
 } from './store.js';
@@ -30,10 +32,10 @@ interface IdleLog {
 }
 
 /** A log whose commits were all acknowledged, left idle, whose process was then killed. */
-async function idleLog(sizes: readonly number[], storeId?: string): Promise<IdleLog> {
+async function idleLog(sizes: readonly number[], storeId?: string, options?: WalOptions): Promise<IdleLog> {
   const superblock = newSuperblock();
   if (storeId !== undefined) superblock.storeId = storeId;
-  const store = await TestStore.open(new SimulatedDisk(), superblock);
+  const store = await TestStore.open(new SimulatedDisk(), superblock, { ...(options && { options }) });
   const records: CommitRecord[] = [];
   for (const [i, size] of sizes.entries()) {
     if (i % 3 === 2) store.commitSync(size);
@@ -175,6 +177,54 @@ describe('damage to an idle log', () => {
         copy.put(path, content.slice(0, size));
         expect(await outcome(copy, log, `${path} cut to ${size}`)).toMatchObject({ code: 'PW_CORRUPT_LOG' });
       }
+    }
+  });
+
+  test('is found when a segment that has grown many times was cut short, wherever that was', async () => {
+    const log = await idleLog(
+      Array.from({ length: 300 }, (_, i) => (i * 7919) % 21_000),
+      STORE_ID,
+      { segmentSize: 64 * 1024 * 1024 },
+    );
+    const [path] = log.disk.files();
+    const content = log.disk.contentOf(path!);
+    expect(log.disk.files()).toHaveLength(1);
+    expect(log.end.offset).toBeGreaterThan(3_000_000);
+    const whole = log.disk.copy();
+    whole.put(path!, content);
+    expect(await outcome(whole, log, 'whole')).toBe('right');
+    const sizes = [content.length - 1, log.end.offset, log.end.offset - 1];
+    for (let size = 0; size < content.length; size += 4096 * 7 + 512) sizes.push(size);
+    for (const size of sizes) {
+      const copy = log.disk.copy();
+      copy.put(path!, content.slice(0, size));
+      expect(await outcome(copy, log, `cut to ${size}`)).toMatchObject({ code: 'PW_CORRUPT_LOG' });
+    }
+  });
+
+  test.each([
+    'closed',
+    'idle',
+  ])('is found when a segment was cut short that had grown for the last record and has no room for a mark, and is %s', async (how) => {
+    const superblock = newSuperblock();
+    const store = await TestStore.open(new SimulatedDisk(), superblock, { options: { segmentSize: 1024 * 1024 } });
+    await store.commit(10);
+    const used = store.log.mark().offset;
+    let size = 200_000;
+    const ends = () => used + store.log.sizeOf(recordOf(2, 0, size).operations) + RECORD_HEADER_SIZE;
+    while (ends() % 4096 !== 0) size++;
+    store.commitSync(size);
+    expect(ends() - store.log.mark().offset).toBe(RECORD_HEADER_SIZE);
+    if (how === 'closed') await store.log.close({ discard: false });
+    else await vi.advanceTimersByTimeAsync(1000);
+    const after = how === 'closed' ? store.disk.afterCrash(dropAll) : store.disk.afterKill();
+    const [path] = after.files();
+    const content = after.contentOf(path!);
+    for (const cut of [content.length - 1, 100_000, 68 * 1024, 4300]) {
+      const copy = after.copy();
+      copy.put(path!, content.slice(0, cut));
+      const { replay } = openLog(copy, superblock);
+      await expect(replay.then(readAll), `cut to ${cut}`).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG' });
     }
   });
 

@@ -1,6 +1,7 @@
 /**
  * The first 4 KiB of a segment file: which store, which incarnation, which segment it is, and where the incarnation goes
- * on from. Written and synced once, before the segment is used. `docs/format/log.md` gives every byte.
+ * on from. Written and synced before the segment is used, and once more whenever the file has grown: what it says fits in
+ * one sector, so the older header or the newer one is there. `docs/format/log.md` gives every byte.
  */
 import { crc32 } from 'node:zlib';
 import type { LogMark } from '@pagewright/core';
@@ -36,7 +37,7 @@ export interface SegmentHeader {
   readonly storeId: string;
   readonly incarnation: number;
   readonly segment: number;
-  /** Bytes that the file had when the header was written; it is never shorter. */
+  /** Bytes that the file durably had when the header was written; it is never shorter. */
   readonly fileSize: number;
   readonly origin: Origin;
 }
@@ -66,7 +67,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
 
 export function decodeSegmentHeader(bytes: Uint8Array): FoundHeader {
   if (bytes.length < SEGMENT_HEADER_SIZE || MAGIC.some((byte, at) => bytes[at] !== byte)) return { kind: 'invalid' };
-  const copy = bytes.slice(0, SEGMENT_HEADER_SIZE);
+  const copy = new Uint8Array(bytes.subarray(0, SEGMENT_HEADER_SIZE)); // a Buffer's own `slice` would not copy
   const view = new DataView(copy.buffer);
   const checksum = view.getUint32(CHECKSUM, true);
   view.setUint32(CHECKSUM, 0, true);

@@ -7,7 +7,8 @@
  *
  * Each record carries the place up to which all was durable when it was appended. What no record tells yet a mark does:
  * it goes ahead of the next flush, or is written when the stream is idle, so that a later damage of the last
- * acknowledged records is not taken for a torn tail (L2).
+ * acknowledged records is not taken for a torn tail (L2). A header that gives less than the size of its file is written
+ * anew along with it, so that a file cut short is not taken for one that had not grown.
  */
 import {
   type CommitRecord,
@@ -27,11 +28,22 @@ import {
   recordSeed,
 } from '../format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
+import type { Segment } from './segment.js';
 import type { SegmentSequence } from './segment-sequence.js';
 import { type Batch, Unflushed } from './unflushed.js';
 
 /** A stream that has had no flush for this long writes down what is durable. */
 const IDLE_MS = 20;
+
+/** What a flush makes durable. */
+interface Flush {
+  readonly target: LogPosition;
+  /** The end of the last record, in the segment that is current, whose file has `fileSize` bytes. */
+  readonly place: Place;
+  readonly segment: Segment;
+  readonly fileSize: number;
+  readonly batch: Batch;
+}
 
 /** What the stream tells its owner. */
 export interface StreamEvents {
@@ -127,7 +139,8 @@ export class RecordStream implements LogStream {
     if (this.failure !== null) throw this.failure;
     if (this.#closed) return this.durable;
     this.#tellDurable();
-    const { target, place, batch } = this.#collect();
+    const flush = this.#collect();
+    const { batch } = flush;
     try {
       if (batch.writes.length === 0) this.#segments.current.fileInPlace.syncSync();
       for (const { segment, operations } of batch.writes) segment.fileInPlace.submitSync(operations, { sync: true });
@@ -137,7 +150,7 @@ export class RecordStream implements LogStream {
       batch.done();
     }
     this.flushes++;
-    this.#advance(target, place);
+    this.#advance(flush);
     return this.durable;
   }
 
@@ -162,7 +175,7 @@ export class RecordStream implements LogStream {
     try {
       if (this.failure !== null) return;
       while (this.pending > 0) await this.flush();
-      if (keep && this.#tellDurable()) await this.flush();
+      if (keep && (this.#tellDurable() || this.#segments.current.headerIsDue)) await this.flush();
     } finally {
       this.#closed = true;
       this.#stopTimer();
@@ -183,7 +196,8 @@ export class RecordStream implements LogStream {
   }
 
   async #writeAndSync(): Promise<LogPosition> {
-    const { target, place, batch } = this.#collect();
+    const flush = this.#collect();
+    const { batch } = flush;
     try {
       if (batch.writes.length === 0) await this.#segments.current.file.sync();
       for (const { segment, operations } of batch.writes) {
@@ -197,20 +211,25 @@ export class RecordStream implements LogStream {
     }
     if (this.failure !== null) throw this.failure;
     this.flushes++;
-    this.#advance(target, place);
+    this.#advance(flush);
     return this.durable;
   }
 
-  #collect(): { target: LogPosition; place: Place; batch: Batch } {
-    const { number, used } = this.#segments.current;
+  #collect(): Flush {
+    const { current } = this.#segments;
+    const batch = this.#unflushed.collect(this.durable);
+    if (current.headerIsDue) batch.addHeader(current);
     return {
       target: this.appended,
-      place: { segment: number, offset: used },
-      batch: this.#unflushed.collect(this.durable),
+      place: { segment: current.number, offset: current.used },
+      segment: current,
+      fileSize: current.allocated,
+      batch,
     };
   }
 
-  #advance(target: LogPosition, place: Place): void {
+  #advance({ target, place, segment, fileSize }: Flush): void {
+    segment.sizeIsDurable(fileSize);
     if (target > this.durable) {
       this.durable = target;
       this.#durablePlace = place;
@@ -249,9 +268,10 @@ export class RecordStream implements LogStream {
     this.#idleTimer = null;
   }
 
-  /** Hands a mark to the operating system, without a sync: the death of the process alone then leaves it behind. */
+  /** Hands a mark, or a header, to the operating system, without a sync: the death of the process alone then leaves it behind. */
   #onIdle(): void {
-    if (this.failure !== null || this.#flushing !== null || this.#idleWrite !== null || !this.#tellDurable()) return;
+    if (this.failure !== null || this.#flushing !== null || this.#idleWrite !== null) return;
+    if (!this.#tellDurable() && !this.#segments.current.headerIsDue) return;
     this.#idleWrite = this.#writeOnly().finally(() => {
       this.#idleWrite = null;
     });

@@ -5,7 +5,7 @@
  */
 import { dirname, join } from 'node:path';
 import { type IoBackend, isPagewrightError, type PagewrightError } from '@pagewright/core';
-import { encodeSegmentHeader, type Origin, SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
+import { type Origin, SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
 import { segmentName, segmentsAmong } from '../format/segment-name.js';
 import { Segment } from './segment.js';
 
@@ -42,7 +42,7 @@ export class SegmentFiles {
    * left behind. A failed write or sync fails the log.
    */
   async create(number: number, wanted: number, least: number): Promise<Segment> {
-    const { io, directory, incarnation } = this.#context;
+    const { io, directory, storeId, incarnation, origin } = this.#context;
     await this.#makeDirectory();
     const path = join(directory, segmentName(incarnation, number));
     const reused = wanted <= this.#context.segmentSize ? this.#retired.pop() : undefined;
@@ -50,7 +50,8 @@ export class SegmentFiles {
     const file = await io.open(path, { create: true });
     let segment: Segment | null = null;
     try {
-      segment = new Segment(number, path, file, await io.open(path, {}), reused?.size ?? 0);
+      const identity = { storeId, incarnation, segment: number, origin };
+      segment = new Segment(identity, path, file, await io.open(path, {}), reused?.size ?? 0);
       if (reused === undefined) await allocate(segment, wanted, least);
     } catch (error) {
       await (segment ?? file).close();
@@ -108,16 +109,12 @@ export class SegmentFiles {
   }
 
   async #makeDurable(segment: Segment): Promise<void> {
-    const { io, directory, storeId, incarnation, origin } = this.#context;
-    const header = encodeSegmentHeader({
-      storeId,
-      incarnation,
-      segment: segment.number,
-      fileSize: segment.allocated,
-      origin,
-    });
+    const { io, directory } = this.#context;
+    // Nothing is acknowledged in this file yet: its header need not wait for its blocks.
+    segment.sizeIsDurable(segment.allocated);
     try {
-      await segment.file.write(header, 0);
+      await segment.file.write(segment.beginHeader(), 0);
+      segment.endHeader();
       await segment.file.sync();
       await io.syncDirectory(directory);
     } catch (error) {

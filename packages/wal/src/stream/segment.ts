@@ -4,18 +4,26 @@
  */
 import type { IoFile, LogPosition } from '@pagewright/core';
 import { RECORD_HEADER_SIZE } from '../format/record.js';
-import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
+import { encodeSegmentHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from '../format/segment-header.js';
 
 /** Files grow by multiples of this. */
 const BLOCK = 4096;
 /** Growing in place doubles the file, but adds no more than this beyond what is needed: it holds up the event loop. */
 const GROWTH_LIMIT = 1024 * 1024;
 
+/** What the header of a segment says, but for the size of the file. */
+export type SegmentIdentity = Omit<SegmentHeader, 'fileSize'>;
+
 export class Segment {
   /** Offset behind the last record. */
   used = SEGMENT_HEADER_SIZE;
   /** Stream position of the first record. */
   begins: LogPosition = 0;
+  /** Bytes of the file that a sync has covered. */
+  #durableSize = 0;
+  /** The size that the header gives, or will when the write that is under way is over. */
+  #toldSize = 0;
+  #telling = false;
   #closed: Promise<void> | null = null;
 
   /**
@@ -24,12 +32,16 @@ export class Segment {
    * in place, under way at the same time, needs in order not to acknowledge (IO1).
    */
   constructor(
-    readonly number: number,
+    readonly identity: SegmentIdentity,
     readonly path: string,
     readonly file: IoFile,
     readonly fileInPlace: IoFile,
     public allocated: number,
   ) {}
+
+  get number(): number {
+    return this.identity.segment;
+  }
 
   /** Bytes that the next record may have. */
   get room(): number {
@@ -76,6 +88,30 @@ export class Segment {
     const needed = this.#sizeFor(size);
     await this.file.allocate(this.allocated, needed - this.allocated);
     this.allocated = needed;
+  }
+
+  /** A sync has succeeded that began when the file had this many bytes. */
+  sizeIsDurable(size: number): void {
+    this.#durableSize = Math.max(this.#durableSize, size);
+  }
+
+  /**
+   * Whether the header is to be written: the file has grown, durably, so that a header which says so cannot be there
+   * without the blocks. Not while it is being written already: the older of two writes could be the one to stay.
+   */
+  get headerIsDue(): boolean {
+    return !this.#telling && this.#toldSize < this.#durableSize;
+  }
+
+  /** The header with the size that is durable. `endHeader` follows when it has been written. */
+  beginHeader(): Uint8Array {
+    this.#telling = true;
+    this.#toldSize = this.#durableSize;
+    return encodeSegmentHeader({ ...this.identity, fileSize: this.#toldSize });
+  }
+
+  endHeader(): void {
+    this.#telling = false;
   }
 
   /** Closes the files when operations on them are over. Idempotent. */

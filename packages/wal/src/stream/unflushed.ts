@@ -53,22 +53,34 @@ export interface SegmentWrites {
 export class Batch {
   readonly writes: SegmentWrites[] = [];
   readonly #chunks: Chunk[] = [];
+  #header: Segment | null = null;
 
   add(chunk: Chunk, from: number): void {
     chunk.transfers++;
     this.#chunks.push(chunk);
-    let last = this.writes[this.writes.length - 1];
-    if (last?.segment !== chunk.segment) {
-      last = { segment: chunk.segment, operations: [] };
-      this.writes.push(last);
-    }
     const buffer = chunk.bytes.subarray(from, chunk.used);
-    last.operations.push({ kind: 'write', offset: chunk.offset + from, buffer });
+    this.#operationsOn(chunk.segment).push({ kind: 'write', offset: chunk.offset + from, buffer });
+  }
+
+  /** The header of the last segment, whose file has grown. */
+  addHeader(segment: Segment): void {
+    this.#header = segment;
+    this.#operationsOn(segment).push({ kind: 'write', offset: 0, buffer: segment.beginHeader() });
   }
 
   /** The transfers are over, whatever came of them. */
   done(): void {
     for (const chunk of this.#chunks) chunk.transfers--;
+    this.#header?.endHeader();
+  }
+
+  #operationsOn(segment: Segment): IoOperation[] {
+    let last = this.writes[this.writes.length - 1];
+    if (last?.segment !== segment) {
+      last = { segment, operations: [] };
+      this.writes.push(last);
+    }
+    return last.operations;
   }
 }
 
