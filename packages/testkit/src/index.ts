@@ -1,0 +1,12 @@
+/** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+export {
+  BrokenClause,
+  brokenClauses,
+  type Clause,
+  type Manifest,
+  runSuite,
+  type SubjectFactory,
+  type Suite,
+  type TestRunner,
+} from './conformance/suite.js';
+export { Random } from './random.js';
