@@ -15,11 +15,11 @@ import {
   isPagewrightError,
   type PagewrightError,
 } from '@pagewright/core';
+import { Random, SimulatedDevice } from '@pagewright/testkit';
 import { open } from 'pagewright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSlot, SLOT_SIZE } from '../packages/bufferpool/src/superblock.js';
 import { bundle } from '../packages/io-posix/test/bundle.js';
-import { randomFrom, SimulatedDisk } from '../packages/wal/test/simulated-disk.js';
 import { engineOn } from './engine-on.js';
 import { indexOf, KnownContent, type KnownIndex, pagewrightOnly, readAll, type Shape } from './known-content.js';
 import { regionsOfSegment, untilIdle } from './log-anatomy.js';
@@ -28,8 +28,8 @@ import { endAll, start, tell } from './store-process.js';
 
 const SAMPLED = Number(process.env.FLIPS ?? 400);
 const SEED = Number(process.env.FLIP_SEED ?? Date.now() % 2 ** 31);
-const random = randomFrom(SEED);
-const below = (limit: number): number => Math.floor(random() * limit);
+const random = new Random(SEED);
+const below = (limit: number): number => Math.floor(random.fraction() * limit);
 
 const PATH = '/store/flipped.pw';
 /** Less memory than the store has pages: some are evicted while it is filled. */
@@ -129,17 +129,17 @@ async function remove(db: Engine, known: KnownContent, name: string, key: unknow
 // ── Stores ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Store {
-  readonly disk: SimulatedDisk;
+  readonly disk: SimulatedDevice;
   readonly known: readonly KnownIndex[];
   /** The regions of each file. */
   readonly files: ReadonlyMap<string, readonly Region[]>;
 }
 
-const contentsOf = (disk: SimulatedDisk): Map<string, Uint8Array> =>
+const contentsOf = (disk: SimulatedDevice): Map<string, Uint8Array> =>
   new Map(disk.files().map((path) => [path, disk.contentOf(path)]));
 
 async function closedStore(): Promise<Store> {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const known = new KnownContent();
   const db = await engineOn(disk, PATH, OPTIONS);
   await fillFirst(db, known);
@@ -156,7 +156,7 @@ async function closedStore(): Promise<Store> {
 
 /** As its process leaves it that is killed when the log has been idle. */
 async function killedStore(): Promise<Store> {
-  const running = new SimulatedDisk();
+  const running = new SimulatedDevice();
   const known = new KnownContent();
   const db = await engineOn(running, PATH, OPTIONS);
   await fillFirst(db, known);
@@ -185,8 +185,8 @@ async function recoveredStore(killed: Store): Promise<Store> {
 }
 
 /** A disk with the same files. */
-function settled(disk: SimulatedDisk): SimulatedDisk {
-  const copy = new SimulatedDisk();
+function settled(disk: SimulatedDevice): SimulatedDevice {
+  const copy = new SimulatedDevice();
   for (const [path, bytes] of contentsOf(disk)) copy.put(path, bytes);
   return copy;
 }
@@ -263,7 +263,7 @@ function damageOnly(error: unknown): PagewrightError {
 }
 
 /** What comes of opening the disk and reading everything; throws if it must not come. */
-async function outcomeOf(disk: SimulatedDisk, known: readonly KnownIndex[], number: number): Promise<string> {
+async function outcomeOf(disk: SimulatedDevice, known: readonly KnownIndex[], number: number): Promise<string> {
   let db: Engine;
   try {
     db = await engineOn(disk, PATH, ROOMY);
@@ -283,7 +283,7 @@ async function outcomeOf(disk: SimulatedDisk, known: readonly KnownIndex[], numb
 
 /** Whoever opens a store that was damaged and has all of its data can go on with it. */
 async function expectGoesOn(
-  disk: SimulatedDisk,
+  disk: SimulatedDevice,
   db: Engine,
   known: readonly KnownIndex[],
   how: 'now' | 'waiting',

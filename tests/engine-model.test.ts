@@ -3,9 +3,9 @@
  * there, those in flight are there whole or not at all and in order, and nothing else has changed.
  */
 import type { Engine, IndexHandle } from '@pagewright/core';
+import { dropAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { dropAll, keepSome, SimulatedDisk } from '../packages/wal/test/simulated-disk.js';
 import { engineOn } from './engine-on.js';
 
 const PATH = '/store/model.pw';
@@ -52,7 +52,7 @@ type Content = Map<string, string>;
 
 /** Drives the engine and the map alike, and keeps the states that a crash may lead to. */
 class Subject {
-  disk = new SimulatedDisk();
+  disk = new SimulatedDevice();
   engine!: Engine<'btree'>;
   index!: IndexHandle<string, Uint8Array>;
   /** What is acknowledged, and after it each state that changes in flight lead to, in order. */

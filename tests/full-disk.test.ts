@@ -7,9 +7,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import type { Engine } from '@pagewright/core';
+import { dropAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { bundle } from '../packages/io-posix/test/bundle.js';
-import { dropAll, keepSome, randomFrom, SimulatedDisk } from '../packages/wal/test/simulated-disk.js';
 import { engineOn } from './engine-on.js';
 import { type Filling, fillUntilRefused, isForWantOfRoom, newFilling, writeMore } from './filling.js';
 import type { Round } from './full-disk-program.js';
@@ -21,10 +21,10 @@ const KIB = 1024;
 const CHOICE = { pageSize: 4096, memory: KIB * KIB, opening: { checkpoint: { logBytes: 100_000 } } };
 const STEPS = Number(process.env.FULL_DISK_STEPS ?? 60);
 const SEED = Number(process.env.FULL_DISK_SEED ?? Date.now() % 2 ** 31);
-const random = randomFrom(SEED);
+const random = new Random(SEED);
 
 /** Opens the store on a disk with room, and sees that everything is there and that it can be written to. */
-async function expectWhole(disk: SimulatedDisk, { known }: Filling): Promise<void> {
+async function expectWhole(disk: SimulatedDevice, { known }: Filling): Promise<void> {
   disk.capacity = Number.POSITIVE_INFINITY;
   let db = await engineOn(disk, PATH, CHOICE);
   expect(db.state).toBe('open');
@@ -79,7 +79,7 @@ async function eachStep(count: number, step: (at: number) => Promise<void>): Pro
 }
 
 /** The disk as the next process finds it: closed, killed, or after a loss of power. */
-async function leave(disk: SimulatedDisk, db: Engine, at: number): Promise<SimulatedDisk> {
+async function leave(disk: SimulatedDevice, db: Engine, at: number): Promise<SimulatedDevice> {
   if (at % 3 === 0) {
     await db.close();
     return disk;
@@ -91,7 +91,7 @@ async function leave(disk: SimulatedDisk, db: Engine, at: number): Promise<Simul
 }
 
 /** While there is no room the store can be opened, or that is refused for want of it; nothing is lost by trying. */
-async function tryWhileFull(disk: SimulatedDisk, filling: Filling): Promise<string> {
+async function tryWhileFull(disk: SimulatedDevice, filling: Filling): Promise<string> {
   let db: Engine;
   try {
     db = await engineOn(disk, PATH, CHOICE);
@@ -107,7 +107,7 @@ async function tryWhileFull(disk: SimulatedDisk, filling: Filling): Promise<stri
 describe('a disk that is full', () => {
   for (const commit of ['pipelined', 'sync'] as const) {
     it(`turns the engine read-only; when another file has gone, all is there and writes work again (${commit})`, async () => {
-      const disk = new SimulatedDisk();
+      const disk = new SimulatedDevice();
       disk.put('/store/another file', new Uint8Array(500 * KIB));
       disk.capacity = 1500 * KIB;
       const told: Error[] = [];
@@ -135,7 +135,7 @@ describe('a disk that is full', () => {
 
   for (const way of ['put', 'putSync'] as const) {
     it(`for the log alone refuses the commit and loses nothing, though the pages would have room (${way})`, async () => {
-      const disk = new SimulatedDisk();
+      const disk = new SimulatedDevice();
       const told: Error[] = [];
       const db = await engineOn(disk, PATH, { ...CHOICE, opening: { onFailure: (error) => told.push(error) } });
       const filling = await fillUntilRefused(db, null, { limit: 50 });
@@ -162,15 +162,15 @@ describe('a disk that is full', () => {
   }
 
   it('at any point while it is filled loses nothing, and with room the store can be opened and written to', async () => {
-    const whole = new SimulatedDisk();
+    const whole = new SimulatedDevice();
     const db = await engineOn(whole, PATH, CHOICE);
     await fillUntilRefused(db, null, { limit: 900 });
     const most = whole.used + 64 * KIB;
     await db.close();
     const outcomes = { 'not created': 0, 'turned read-only': 0, 'not full': 0 };
     await eachStep(STEPS, async (at) => {
-      let disk = new SimulatedDisk();
-      disk.capacity = 4 * KIB + Math.floor(((at + random()) * most) / STEPS);
+      let disk = new SimulatedDevice();
+      disk.capacity = 4 * KIB + Math.floor(((at + random.fraction()) * most) / STEPS);
       const told: Error[] = [];
       let db: Engine;
       try {
@@ -202,7 +202,7 @@ describe('a disk that is full', () => {
   }, 300_000);
 
   it('at any point of a recovery loses nothing, and is not met by a checkpoint or by closing', async () => {
-    const original = new SimulatedDisk();
+    const original = new SimulatedDevice();
     const first = await engineOn(original, PATH, CHOICE);
     const filling = await fillUntilRefused(first, null, { limit: 400 });
     const killed = original.afterKill();
@@ -211,7 +211,7 @@ describe('a disk that is full', () => {
     await eachStep(STEPS, async (at) => {
       const disk = killed.copy();
       const known = await copyOf(filling);
-      disk.capacity = disk.used + Math.floor(((at + random()) * 400 * KIB) / STEPS);
+      disk.capacity = disk.used + Math.floor(((at + random.fraction()) * 400 * KIB) / STEPS);
       const opened = await tryWhileFull(disk, known);
       outcomes[`${opened} while full`] = (outcomes[`${opened} while full`] ?? 0) + 1;
       if (opened === 'refused') expect(await tryWhileFull(disk, known)).toBe('refused');
@@ -221,7 +221,7 @@ describe('a disk that is full', () => {
       let disk = killed.copy();
       const db = await engineOn(disk, PATH, CHOICE);
       const known = await fillUntilRefused(db, await copyOf(filling), { limit: 60 });
-      disk.capacity = disk.used + Math.floor(((at + random()) * 100 * KIB) / STEPS);
+      disk.capacity = disk.used + Math.floor(((at + random.fraction()) * 100 * KIB) / STEPS);
       // Room for both was made before the commits were acknowledged (C6).
       if (at % 2 === 0) await db.checkpoint();
       else await db.close();
@@ -234,14 +234,14 @@ describe('a disk that is full', () => {
   it('was found out in time: after the last write that was taken a checkpoint and closing have room (C6)', async () => {
     const tried = { closed: 0, 'found full again': 0 };
     await eachStep(Math.ceil(STEPS / 3), async (at) => {
-      const capacity = Math.floor((200 + at * 40 + random() * 40) * KIB);
+      const capacity = Math.floor((200 + at * 40 + random.fraction() * 40) * KIB);
       const limits = { pageSize: 4096, memory: KIB * KIB };
-      const first = new SimulatedDisk();
+      const first = new SimulatedDevice();
       first.capacity = capacity;
       const refused = await engineOn(first, PATH, limits);
       const { began } = await fillUntilRefused(refused, null, { inPlace: at % 3 === 2 });
       await refused.close();
-      const disk = new SimulatedDisk();
+      const disk = new SimulatedDevice();
       disk.capacity = capacity;
       const db = await engineOn(disk, PATH, limits);
       const filling = await fillUntilRefused(db, null, { limit: began, inPlace: at % 3 === 2 });
@@ -255,7 +255,7 @@ describe('a disk that is full', () => {
   }, 300_000);
 
   it('can still be read by whoever opens the store to read alone', async () => {
-    const disk = new SimulatedDisk();
+    const disk = new SimulatedDevice();
     disk.capacity = 600 * KIB;
     const db = await engineOn(disk, PATH, CHOICE);
     const filling = await fillUntilRefused(db, null);

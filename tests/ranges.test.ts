@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SimulatedDevice } from '@pagewright/testkit';
 import { open } from 'pagewright';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { SimulatedDisk } from '../packages/wal/test/simulated-disk.js';
 import { engineOn } from './engine-on.js';
 
 let directory: string;
@@ -71,7 +71,7 @@ it('a slip in the options of a read or of open is refused, not ignored', async (
 });
 
 it('a store that was not closed, opened read-only, says that there is more in its log', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const db = await engineOn(disk, '/store/d.pw');
   const index = await db.index<string, number>('a');
   await index.put('k', 1);

@@ -1,7 +1,7 @@
 /** Faults that were found by attacking the engine as a whole, each as the shortest way to it. */
 import type { Engine, IndexHandle } from '@pagewright/core';
+import { dropAll, ioError, keepAll, SimulatedDevice } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
-import { dropAll, ioError, keepAll, SimulatedDisk } from '../packages/wal/test/simulated-disk.js';
 import { engineOn } from './engine-on.js';
 
 const PATH = '/store/app.pw';
@@ -30,13 +30,13 @@ function usedBytes(db: Engine<'btree'>): number {
 }
 
 it('a store can be opened after a crash at any moment of opening it', async () => {
-  const crashed = new SimulatedDisk();
+  const crashed = new SimulatedDevice();
   const db = await engineOn(crashed, PATH, SMALLEST);
   await (await indexOf(db)).put('key', bytesOf(10));
   const afterCrash = crashed.copy();
   await db.close();
   const beginnings = [
-    { found: new SimulatedDisk(), holds: undefined },
+    { found: new SimulatedDevice(), holds: undefined },
     { found: crashed, holds: bytesOf(10) },
     { found: afterCrash, holds: bytesOf(10) },
   ];
@@ -57,7 +57,7 @@ it('a store can be opened after a crash at any moment of opening it', async () =
 });
 
 it('a store that met a full disk when its log was to begin can be opened once there is room', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const db = await engineOn(disk, PATH, SMALLEST);
   await (await indexOf(db)).put('key', bytesOf(10));
   await db.close();
@@ -72,7 +72,7 @@ it('a store that met a full disk when its log was to begin can be opened once th
 });
 
 it('a commit that fails while it prepares lets none behind it overtake those before it', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const keyOf = (number: number): string => `key ${String(number).padStart(4, '0')}`;
   let db = await engineOn(disk, PATH, SMALLEST);
   let index = await indexOf(db);
@@ -105,7 +105,7 @@ it('a commit that fails while it prepares lets none behind it overtake those bef
 });
 
 it('a log of more clears than the catalog has slots is replayed', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const index = await indexOf(await engineOn(disk, PATH, SMALLEST));
   for (let round = 0; round < 1000; round++) {
     await index.clear();
@@ -118,7 +118,7 @@ it('a log of more clears than the catalog has slots is replayed', async () => {
 });
 
 it('more indexes than the pool can keep the catalog of are refused before anything is logged', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const db = await engineOn(disk, PATH, SMALLEST);
   let code: string | undefined;
   for (let number = 0; code === undefined; number++) code = await codeOf(indexOf(db, `index ${number}`));
@@ -130,7 +130,7 @@ it('more indexes than the pool can keep the catalog of are refused before anythi
 });
 
 it('reads of large values at once wait for each other, however small the pool', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const large = await engineOn(disk, PATH, { pageSize: PAGE, memory: 4096 * PAGE });
   const index = await indexOf(large);
   for (let number = 0; number < 20; number++) index.putSync(`value ${number}`, bytesOf(60_000));
@@ -145,7 +145,7 @@ it('reads of large values at once wait for each other, however small the pool', 
 });
 
 it('a large value that is replaced while a checkpoint has much to put aside gives its space back', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const db = await engineOn(disk, PATH, { pageSize: 16384, memory: 64 << 20 });
   const index = await indexOf(db);
   const values = 24;
@@ -162,7 +162,7 @@ it('a large value that is replaced while a checkpoint has much to put aside give
 }, 60_000);
 
 it('reading and counting thousands of entries that are not in memory never reads in place', async () => {
-  const disk = new SimulatedDisk();
+  const disk = new SimulatedDevice();
   const keys = Array.from({ length: 2000 }, (_, number) => `key ${String((number * 7) % 2000).padStart(4, '0')}`);
   let db = await engineOn(disk, PATH, SMALLEST);
   let index = await indexOf(db);

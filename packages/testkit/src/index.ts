@@ -9,4 +9,14 @@ export {
   type Suite,
   type TestRunner,
 } from './conformance/suite.js';
+export {
+  type DiskOperation,
+  dropAll,
+  ioError,
+  keepAll,
+  keepSome,
+  type OperationKind,
+  SimulatedDevice,
+  type Survival,
+} from './device/simulated-device.js';
 export { Random } from './random.js';

@@ -1,8 +1,8 @@
 import type { CommitRecord } from '@pagewright/core';
 import { isPagewrightError, NO_LOG } from '@pagewright/core';
+import { dropAll, keepAll, keepSome, SimulatedDevice, type Survival } from '@pagewright/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { dropAll, keepAll, keepSome, SimulatedDisk, type Survival } from './simulated-disk.js';
 import { expectSame, newSuperblock, recordOf, SMALL, type Superblock, TestStore } from './store.js';
 
 beforeEach(() => {
@@ -25,7 +25,7 @@ type Step =
 /** Runs steps against the log, and remembers what it promised. */
 class History {
   readonly superblock: Superblock = newSuperblock();
-  disk = new SimulatedDisk();
+  disk = new SimulatedDevice();
   store!: TestStore;
   /** What was appended with each timestamp, newest generation. */
   written: CommitRecord[] = [];

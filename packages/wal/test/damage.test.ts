@@ -1,10 +1,10 @@
 import type { CommitRecord } from '@pagewright/core';
 import { isPagewrightError, PagewrightError } from '@pagewright/core';
+import { dropAll, Random, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
 import type { WalOptions } from '../src/options.js';
-import { dropAll, randomFrom, SimulatedDisk } from './simulated-disk.js';
 import {
   DIRECTORY,
   expectSame,
@@ -25,7 +25,7 @@ afterEach(() => {
 });
 
 interface IdleLog {
-  readonly disk: SimulatedDisk;
+  readonly disk: SimulatedDevice;
   readonly superblock: Superblock;
   readonly records: CommitRecord[];
   readonly end: { readonly segment: number; readonly offset: number };
@@ -35,7 +35,7 @@ interface IdleLog {
 async function idleLog(sizes: readonly number[], storeId?: string, options?: WalOptions): Promise<IdleLog> {
   const superblock = newSuperblock();
   if (storeId !== undefined) superblock.storeId = storeId;
-  const store = await TestStore.open(new SimulatedDisk(), superblock, { ...(options && { options }) });
+  const store = await TestStore.open(new SimulatedDevice(), superblock, { ...(options && { options }) });
   const records: CommitRecord[] = [];
   for (const [i, size] of sizes.entries()) {
     if (i % 3 === 2) store.commitSync(size);
@@ -48,7 +48,7 @@ async function idleLog(sizes: readonly number[], storeId?: string, options?: Wal
 }
 
 /** What the log of a changed disk gives: the right records, or the error. Anything else fails. */
-async function outcome(disk: SimulatedDisk, log: IdleLog, what: string): Promise<'right' | PagewrightError> {
+async function outcome(disk: SimulatedDevice, log: IdleLog, what: string): Promise<'right' | PagewrightError> {
   let found: CommitRecord[];
   try {
     const { replay } = openLog(disk, log.superblock);
@@ -95,11 +95,11 @@ describe('damage to an idle log', () => {
     const log = await idleLog(MANY_SEGMENTS);
     expect(log.end.segment).toBeGreaterThan(2);
     const copy = log.disk.copy();
-    const random = randomFrom(3);
+    const random = new Random(3);
     for (let i = 0; i < 150; i++) {
       const files = copy.files();
-      const path = files[Math.floor(random() * files.length)]!;
-      const offset = Math.floor(random() * copy.sizeOf(path));
+      const path = files[Math.floor(random.fraction() * files.length)]!;
+      const offset = Math.floor(random.fraction() * copy.sizeOf(path));
       copy.flip(path, offset, i % 8);
       const found = await outcome(copy, log, `${path} at ${offset}`);
       if (found instanceof PagewrightError) {
@@ -122,7 +122,7 @@ describe('damage to an idle log', () => {
 
   test('in the last record before a close that kept the log is found, also after a loss of power', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(100);
     const end = store.log.mark().offset;
     await store.log.close({ discard: false });
@@ -207,7 +207,7 @@ describe('damage to an idle log', () => {
     'idle',
   ])('is found when a segment was cut short that had grown for the last record and has no room for a mark, and is %s', async (how) => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock, { options: { segmentSize: 1024 * 1024 } });
+    const store = await TestStore.open(new SimulatedDevice(), superblock, { options: { segmentSize: 1024 * 1024 } });
     await store.commit(10);
     const used = store.log.mark().offset;
     let size = 200_000;
@@ -230,7 +230,7 @@ describe('damage to an idle log', () => {
 
   test('a directory that is gone, or another one in its place, is not taken for an empty log', async () => {
     const log = await idleLog([10]);
-    const bare = new SimulatedDisk();
+    const bare = new SimulatedDevice();
     await expect(openLog(bare, log.superblock).replay).rejects.toMatchObject({
       code: 'PW_CORRUPT_LOG',
       message: expect.stringContaining('removed, belongs to another store'),

@@ -1,13 +1,13 @@
 import type { PagewrightError } from '@pagewright/core';
+import { dropAll, ioError, keepAll, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { dropAll, ioError, keepAll, SimulatedDisk } from './simulated-disk.js';
 import { newSuperblock, recordOf, settled, TestStore } from './store.js';
 
 async function openStore(): Promise<TestStore> {
-  return TestStore.open(new SimulatedDisk(), newSuperblock());
+  return TestStore.open(new SimulatedDevice(), newSuperblock());
 }
 
-function failOnce(disk: SimulatedDisk, kind: 'write' | 'sync'): void {
+function failOnce(disk: SimulatedDevice, kind: 'write' | 'sync'): void {
   disk.onOperation = (operation) => {
     if (operation.kind !== kind) return;
     disk.onOperation = null;
@@ -99,7 +99,7 @@ describe('a failed write or sync (IO1)', () => {
   });
 
   test('of the first segment is met by whoever waits for it', async () => {
-    const disk = new SimulatedDisk();
+    const disk = new SimulatedDevice();
     disk.onOperation = ({ kind, path }) => {
       if (kind === 'sync') throw ioError('EIO', path);
     };

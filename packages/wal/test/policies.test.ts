@@ -1,11 +1,11 @@
 import type { CommitPolicyType, LogOpenRequest, LogStream } from '@pagewright/core';
+import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
-import { dropAll, ioError, SimulatedDisk } from './simulated-disk.js';
 import { DIRECTORY, newSuperblock, readAll, recordOf, SMALL, stateOf, TestStore } from './store.js';
 
 async function openWith(commit: string): Promise<TestStore> {
-  return TestStore.open(new SimulatedDisk(), newSuperblock(), { options: { commit } });
+  return TestStore.open(new SimulatedDevice(), newSuperblock(), { options: { commit } });
 }
 
 describe('the sync policy', () => {
@@ -102,7 +102,7 @@ describe('commit policies', () => {
       }),
     };
     const log = new WriteAheadLog({ ...SMALL, commit: 'eager' }, [...BUILT_IN_POLICIES, eager]);
-    const disk = new SimulatedDisk();
+    const disk = new SimulatedDevice();
     const state = stateOf(newSuperblock());
     const request: LogOpenRequest = {
       directory: DIRECTORY,
@@ -180,7 +180,7 @@ async function openBare(): Promise<{ store: TestStore; stream: () => LogStream }
       return { commit: () => Promise.resolve(), commitSync: () => undefined };
     },
   };
-  const store = await TestStore.open(new SimulatedDisk(), newSuperblock(), {
+  const store = await TestStore.open(new SimulatedDevice(), newSuperblock(), {
     options: { commit: 'bare' },
     policies: [bare],
   });

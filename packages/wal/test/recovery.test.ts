@@ -1,10 +1,10 @@
 import { NO_LOG } from '@pagewright/core';
+import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { dropAll, keepAll, keepSome, SimulatedDisk } from './simulated-disk.js';
 import { expectSame, newSuperblock, openLog, readAll, recordOf, type Superblock, settled, TestStore } from './store.js';
 
 interface TornLog {
-  readonly disk: SimulatedDisk;
+  readonly disk: SimulatedDevice;
   readonly superblock: Superblock;
 }
 
@@ -12,7 +12,7 @@ interface TornLog {
 async function holeInTheMiddle(): Promise<TornLog> {
   for (let seed = 1; seed < 1000; seed++) {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     for (let i = 0; i < 3; i++) store.append(2000);
     store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
     store.log.commit(store.log.stats().appendedBytes).catch(() => undefined);
@@ -76,7 +76,7 @@ describe('recovery', () => {
   test('a store whose only named superblock is from before its first log finds that log', async () => {
     const superblock = newSuperblock();
     const old = { ...superblock };
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     await store.commit(10);
     const { replay } = openLog(store.disk.afterCrash(dropAll), old);
@@ -85,7 +85,7 @@ describe('recovery', () => {
 
   test('segments that a clean close did not come to remove are not replayed', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     await store.log.secure(NO_LOG);
     superblock.mark = { timestamp: 1, log: NO_LOG };
@@ -100,7 +100,7 @@ describe('recovery', () => {
 
   test('scenario 33: what the page cache shows and was never synced is made durable before it is trusted', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
     void store.commit(700);
     await settled();
@@ -112,7 +112,7 @@ describe('recovery', () => {
 
   test('a segment whose name was not durable is made so before its records are trusted', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     const killed = store.disk.afterKill();
     const { replay } = openLog(killed, superblock);
     await readAll(await replay);
@@ -124,7 +124,7 @@ describe('recovery', () => {
 
   test('reads only records above the checkpoint, and says how much there is to read', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     const early = store.log.mark();
     for (let i = 0; i < 5; i++) await store.commit(10);
@@ -136,7 +136,7 @@ describe('recovery', () => {
 
   test('a gap in the timestamps is damage', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     const late = store.log.mark();
     await store.commit(10);
@@ -150,7 +150,7 @@ describe('recovery', () => {
 
   test('records keep their bytes when later ones have been read', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     for (let i = 0; i < 60; i++) await store.commit(20_000);
     const again = await TestStore.open(store.disk.afterCrash(dropAll), superblock);
     for (const [i, record] of again.recovered.entries()) expectSame(record, recordOf(i + 1, 0, 20_000));
@@ -158,7 +158,7 @@ describe('recovery', () => {
 
   test('begins an incarnation that no file in the directory has, and removes the others when asked', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     const first = superblock.mark.log.incarnation;
     const disk = store.disk.afterCrash(dropAll);
@@ -178,7 +178,7 @@ describe('recovery', () => {
 
   test('is not over before the replay was read to its end', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     const { log, replay } = openLog(store.disk.afterCrash(dropAll), superblock);
     await replay;
@@ -187,7 +187,7 @@ describe('recovery', () => {
 
   test('read-only changes nothing', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDisk(), superblock);
+    const store = await TestStore.open(new SimulatedDevice(), superblock);
     await store.commit(10);
     const disk = store.disk.afterKill();
     const { WriteAheadLog } = await import('../src/write-ahead-log.js');
@@ -210,10 +210,10 @@ describe('recovery', () => {
 
   test('a secured mark of the new log survives before anything is appended to it', async () => {
     const superblock = newSuperblock();
-    const { log, replay } = openLog(new SimulatedDisk(), superblock);
+    const { log, replay } = openLog(new SimulatedDevice(), superblock);
     await readAll(await replay);
     expect(log.mark).toThrow();
-    const disk = new SimulatedDisk();
+    const disk = new SimulatedDevice();
     const store = await TestStore.open(disk, superblock);
     expect(store.superblock.mark.log.incarnation).not.toBe(0);
     await expect(TestStore.open(disk.afterCrash(dropAll), superblock)).resolves.toMatchObject({ recovered: [] });

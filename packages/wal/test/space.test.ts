@@ -1,11 +1,11 @@
+import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { dropAll, ioError, SimulatedDisk } from './simulated-disk.js';
 import { newSuperblock, recordOf, settled, TestStore } from './store.js';
 
 const KIB = 1024;
 
 async function openStore(options = {}): Promise<TestStore> {
-  return TestStore.open(new SimulatedDisk(), newSuperblock(), { options: { segmentSize: 64 * KIB, ...options } });
+  return TestStore.open(new SimulatedDevice(), newSuperblock(), { options: { segmentSize: 64 * KIB, ...options } });
 }
 
 /** Commits as a careful caller does: waits for room first. */
@@ -21,7 +21,7 @@ async function expectRecovered(store: TestStore, count: number): Promise<void> {
 
 describe('segment files', () => {
   test('of an empty log take less than 80 KiB', async () => {
-    const store = await TestStore.open(new SimulatedDisk(), newSuperblock(), { options: {} });
+    const store = await TestStore.open(new SimulatedDevice(), newSuperblock(), { options: {} });
     expect(store.disk.used).toBeLessThan(80 * KIB);
     await store.commit(10);
     await settled();

@@ -11,10 +11,10 @@ import type {
   StoreState,
 } from '@pagewright/core';
 import { NO_LOG, OPERATION_PUT } from '@pagewright/core';
+import { Random, type SimulatedDevice } from '@pagewright/testkit';
 import { expect } from 'vitest';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
-import { randomFrom, type SimulatedDisk } from './simulated-disk.js';
 
 export const STORE_ID = '0123456789abcdef0123456789abcdef';
 export const DIRECTORY = '/store/app.pw-wal';
@@ -42,10 +42,10 @@ export function stateOf(superblock: Superblock): StoreState {
 
 /** A record whose bytes follow from its timestamp, its generation and its size. */
 export function recordOf(timestamp: number, generation: number, size: number): CommitRecord {
-  const random = randomFrom(timestamp * 31 + generation * 1_000_003 + size);
+  const random = new Random(timestamp * 31 + generation * 1_000_003 + size);
   const key = new TextEncoder().encode(`${timestamp}/${generation}/${size}`);
   const words = new Uint32Array(Math.ceil(size / 4));
-  for (let i = 0; i < words.length; i++) words[i] = random() * 4_294_967_296;
+  for (let i = 0; i < words.length; i++) words[i] = random.fraction() * 4_294_967_296;
   const value = new Uint8Array(words.buffer, 0, size);
   return {
     timestamp,
@@ -93,7 +93,7 @@ export class TestStore {
   failures: Error[] = [];
 
   private constructor(
-    readonly disk: SimulatedDisk,
+    readonly disk: SimulatedDevice,
     readonly superblock: Superblock,
     readonly log: WriteAheadLog,
     readonly recovered: CommitRecord[],
@@ -103,7 +103,7 @@ export class TestStore {
 
   /** Opens, replays, and ends recovery with a checkpoint, as the engine does. */
   static async open(
-    disk: SimulatedDisk,
+    disk: SimulatedDevice,
     superblock: Superblock,
     {
       options = SMALL,

@@ -12,6 +12,7 @@ import {
   type OpenFlags,
   PagewrightError,
 } from '@pagewright/core';
+import { Random } from '../random.js';
 
 const SECTOR = 512;
 
@@ -34,24 +35,13 @@ export interface DiskOperation {
   readonly inPlace: boolean;
 }
 
-/** A seeded source of choices (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** What becomes of each unsynced thing at a crash: 0 drops it, 1 keeps it. */
 export type Survival = () => boolean;
 export const dropAll: Survival = () => false;
 export const keepAll: Survival = () => true;
 export function keepSome(seed: number, share = 0.5): Survival {
-  const random = randomFrom(seed);
-  return () => random() < share;
+  const random = new Random(seed);
+  return () => random.chance(share);
 }
 
 class Inode {
@@ -126,7 +116,7 @@ interface EntryChange {
   apply(entries: Map<string, Inode>, directories: Set<string>): void;
 }
 
-export class SimulatedDisk implements IoBackend {
+export class SimulatedDevice implements IoBackend {
   readonly name = 'simulated';
   /** Called before each operation: throws to fail it. */
   onOperation: ((operation: DiskOperation) => void) | null = null;
@@ -161,9 +151,9 @@ export class SimulatedDisk implements IoBackend {
   }
 
   /** The disk as it is found when the power is back. */
-  afterCrash(survives: Survival): SimulatedDisk {
+  afterCrash(survives: Survival): SimulatedDevice {
     this.cutPower();
-    const after = new SimulatedDisk();
+    const after = new SimulatedDevice();
     const entries = new Map(this.#durableEntries);
     const directories = new Set(this.#durableDirectories);
     for (const change of this.#changes) if (survives()) change.apply(entries, directories);
@@ -177,14 +167,14 @@ export class SimulatedDisk implements IoBackend {
   }
 
   /** The disk as the next process finds it when this one was killed: the page cache shows what was never synced. */
-  afterKill(): SimulatedDisk {
+  afterKill(): SimulatedDevice {
     this.cutPower();
     return this.copy();
   }
 
   /** The same disk once more, page cache included; this one works on. */
-  copy(): SimulatedDisk {
-    const after = new SimulatedDisk();
+  copy(): SimulatedDevice {
+    const after = new SimulatedDevice();
     const copies = new Map<Inode, Inode>();
     const copyOf = (inode: Inode): Inode => {
       const copy = copies.get(inode) ?? inode.clone();
@@ -366,7 +356,7 @@ export function ioError(errno: string, path: string, message = errno): Pagewrigh
 }
 
 class SimulatedFile implements IoFile {
-  readonly #disk: SimulatedDisk;
+  readonly #disk: SimulatedDevice;
   readonly #inode: Inode;
   readonly #readOnly: boolean;
   #closed = false;
@@ -374,7 +364,7 @@ class SimulatedFile implements IoFile {
   readonly #inFlight = new Set<Promise<unknown>>();
 
   constructor(
-    disk: SimulatedDisk,
+    disk: SimulatedDevice,
     readonly path: string,
     inode: Inode,
     readOnly: boolean,
