@@ -19,4 +19,25 @@ export {
   SimulatedDevice,
   type Survival,
 } from './device/simulated-device.js';
+export {
+  type CrashExploration,
+  CrashExplorer,
+  type CrashFinding,
+  type ExplorerOptions,
+} from './explorer/crash-explorer.js';
+export {
+  FAULTS,
+  type Fault,
+  type FaultExploration,
+  FaultExplorer,
+  type FaultFinding,
+  type FaultOptions,
+} from './explorer/fault-explorer.js';
+export { type Content, differenceBetween, type Entry, History, type HistoryMark } from './explorer/history.js';
+export { type Loss, type LossChoice, lossesOf, lossNamed } from './explorer/losses.js';
+export { shrink } from './explorer/shrink.js';
+export { type OpenOn, STORE_PATH, whatIsWrong } from './explorer/store-check.js';
+export { labelOf, makeValue } from './explorer/value-labels.js';
+export { makeWorkload, type Step, THEMES, type Theme, type Workload } from './explorer/workload.js';
+export { readContent, WorkloadRun } from './explorer/workload-run.js';
 export { Random } from './random.js';
