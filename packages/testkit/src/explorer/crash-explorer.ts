@@ -24,6 +24,8 @@ export interface ExplorerOptions {
   readonly stride?: number;
   /** Stops after so many findings. Default: 1. */
   readonly mostFindings?: number;
+  /** Asked before each crash: true ends the exploration where it is. Default: never. */
+  readonly isOver?: () => boolean;
 }
 
 /** A crash after which the store was not as it must be. `replayCrash` does it again. */
@@ -71,19 +73,21 @@ export class CrashExplorer {
       window: 64,
       stride: 1,
       mostFindings: 1,
+      isOver: () => false,
       ...options,
     };
   }
 
   /** Crashes the workload at every operation. Rejects if the workload fails without a crash. */
   async explore(workload: Workload): Promise<CrashExploration> {
-    const { window, stride, mostFindings, seed } = this.#options;
+    const { window, stride, mostFindings, seed, isOver } = this.#options;
     const random = new Random(seed ^ workload.seed);
     const findings: CrashFinding[] = [];
     let operations = Number.POSITIVE_INFINITY;
     let commits = 0;
     this.#crashes = this.#recrashes = 0;
-    for (let from = 1; from <= operations && findings.length < mostFindings; from += window * stride) {
+    const isDone = () => findings.length >= mostFindings || isOver();
+    for (let from = 1; from <= operations && !isDone(); from += window * stride) {
       const run = await this.#capture(workload, (number) => {
         return number >= from && number < from + window * stride && (number - from) % stride === 0;
       });
@@ -93,9 +97,9 @@ export class CrashExplorer {
         for (const loss of lossesOf(point.device, random, this.#options.losses)) {
           const finding = await this.#crash(workload, run.run, point, loss, random);
           if (finding !== null) findings.push(finding);
-          if (findings.length >= mostFindings) break;
+          if (isDone()) break;
         }
-        if (findings.length >= mostFindings) break;
+        if (isDone()) break;
       }
     }
     return { operations, commits, crashes: this.#crashes, recrashes: this.#recrashes, findings };

@@ -39,6 +39,8 @@ export interface FaultOptions {
   /** Only every so many operations fails. Default: 1. */
   readonly stride?: number;
   readonly mostFindings?: number;
+  /** Asked before each fault: true ends the exploration where it is. Default: never. */
+  readonly isOver?: () => boolean;
 }
 
 export class FaultExplorer {
@@ -47,16 +49,16 @@ export class FaultExplorer {
 
   constructor(open: OpenOn, options: FaultOptions = {}) {
     this.#open = open;
-    this.#options = { seed: 1, stride: 1, mostFindings: 1, ...options };
+    this.#options = { seed: 1, stride: 1, mostFindings: 1, isOver: () => false, ...options };
   }
 
   async explore(workload: Workload): Promise<FaultExploration> {
-    const { seed, stride, mostFindings } = this.#options;
+    const { seed, stride, mostFindings, isOver } = this.#options;
     const random = new Random(seed ^ workload.seed);
     const findings: FaultFinding[] = [];
     let faults = 0;
     let operation = 1 + random.below(stride);
-    for (let reached = true; reached && findings.length < mostFindings; operation += stride) {
+    for (let reached = true; reached && findings.length < mostFindings && !isOver(); operation += stride) {
       reached = false;
       for (const fault of FAULTS) {
         const trial = new FaultTrial(this.#open, workload, operation, fault);
