@@ -36,10 +36,10 @@ export const crashes: Part = {
       const explorer = new CrashExplorer(open, {
         seed,
         losses: random.pick([
-          { exhaustive: 5, samples: 4 },
-          { exhaustive: 2, samples: 2 },
+          { exhaustive: 5, samples: 2 },
+          { exhaustive: 2, samples: 1 },
         ]),
-        recrash: random.pick([0.02, 0.1]),
+        recrash: random.pick([0, 0.005, 0.03]),
         isOver,
       });
       const { findings, operations, commits, crashes, recrashes } = await explorer.explore(workload);
