@@ -20,6 +20,7 @@ import {
   PAGE_SWIP_COUNT,
   PAGE_SWIP_OFFSET,
   PAGE_SWIP_STRIDE,
+  type PageExpectation,
   type PageStore,
   type PageStoreOpenRequest,
   type PageStoreStats,
@@ -34,6 +35,8 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipLocation,
+  type VerifyProgress,
+  type VerifyRequest,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
@@ -56,6 +59,7 @@ import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
 import { Residency } from './residency.js';
 import { releaseTree } from './tree-release.js';
+import { verifyStore } from './verify.js';
 
 const ROOT_FRAME = 0;
 const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
@@ -128,6 +132,24 @@ export class BufferPool implements PageStore {
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
     return this.#checkpointer.run(steps);
+  }
+
+  verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    return verifyStore(
+      {
+        arena: this.#arena,
+        frames: this.#frames,
+        latches: this.#latches,
+        blocks: this.#blocks,
+        epochs: this.#epochs,
+        file: this.#file,
+        space: this.#space,
+        residency: this.#residency,
+        checkpointer: this.#checkpointer,
+        rootFrame: ROOT_FRAME,
+      },
+      request,
+    );
   }
 
   close(): Promise<void> {

@@ -44,6 +44,11 @@ export class Checkpointer {
     return this.#next;
   }
 
+  /** Whether one runs: a superblock may be on its way to the file. */
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Resolves when none runs. Never rejects. */
   async idle(): Promise<void> {
     while (this.#running !== null) await this.#running.catch(() => {});

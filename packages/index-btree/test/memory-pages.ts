@@ -31,6 +31,7 @@ import {
   SWIP_TAG_MASK,
   type SwipLocation,
   sizeClassOf,
+  type VerifyProgress,
 } from '@pagewright/core';
 
 export interface MemoryPagesOptions {
@@ -146,6 +147,9 @@ export class MemoryPages implements PageStore {
     const mark = steps.gate();
     await steps.secureLog(mark);
     return { epoch: 1, mark, olderMark: mark, pagesWritten: 0, bytesWritten: 0, durationMs: 0 };
+  }
+  async verify(): Promise<VerifyProgress> {
+    throw new Error('There is no file, so there is nothing to verify');
   }
   async close(): Promise<void> {}
 
