@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { engineOn } from './engine-on.js';
 
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const STEPS = Number(process.env.CRASH_STEPS ?? 25);
+const STEPS = Number(process.env.CRASH_STEPS ?? 15);
 
 const CHOICES = [
   { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096 },
@@ -17,7 +17,7 @@ for (const [at, theme] of THEMES.entries()) {
 
   describe(`a store that is used with a bent for ${theme}`, () => {
     it('has, after a crash at any operation, what was acknowledged, is whole, and takes writes', async () => {
-      const explorer = new CrashExplorer(open, { seed: SEED, losses: { exhaustive: 2, samples: 1 }, recrash: 0.01 });
+      const explorer = new CrashExplorer(open, { seed: SEED, losses: { exhaustive: 2, samples: 1 }, recrash: 0.005 });
       const { findings, ...counts } = await explorer.explore(workload);
       console.log(`CRASH_SEED=${SEED}, ${theme}: ${JSON.stringify(counts)}`);
       expect(findings.map(describeFinding), `CRASH_SEED=${SEED}`).toEqual([]);
