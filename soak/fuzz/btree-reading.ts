@@ -118,8 +118,14 @@ function expectEntriesOf(tree: RiggedTree, context: PageOfTree): void {
   for (const reverse of [false, true]) expectScan(tree, reverse ? [...entries].reverse() : entries, reverse);
   const reference = new EntryReference();
   for (const { key, tag, value } of entries) {
-    expectThat(index.lookup(key, reference), () => `a check finds nothing, and key ${key.toString('latin1')} is not found`);
-    expectThat(sameBytes(reference.value, value) && reference.tag === tag, 'a look-up gives another value than the page has');
+    expectThat(
+      index.lookup(key, reference),
+      () => `a check finds nothing, and key ${key.toString('latin1')} is not found`,
+    );
+    expectThat(
+      sameBytes(reference.value, value) && reference.tag === tag,
+      'a look-up gives another value than the page has',
+    );
   }
   const there = new Set(entries.map(({ key }) => key.toString('latin1')));
   for (const key of context.tree.keys) {

@@ -77,7 +77,11 @@ function changeAll(tree: RiggedTree, bytes: Uint8Array, context: PageOfTree, cha
       expectModel(tree, model, changes);
     }
     rig.restore(state, context.frame);
-    return { outcome: isSound ? 'sound' : outcomes.includes('refused') ? 'refused: PW_CORRUPT_PAGE' : 'done', outcomes, pages };
+    return {
+      outcome: isSound ? 'sound' : outcomes.includes('refused') ? 'refused: PW_CORRUPT_PAGE' : 'done',
+      outcomes,
+      pages,
+    };
   } catch (error) {
     rig.restoreAll(state);
     throw error;
@@ -107,7 +111,10 @@ function expectModel(tree: RiggedTree, model: Map<string, Buffer>, changes: read
   expectThat(entries.length === model.size, 'a check finds nothing, and after a change there are other entries');
   for (const { key, value } of entries) {
     const wanted = model.get(key.toString('latin1'));
-    expectThat(wanted !== undefined && sameBytes(value, wanted), 'a check finds nothing, and a change leaves a wrong value');
+    expectThat(
+      wanted !== undefined && sameBytes(value, wanted),
+      'a check finds nothing, and a change leaves a wrong value',
+    );
   }
   expectScan(tree, entries, false);
 }

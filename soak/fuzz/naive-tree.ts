@@ -44,11 +44,11 @@ function entryOf(rig: PageRig, frame: number, page: Buffer, index: number): Naiv
     page.subarray(rest, rest + Math.max(0, suffix - 4)),
   ]);
   const own = page[slot + 11] === 1;
-  const value = own ? valueOf(rig, frame, page.readUInt32LE(16) + 8 * field) : page.subarray(rest - field, rest);
+  const value = own ? ownValue(rig, frame, page.readUInt32LE(16) + 8 * field) : page.subarray(rest - field, rest);
   return { key, tag: page[slot + 10]!, value: Buffer.from(value) };
 }
 
-function valueOf(rig: PageRig, frame: number, offset: number): Buffer {
+function ownValue(rig: PageRig, frame: number, offset: number): Buffer {
   const page = rig.bytesOf(rig.child(frame, offset));
   return page.subarray(40, 40 + page.readUInt32LE(32));
 }

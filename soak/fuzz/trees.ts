@@ -59,7 +59,8 @@ function growTree(fill: Fill, seed: number): Tree {
 // ── Content ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function fillShort(index: Index, random: Random): void {
-  for (let i = 0; i < 110; i++) put(index, random, `${(i * 37) % 110}`.padStart(random.between(3, 9), '0'), random.below(60));
+  for (let i = 0; i < 110; i++)
+    put(index, random, `${(i * 37) % 110}`.padStart(random.between(3, 9), '0'), random.below(60));
   put(index, random, 'large', 3000);
   put(index, random, 'larger', 5000);
   for (let i = 0; i < 3; i++) put(index, random, `gone ${i}`, 2000);
@@ -81,11 +82,13 @@ function fillShared(index: Index, random: Random): void {
   for (let i = 0; i < 150; i++) put(index, random, `users/by name/${`${(i * 53) % 150}`.padStart(6, '0')}/entry`, 24);
   for (let i = 0; i < 60; i++)
     index.remove(Buffer.from(`users/by name/${`${(i * 7) % 150}`.padStart(6, '0')}/entry`), FILLED);
-  for (let i = 0; i < 10; i++) index.upsert(Buffer.from(`users/by name/${i}`), TAG_TOMBSTONE, new Uint8Array(0), FILLED);
+  for (let i = 0; i < 10; i++)
+    index.upsert(Buffer.from(`users/by name/${i}`), TAG_TOMBSTONE, new Uint8Array(0), FILLED);
 }
 
 function fillOneLeaf(index: Index, random: Random): void {
-  for (let i = 0; i < 14; i++) put(index, random, String.fromCharCode(97 + i).repeat(random.between(1, 6)), random.below(30));
+  for (let i = 0; i < 14; i++)
+    put(index, random, String.fromCharCode(97 + i).repeat(random.between(1, 6)), random.below(30));
   put(index, random, 'p', 2000);
 }
 
@@ -126,8 +129,7 @@ function nearTo(tree: Tree, frame: number): readonly Uint8Array[] {
   const bounds = tree.bounds.get(frame);
   const { lower = null, upper = null } = bounds ?? {};
   const near = tree.keys.filter(
-    (key) =>
-      (lower === null || Buffer.compare(key, lower) >= 0) && (upper === null || Buffer.compare(key, upper) < 0),
+    (key) => (lower === null || Buffer.compare(key, lower) >= 0) && (upper === null || Buffer.compare(key, upper) < 0),
   );
   return near.length === 0 ? tree.keys : near;
 }
