@@ -8,6 +8,7 @@ import { descriptions } from './descriptions.js';
 import { encodings } from './encodings.js';
 import { logRecords } from './log-records.js';
 import { logReplays } from './log-replays.js';
+import { pageFiles } from './page-files.js';
 import { pageHeaders } from './page-headers.js';
 import { segmentHeaders } from './segment-headers.js';
 import { superblocks } from './superblocks.js';
@@ -28,6 +29,7 @@ export const ALL_TARGETS: readonly WeightedTarget[] = [
   weighted(segmentHeaders, 3),
   weighted(logReplays, 10),
   weighted(catalogs, 4),
+  weighted(pageFiles, 10),
   weighted(descriptions, 2),
   ...encodings.map((target) => weighted(target, 1)),
 ];

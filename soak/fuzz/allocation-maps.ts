@@ -38,7 +38,7 @@ type FoundMap = ReturnType<typeof format.decodeMap>;
 
 function decode(bytes: Uint8Array, pattern: 0 | 1): FoundMap {
   const view = surrounded(bytes, pattern);
-  const map = format.decodeMap(Buffer.from(view.buffer, view.byteOffset, view.length), '/store/fuzzed.pw');
+  const map = format.decodeMap(Buffer.from(view.buffer, view.byteOffset, view.length), RESERVED, '/store/fuzzed.pw');
   assertSurroundingsUntouched(view, pattern);
   return map;
 }

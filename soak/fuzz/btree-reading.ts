@@ -3,6 +3,7 @@
  * right entries. They end, read nothing outside the page, write nothing at all, and where a check finds nothing wrong they
  * give what the bytes say.
  */
+import { crc32 } from 'node:zlib';
 import { EntryBatch, EntryReference, isPagewrightError } from '@pagewright/core';
 import type { FuzzTarget } from '@pagewright/testkit';
 import { expectThat, sameBytes } from './agreement.js';
@@ -14,6 +15,8 @@ const STEPS = 20_000;
 const LOOKUPS = 6;
 /** Batches of a cursor: on the page, and on its neighbours. */
 const BATCHES = 3;
+/** One of so many. */
+const SAMPLED = 6;
 
 /** What came of one operation: a value, the lack of one, or an error. */
 type Answer = Uint8Array | 'missing' | 'ended' | 'refused';
@@ -48,7 +51,7 @@ function readAll(tree: RiggedTree, bytes: Uint8Array, context: PageOfTree): Find
     lookUp(tree, context, bytes, answers);
     scan(tree, context, bytes, answers);
     const isSound = checkFindsNothing(tree, context);
-    if (isSound) expectEntriesOf(tree, context);
+    if (isSound && isSampled(bytes)) expectEntriesOf(tree, context);
     rig.assertUnchanged(state, context.frame, bytes);
     rig.restore(state, context.frame);
     return { answers, isSound };
@@ -92,8 +95,13 @@ function scan({ index }: RiggedTree, { near }: PageOfTree, bytes: Uint8Array, an
   }
 }
 
+/** Whether all is compared that a page gives for which a check finds nothing: that takes long, and there are many. */
+export function isSampled(bytes: Uint8Array): boolean {
+  return crc32(bytes) % SAMPLED === 0;
+}
+
 /** A check of the page, and of those below it, whose bounds it gives. */
-function checkFindsNothing({ rig, index }: RiggedTree, { tree, frame }: PageOfTree): boolean {
+export function checkFindsNothing({ rig, index }: RiggedTree, { tree, frame }: PageOfTree): boolean {
   let reports = 0;
   const report = (): void => {
     reports++;

@@ -184,7 +184,7 @@ export class PageRig implements PageStore {
   }
   async close(): Promise<void> {}
   stats(): PageStoreStats {
-    throw unsupported();
+    return { ...NOTHING_COUNTED, frames: this.frames };
   }
 
   // ── Addressing and latches ──────────────────────────────────────────────────────────────────────────────────
@@ -360,6 +360,25 @@ export class PageRig implements PageStore {
     if (--this.steps < 0) throw new Error('it takes more steps than it may: it goes round and round');
   }
 }
+
+const NOTHING_COUNTED: Omit<PageStoreStats, 'frames'> = {
+  pageSize: PAGE_SIZE,
+  memoryBytes: 0,
+  freeFrames: 0,
+  coolFrames: 0,
+  dirtyFrames: 0,
+  pageReads: 0,
+  pageWrites: 0,
+  evictions: 0,
+  cooled: 0,
+  rewarmed: 0,
+  relocations: 0,
+  restarts: 0,
+  checkpoints: 0,
+  fileBytes: 0,
+  freeFileBytes: 0,
+  retainedFileBytes: 0,
+};
 
 function checksumOf(frame: number): number {
   return Math.imul(frame + 1, 0x9e3779b1) >>> 0;
