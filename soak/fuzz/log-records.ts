@@ -14,11 +14,12 @@ import {
 import { expectSame, expectThat, sameBytes } from './agreement.js';
 import { record as format } from './internals.js';
 
-const SEED = 0x5eed1234;
 const HEADER = 48;
 
 interface Encoded {
   readonly bytes: Uint8Array;
+  /** What the checksums begin with: each record is of another place, so that none passes for another. */
+  readonly seed: number;
 }
 
 export const logRecords: FuzzTarget<Encoded> = {
@@ -26,10 +27,10 @@ export const logRecords: FuzzTarget<Encoded> = {
   resizes: true,
   refusals: new Set(),
   seeds: (random) => Array.from({ length: 12 }, (_, i) => recordOf(random, i)),
-  repair: (bytes) => repairRecord(bytes, 0, SEED),
+  repair: (bytes, { context }) => repairRecord(bytes, 0, context.seed),
   run(bytes, { context }, isRepaired) {
-    const found = decode(bytes, 0);
-    expectSame(decode(bytes, 1), found, 'what lies around a record changes it');
+    const found = decode(bytes, context.seed, 0);
+    expectSame(decode(bytes, context.seed, 1), found, 'what lies around a record changes it');
     if (found === null) return 'no record';
     const whole = sameBytes(bytes.subarray(0, found.length), context.bytes.subarray(0, found.length));
     expectThat(isRepaired || whole, 'a record whose bytes were changed is taken for whole');
@@ -52,15 +53,15 @@ export function repairRecord(bytes: Uint8Array, at: number, seed: number): void 
   record.writeUInt32LE(crc32(record.subarray(at + 4, at + HEADER), seed), at);
 }
 
-function decode(bytes: Uint8Array, pattern: 0 | 1) {
+function decode(bytes: Uint8Array, seed: number, pattern: 0 | 1) {
   const memory = surrounded(bytes, pattern);
   const view = new DataView(memory.buffer, memory.byteOffset, memory.length);
   const header = new format.RecordHeader();
   if (bytes.length < HEADER) return null;
-  if (!format.decodeHeader(memory, view, 0, memory.length, SEED, header)) return null;
+  if (!format.decodeHeader(memory, view, 0, memory.length, seed, header)) return null;
   const { kind, length, timestamp, dependsOn, operationCount, durable } = header;
   expectThat(length >= HEADER && length <= bytes.length && length % 8 === 0, () => `a record has ${length} bytes`);
-  if (!format.bodyIsWhole(memory, view, 0, length, SEED)) return null;
+  if (!format.bodyIsWhole(memory, view, 0, length, seed)) return null;
   const commit = kind === format.RECORD_COMMIT ? format.decodeCommit(memory, 0, header) : undefined;
   assertSurroundingsUntouched(memory, pattern);
   return { kind, length, timestamp, dependsOn, operationCount, durable, commit: commit && copied(commit) };
@@ -106,7 +107,8 @@ function naive(bytes: Uint8Array, length: number): CommitRecord | null {
 }
 
 function recordOf(random: Random, i: number): FuzzSeed<Encoded> {
-  const place = { segment: 1, offset: 8 * random.below(10_000) };
+  const place = { segment: 1, offset: 4096 + 8 * random.below(10_000) };
+  const seed = format.recordSeed(random.below(2 ** 32), i + 1, place.offset);
   const operations = Array.from({ length: i % 5 }, () => ({
     kind: OPERATION_PUT,
     index: random.below(2 ** random.between(1, 32)),
@@ -116,10 +118,10 @@ function recordOf(random: Random, i: number): FuzzSeed<Encoded> {
   const length = i % 6 === 5 ? HEADER : format.commitRecordSize(operations);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
-  if (i % 6 === 5) format.encodeBare(bytes, view, 0, format.RECORD_MARK, SEED, place);
+  if (i % 6 === 5) format.encodeBare(bytes, view, 0, format.RECORD_MARK, seed, place);
   else {
     const timestamp = random.below(2 ** 40) + 1;
-    format.encodeCommit(bytes, view, 0, length, SEED, place, { timestamp, dependsOn: timestamp - 1, operations });
+    format.encodeCommit(bytes, view, 0, length, seed, place, { timestamp, dependsOn: timestamp - 1, operations });
   }
-  return { bytes, context: { bytes }, fields: [{ start: 0, end: HEADER }] };
+  return { bytes, context: { bytes, seed }, fields: [{ start: 0, end: HEADER }] };
 }
