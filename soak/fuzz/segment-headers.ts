@@ -36,6 +36,12 @@ export const segmentHeaders: FuzzTarget<null> = {
     expectSame(decode(bytes, 1), found, 'what lies around a header changes it');
     if (found.kind !== 'header') return found.kind;
     const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const unsigned = Buffer.from(block.subarray(0, format.SEGMENT_HEADER_SIZE));
+    unsigned.writeUInt32LE(0, CHECKSUM);
+    expectThat(
+      crc32(unsigned) === block.readUInt32LE(CHECKSUM),
+      'a header whose bytes were changed is taken for whole',
+    );
     const wanted = {
       storeId: block.toString('hex', 16, 32),
       incarnation: block.readUInt32LE(32),
