@@ -392,8 +392,9 @@ export class BufferPool implements PageStore {
     const { mapAddress, mapChecksum } = file.superblock;
     const { path } = file.io;
     if (mapAddress === 0) return null;
-    const block = Buffer.alloc(file.bytesOf(mapAddress));
-    if (file.offsetOf(mapAddress) + block.length > file.io.size()) throw truncated(path, file.io.size());
+    const bytes = file.bytesOf(mapAddress);
+    if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
+    const block = Buffer.alloc(bytes);
     await file.io.read(block, file.offsetOf(mapAddress));
     if (crc32(block) !== mapChecksum) {
       throw new PagewrightError(
@@ -404,7 +405,7 @@ export class BufferPool implements PageStore {
         },
       );
     }
-    const map = decodeMap(block, path);
+    const map = decodeMap(block, file.reservedUnits, path);
     if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
     return map;
   }

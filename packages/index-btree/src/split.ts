@@ -52,6 +52,7 @@ export class Splitter {
       const cut = level === LEAF_LEVEL ? this.#leafCut(page, key) : this.#innerCut(page, key);
       const { separator } = workspace;
       if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
+      this.#assertBothFit(entries, cut, page);
       const stamp = Math.max(timestamp, this.#stampOf(page));
       const kind = level === LEAF_LEVEL ? KIND_LEAF : KIND_INNER;
       const right = this.#allocate(kind, stamp);
@@ -164,6 +165,14 @@ export class Splitter {
     // With nothing guaranteed, a lone key counts in full: what is there later takes no more.
     const bounds: NodeBounds = { fence, fenceLength: this.#separatorLength, guaranteed: 0 };
     return sizeOf(entries, 0, cut, bounds) <= heapEnd(pageSize);
+  }
+
+  /** The entries of a sound page fit into two. Those of a damaged one may overlap, and be more than a page holds. */
+  #assertBothFit(entries: NodeEntries, cut: number, page: number): void {
+    const { number, pages } = this.parts.context;
+    const right = sizeOf(entries, cut, entries.count, this.#rightBounds(entries));
+    if (right > heapEnd(pages.pageSize) || !this.#leftFits(entries, cut))
+      throw damagedPage(number, page, 'its entries take more room than it has');
   }
 
   /** What the fences of the left page guarantee. The lower one is in the parent, if the page is not the first child there. */

@@ -40,4 +40,9 @@ export { type OpenOn, STORE_PATH, whatIsWrong } from './explorer/store-check.js'
 export { labelOf, makeValue } from './explorer/value-labels.js';
 export { makeWorkload, type Step, THEMES, type Theme, type Workload } from './explorer/workload.js';
 export { readContent, WorkloadRun } from './explorer/workload-run.js';
+export { type Finding, type FuzzOptions, type FuzzSummary, fuzz, replay } from './fuzz/fuzzer.js';
+export { type MinimalFinding, minimize } from './fuzz/minimize.js';
+export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
+export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
+export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
 export { Random } from './random.js';
