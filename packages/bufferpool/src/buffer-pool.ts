@@ -24,6 +24,7 @@ import {
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
+  POINT,
   RESTART,
   type Segment,
   type StoreState,
@@ -34,6 +35,7 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipLocation,
+  schedulePoint,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
@@ -217,6 +219,7 @@ export class BufferPool implements PageStore {
   }
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    schedulePoint(POINT.swipNotHot);
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;

@@ -1,0 +1,56 @@
+/**
+ * Where an operation is held up. All policies are seeded, and ask for nothing but the point and how many points came
+ * before, so that the same seed pauses at the same places.
+ */
+import { POINT_NAMES } from '@pagewright/core';
+import type { Random } from '../random.js';
+
+/** Says how many operations of others run at a point: 0 goes on at once. */
+export interface PausePolicy {
+  readonly name: string;
+  intruders(point: number, step: number): number;
+}
+
+/** Every point alike. */
+export function uniformPauses(random: Random, probability: number): PausePolicy {
+  return {
+    name: `uniform ${probability}`,
+    intruders: () => (random.chance(probability) ? 1 : 0),
+  };
+}
+
+/** Others do so much at a preemption that they get far ahead. */
+const BURST = 12;
+
+/**
+ * Few preemptions, anywhere: most races need two or three context switches in the right places, and with few of them the
+ * right ones are hit with a probability that has a lower bound (PCT: Burckhardt et al., A Randomized Scheduler with
+ * Probabilistic Guarantees of Finding Bugs, ASPLOS 2010). `steps` is how many points a run is expected to reach.
+ */
+export function fewPreemptions(random: Random, preemptions: number, steps: number): PausePolicy {
+  const at = new Set<number>();
+  for (let i = 0; i < preemptions; i++) at.add(random.below(steps));
+  return {
+    name: `${preemptions} preemptions in ${steps} points`,
+    intruders: (_, step) => (at.has(step) ? random.between(1, BURST) : 0),
+  };
+}
+
+/** One point again and again, the others hardly ever. */
+export function hammer(random: Random, point: number): PausePolicy {
+  return {
+    name: `hammer ${POINT_NAMES[point]}`,
+    intruders: (reached) => {
+      if (reached !== point) return random.chance(0.002) ? 1 : 0;
+      return random.chance(0.7) ? random.between(1, 3) : 0;
+    },
+  };
+}
+
+/** A policy of any kind, for a run that is expected to reach so many points. */
+export function anyPolicy(random: Random, steps: number): PausePolicy {
+  const kind = random.below(4);
+  if (kind === 0) return uniformPauses(random, random.pick([0.01, 0.05, 0.2]));
+  if (kind === 1) return fewPreemptions(random, random.between(2, 24), steps);
+  return hammer(random, random.below(POINT_NAMES.length));
+}
