@@ -20,3 +20,15 @@ export {
   type Survival,
 } from './device/simulated-device.js';
 export { Random } from './random.js';
+export {
+  type EngineSubject,
+  type OpenEngine,
+  type RoundKind,
+  runSchedules,
+  ScheduleCoverage,
+  ScheduleFailure,
+  type ScheduleOptions,
+  type ScheduleSubject,
+  type ScheduleSummary,
+  type TreeSubject,
+} from './schedules/index.js';

@@ -18,7 +18,9 @@ export class ScheduleCoverage {
 
   /** One line for each point. */
   report(): string {
-    const lines = POINT_NAMES.map((name, point) => `${name}: reached ${this.reached[point]}, paused ${this.paused[point]}`);
+    const lines = POINT_NAMES.map(
+      (name, point) => `${name}: reached ${this.reached[point]}, paused ${this.paused[point]}`,
+    );
     return lines.join('\n');
   }
 }

@@ -47,10 +47,15 @@ export function hammer(random: Random, point: number): PausePolicy {
   };
 }
 
-/** A policy of any kind, for a run that is expected to reach so many points. */
-export function anyPolicy(random: Random, steps: number): PausePolicy {
-  const kind = random.below(4);
-  if (kind === 0) return uniformPauses(random, random.pick([0.01, 0.05, 0.2]));
-  if (kind === 1) return fewPreemptions(random, random.between(2, 24), steps);
-  return hammer(random, random.below(POINT_NAMES.length));
+/**
+ * The policy of a round. Every second round of a kind hammers a point, one after the other, so that a campaign which is long
+ * enough has paused at all of them. `steps` is how many points the round is expected to reach, `points` are those that it may
+ * pause at.
+ */
+export function policyFor(seed: number, random: Random, steps: number, points: readonly number[]): PausePolicy {
+  // Rounds of the two kinds take turns.
+  const round = seed >>> 1;
+  if (round % 2 === 0) return hammer(random, points[(round >>> 1) % points.length] as number);
+  if (random.chance(0.5)) return fewPreemptions(random, random.between(2, 24), steps);
+  return uniformPauses(random, random.pick([0.01, 0.05, 0.2]));
 }

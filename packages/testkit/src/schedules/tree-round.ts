@@ -377,7 +377,10 @@ class CheckedScan {
       return false;
     }
     for (let at = 0; at < this.#batch.count; at++) {
-      this.#entry(Buffer.from(this.#batch.keys[at] as Uint8Array).toString('latin1'), this.#batch.values[at] as Uint8Array);
+      this.#entry(
+        Buffer.from(this.#batch.keys[at] as Uint8Array).toString('latin1'),
+        this.#batch.values[at] as Uint8Array,
+      );
       if (--this.#left === 0) return false;
     }
     return true;
