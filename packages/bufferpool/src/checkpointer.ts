@@ -42,6 +42,7 @@ export class Checkpointer {
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
   run(steps: CheckpointSteps): Promise<CheckpointResult> {
+    schedulePoint(POINT.checkpointAsked);
     // One that waits for its turn has not begun: when none runs it is about to, and no other may come between.
     if (this.#running === null && this.#next === null) return this.#start(steps);
     this.#next ??= this.idle().then(() => {
@@ -75,7 +76,6 @@ export class Checkpointer {
       );
     }
     const begun = performance.now();
-    schedulePoint(POINT.gateClosing);
     const mark = steps.gate();
     this.epochs.close(this.rootFrame);
     schedulePoint(POINT.gateClosed);

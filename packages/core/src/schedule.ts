@@ -45,9 +45,9 @@ export const POINT = {
   // ── Checkpoints ─────────────────────────────────────────────────────────────────────────────────────────────
   /** The image of a page that is about to change was put aside (C2). */
   imagePutAside: 13,
-  /** The epoch is about to close (C1). */
-  gateClosing: 14,
-  /** The epoch has closed, and no image is written. */
+  /** A checkpoint was asked for, and nothing of it has begun. */
+  checkpointAsked: 14,
+  /** The epoch has closed (C1), and no image is written. */
   gateClosed: 15,
   /** A batch of images is in the file, and their pages are not known to be clean yet. */
   imagesWritten: 16,

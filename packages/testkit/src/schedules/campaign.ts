@@ -31,7 +31,7 @@ export interface ScheduleOptions {
   readonly coverage?: ScheduleCoverage;
   /** Told after each round. */
   readonly onRound?: (rounds: number) => void;
-  /** Runs that may be spent on making a failing round smaller. Default: 60. */
+  /** Runs that may be spent on making a failing round smaller. Default: 120. */
   readonly shrinkBudget?: number;
 }
 
@@ -61,14 +61,16 @@ export type RoundKind = 'index' | 'engine';
 
 const INDEX_ACTORS = 3;
 const INDEX_OPERATIONS = 30;
-const INDEX_INTRUDERS = 250;
+const INDEX_INTRUDERS = 350;
 const ENGINE_ACTORS = 5;
 const ENGINE_OPERATIONS = 20;
 const ENGINE_INTRUDERS = 200;
 /** Points that a round reaches, about. */
 const INDEX_STEPS = 10_000;
 const ENGINE_STEPS = 12_000;
-const SHRINK_BUDGET = 60;
+const SHRINK_BUDGET = 120;
+/** Operations of one actor that a report gives. */
+const MOST_REPORTED = 40;
 
 /** A round, and how to run it with some of its operations. */
 interface Round {
@@ -152,7 +154,9 @@ async function shrunk(round: Round, seed: number, error: unknown, budget: number
   const lists = await shrink(round.lists, fails, budget);
   const lines = lists.map((list, at) => {
     const who = at === lists.length - 1 ? 'others' : `actor ${at + 1}`;
-    return `${who}: ${list.length === 0 ? 'nothing' : list.map((operation) => JSON.stringify(operation)).join(' ')}`;
+    const shown = list.slice(0, MOST_REPORTED).map((operation) => JSON.stringify(operation));
+    if (list.length > MOST_REPORTED) shown.push(`and ${list.length - MOST_REPORTED} more`);
+    return `${who}: ${list.length === 0 ? 'nothing' : shown.join(' ')}`;
   });
   return new ScheduleFailure(round.kind, seed, cause, lines.join('\n'));
 }
@@ -161,6 +165,6 @@ const POINTS_OF_INDEX = POINT_NAMES.map((_, point) => point).filter((point) => p
 const POINTS_OF_ENGINE = POINT_NAMES.map((_, point) => point).filter(
   (point) =>
     point === POINT.loadArrived ||
-    (point >= POINT.gateClosing && point <= POINT.spaceRecycled) ||
+    (point >= POINT.checkpointAsked && point <= POINT.spaceRecycled) ||
     point >= POINT.snapshotOpened,
 );

@@ -72,7 +72,10 @@ export class ControlledLoop {
     let at = this.random.below(total);
     if (this.#immediates.length > 0) {
       at -= IMMEDIATE_WEIGHT;
-      if (at < 0) return (this.#immediates.shift() as () => void)();
+      if (at < 0) {
+        this.#immediates.shift()?.();
+        return;
+      }
     }
     for (const event of this.#pending) {
       at -= event.weight;

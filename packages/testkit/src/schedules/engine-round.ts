@@ -227,7 +227,7 @@ class EngineRound {
    */
   #mayIntrude(point: number): boolean {
     if (point === POINT.loadArrived) return true;
-    return (point >= POINT.gateClosing && point <= POINT.spaceRecycled) || point >= POINT.snapshotOpened;
+    return (point >= POINT.checkpointAsked && point <= POINT.spaceRecycled) || point >= POINT.snapshotOpened;
   }
 
   /**

@@ -36,6 +36,19 @@ export function fewPreemptions(random: Random, preemptions: number, steps: numbe
   };
 }
 
+/** The first times that each point is reached: what happens seldom is paused at as often as what happens all the time. */
+export function firstTimes(random: Random, times: number): PausePolicy {
+  const counts: number[] = POINT_NAMES.map(() => 0);
+  return {
+    name: `the first ${times} times`,
+    intruders: (point) => {
+      const count = (counts[point] ?? 0) + 1;
+      counts[point] = count;
+      return count <= times && random.chance(0.5) ? random.between(1, 4) : 0;
+    },
+  };
+}
+
 /** One point again and again, the others hardly ever. */
 export function hammer(random: Random, point: number): PausePolicy {
   return {
@@ -56,6 +69,8 @@ export function policyFor(seed: number, random: Random, steps: number, points: r
   // Rounds of the two kinds take turns.
   const round = seed >>> 1;
   if (round % 2 === 0) return hammer(random, points[(round >>> 1) % points.length] as number);
-  if (random.chance(0.5)) return fewPreemptions(random, random.between(2, 24), steps);
+  const kind = random.below(3);
+  if (kind === 0) return fewPreemptions(random, random.between(2, 24), steps);
+  if (kind === 1) return firstTimes(random, random.pick([3, 10]));
   return uniformPauses(random, random.pick([0.01, 0.05, 0.2]));
 }

@@ -4,7 +4,7 @@
 export type Lists<Operation> = readonly (readonly Operation[])[];
 
 /**
- * Halves, quarters, and so on, of each list are left out by turns; `fails` says whether what is left still fails, and is
+ * First whole lists are left out, then halves, quarters, and so on; `fails` says whether what is left still fails, and is
  * called at most `budget` times. A run with other operations goes another way, so the failure that is left need not be the
  * one that there was.
  */
@@ -13,10 +13,11 @@ export async function shrink<Operation>(
   fails: (lists: Lists<Operation>) => Promise<boolean>,
   budget: number,
 ): Promise<Lists<Operation>> {
+  const longest = Math.max(...lists.map(({ length }) => length));
   let smallest = lists;
   let left = budget;
-  for (let at = 0; at < lists.length; at++) {
-    for (let piece = (smallest[at] as readonly Operation[]).length; piece >= 1; piece = Math.floor(piece / 2)) {
+  for (let piece = longest; piece >= 1; piece = Math.floor(piece / 2)) {
+    for (let at = lists.length - 1; at >= 0; at--) {
       for (let from = 0; from < (smallest[at] as readonly Operation[]).length; ) {
         if (left-- <= 0) return smallest;
         const list = smallest[at] as readonly Operation[];

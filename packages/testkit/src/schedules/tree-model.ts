@@ -106,7 +106,7 @@ export class TreeModel {
 }
 
 /** Bytes that tell which value they are, and of which length. */
-export function valueOf(id: number, size: number): Uint8Array {
+export function valueBytes(id: number, size: number): Uint8Array {
   const value = new Uint8Array(size);
   for (let at = 0; at < size; at++) value[at] = id * 31 + at * 7 + (at >>> 8) + (id >>> 8) * 13;
   return value;
@@ -116,7 +116,7 @@ export function valueOf(id: number, size: number): Uint8Array {
 export function versionWith(value: Uint8Array | null, versions: readonly Version[]): Version | undefined {
   return versions.find((version) => {
     if (value === null || version.size === ABSENT) return value === null && version.size === ABSENT;
-    return version.size === value.length && Buffer.compare(valueOf(version.id, version.size), value) === 0;
+    return version.size === value.length && Buffer.compare(valueBytes(version.id, version.size), value) === 0;
   });
 }
 

@@ -25,7 +25,7 @@ import type { ScheduleCoverage } from './coverage.js';
 import type { PausePolicy } from './pause-policy.js';
 import { StressDriver } from './stress-driver.js';
 import { ThreadStack, ThreadView, WouldWait } from './thread-view.js';
-import { ABSENT, describe, TreeModel, type Version, valueOf, versionWith, type Watch } from './tree-model.js';
+import { ABSENT, describe, TreeModel, type Version, valueBytes, versionWith, type Watch } from './tree-model.js';
 import { KEYS, keyOf, PREFILLED, type TreeOperation } from './tree-operations.js';
 
 /** What a round tests. */
@@ -54,6 +54,8 @@ export interface FilledTree {
 
 const PATH = '/store/schedules.pw';
 const INDEX = 7;
+/** Every so many keys begin with a large value. */
+const BULKY_STEP = 24;
 /** Attempts of a read without blocking that finds its pages gone again. */
 const MOST_LOADS = 200;
 /** How many actors besides those with scripts run while these stand at points. */
@@ -66,8 +68,10 @@ export async function filledTree(subject: TreeSubject): Promise<FilledTree> {
   const model = new TreeModel();
   const index = subject.indexType().create({ pages, number: INDEX, root: pages.root }, 1);
   for (let number = 0; number < KEYS; number += PREFILLED) {
-    const version = model.beginWrite(keyOf(number), number % 50 === 0 ? 6000 : 150);
-    index.upsert(bytes(keyOf(number)), tagOf(version), valueOf(version.id, version.size), version.stamp);
+    // Pages of several frames need room side by side: others must leave it, or move.
+    const size = number % BULKY_STEP === 0 ? 12_000 : number % BULKY_STEP === BULKY_STEP / 2 ? 6000 : 150;
+    const version = model.beginWrite(keyOf(number), size);
+    index.upsert(bytes(keyOf(number)), tagOf(version), valueBytes(version.id, version.size), version.stamp);
     model.endWrite(keyOf(number));
     if (number % 500 === 0) await checkpoint(pages, model);
   }
@@ -209,7 +213,7 @@ class TreeRound {
     if (this.#threads.held.size > 0) return false;
     const view = this.#threads.current;
     if (view?.peeks === true) return false;
-    if (view === null) return point === POINT.loadArrived || point >= POINT.gateClosing;
+    if (view === null) return point === POINT.loadArrived || point >= POINT.checkpointAsked;
     return view.inStore === 0 || point === POINT.swipNotHot;
   }
 
@@ -218,6 +222,7 @@ class TreeRound {
     else if (kind === 'scan') this.#scan(actor, key, size, reverse);
     else if (kind === 'upsert') this.#write(actor, keyOf(key), size);
     else if (kind === 'remove') this.#write(actor, keyOf(key), ABSENT);
+    else if (reverse) for (let i = 0; i < size; i++) this.#lookup(actor, keyOf(bulky(key + i)));
     else for (let i = 0; i < size; i++) this.#lookup(actor, keyOf((key + i * 23) % KEYS));
   }
 
@@ -263,7 +268,7 @@ class TreeRound {
       const removed = actor.index.remove(bytes(key), this.#model.timestamp);
       if (removed !== (present !== ABSENT)) throw new Error(`The removal of ${name(key)} answered ${removed}`);
     } else {
-      actor.index.upsert(bytes(key), tagOf(version), valueOf(version.id, size), version.stamp);
+      actor.index.upsert(bytes(key), tagOf(version), valueBytes(version.id, size), version.stamp);
     }
     this.#model.endWrite(key);
   }
@@ -447,6 +452,11 @@ async function checkpoint(pages: PageStore, model: TreeModel): Promise<void> {
 
 function bytes(key: string): Uint8Array {
   return Uint8Array.from(Buffer.from(key, 'latin1'));
+}
+
+/** A key whose value is large at the beginning. */
+function bulky(number: number): number {
+  return (number % Math.floor(KEYS / BULKY_STEP)) * BULKY_STEP;
 }
 
 function tagOf(version: Version): number {
