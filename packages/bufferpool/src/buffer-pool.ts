@@ -25,6 +25,7 @@ import {
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
+  POINT,
   RESTART,
   type Segment,
   type StoreState,
@@ -37,6 +38,7 @@ import {
   type SwipLocation,
   type VerifyProgress,
   type VerifyRequest,
+  schedulePoint,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
@@ -239,6 +241,7 @@ export class BufferPool implements PageStore {
   }
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    schedulePoint(POINT.swipNotHot);
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;

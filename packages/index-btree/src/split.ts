@@ -5,7 +5,7 @@
  * Must hold: pages are allocated, and what could be damaged was read, before the first byte changes (an error leaves the
  * tree as it was). Latches are taken from the top down.
  */
-import { PAGE_TIMESTAMP, SWIP_SIZE } from '@pagewright/core';
+import { PAGE_TIMESTAMP, POINT, SWIP_SIZE, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childSlot, LEAF_LEVEL, TO_KEY, TOO_LOW } from './descent.js';
 import { HeldLatches } from './held-latches.js';
@@ -32,7 +32,10 @@ export class Splitter {
 
   /** Splits the leaf of a key that is about to be put there, or the lowest page above it that must be split before. Errors: those of `allocate`. */
   makeRoom(key: Uint8Array, timestamp: number): void {
-    for (let level = 0; level < MOST_LEVELS; level++) if (this.#splitAt(key, level, timestamp)) return;
+    for (let level = 0; level < MOST_LEVELS; level++) {
+      if (this.#splitAt(key, level, timestamp)) return;
+      schedulePoint(POINT.splitGoesUp);
+    }
     throw damagedPage(this.parts.context.number, -1, 'no page on the way to a key can be split');
   }
 

@@ -46,3 +46,15 @@ export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
 export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
 export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
 export { Random } from './random.js';
+export {
+  type EngineSubject,
+  type OpenEngine,
+  type RoundKind,
+  runSchedules,
+  ScheduleCoverage,
+  ScheduleFailure,
+  type ScheduleOptions,
+  type ScheduleSubject,
+  type ScheduleSummary,
+  type TreeSubject,
+} from './schedules/index.js';
