@@ -9,14 +9,18 @@ export {
   type Suite,
   type TestRunner,
 } from './conformance/suite.js';
+export type { Fault, FaultRule, InjectedFault, Place } from './device/fault-plan.js';
+export { type DiskOperation, ioError, type OperationKind, SECTOR } from './device/operation.js';
+export { type DeviceOptions, SimulatedDevice } from './device/simulated-device.js';
 export {
-  type DiskOperation,
   dropAll,
-  ioError,
+  everySurvival,
   keepAll,
   keepSome,
-  type OperationKind,
-  SimulatedDevice,
   type Survival,
-} from './device/simulated-device.js';
+  sampledSurvivals,
+  survivalOf,
+  type Unsynced,
+} from './device/survival.js';
+export type { Schedule } from './device/turns.js';
 export { Random } from './random.js';
