@@ -68,8 +68,13 @@ export class DirectoryTree {
     this.#unsynced = this.#unsynced.filter(({ awaits }) => awaits.size > 0);
   }
 
-  /** A file that was always there. */
+  /** A file that was always there, and so were the directories above it. */
   put(path: string, file: StoredFile): void {
+    for (const { directories } of [this.#live, this.#durable]) {
+      for (let directory = dirname(path); directory !== dirname(directory); directory = dirname(directory)) {
+        directories.add(directory);
+      }
+    }
     this.#live.files.set(path, file);
     this.#durable.files.set(path, file);
   }
@@ -169,6 +174,6 @@ function apply(change: NameChange, { files, directories }: Names): void {
 
 /** Whether all the directories above it are there. */
 function isWithin(directory: string, directories: ReadonlySet<string>): boolean {
-  for (let path = directory; path !== '/'; path = dirname(path)) if (!directories.has(path)) return false;
+  for (let path = directory; path !== dirname(path); path = dirname(path)) if (!directories.has(path)) return false;
   return true;
 }
