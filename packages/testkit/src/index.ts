@@ -1,4 +1,6 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+export { IO_SUITE, type IoConformanceOptions, ioConformance } from './conformance/io.js';
+export type { IoCapability, IoSubject } from './conformance/io-subject.js';
 export {
   BrokenClause,
   brokenClauses,
