@@ -55,8 +55,13 @@ export class StoredFile {
     if (end > this.size) this.resize(end, origin);
     this.live.set(bytes, offset);
     const at = ++this.#happened;
-    for (let sector = Math.floor(offset / SECTOR); sector * SECTOR < end; sector++) {
-      const version = { bytes: sectorOf(this.live, sector), at, origin };
+    const first = Math.floor(offset / SECTOR);
+    const count = Math.ceil(end / SECTOR) - first;
+    // One copy for all: a write of many sectors would else make as many arrays.
+    const sectors = grown(this.live.subarray(first * SECTOR), count * SECTOR);
+    for (let index = 0; index < count; index++) {
+      const sector = first + index;
+      const version = { bytes: sectors.subarray(index * SECTOR, (index + 1) * SECTOR), at, origin };
       const versions = this.#sectors.get(sector);
       if (versions === undefined) this.#sectors.set(sector, [version]);
       else versions.push(version);
@@ -77,11 +82,13 @@ export class StoredFile {
       if (versions.length === 0) this.#sectors.delete(sector);
     }
     this.#layDown(sizes, covered);
+    const cuts = cutsOf(sizes);
+    if (cuts.length === 0) return;
     // A later crash must not bring back what this sync has cut off.
     for (const [sector, versions] of this.#sectors) {
       this.#sectors.set(
         sector,
-        versions.map((version) => ({ ...version, bytes: afterCuts(version, sector, sizes) })),
+        versions.map((version) => ({ ...version, bytes: afterCuts(version, sector, cuts) })),
       );
     }
   }
@@ -152,12 +159,13 @@ export class StoredFile {
   }
 
   #layDown(sizes: readonly SizeVersion[], sectors: ReadonlyMap<number, SectorVersion>): void {
-    for (const { cuts, size } of sizes) if (cuts) this.durable.fill(0, size);
+    const cuts = cutsOf(sizes);
+    for (const { size } of cuts) this.durable.fill(0, size);
     this.durableSize = sizes.at(-1)?.size ?? this.durableSize;
     for (const [sector, version] of sectors) {
       const end = (sector + 1) * SECTOR;
       if (end > this.durable.length) this.durable = grown(this.durable, Math.max(end, this.durable.length * 2));
-      this.durable.set(afterCuts(version, sector, sizes), sector * SECTOR);
+      this.durable.set(afterCuts(version, sector, cuts), sector * SECTOR);
     }
     if (this.durable.length < this.durableSize) this.durable = grown(this.durable, this.durableSize);
   }
@@ -179,15 +187,15 @@ function lastKept(versions: readonly Version[], survives: Survival): number {
   return last;
 }
 
-/** The bytes of a sector without what was cut off the file after they were written. */
-function afterCuts({ at, bytes }: SectorVersion, sector: number, sizes: readonly SizeVersion[]): Uint8Array {
-  const cuts = sizes.filter((version) => version.cuts && version.at > at).map(({ size }) => size - sector * SECTOR);
-  const end = Math.max(0, Math.min(SECTOR, ...cuts));
-  return end === SECTOR ? bytes : bytes.slice().fill(0, end);
+function cutsOf(sizes: readonly SizeVersion[]): SizeVersion[] {
+  return sizes.filter(({ cuts }) => cuts);
 }
 
-function sectorOf(bytes: Uint8Array, sector: number): Uint8Array {
-  return grown(bytes.subarray(sector * SECTOR, (sector + 1) * SECTOR), SECTOR);
+/** The bytes of a sector without what was cut off the file after they were written. */
+function afterCuts({ at, bytes }: SectorVersion, sector: number, cuts: readonly SizeVersion[]): Uint8Array {
+  let end = SECTOR;
+  for (const cut of cuts) if (cut.at > at) end = Math.min(end, Math.max(0, cut.size - sector * SECTOR));
+  return end === SECTOR ? bytes : bytes.slice().fill(0, end);
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
