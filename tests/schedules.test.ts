@@ -4,7 +4,7 @@
  */
 import { runSchedules, type ScheduleSummary } from '@pagewright/testkit';
 import { beforeAll, expect, it } from 'vitest';
-import { DEFAULT_PARTS } from './schedule-subjects.js';
+import { DEFAULT_PARTS } from '../soak/schedules/subjects.js';
 
 const SEED = Number(process.env.SCHEDULE_SEED ?? 1);
 const SECONDS = Number(process.env.SCHEDULE_SECONDS ?? 0);

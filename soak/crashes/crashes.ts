@@ -89,7 +89,8 @@ async function describe(
 ): Promise<Finding> {
   let { message } = first;
   let place: object = first;
-  const stillFails = async (steps: Workload['steps']) => {
+  const stillFails = async ([steps]: readonly Workload['steps'][]) => {
+    if (steps === undefined) return false;
     const { finding } = await explore(open, { ...workload, steps }, seed, () => false).catch(() => ({ finding: null }));
     if (finding !== null) {
       message = finding.message;
@@ -97,6 +98,6 @@ async function describe(
     }
     return finding !== null;
   };
-  const steps = await shrink(workload.steps, stillFails, MOST_TRIES);
+  const [steps = workload.steps] = await shrink([workload.steps], stillFails, MOST_TRIES);
   return { message, again: JSON.stringify({ seed, choice, place, workload: { ...workload, steps } }) };
 }

@@ -28,6 +28,7 @@ import {
   SWIP_NULL,
   SWIP_TAG_MASK,
   type SwipLocation,
+  type VerifyProgress,
 } from '@pagewright/core';
 
 /** The byte between pages, in the rigs of the first and the second layout. */
@@ -180,6 +181,9 @@ export class PageRig implements PageStore {
     return { created: true, storeId: '0'.repeat(32), epoch: 0, mark, usedOlderSlot: false };
   }
   async checkpoint(): Promise<CheckpointResult> {
+    throw unsupported();
+  }
+  async verify(): Promise<VerifyProgress> {
     throw unsupported();
   }
   async close(): Promise<void> {}

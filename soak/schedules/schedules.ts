@@ -1,6 +1,6 @@
 /** Schedules for hours: rounds of the default parts, each with the next seed, until the time is over or one fails. */
 import { runSchedules, type ScheduleSummary } from '@pagewright/testkit';
-import { DEFAULT_PARTS } from '../../tests/schedule-subjects.js';
+import { DEFAULT_PARTS } from './subjects.js';
 
 /** Told after each round: how many there were, and the seed of the next. */
 export type OnProgress = (rounds: number, nextSeed: number) => void;

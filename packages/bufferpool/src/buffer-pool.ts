@@ -36,9 +36,9 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipLocation,
+  schedulePoint,
   type VerifyProgress,
   type VerifyRequest,
-  schedulePoint,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';

@@ -5,16 +5,16 @@ import { BtreeType } from '@pagewright/index-btree';
 import { Mvcc } from '@pagewright/mvcc';
 import { WriteAheadLog } from '@pagewright/wal';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_PARTS, engineOf, poolOn } from '../../../tests/schedule-subjects.js';
+import { DEFAULT_PARTS, engineOf, poolOn } from '../../../soak/schedules/subjects.js';
 import { Random, runSchedules, type ScheduleFailure, type ScheduleSubject } from '../src/index.js';
 import { ScheduleCoverage } from '../src/schedules/coverage.js';
 import { engineOperations, intruderOperations } from '../src/schedules/engine-operations.js';
 import { filledStore, runEngineRound } from '../src/schedules/engine-round.js';
 import { uniformPauses } from '../src/schedules/pause-policy.js';
 import { RegisterHistory } from '../src/schedules/register-history.js';
-import { shrink } from '../src/schedules/shrink.js';
 import { treeOperations } from '../src/schedules/tree-operations.js';
 import { filledTree, runTreeRound } from '../src/schedules/tree-round.js';
+import { shrink } from '../src/shrink.js';
 
 /** What the first rounds from this seed find. */
 async function failureOf(subject: ScheduleSubject, seed: number, rounds: number): Promise<ScheduleFailure> {

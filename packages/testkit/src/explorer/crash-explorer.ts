@@ -5,8 +5,9 @@
  * a crash during its recovery, at any operation, must be survived as well.
  */
 import { SimulatedDevice } from '../device/simulated-device.js';
+import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
-import { type Loss, type LossChoice, lossesOf, lossNamed } from './losses.js';
+import { type LossChoice, lossesOf } from './losses.js';
 import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { type RunMark, WorkloadRun } from './workload-run.js';
@@ -110,12 +111,10 @@ export class CrashExplorer {
     const { run, points } = await this.#capture(workload, (number) => number === operation);
     const [point] = points;
     if (point === undefined) return null;
-    if (recrash === null) return this.#examine(workload, run, point, lossNamed(loss));
-    const recovery = await this.#captureRecovery(point.device.afterCrash(lossNamed(loss).survival()));
+    if (recrash === null) return this.#examine(workload, run, point, loss);
+    const recovery = await this.#captureRecovery(point.device.afterCrash(survivalOf(loss, point.device)));
     const second = recovery.find((again) => again.operation === recrash.operation);
-    return second === undefined
-      ? null
-      : this.#examineAgain(workload, run, point, loss, second, lossNamed(recrash.loss));
+    return second === undefined ? null : this.#examineAgain(workload, run, point, loss, second, recrash.loss);
   }
 
   /** Runs the workload to its end, and keeps the crash points that are wanted. */
@@ -140,26 +139,31 @@ export class CrashExplorer {
     workload: Workload,
     run: WorkloadRun,
     point: CrashPoint,
-    loss: Loss,
+    loss: string,
     random: Random,
   ): Promise<CrashFinding | null> {
     const finding = await this.#examine(workload, run, point, loss);
     if (finding !== null || !random.chance(this.#options.recrash)) return finding;
-    for (const again of await this.#captureRecovery(point.device.afterCrash(loss.survival()))) {
+    for (const again of await this.#captureRecovery(point.device.afterCrash(survivalOf(loss, point.device)))) {
       for (const second of lossesOf(again.device, random, { exhaustive: 2, samples: 1 })) {
         this.#recrashes++;
-        const found = await this.#examineAgain(workload, run, point, loss.name, again, second);
+        const found = await this.#examineAgain(workload, run, point, loss, again, second);
         if (found !== null) return found;
       }
     }
     return null;
   }
 
-  async #examine(workload: Workload, run: WorkloadRun, point: CrashPoint, loss: Loss): Promise<CrashFinding | null> {
+  async #examine(workload: Workload, run: WorkloadRun, point: CrashPoint, loss: string): Promise<CrashFinding | null> {
     this.#crashes++;
-    const message = await whatIsWrong(this.#open, run, point.mark, point.device.afterCrash(loss.survival()));
+    const message = await whatIsWrong(
+      this.#open,
+      run,
+      point.mark,
+      point.device.afterCrash(survivalOf(loss, point.device)),
+    );
     const { operation, at } = point;
-    return message === null ? null : { workload, operation, at, loss: loss.name, recrash: null, message };
+    return message === null ? null : { workload, operation, at, loss, recrash: null, message };
   }
 
   async #examineAgain(
@@ -168,11 +172,11 @@ export class CrashExplorer {
     { operation, at, mark }: CrashPoint,
     loss: string,
     again: CrashPoint,
-    second: Loss,
+    second: string,
   ): Promise<CrashFinding | null> {
     this.#crashes++;
-    const message = await whatIsWrong(this.#open, run, mark, again.device.afterCrash(second.survival()));
-    const recrash = { operation: again.operation, loss: second.name };
+    const message = await whatIsWrong(this.#open, run, mark, again.device.afterCrash(survivalOf(second, again.device)));
+    const recrash = { operation: again.operation, loss: second };
     return message === null ? null : { workload, operation, at, loss, recrash, message };
   }
 

@@ -4,23 +4,25 @@
  * when the disk is well again, after a kill or a loss of power, the store must be whole.
  */
 import { isPagewrightError } from '@pagewright/core';
-import { type DiskOperation, ioError, type OperationKind, SimulatedDevice } from '../device/simulated-device.js';
+import { type DiskOperation, ioError, type OperationKind } from '../device/operation.js';
+import { SimulatedDevice } from '../device/simulated-device.js';
+import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
-import { lossesOf, lossNamed } from './losses.js';
+import { lossesOf } from './losses.js';
 import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { WorkloadRun, WrongRead } from './workload-run.js';
 
 /** How an operation fails. A sync that fails has lost what it should have made durable, as on Linux. */
-export const FAULTS = ['EIO once', 'EIO from then on', 'ENOSPC from then on'] as const;
-export type Fault = (typeof FAULTS)[number];
+export const FAILURES = ['EIO once', 'EIO from then on', 'ENOSPC from then on'] as const;
+export type DiskFailure = (typeof FAILURES)[number];
 
 export interface FaultFinding {
   readonly workload: Workload;
   /** Number of the operation that failed first. */
   readonly operation: number;
   readonly at: string;
-  readonly fault: Fault;
+  readonly fault: DiskFailure;
   /** What the disk lost afterwards; null: the process was killed, and the disk kept all. */
   readonly loss: string | null;
   readonly message: string;
@@ -60,13 +62,13 @@ export class FaultExplorer {
     let operation = 1 + random.below(stride);
     for (let reached = true; reached && findings.length < mostFindings && !isOver(); operation += stride) {
       reached = false;
-      for (const fault of FAULTS) {
+      for (const fault of FAILURES) {
         const trial = new FaultTrial(this.#open, workload, operation, fault);
         await trial.run();
         if (trial.at === null) continue;
         reached = true;
         faults++;
-        const losses = [null, random.pick(lossesOf(trial.device, random, { exhaustive: 2, samples: 4 })).name];
+        const losses = [null, random.pick(lossesOf(trial.device.copy(), random, { exhaustive: 2, samples: 4 }))];
         for (const loss of losses) {
           const message = await trial.whatIsWrong(loss);
           if (message !== null) findings.push({ workload, operation, at: trial.at, fault, loss, message });
@@ -95,7 +97,7 @@ class FaultTrial {
     readonly open: OpenOn,
     readonly workload: Workload,
     readonly operation: number,
-    readonly fault: Fault,
+    readonly fault: DiskFailure,
   ) {
     this.#run = new WorkloadRun(() => open(this.device, STORE_PATH));
   }
@@ -119,7 +121,7 @@ class FaultTrial {
   async whatIsWrong(loss: string | null): Promise<string | null> {
     if (this.#wrong !== null) return this.#wrong;
     const device = this.device.copy();
-    const after = loss === null ? device.afterKill() : device.afterCrash(lossNamed(loss).survival());
+    const after = loss === null ? device.afterKill() : device.afterCrash(survivalOf(loss, device));
     return whatIsWrong(this.open, this.#run, this.#run.mark(), after);
   }
 
@@ -156,7 +158,7 @@ const ALL: ReadonlySet<OperationKind> = new Set<OperationKind>([
   'rename',
   'sync-directory',
 ]);
-const FAILING: { readonly [Name in Fault]: ReadonlySet<OperationKind> } = {
+const FAILING: { readonly [Name in DiskFailure]: ReadonlySet<OperationKind> } = {
   'EIO once': ALL,
   'EIO from then on': ALL,
   'ENOSPC from then on': new Set<OperationKind>(['allocate', 'make-directory', 'truncate']),

@@ -4,6 +4,7 @@
  */
 import { POINT, POINT_NAMES } from '@pagewright/core';
 import { Random } from '../random.js';
+import { type Lists, shrink } from '../shrink.js';
 import { ScheduleCoverage } from './coverage.js';
 import {
   type EngineOperation,
@@ -13,7 +14,6 @@ import {
 } from './engine-operations.js';
 import { type EngineSubject, filledStore, runEngineRound } from './engine-round.js';
 import { policyFor } from './pause-policy.js';
-import { type Lists, shrink } from './shrink.js';
 import { type TreeOperation, treeOperations } from './tree-operations.js';
 import { filledTree, runTreeRound, type TreeSubject } from './tree-round.js';
 

@@ -2,7 +2,7 @@
  * An event loop whose next event is chosen by seed: completions of I/O, timers, immediates, and the turns of whoever waits
  * for one. Between two events all that is ready to run has run. Microtasks go in the order that JavaScript gives them.
  */
-import type { DiskOperation } from '../device/simulated-device.js';
+import type { DiskOperation } from '../device/operation.js';
 import type { Random } from '../random.js';
 
 interface PendingEvent {

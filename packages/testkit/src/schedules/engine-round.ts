@@ -4,7 +4,8 @@
  * operations are under way, or killed, or loses power, and is opened again: what was acknowledged is there.
  */
 import { type IoBackend, POINT } from '@pagewright/core';
-import { keepSome, SimulatedDevice } from '../device/simulated-device.js';
+import { SimulatedDevice } from '../device/simulated-device.js';
+import { keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { ControlledLoop } from './controlled-loop.js';
 import type { ScheduleCoverage } from './coverage.js';

@@ -8,12 +8,15 @@
 import type {
   CheckpointResult,
   CheckpointSteps,
+  PageExpectation,
   PageStore,
   PageStoreOpenRequest,
   PageStoreStats,
   Segment,
   StoreState,
   SwipLocation,
+  VerifyProgress,
+  VerifyRequest,
 } from '@pagewright/core';
 
 /** Thrown where a thread would wait for one that stands at a schedule point. It holds nothing then. */
@@ -82,6 +85,9 @@ export class ThreadView implements PageStore {
   }
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
     return this.store.checkpoint(steps);
+  }
+  verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    return this.store.verify(request);
   }
   close(): Promise<void> {
     return this.store.close();

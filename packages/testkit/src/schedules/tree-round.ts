@@ -18,7 +18,8 @@ import {
   type PageStore,
   POINT,
 } from '@pagewright/core';
-import { keepSome, SimulatedDevice } from '../device/simulated-device.js';
+import { SimulatedDevice } from '../device/simulated-device.js';
+import { keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { ControlledLoop } from './controlled-loop.js';
 import type { ScheduleCoverage } from './coverage.js';
