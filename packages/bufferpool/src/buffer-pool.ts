@@ -13,6 +13,7 @@ import {
   type CheckpointResult,
   type CheckpointSteps,
   inject,
+  injectAll,
   injectable,
   invariant,
   LARGEST_PAGE,
@@ -24,7 +25,9 @@ import {
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
+  REPLACEMENTS,
   RESTART,
+  type ReplacementPolicyType,
   type Segment,
   type StoreState,
   SWIP_COLD,
@@ -54,6 +57,7 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { releaseTree } from './tree-release.js';
 
@@ -78,6 +82,7 @@ export class BufferPool implements PageStore {
   faulting = false;
   maxSizeClass = 0;
   readonly #options: CheckedOptions;
+  readonly #replacement: ReplacementPolicyType;
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
@@ -94,9 +99,17 @@ export class BufferPool implements PageStore {
   #loads!: Loads;
   #checkpointer!: Checkpointer;
 
-  /** Errors: `PW_OPTION_INVALID`. */
-  constructor(@inject(POOL_OPTIONS) options: BufferPoolOptions = {}) {
+  /**
+   * `replacements` are those that `options.replacement` may name. Default: the two of this package.
+   * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
+   */
+  constructor(
+    @inject(POOL_OPTIONS) options: BufferPoolOptions = {},
+    @injectAll(REPLACEMENTS) replacements?: readonly ReplacementPolicyType[],
+  ) {
     this.#options = checkOptions(options);
+    const { replacement, coolingFraction } = this.#options;
+    this.#replacement = findReplacement(replacement, replacements ?? builtInReplacements(coolingFraction));
   }
 
   get pageSize(): number {
@@ -144,18 +157,18 @@ export class BufferPool implements PageStore {
 
   stats(): PageStoreStats {
     const residency = this.#residency;
-    const { eviction } = residency;
+    const { cooler, eviction } = residency;
     return {
       pageSize: this.#pageSize,
       memoryBytes: this.#frames.count * this.#pageSize,
       frames: this.#frames.count,
       freeFrames: this.#blocks.freeUnits,
-      coolFrames: eviction.cooling.length,
+      coolFrames: cooler.coolPages,
       dirtyFrames: this.#epochs.dirtyPages,
       pageReads: residency.pageReads,
       pageWrites: eviction.pageWrites + this.#checkpointer.pagesWritten,
       evictions: eviction.evictions,
-      cooled: eviction.cooled,
+      cooled: cooler.cooled,
       rewarmed: residency.rewarmed,
       relocations: residency.regions.relocations,
       restarts: this.#restarts,
@@ -353,7 +366,7 @@ export class BufferPool implements PageStore {
 
   /** The page loses its place: its swip becomes null. */
   #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
-    this.#residency.eviction.heat(frame);
+    this.#residency.cooler.rewarm(frame);
     this.#frames.set(frame, PARENT, NO_FRAME);
     this.#frames.add(parent, RESIDENT_CHILDREN, -1);
     words[at] = SWIP_NULL;
@@ -409,7 +422,7 @@ export class BufferPool implements PageStore {
         epochs: this.#epochs,
         file,
       },
-      this.#options.coolingFraction,
+      this.#replacement,
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);

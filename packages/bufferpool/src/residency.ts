@@ -2,7 +2,16 @@
  * Which pages are in memory: gives out frames, and brings pages in and swizzles them. Everything here is synchronous and
  * leaves no latch behind.
  */
-import { PagewrightError, SWIP_COLD, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, sizeClassOf } from '@pagewright/core';
+import {
+  PagewrightError,
+  type ReplacementPolicyType,
+  SWIP_COLD,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_TAG_MASK,
+  sizeClassOf,
+} from '@pagewright/core';
+import { Cooler } from './cooler.js';
 import { Eviction } from './eviction.js';
 import {
   ADDRESS,
@@ -26,6 +35,7 @@ const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
 
 export class Residency {
+  readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
   pageReads = 0;
@@ -35,11 +45,12 @@ export class Residency {
 
   constructor(
     private readonly parts: PoolParts,
-    coolingFraction: number,
+    replacement: ReplacementPolicyType,
   ) {
     const placement = new Placement(parts);
-    this.eviction = new Eviction(parts, placement, coolingFraction);
-    this.regions = new Regions(parts, placement, this.eviction);
+    this.cooler = new Cooler(parts, placement, replacement);
+    this.eviction = new Eviction(parts, placement, this.cooler);
+    this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
   }
 
@@ -56,12 +67,14 @@ export class Residency {
     if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
     if (frame < 0) throw this.#exhausted(sizeClass);
     this.parts.frames.initialize(frame, sizeClass, state);
+    this.cooler.policy.entered(frame, sizeClass);
     return frame;
   }
 
   /** Gives a frame back. Its page is in no swip. */
   release(frame: number): void {
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
+    this.cooler.leaves(frame);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
   }
@@ -126,8 +139,8 @@ export class Residency {
   }
 
   #rewarm(frame: number, words: Uint32Array, at: number): void {
-    this.eviction.heat(frame);
     words[at] = (frame << 2) | SWIP_HOT;
+    this.cooler.rewarm(frame);
     this.rewarmed++;
   }
 
