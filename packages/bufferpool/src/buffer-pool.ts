@@ -230,16 +230,16 @@ export class BufferPool implements PageStore {
   }
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;
     }
     try {
-      if (this.faulting) {
+      if (this.faulting && this.#isCold(parent, offset)) {
         const words = this.#arena.segmentOf(parent).u32;
         const at = (this.#arena.baseOf(parent) + offset) >>> 2;
-        const word = words[at] as number;
-        if ((word & SWIP_TAG_MASK) === SWIP_COLD) throw this.#loads.note(parent, word, words[at + 1] as number);
+        throw this.#loads.note(parent, words[at] as number, words[at + 1] as number);
       }
       this.#residency.resolve(parent, offset);
     } finally {
@@ -247,6 +247,11 @@ export class BufferPool implements PageStore {
     }
     // The swip has changed, and with it the parent's version.
     return RESTART;
+  }
+
+  #isCold(parent: number, offset: number): boolean {
+    const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
+    return (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   loadFault(): Promise<void> {

@@ -71,6 +71,14 @@ export class Residency {
     return frame;
   }
 
+  /**
+   * Evicts ahead of a miss, before the parent of the missing page is latched. Under the latch its other children would be
+   * spared, and in a tree with one inner page these are all there are: then the policy would have no say.
+   */
+  keepRoom(): void {
+    if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
+  }
+
   /** Gives a frame back. Its page is in no swip. */
   release(frame: number): void {
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);

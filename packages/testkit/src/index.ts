@@ -1,4 +1,6 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+export { replacementConformance, replacementSuite } from './conformance/replacement.js';
+export { SimulatedFrames } from './conformance/replacement-frames.js';
 export {
   BrokenClause,
   brokenClauses,

@@ -7,10 +7,10 @@
  * `rewarmed`. So a page that stayed cool for a while was not touched for that while, and the choice of how many pages cool,
  * which, and for how long is all that a policy is.
  *
- * Must hold for a policy: it hands out only pages that are in memory and may leave, each once in a batch; its work in one
- * call is bounded by the number of frames; the same calls and the same random numbers give the same choice; asked often enough,
- * it comes to every page that may leave. Its state is flat arrays by frame, in shared memory, so that it can serve threads.
- * All calls come one at a time.
+ * Must hold for a policy: it hands out only pages that are in memory and may leave, each once in a batch; one that was touched
+ * while it was cool only after it has cooled anew. Its work in one call is bounded by the number of frames. The same calls and the
+ * same random numbers give the same choice. Asked often enough, it comes to every page that may leave.
+ * Its state is flat arrays by frame, in shared memory, so that it can serve threads. All calls come one at a time.
  */
 
 /** What a policy may ask of the page store. Frames are small integers; a page larger than one frame is named by its first. */
