@@ -1,7 +1,7 @@
 import { NO_LOG, PageFault } from '@pagewright/core';
+import { FANOUT, PageTree } from '@pagewright/testkit';
 import { afterEach, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { FANOUT, PageTree } from './page-tree.js';
 import { randomFrom, VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';

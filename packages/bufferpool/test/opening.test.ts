@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 import { type ErrorCode, NO_LOG } from '@pagewright/core';
+import { newModel, PageTree } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { BufferPool, type BufferPoolOptions } from '../src/index.js';
-import { newModel, PageTree } from './page-tree.js';
 import { randomFrom, VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';

@@ -1,6 +1,6 @@
+import { newModel, PageTree } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { newModel, PageTree } from './page-tree.js';
 import { VolatileFiles } from './volatile-files.js';
 
 it('a page finds room where only larger ones are, all of them children of the page that is latched', async () => {

@@ -1,55 +1,82 @@
 /**
  * A tree of pages without any order, and the model that it must agree with: the plainest thing that can be built on a
- * page store, so that a fault here is the store's. Each page has sixteen swips and a number, from which its other bytes follow.
+ * page store, so that a fault here is the store's. Each page has a table of swips and a number, from which its other bytes
+ * follow. It uses the store by the letter of its contract.
  */
 import {
   PAGE_HEADER_SIZE,
+  PAGE_INDEX,
+  PAGE_KIND,
   PAGE_SWIP_COUNT,
   PAGE_SWIP_OFFSET,
   PAGE_SWIP_STRIDE,
   type PageStore,
   RESTART,
   SWIP_NULL,
+  SWIP_SIZE,
 } from '@pagewright/core';
 
+/** Swips of a page, unless the tree is made with more. */
 export const FANOUT = 16;
-const NUMBER_AT = PAGE_HEADER_SIZE + FANOUT * 8;
-const FILL_AT = NUMBER_AT + 8;
-const KIND = 7;
+/** Number of the index that the pages say they belong to, and their kind. */
+export const TREE_INDEX = 1;
+export const TREE_KIND = 7;
+
+/** A reader that is alone starts again for each level that is not in memory, and no more often. */
+const MOST_RESTARTS = 1000;
 
 /** What a page should hold. */
-export interface Model {
+export interface PageModel {
   number: number;
   sizeClass: number;
-  children: (Model | null)[];
+  children: (PageModel | null)[];
 }
 
-export function copyOf(model: Model | null): Model | null {
-  return model === null ? null : { ...model, children: model.children.map(copyOf) };
+export function copyOfModel(model: PageModel | null): PageModel | null {
+  return model === null ? null : { ...model, children: model.children.map(copyOfModel) };
 }
 
-/** A leaf of the model: `sizeClass` above 0 has no swips in use. */
-export function newModel(number: number, sizeClass = 0): Model {
-  return { number, sizeClass, children: Array<Model | null>(FANOUT).fill(null) };
+/** Pages in the tree. */
+export function pagesOf(model: PageModel | null): number {
+  return model === null ? 0 : model.children.reduce((sum, child) => sum + pagesOf(child), 1);
+}
+
+/** A page without children. Those of a class above 0 never have any. */
+export function newModel(number: number, sizeClass = 0, fanout = FANOUT): PageModel {
+  return { number, sizeClass, children: Array<PageModel | null>(fanout).fill(null) };
 }
 
 export class PageTree {
   timestamp = 1;
+  readonly #numberAt: number;
+  readonly #fillAt: number;
 
-  constructor(readonly pages: PageStore) {}
+  constructor(
+    readonly pages: PageStore,
+    readonly fanout = FANOUT,
+  ) {
+    this.#numberAt = PAGE_HEADER_SIZE + fanout * SWIP_SIZE;
+    this.#fillAt = this.#numberAt + 8;
+  }
 
-  /** Puts a new page at the root, or below the page that the path leads to. */
+  /** Byte offset of a swip in its page. */
+  offsetOf(slot: number): number {
+    return PAGE_HEADER_SIZE + Math.max(slot, 0) * SWIP_SIZE;
+  }
+
+  /** Puts a new page below the page that the path leads to. */
   insert(path: readonly number[], slot: number, number: number, sizeClass: number): void {
-    this.#withPage(path, (parent) => {
+    this.withPage(path, (parent) => {
       const frame = this.#allocate(number, sizeClass);
       this.pages.modify(parent, ++this.timestamp);
-      this.pages.link(parent, this.#offset(parent, slot), frame);
+      this.pages.link(parent, this.offsetOf(slot), frame);
       this.pages.unlatch(frame);
     });
   }
 
+  /** Gives the page that the path leads to, a list of slots, another number. */
   change(path: readonly number[], number: number): void {
-    this.#withPage(path, (frame) => {
+    this.withPage(path, (frame) => {
       this.pages.modify(frame, ++this.timestamp);
       this.#fill(frame, number);
     });
@@ -59,8 +86,8 @@ export class PageTree {
   remove(path: readonly number[], slot: number): void {
     let done = false;
     while (!done) {
-      this.#withPage(path, (frame) => {
-        const offset = this.#offset(frame, slot);
+      this.withPage(path, (frame) => {
+        const offset = this.offsetOf(slot);
         this.pages.unlatch(frame);
         done = this.pages.releaseTree({ frame, offset }, ++this.timestamp, 3);
         this.pages.latch(frame);
@@ -68,22 +95,23 @@ export class PageTree {
     }
   }
 
+  /** Gives up a page without children, unread. */
   discardLeaf(path: readonly number[], slot: number): void {
-    this.#withPage(path, (frame) => {
+    this.withPage(path, (frame) => {
       this.pages.modify(frame, ++this.timestamp);
-      this.pages.discard(frame, this.#offset(frame, slot));
+      this.pages.discard(frame, this.offsetOf(slot));
     });
   }
 
   /** Moves a page from one parent to another, which is not below it. */
   move(from: readonly number[], fromSlot: number, to: readonly number[], toSlot: number): void {
-    this.#withPage(from, (source) => {
-      this.#withPage(
+    this.withPage(from, (source) => {
+      this.withPage(
         to,
         (target) => {
           this.pages.modify(source, ++this.timestamp);
           this.pages.modify(target, this.timestamp);
-          this.pages.moveSwips(source, this.#offset(source, fromSlot), target, this.#offset(target, toSlot), 1, 8);
+          this.pages.moveSwips(source, this.offsetOf(fromSlot), target, this.offsetOf(toSlot), 1, SWIP_SIZE);
         },
         from,
       );
@@ -91,14 +119,14 @@ export class PageTree {
   }
 
   /** Reads the whole tree as a reader does, and says where it is not what the model says. */
-  check(model: Model | null): void {
+  check(model: PageModel | null): void {
     const root = this.#child(this.pages.root.frame, this.pages.root.offset);
     this.#check(root, model, 'root');
   }
 
   /** Reads one page's number without waiting; throws the page fault if it is not there. */
   numberAt(path: readonly number[]): number {
-    for (;;) {
+    for (let restarts = 0; restarts < MOST_RESTARTS; restarts++) {
       let frame = this.pages.root.frame;
       let offset = this.pages.root.offset;
       let version = this.pages.readVersion(frame);
@@ -116,48 +144,63 @@ export class PageTree {
         }
         frame = child;
         version = childVersion;
-        offset = this.#offset(frame, slot);
+        offset = this.offsetOf(slot);
       }
       if (!found) continue;
-      const number = this.pages.segmentOf(frame).f64[(this.pages.baseOf(frame) + NUMBER_AT) >>> 3] as number;
+      const number = this.numberIn(frame);
       if (this.pages.validate(frame, version)) return number;
     }
+    throw new Error(`The page at ${path.join('.')} could not be reached, though nobody else is at work`);
   }
 
-  #check(frame: number | null, model: Model | null, where: string): void {
+  #check(frame: number | null, model: PageModel | null, where: string): void {
     if (frame === null || model === null) {
       if (frame !== model)
         throw new Error(`${where}: ${frame === null ? 'a page is missing' : 'a page should not be there'}`);
       return;
     }
     this.pages.pin(frame);
-    const segment = this.pages.segmentOf(frame);
+    try {
+      this.#checkBytes(frame, model, where);
+      for (const [slot, child] of model.children.entries()) {
+        if (model.sizeClass === 0) this.#check(this.#child(frame, this.offsetOf(slot)), child, `${where}.${slot}`);
+      }
+    } finally {
+      this.pages.unpin(frame);
+    }
+  }
+
+  #checkBytes(frame: number, model: PageModel, where: string): void {
+    const { f64, u16, u32 } = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
     const size = this.pages.sizeOf(frame);
-    const number = segment.f64[(base + NUMBER_AT) >>> 3];
+    const number = this.numberIn(frame);
     if (number !== model.number) throw new Error(`${where}: holds ${number} instead of ${model.number}`);
     if (size !== this.pages.pageSize << model.sizeClass) throw new Error(`${where}: has ${size} bytes`);
-    for (const at of [FILL_AT, FILL_AT + 8, size >>> 1, size - 8]) {
-      const aligned = (base + at) >>> 3;
-      if (segment.f64[aligned] !== model.number + at)
+    if (u16[(base + PAGE_KIND) >>> 1] !== TREE_KIND || u32[(base + PAGE_INDEX) >>> 2] !== TREE_INDEX)
+      throw new Error(`${where}: its header says that it belongs to another index`);
+    for (const at of this.#fillsOf(size)) {
+      if (f64[(base + at) >>> 3] !== model.number + at)
         throw new Error(`${where}: bytes at ${at} are those of another page`);
     }
-    for (const [slot, child] of model.children.entries()) {
-      if (model.sizeClass === 0) this.#check(this.#child(frame, this.#offset(frame, slot)), child, `${where}.${slot}`);
-    }
-    this.pages.unpin(frame);
   }
 
   #child(frame: number, offset: number): number | null {
-    for (;;) {
+    for (let restarts = 0; restarts < MOST_RESTARTS; restarts++) {
       if (this.pages.segmentOf(frame).u32[(this.pages.baseOf(frame) + offset) >>> 2] === SWIP_NULL) return null;
       const child = this.pages.child(frame, offset, this.pages.readVersion(frame));
       if (child !== RESTART) return child;
     }
+    throw new Error('A page that nobody else uses could not be reached');
+  }
+
+  /** The number of the page in a frame. */
+  numberIn(frame: number): number {
+    return this.pages.segmentOf(frame).f64[(this.pages.baseOf(frame) + this.#numberAt) >>> 3] as number;
   }
 
   /** Latches the pages of the path, one after the other, and calls back with the last; `held` is a path that is latched already. */
-  #withPage(path: readonly number[], use: (frame: number) => void, held: readonly number[] | null = null): void {
+  withPage(path: readonly number[], use: (frame: number) => void, held: readonly number[] | null = null): void {
     const root = this.pages.root;
     const latched: number[] = [];
     const hold = (frame: number, depth: number): void => {
@@ -176,7 +219,7 @@ export class PageTree {
           throw new Error('A page of the path is missing');
         frame = this.pages.childOfLatched(frame, offset);
         hold(frame, depth);
-        if (depth < path.length) offset = this.#offset(frame, path[depth] as number);
+        if (depth < path.length) offset = this.offsetOf(path[depth] as number);
       }
       use(frame);
     } finally {
@@ -196,14 +239,14 @@ export class PageTree {
   }
 
   #allocate(number: number, sizeClass: number): number {
-    const frame = this.pages.allocate(1, KIND, sizeClass, ++this.timestamp);
+    const frame = this.pages.allocate(TREE_INDEX, TREE_KIND, sizeClass, ++this.timestamp);
     const base = this.pages.baseOf(frame);
     const segment = this.pages.segmentOf(frame);
     if (sizeClass === 0) {
-      segment.u32.fill(0, (base + PAGE_HEADER_SIZE) >>> 2, (base + NUMBER_AT) >>> 2);
+      segment.u32.fill(0, (base + PAGE_HEADER_SIZE) >>> 2, (base + this.#numberAt) >>> 2);
       segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] = PAGE_HEADER_SIZE;
-      segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] = FANOUT;
-      segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] = 8;
+      segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] = this.fanout;
+      segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] = SWIP_SIZE;
     }
     this.#fill(frame, number);
     return frame;
@@ -213,11 +256,12 @@ export class PageTree {
     const { f64 } = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
     const size = this.pages.sizeOf(frame);
-    f64[(base + NUMBER_AT) >>> 3] = number;
-    for (const at of [FILL_AT, FILL_AT + 8, size >>> 1, size - 8]) f64[(base + at) >>> 3] = number + at;
+    f64[(base + this.#numberAt) >>> 3] = number;
+    for (const at of this.#fillsOf(size)) f64[(base + at) >>> 3] = number + at;
   }
 
-  #offset(_frame: number, slot: number): number {
-    return PAGE_HEADER_SIZE + Math.max(slot, 0) * 8;
+  /** Where a page's bytes tell that they are its own. */
+  #fillsOf(size: number): number[] {
+    return [this.#fillAt, this.#fillAt + 8, size >>> 1, size - 8];
   }
 }
