@@ -22,6 +22,8 @@ import type { WatchedFiles } from './watched-files.js';
 
 const CRASH_SEEDS = 2;
 const CRASHES_EACH = 12;
+/** Of what was not synced, so much survives, in turn. */
+const SHARES = [0.5, 0, 0.9, 1, 0.1];
 
 export const checkpointClauses: readonly PageStoreClause[] = [
   clause(
@@ -34,7 +36,6 @@ export const checkpointClauses: readonly PageStoreClause[] = [
         const driver = await stores.drive(seed);
         await driver.runWithCheckpoints(900);
         driver.tree.check(driver.model);
-        await driver.checkpoint();
         driver.run(50);
         await driver.pages.close();
         const again = await stores.open(driver.files, { frames: SMALL });
@@ -226,8 +227,8 @@ export const checkpointClauses: readonly PageStoreClause[] = [
       for (let seed = 1; seed <= CRASH_SEEDS; seed++) {
         const rehearsal = await stores.drive(seed);
         await rehearsal.runWithCheckpoints(350);
-        const { operations } = rehearsal.files.device;
-        for (let crash = 0; crash < CRASHES_EACH; crash++) await crashAndCheck(stores, seed, crash, operations);
+        const points = crashPoints(rehearsal.files, new Random(seed));
+        for (const [crash, at] of points.entries()) await crashAndCheck(stores, seed, crash, at);
       }
     },
   ),
@@ -288,21 +289,30 @@ export const checkpointClauses: readonly PageStoreClause[] = [
   ),
 ];
 
-/** Runs a store until the power goes at a sampled operation, and opens what is left. */
-async function crashAndCheck(stores: Stores, seed: number, crash: number, operations: number): Promise<void> {
-  const where = `Seed ${seed}, crash ${crash}`;
+/** Numbers of operations: half of them syncs, where most is at stake, the others anywhere after the store was made. */
+function crashPoints({ device }: WatchedFiles, random: Random): number[] {
+  const made = device.history.findIndex(({ kind }) => kind === 'sync-directory') + 1;
+  const syncs = device.history.slice(made).filter(({ kind }) => kind === 'sync');
+  return Array.from({ length: CRASHES_EACH }, (_, crash) =>
+    crash % 2 === 0 && syncs.length > 0
+      ? random.pick(syncs).number
+      : made + 1 + Math.floor(((crash + random.fraction()) / CRASHES_EACH) * (device.operations - made)),
+  );
+}
+
+/** Runs a store until the power goes at an operation, and opens what is left. */
+async function crashAndCheck(stores: Stores, seed: number, crash: number, at: number): Promise<void> {
+  const where = `Seed ${seed}, crash ${crash} at operation ${at}`;
   const driver = await stores.drive(seed);
-  const { device } = driver.files;
-  const first = device.operations;
   const choice = new Random(seed * 1000 + crash);
-  device.crashAt = first + 1 + Math.floor(((crash + choice.fraction()) / CRASHES_EACH) * (operations - first));
+  driver.files.device.crashAt = at;
   try {
     await driver.runWithCheckpoints(350);
   } catch (error) {
     if (!isPagewrightError(error)) throw error;
   }
   await driver.pages.close().catch(() => {});
-  const share = [0, 1, 0.5, 0.5, 0.9, 0.1][crash % 6] as number;
+  const share = SHARES[crash % SHARES.length] as number;
   const left = crashed(driver.files, keepSome(choice.below(2 ** 31), share));
   const again = await stores.open(left, { frames: LARGE });
   const found = checkpointIn(again.pages, driver, where);
