@@ -102,6 +102,15 @@ describe('opening', () => {
     }
   });
 
+  it('says that it uses the older superblock also when the newer has lost its first bytes', async () => {
+    const files = await store();
+    bytesOf(files)[0] = 0;
+    const pool = new BufferPool({ memory: '1MiB' });
+    const state = await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
+    expect(state).toMatchObject({ epoch: 2, usedOlderSlot: true });
+    await pool.close();
+  });
+
   it('refuses another page size than the store has, and takes the store’s own if none is asked for', async () => {
     const files = await store();
     await expectRefusal(files, 'PW_PAGE_SIZE', { options: { pageSize: '16KiB' } });
@@ -121,6 +130,7 @@ describe('opening', () => {
       [{ pageSize: 5000 }, /pageSize is 5000/],
       [{ pageSize: '128KiB' }, /pageSize is 131072/],
       [{ coolingFraction: 0 }, /coolingFraction is 0/],
+      [{ replacement: 'lru' }, /no replacement policy "lru"; there are: cooling, clock/],
       [{ memory: '1MiB', pageSize: '64KiB' }, /at least 4194304/],
     ];
     for (const [options, message] of wrong) {
