@@ -301,9 +301,11 @@ function resident(tree: PageTree): number {
     if (wordAt(pages, parent, offset) === SWIP_NULL) return 0;
     pages.latch(parent);
     const frame = pages.childOfLatched(parent, offset);
+    pages.pin(frame);
     pages.unlatch(parent);
     let below = 1;
     for (let slot = 0; slot < tree.fanout; slot++) below += count(frame, tree.offsetOf(slot));
+    pages.unpin(frame);
     return below;
   };
   return count(pages.root.frame, pages.root.offset);

@@ -203,27 +203,38 @@ export class PageTree {
   withPage(path: readonly number[], use: (frame: number) => void, held: readonly number[] | null = null): void {
     const root = this.pages.root;
     const latched: number[] = [];
-    const hold = (frame: number, depth: number): void => {
-      const isHeld =
-        held !== null && depth <= held.length && path.slice(0, depth).every((slot, at) => held[at] === slot);
-      if (isHeld) return;
-      this.pages.latch(frame);
-      latched.push(frame);
-    };
+    const isHeld = (depth: number): boolean =>
+      held !== null && depth <= held.length && path.slice(0, depth).every((slot, at) => held[at] === slot);
     try {
-      if (held === null) hold(root.frame, 0);
+      if (held === null) {
+        this.pages.latch(root.frame);
+        latched.push(root.frame);
+      }
       let frame = root.frame;
       let offset = root.offset;
       for (let depth = 0; depth <= path.length; depth++) {
         if (this.pages.segmentOf(frame).u32[(this.pages.baseOf(frame) + offset) >>> 2] === SWIP_NULL)
           throw new Error('A page of the path is missing');
-        frame = this.pages.childOfLatched(frame, offset);
-        hold(frame, depth);
+        if (isHeld(depth)) frame = this.pages.childOfLatched(frame, offset);
+        else {
+          frame = this.#latchChild(frame, offset);
+          latched.push(frame);
+        }
         if (depth < path.length) offset = this.offsetOf(path[depth] as number);
       }
       use(frame);
     } finally {
       for (const frame of latched.reverse()) this.pages.unlatch(frame);
+    }
+  }
+
+  /** Waiting for a latch may move the page: it counts when the swip still names the frame. */
+  #latchChild(parent: number, offset: number): number {
+    for (;;) {
+      const frame = this.pages.childOfLatched(parent, offset);
+      this.pages.latch(frame);
+      if (this.pages.childOfLatched(parent, offset) === frame) return frame;
+      this.pages.unlatch(frame);
     }
   }
 
