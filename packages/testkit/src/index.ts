@@ -1,6 +1,12 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
 export { IO_SUITE, type IoConformanceOptions, ioConformance } from './conformance/io.js';
 export type { IoCapability, IoSubject } from './conformance/io-subject.js';
+export { pageStoreConformance, pageStoreSuite } from './conformance/page-store.js';
+export type { PageStoreCapability, PageStoreSubject } from './conformance/page-store-subject.js';
+export { copyOfModel, FANOUT, newModel, type PageModel, PageTree, pagesOf } from './conformance/page-tree.js';
+export { PageTreeDriver } from './conformance/page-tree-driver.js';
+export { replacementConformance, replacementSuite } from './conformance/replacement.js';
+export { SimulatedFrames } from './conformance/replacement-frames.js';
 export {
   BrokenClause,
   brokenClauses,
