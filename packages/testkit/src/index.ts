@@ -1,4 +1,11 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+
+export {
+  type CommitPolicyCapability,
+  type CommitPolicyConformanceOptions,
+  commitPolicyConformance,
+  commitPolicySuite,
+} from './conformance/commit-policy.js';
 export {
   BrokenClause,
   brokenClauses,
@@ -20,3 +27,4 @@ export {
   type Survival,
 } from './device/simulated-device.js';
 export { Random } from './random.js';
+export { ScriptedStream } from './rig/scripted-stream.js';
