@@ -7,6 +7,13 @@ export {
   commitPolicySuite,
 } from './conformance/commit-policy.js';
 export {
+  type LogCapability,
+  type LogConformanceOptions,
+  logConformance,
+  logSuite,
+  type NewLog,
+} from './conformance/log.js';
+export {
   BrokenClause,
   brokenClauses,
   type Clause,
@@ -27,4 +34,19 @@ export {
   type Survival,
 } from './device/simulated-device.js';
 export { Random } from './random.js';
+export { LogHistory } from './rig/log-history.js';
+export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
+export {
+  LOG_DIRECTORY,
+  LogStore,
+  newSuperblock,
+  type OpenedLog,
+  openLog,
+  readAll,
+  recordsOn,
+  STORE_ID,
+  type Superblock,
+  settled,
+  stateOf,
+} from './rig/log-store.js';
 export { ScriptedStream } from './rig/scripted-stream.js';

@@ -435,8 +435,7 @@ async function randomEvents(type: CommitPolicyType, random: Random): Promise<voi
 async function withoutTimers(work: () => Promise<void>): Promise<void> {
   const { setTimeout, setInterval } = globalThis;
   const never = () => setTimeout(() => undefined, 0).unref();
-  globalThis.setTimeout = Object.assign(never, { __promisify__: setTimeout.__promisify__ });
-  globalThis.setInterval = Object.assign(never, { __promisify__: setInterval.__promisify__ });
+  Object.assign(globalThis, { setTimeout: never, setInterval: never });
   try {
     await work();
   } finally {
