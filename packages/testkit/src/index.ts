@@ -7,6 +7,15 @@ export {
   commitPolicySuite,
 } from './conformance/commit-policy.js';
 export {
+  type ConcurrencyCapability,
+  type ConcurrencyConformanceOptions,
+  type ConcurrencyLimits,
+  ConcurrencySubject,
+  concurrencyConformance,
+  concurrencySuite,
+  type NewConcurrency,
+} from './conformance/concurrency.js';
+export {
   type LogCapability,
   type LogConformanceOptions,
   logConformance,
@@ -34,6 +43,15 @@ export {
   type Survival,
 } from './device/simulated-device.js';
 export { Random } from './random.js';
+export {
+  bytes,
+  ConcurrencyRig,
+  codeOf,
+  EVERYTHING,
+  RIG_MAX_RECORD_SIZE,
+  RigTarget,
+  text,
+} from './rig/concurrency-rig.js';
 export { LogHistory } from './rig/log-history.js';
 export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
 export {
@@ -50,3 +68,4 @@ export {
   stateOf,
 } from './rig/log-store.js';
 export { ScriptedStream } from './rig/scripted-stream.js';
+export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';
