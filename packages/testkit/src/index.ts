@@ -52,7 +52,7 @@ export {
   RigTarget,
   text,
 } from './rig/concurrency-rig.js';
-export { LogHistory } from './rig/log-history.js';
+export { isPowerLoss, LogHistory } from './rig/log-history.js';
 export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
 export {
   LOG_DIRECTORY,

@@ -4,6 +4,7 @@ import { isPagewrightError } from '@pagewright/core';
 import { type WalOptions, WriteAheadLog } from '@pagewright/wal';
 import { describe, expect, test } from 'vitest';
 import { brokenClauses, logSuite, type NewLog } from '../src/index.js';
+import { over } from './over.js';
 
 const SMALL: WalOptions = { segmentSize: '64KiB', maxRecordSize: '1MiB', bufferLimit: '64KiB' };
 const create: NewLog = () => new WriteAheadLog(SMALL);
@@ -333,13 +334,3 @@ function keepsReferences(): Log {
 }
 
 const NOTHING: CommitRecord = { timestamp: 0, dependsOn: 0, operations: [] };
-
-/** An object with some of its methods replaced. */
-function over<Whole extends object>(whole: Whole, changes: Partial<Whole>): Whole {
-  return new Proxy(whole, {
-    get(target, name) {
-      const value: unknown = Reflect.get(name in changes ? changes : target, name);
-      return typeof value === 'function' ? value.bind(name in changes ? changes : target) : value;
-    },
-  });
-}

@@ -5,9 +5,9 @@
  * complete and fail when a clause says so.
  */
 import assert from 'node:assert/strict';
-import { type CommitPolicy, type CommitPolicyType, isPagewrightError, type LogPosition } from '@pagewright/core';
+import type { CommitPolicyType, LogPosition } from '@pagewright/core';
 import { Random } from '../random.js';
-import { ScriptedStream } from '../rig/scripted-stream.js';
+import { assertUnknown, CommitSession, nextTurn } from '../rig/commit-session.js';
 import { type Clause, type Manifest, runSuite, type Suite, type TestRunner } from './suite.js';
 
 /**
@@ -28,109 +28,6 @@ export function commitPolicyConformance(runner: TestRunner, { type, manifest }: 
   runSuite(commitPolicySuite, runner, { create: () => type }, manifest ?? { shares: true, timerless: true });
 }
 
-/** Turns of the event loop after which nothing is under way that does not wait for a timer. */
-const TURNS = 8;
-/** So long a policy with a timer may take. */
-const PATIENCE_MS = 300;
-
-/** A policy at work on a scripted stream. Every acknowledgement is checked when it happens. */
-class Session {
-  readonly stream = new ScriptedStream();
-  readonly policy: CommitPolicy;
-  /** Positions acknowledged by `commit`, in the order in which that happened. */
-  readonly acknowledged: LogPosition[] = [];
-  readonly rejected: { readonly position: LogPosition; readonly error: unknown }[] = [];
-  #calls = 0;
-  #lastAcknowledged = 0;
-  #waiting = 0;
-  #outOfOrder = false;
-  #early: LogPosition | null = null;
-
-  constructor(type: CommitPolicyType) {
-    this.policy = type.attach(this.stream);
-  }
-
-  /** Commits that were neither acknowledged nor rejected. */
-  get waiting(): number {
-    return this.#waiting;
-  }
-
-  /** Appends a record and commits it. */
-  commit(position = this.stream.append()): LogPosition {
-    this.#waiting++;
-    const call = ++this.#calls;
-    this.policy.commit(position).then(
-      () => {
-        this.#waiting--;
-        if (this.stream.durable < position) this.#early ??= position;
-        if (call < this.#lastAcknowledged) this.#outOfOrder = true;
-        this.#lastAcknowledged = call;
-        this.acknowledged.push(position);
-      },
-      (error) => {
-        this.#waiting--;
-        this.rejected.push({ position, error });
-      },
-    );
-    return position;
-  }
-
-  commitSync(position = this.stream.append()): void {
-    this.policy.commitSync(position);
-    assert.ok(
-      this.stream.durable >= position,
-      `commitSync(${position}) returned when ${this.stream.durable} was durable.`,
-    );
-  }
-
-  /** Waits until a flush is in flight. */
-  async flushing(): Promise<void> {
-    await this.until(() => this.stream.isFlushing, 'no flush was asked for though a commit waits');
-  }
-
-  /** Lets flushes complete until no commit waits. */
-  async finish(): Promise<void> {
-    await this.until(() => {
-      if (this.stream.isFlushing) this.stream.complete();
-      return this.waiting === 0;
-    }, `${this.waiting} commits were not acknowledged though every flush has completed`);
-    this.assertSound();
-  }
-
-  /** Lets all happen that does not wait for a flush. */
-  async settle(): Promise<void> {
-    for (let turn = 0; turn < TURNS; turn++) await nextTurn();
-    this.assertSound();
-  }
-
-  async until(reached: () => boolean, complaint: string): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
-    for (let turn = 0; turn < TURNS || performance.now() < end; turn++) {
-      if (reached()) return;
-      await nextTurn();
-    }
-    assert.fail(complaint);
-  }
-
-  /** What must hold at every instant. */
-  assertSound(): void {
-    assert.equal(this.#early, null, `The commit at ${this.#early} was acknowledged before it was durable.`);
-    assert.equal(this.stream.overlapped, false, 'A flush was asked for while another was in flight.');
-    assert.equal(this.#outOfOrder, false, `Commits were acknowledged in the order ${this.acknowledged.join(', ')}.`);
-  }
-
-  /** Every commit has been rejected with `PW_COMMIT_UNKNOWN`. */
-  async assertAllRejected(positions: readonly LogPosition[]): Promise<void> {
-    await this.until(() => this.waiting === 0, `${this.waiting} commits still wait after the flush has failed`);
-    assert.deepEqual(
-      this.rejected.map(({ position }) => position).sort((a, b) => a - b),
-      positions,
-      'These commits were to be rejected.',
-    );
-    for (const { error } of this.rejected) assertUnknown(error);
-  }
-}
-
 type PolicyClause = Clause<CommitPolicyType, CommitPolicyCapability>;
 
 const acknowledging: PolicyClause[] = [
@@ -139,7 +36,7 @@ const acknowledging: PolicyClause[] = [
     rules: ['L1'],
     says: 'acknowledges a commit when it is durable, and not before',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       session.commit();
       await session.flushing();
       await session.settle();
@@ -153,7 +50,7 @@ const acknowledging: PolicyClause[] = [
     rules: ['L1'],
     says: 'does not acknowledge by a flush that began before the commit was appended',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       session.commit();
       await session.flushing();
       session.commit();
@@ -168,7 +65,7 @@ const acknowledging: PolicyClause[] = [
     id: 'nothing-follows',
     says: 'acknowledges commits that came during a flush, also when nothing more follows',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       session.commit();
       await session.flushing();
       await session.settle();
@@ -182,7 +79,7 @@ const acknowledging: PolicyClause[] = [
     id: 'one-flush-at-a-time',
     says: 'waits for a flush before it asks for the next',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       for (let i = 0; i < 10; i++) {
         session.commit();
         await nextTurn();
@@ -195,7 +92,7 @@ const acknowledging: PolicyClause[] = [
     id: 'in-order',
     says: 'acknowledges in the order in which commits came',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const positions = Array.from({ length: 20 }, () => session.commit());
       await session.finish();
       for (let i = 0; i < 20; i++) positions.push(session.commit());
@@ -207,7 +104,7 @@ const acknowledging: PolicyClause[] = [
     id: 'late-commit',
     says: 'acknowledges a commit whose record is not the last that was appended, or is durable already',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const first = session.stream.append();
       const second = session.stream.append();
       session.commit(second);
@@ -222,7 +119,7 @@ const acknowledging: PolicyClause[] = [
     id: 'no-idle-work',
     says: 'asks for nothing before the first commit, and for nothing more when all are acknowledged',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       await session.settle();
       assert.equal(session.stream.flushes, 0, 'A flush was asked for though nothing was committed.');
       for (let i = 0; i < 3; i++) session.commit();
@@ -241,7 +138,7 @@ const acknowledging: PolicyClause[] = [
     async check(type) {
       await nextTurn(); // Whoever watches over this clause has set his timer by then.
       await withoutTimers(async () => {
-        const session = new Session(type);
+        const session = new CommitSession(type);
         for (let round = 0; round < 3; round++) {
           for (let i = 0; i < 3; i++) session.commit();
           for (let turn = 0; session.waiting > 0; turn++) {
@@ -275,7 +172,7 @@ const inPlace: PolicyClause[] = [
     rules: ['L1'],
     says: 'returns from commitSync when the commit is durable',
     check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       for (let i = 0; i < 5; i++) session.commitSync();
       const early = session.stream.append();
       session.commitSync();
@@ -287,7 +184,7 @@ const inPlace: PolicyClause[] = [
     rules: ['IO3'],
     says: 'returns from commitSync durable while a flush is in flight that the event loop would have to finish',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const covered = session.commit();
       await session.flushing();
       session.commitSync(covered);
@@ -301,7 +198,7 @@ const inPlace: PolicyClause[] = [
     rules: ['IO3'],
     says: 'acknowledges in the end what waited when commitSync made it durable',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const positions = [session.commit(), session.commit()];
       session.commitSync();
       await session.finish();
@@ -323,7 +220,7 @@ const failing: PolicyClause[] = [
     rules: ['IO1'],
     says: 'rejects with PW_COMMIT_UNKNOWN all that wait when a flush fails',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const positions = [session.commit(), session.commit()];
       await session.flushing();
       positions.push(session.commit());
@@ -339,7 +236,7 @@ const failing: PolicyClause[] = [
     rules: ['IO1'],
     says: 'rejects every later commit as well, in the background and in place',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       session.commit();
       await session.finish();
       const positions = [session.commit()];
@@ -360,7 +257,7 @@ const failing: PolicyClause[] = [
     rules: ['IO1', 'IO3'],
     says: 'throws PW_COMMIT_UNKNOWN when the flush of commitSync fails, and rejects what waits',
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const positions = [session.commit()];
       await session.flushing();
       positions.push(session.commit());
@@ -380,7 +277,7 @@ const sharing: PolicyClause[] = [
     says: 'makes one flush for commits that come together, and one for those that come meanwhile',
     needs: ['shares'],
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       for (let i = 0; i < 64; i++) session.commit();
       await session.flushing();
       await session.settle();
@@ -394,7 +291,7 @@ const sharing: PolicyClause[] = [
     says: 'asks for no flush for what is durable already',
     needs: ['shares'],
     async check(type) {
-      const session = new Session(type);
+      const session = new CommitSession(type);
       const position = session.stream.append();
       session.commitSync();
       const { flushes } = session.stream;
@@ -415,7 +312,7 @@ export const commitPolicySuite: Suite<CommitPolicyType, CommitPolicyCapability> 
 
 /** Commits in the background and in place, flushes that complete late or at once, and pauses, as the seed has it. */
 async function randomEvents(type: CommitPolicyType, random: Random): Promise<void> {
-  const session = new Session(type);
+  const session = new CommitSession(type);
   const positions: LogPosition[] = [];
   for (let step = 0; step < 40; step++) {
     const choice = random.below(10);
@@ -441,17 +338,6 @@ async function withoutTimers(work: () => Promise<void>): Promise<void> {
   } finally {
     Object.assign(globalThis, { setTimeout, setInterval });
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function assertUnknown(error: unknown): void {
-  assert.ok(
-    isPagewrightError(error, 'PW_COMMIT_UNKNOWN'),
-    `It failed with ${String(error)}, and not with PW_COMMIT_UNKNOWN.`,
-  );
 }
 
 function assertThrowsUnknown(work: () => void): void {

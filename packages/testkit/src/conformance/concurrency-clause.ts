@@ -8,7 +8,8 @@ import type { Clause } from './suite.js';
  * What concurrency control may promise.
  * - `snapshots`: readers see the state at their beginning while commits go on (T2, T3, T4).
  * - `write-conflicts`: several transactions that write are open at a time, beside plain commits, and the first to
- *   commit wins. Without it a plugin has one writer at a time, and is never asked for more.
+ *   commit wins. Without it a plugin has one writer at a time, and is never asked for more: no plain commit comes between
+ *   the first write of a transaction and its end.
  * - `savepoints`: a transaction rolls back to an earlier point of its own.
  * - `revocation`: memory for old versions is bounded by `versionMemory`, and the oldest snapshots pay for it (T4).
  */

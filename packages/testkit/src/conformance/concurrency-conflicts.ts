@@ -100,9 +100,9 @@ export const conflictClauses: readonly ConcurrencyClause[] = [
       const { rig, target } = filled(subject.rig());
       const other = rig.target('other');
       const before = rig.concurrency.begin();
+      before.put(target, bytes('a'), bytes('mine'));
       rig.put(target, 'b', 'theirs');
       rig.put(other, 'a', 'theirs');
-      before.put(target, bytes('a'), bytes('mine'));
       before.put(target, bytes('b1'), bytes('mine'));
       before.commit();
       const after = rig.concurrency.begin();

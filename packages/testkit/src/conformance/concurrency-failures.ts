@@ -126,16 +126,16 @@ export const failureClauses: readonly ConcurrencyClause[] = [
     check(subject) {
       const { rig, target } = filled(subject.rig());
       const snapshot = rig.concurrency.snapshot();
-      const transaction = rig.concurrency.begin();
-      transaction.put(target, bytes('own'), bytes('x'));
       rig.put(target, 'a', 'new');
       rig.put(target, 'b', null);
+      const transaction = rig.concurrency.begin();
+      transaction.put(target, bytes('own'), bytes('x'));
       const reads: [string, () => string | undefined, string | undefined][] = [
         ['newest', () => rig.get(target, 'a'), 'new'],
         ['newest, deleted', () => rig.get(target, 'b'), undefined],
         ['snapshot', () => rig.get(target, 'a', snapshot), 'old'],
         ['snapshot, deleted since', () => rig.get(target, 'b', snapshot), 'old'],
-        ['transaction', () => rig.get(target, 'a', transaction), 'old'],
+        ['transaction', () => rig.get(target, 'a', transaction), 'new'],
         ['own', () => rig.get(target, 'own', transaction), 'x'],
       ];
       for (const [what, read, wanted] of reads) {
@@ -155,16 +155,16 @@ export const failureClauses: readonly ConcurrencyClause[] = [
     check(subject) {
       const { rig, target } = filled(subject.rig());
       const snapshot = rig.concurrency.snapshot();
-      const transaction = rig.concurrency.begin();
-      transaction.put(target, bytes('b1'), bytes('own'));
-      transaction.delete(target, bytes('d'));
       rig.put(target, 'a', null);
       rig.put(target, 'c', 'new');
       rig.put(target, 'e', 'new');
+      const transaction = rig.concurrency.begin();
+      transaction.put(target, bytes('b1'), bytes('own'));
+      transaction.delete(target, bytes('d'));
       const scans = [
         { from: null, wanted: ['b=old', 'c=new', 'd=old', 'e=new'] },
         { from: snapshot, wanted: OLD },
-        { from: transaction, wanted: ['a=old', 'b=old', 'b1=own', 'c=old'] },
+        { from: transaction, wanted: ['b=old', 'b1=own', 'c=new', 'e=new'] },
       ];
       for (const { from, wanted } of scans) {
         for (const reverse of [false, true]) {

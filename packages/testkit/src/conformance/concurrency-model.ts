@@ -80,8 +80,8 @@ class Interleaving {
       [4, () => this.#readRange()],
       [4, () => this.#commit()],
       [1, () => this.#abort()],
-      [2, () => this.#savepoint()],
-      [2, () => this.#rollback()],
+      [3, () => this.#savepoint()],
+      [3, () => this.#rollback()],
       [6, () => this.#commitPlain()],
       [3, () => this.#openSnapshot()],
       [4, () => this.#readSnapshot()],
@@ -199,9 +199,9 @@ class Interleaving {
 
   #rollback(): void {
     const transaction = this.#pickTransaction();
-    const to = this.#random.below(SLOTS);
-    const savepoint = transaction?.savepoints[to];
-    if (transaction === undefined || savepoint === undefined) return;
+    if (transaction === undefined || transaction.savepoints.length === 0) return;
+    const to = this.#random.below(transaction.savepoints.length);
+    const savepoint = transaction.savepoints[to]!;
     transaction.core.rollbackTo(savepoint.id);
     transaction.savepoints.length = to + 1;
     this.#touch(transaction);
@@ -349,7 +349,8 @@ class Interleaving {
   }
 
   #pickTransaction(): OpenTransaction | undefined {
-    return this.#transactions[this.#random.below(SLOTS)];
+    const open = this.#transactions.filter((transaction) => transaction !== undefined);
+    return open.length === 0 ? undefined : this.#random.pick(open);
   }
 
   #newValue(): string | null {

@@ -15,6 +15,7 @@ import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
 import { failureClauses } from './concurrency-failures.js';
 import { modelClauses } from './concurrency-model.js';
+import { revocationClauses } from './concurrency-revocation.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
 import { transactionClauses } from './concurrency-transactions.js';
 import type { Manifest, Suite, TestRunner } from './suite.js';
@@ -50,6 +51,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...commitClauses,
     ...failureClauses,
     ...collectionClauses,
+    ...revocationClauses,
     ...modelClauses,
   ].map(watched),
 };

@@ -1,6 +1,8 @@
 /** What the clauses of the log suite have in common. */
 import assert from 'node:assert/strict';
-import { type ErrorCode, isPagewrightError, type Log } from '@pagewright/core';
+import { type CommitRecord, type ErrorCode, isPagewrightError, type Log } from '@pagewright/core';
+import type { SimulatedDevice } from '../device/simulated-device.js';
+import { recordsOn, type Superblock } from '../rig/log-store.js';
 import type { Clause } from './suite.js';
 
 /** Makes a log, as each process makes one that opens the store. */
@@ -33,6 +35,29 @@ export async function assertRejects(work: Promise<unknown>, code: ErrorCode, wha
   );
   assert.ok(outcome !== null, `${what} did not fail; it was to fail with ${code}.`);
   assertCode(outcome.error, code, what);
+}
+
+/** What a log finds, or that it is damaged. Any other error fails. */
+export async function outcome(
+  create: NewLog,
+  disk: SimulatedDevice,
+  superblock: Superblock,
+): Promise<CommitRecord[] | 'corrupt'> {
+  try {
+    return await recordsOn(create(), disk, superblock);
+  } catch (error) {
+    if (isPagewrightError(error, 'PW_CORRUPT_LOG')) return 'corrupt';
+    throw error;
+  }
+}
+
+/** Says where an error came from. */
+export async function during(where: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw new Error(`${where}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }
 
 function assertCode(error: unknown, code: ErrorCode, what: string): void {

@@ -8,8 +8,7 @@ import { dropAll, SimulatedDevice } from '../device/simulated-device.js';
 import { Random } from '../random.js';
 import { assertSameRecord, assertSameRecords, recordOf } from '../rig/log-records.js';
 import { LogStore, newSuperblock, type Superblock } from '../rig/log-store.js';
-import type { LogClause, NewLog } from './log-clause.js';
-import { outcome } from './log-crashes.js';
+import { type LogClause, type NewLog, outcome } from './log-clause.js';
 
 export const damageClauses: readonly LogClause[] = [
   {

@@ -8,8 +8,10 @@ import type { LogCapability, NewLog } from './log-clause.js';
 import { contentClauses } from './log-contents.js';
 import { crashClauses } from './log-crashes.js';
 import { damageClauses } from './log-damage.js';
+import { durabilityClauses } from './log-durability.js';
 import { failureClauses } from './log-failures.js';
 import { lifeClauses } from './log-life.js';
+import { recoveryClauses } from './log-recovery.js';
 import { spaceClauses } from './log-space.js';
 import { type Manifest, runSuite, type Suite, type TestRunner } from './suite.js';
 
@@ -33,5 +35,14 @@ export function logConformance(runner: TestRunner, { create, manifest }: LogConf
 /** The suite itself, for those who test suites. What it tests is a function that makes logs. */
 export const logSuite: Suite<NewLog, LogCapability> = {
   name: 'log',
-  clauses: [...lifeClauses, ...contentClauses, ...crashClauses, ...damageClauses, ...failureClauses, ...spaceClauses],
+  clauses: [
+    ...lifeClauses,
+    ...contentClauses,
+    ...durabilityClauses,
+    ...crashClauses,
+    ...recoveryClauses,
+    ...damageClauses,
+    ...failureClauses,
+    ...spaceClauses,
+  ],
 };
