@@ -1,6 +1,29 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+
+export {
+  type CommitPolicyCapability,
+  type CommitPolicyConformanceOptions,
+  commitPolicyConformance,
+  commitPolicySuite,
+} from './conformance/commit-policy.js';
+export {
+  type ConcurrencyCapability,
+  type ConcurrencyConformanceOptions,
+  type ConcurrencyLimits,
+  ConcurrencySubject,
+  concurrencyConformance,
+  concurrencySuite,
+  type NewConcurrency,
+} from './conformance/concurrency.js';
 export { IO_SUITE, type IoConformanceOptions, ioConformance } from './conformance/io.js';
 export type { IoCapability, IoSubject } from './conformance/io-subject.js';
+export {
+  type LogCapability,
+  type LogConformanceOptions,
+  logConformance,
+  logSuite,
+  type NewLog,
+} from './conformance/log.js';
 export { pageStoreConformance, pageStoreSuite } from './conformance/page-store.js';
 export type { PageStoreCapability, PageStoreSubject } from './conformance/page-store-subject.js';
 export { copyOfModel, FANOUT, newModel, type PageModel, PageTree, pagesOf } from './conformance/page-tree.js';
@@ -57,6 +80,32 @@ export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
 export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
 export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
 export { Random } from './random.js';
+export {
+  bytes,
+  ConcurrencyRig,
+  codeOf,
+  EVERYTHING,
+  RIG_MAX_RECORD_SIZE,
+  RigTarget,
+  text,
+} from './rig/concurrency-rig.js';
+export { isPowerLoss, LogHistory } from './rig/log-history.js';
+export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
+export {
+  LOG_DIRECTORY,
+  LogStore,
+  newSuperblock,
+  type OpenedLog,
+  openLog,
+  readAll,
+  recordsOn,
+  STORE_ID,
+  type Superblock,
+  settled,
+  stateOf,
+} from './rig/log-store.js';
+export { ScriptedStream } from './rig/scripted-stream.js';
+export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';
 export {
   type EngineSubject,
   type OpenEngine,
