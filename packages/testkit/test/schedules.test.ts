@@ -14,7 +14,8 @@ import { uniformPauses } from '../src/schedules/pause-policy.js';
 import { RegisterHistory } from '../src/schedules/register-history.js';
 import { shrink } from '../src/schedules/shrink.js';
 import { treeOperations } from '../src/schedules/tree-operations.js';
-import { filledTree, runTreeRound } from '../src/schedules/tree-round.js';
+import { runTreeRound } from '../src/schedules/tree-round.js';
+import { filledTree } from '../src/schedules/tree-store.js';
 
 /** What the first rounds from this seed find. */
 async function failureOf(subject: ScheduleSubject, seed: number, rounds: number): Promise<ScheduleFailure> {
