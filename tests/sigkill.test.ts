@@ -6,7 +6,7 @@ import { ProcessKills, Random } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
 import { type KillingPoint, newHome, storeSubject, type WriterChoice } from '../soak/power-cut/store-subject.js';
 
-const ROUNDS = Number(process.env.SIGKILL_ROUNDS ?? 6);
+const ROUNDS = Number(process.env.SIGKILL_ROUNDS ?? 5);
 const SEED = Number(process.env.SIGKILL_SEED ?? Date.now() % 2 ** 31);
 const SMALL_PAGES: WriterChoice = { commit: 'pipelined', pageSize: 4096 };
 /** The three interludes have passed by then. */

@@ -33,13 +33,16 @@
 #error "Linux with 64 bits alone"
 #endif
 
-enum kind { CREATE = 1, ADOPT, WRITE, RESIZE, EXTEND, SYNC, SYNC_DIRECTORY, SYNCED, CUT_SHORT, LINK, UNLINK, RENAME, MAKE_DIRECTORY, REMOVE_DIRECTORY };
+enum kind {
+  CREATE = 1, ADOPT, WRITE, RESIZE, EXTEND, SYNC, SYNC_DIRECTORY, SYNCED, CUT_SHORT,
+  LINK, UNLINK, RENAME, MAKE_DIRECTORY, REMOVE_DIRECTORY
+};
 
 struct record {
   uint32_t magic;
   uint32_t kind;
   uint64_t sequence;
-  uint64_t object;    /* number of a file, from 1; stays when the file gets another name. SYNC: 0 means all files and directories */
+  uint64_t object;    /* number of a file, from 1, kept under other names; SYNC: 0 means all files and directories */
   uint64_t offset;    /* WRITE: where; RESIZE, EXTEND: the size; SYNCED: errno or 0; CUT_SHORT: bytes written after all */
   uint64_t length;    /* bytes that follow: data, a path below the directory, or two with a NUL between */
   uint64_t reference; /* SYNCED, CUT_SHORT: sequence of the record that it is about */
@@ -76,7 +79,9 @@ static void put_bytes(const void *bytes, size_t length) {
   }
 }
 
-static uint64_t put_record(enum kind kind, uint64_t object, uint64_t offset, uint64_t reference, const struct iovec *parts, int count) {
+static uint64_t put_record(
+  enum kind kind, uint64_t object, uint64_t offset, uint64_t reference, const struct iovec *parts, int count
+) {
   if (++records == kill_at) kill(getpid(), SIGKILL);
   struct record record = { MAGIC, kind, records, object, offset, 0, reference };
   for (int part = 0; part < count; part++) record.length += parts[part].iov_len;
@@ -107,7 +112,9 @@ static const char *below(const char *path) {
 static const char *resolve(int at, const char *path, char space[PATH_MAX]) {
   if (journal < 0 || path == NULL) return NULL;
   char full[PATH_MAX];
-  int length = path[0] == '/' || at == AT_FDCWD ? snprintf(full, sizeof full, "%s", path) : snprintf(full, sizeof full, "/proc/self/fd/%d/%s", at, path);
+  int is_plain = path[0] == '/' || at == AT_FDCWD;
+  int length = is_plain ? snprintf(full, sizeof full, "%s", path)
+                        : snprintf(full, sizeof full, "/proc/self/fd/%d/%s", at, path);
   if (length <= 0 || length >= PATH_MAX) return NULL;
   while (length > 1 && full[length - 1] == '/') full[--length] = '\0';
   char *slash = strrchr(full, '/');
@@ -176,7 +183,9 @@ __attribute__((constructor)) static void begin(void) {
   fail_sync = fail == NULL ? 0 : strtoull(fail, NULL, 10);
   kill_at = kill_number == NULL ? 0 : strtoull(kill_number, NULL, 10);
   struct stat found;
-  if (realpath(where, directory) == NULL || strcmp(where, directory) != 0 || stat(directory, &found) != 0) give_up("POWER_CUT_DIRECTORY is not the true path of a directory");
+  if (realpath(where, directory) == NULL || strcmp(where, directory) != 0 || stat(directory, &found) != 0) {
+    give_up("POWER_CUT_DIRECTORY is not the true path of a directory");
+  }
   device = found.st_dev;
   directory_length = strlen(directory);
   if (below(into) != NULL) give_up("the journal must be outside of the directory");
@@ -193,7 +202,9 @@ static int do_open(int at, const char *path, int flags, mode_t mode) {
   int changes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT) != 0;
   const char *name = changes ? resolve(at, path, space) : NULL;
   if (name == NULL) return syscall(SYS_openat, at, path, flags, mode);
-  if ((flags & O_DSYNC) != 0 || (flags & O_TMPFILE) == O_TMPFILE) give_up("open with O_DSYNC, O_SYNC or O_TMPFILE is not modelled");
+  if ((flags & O_DSYNC) != 0 || (flags & O_TMPFILE) == O_TMPFILE) {
+    give_up("open with O_DSYNC, O_SYNC or O_TMPFILE is not modelled");
+  }
   pthread_mutex_lock(&turn);
   struct stat found;
   int saved = errno;
@@ -241,7 +252,8 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
     else if (offset == -1) at = lseek(fd, 0, SEEK_CUR);
     sequence = put_record(WRITE, object, at, 0, parts, count);
   }
-  ssize_t done = offset == -1 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, offset, 0);
+  ssize_t done =
+    offset == -1 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, offset, 0);
   if (object != 0) {
     ssize_t asked = 0;
     for (int part = 0; part < count; part++) asked += parts[part].iov_len;
@@ -387,12 +399,16 @@ int remove(const char *path) {
   return rmdir(path);
 }
 
-int mkdirat(int at, const char *path, mode_t mode) { NAMING(at, path, MAKE_DIRECTORY, syscall(SYS_mkdirat, at, path, mode)); }
+int mkdirat(int at, const char *path, mode_t mode) {
+  NAMING(at, path, MAKE_DIRECTORY, syscall(SYS_mkdirat, at, path, mode));
+}
 int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
 
 int renameat2(int at, const char *from, int to_at, const char *to, unsigned flags) {
   char space[PATH_MAX];
-  if ((flags & RENAME_EXCHANGE) != 0 && resolve(at, from, space) != NULL) give_up("renameat2 with RENAME_EXCHANGE is not modelled");
+  if ((flags & RENAME_EXCHANGE) != 0 && resolve(at, from, space) != NULL) {
+    give_up("renameat2 with RENAME_EXCHANGE is not modelled");
+  }
   MOVING(at, from, to_at, to, RENAME, syscall(SYS_renameat2, at, from, to_at, to, flags));
 }
 int renameat(int at, const char *from, int to_at, const char *to) { return renameat2(at, from, to_at, to, 0); }
@@ -412,7 +428,8 @@ static void refuse(int fd, const char *what) {
 }
 
 void *mmap(void *where, size_t length, int protection, int flags, int fd, off_t offset) {
-  if (fd >= 0 && (protection & PROT_WRITE) != 0 && (flags & MAP_PRIVATE) == 0) refuse(fd, "mmap for writing is not modelled");
+  int writes = (protection & PROT_WRITE) != 0 && (flags & MAP_PRIVATE) == 0;
+  if (fd >= 0 && writes) refuse(fd, "mmap for writing is not modelled");
   return (void *)syscall(SYS_mmap, where, length, protection, flags, fd, offset);
 }
 

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** What can be had on this machine, or why it cannot. */
@@ -43,8 +43,8 @@ export function compile(source: string, name: string, flags: readonly string[] =
     { encoding: 'utf8' },
   );
   if (status === 0) return { is: target };
-  const reason = error === undefined ? stderr.trim().split('\n')[0] : error.message;
-  return { missing: `${compiler} does not compile ${source}: ${reason}` };
+  if (error !== undefined) return { missing: `there is no C compiler: ${error.message}` };
+  return { missing: `${compiler} does not compile ${basename(source)}: ${stderr.trim().split('\n')[0] || status}` };
 }
 
 function temporaryDirectory(): string {

@@ -53,7 +53,7 @@ export abstract class PowerCuts {
     const number = this.#rounds++;
     const { seed, home } = this.options;
     try {
-      return await this.cut(new Random(seed).fork(`round ${number}`), number);
+      return await this.cut(new Random(seed).fork(`round ${number}`));
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`Round ${number}, seed ${seed}: ${message} The files are in ${home}.`, { cause });
@@ -65,7 +65,7 @@ export abstract class PowerCuts {
     if (!keepFiles) rmSync(this.options.home, { recursive: true, force: true });
   }
 
-  protected abstract cut(random: Random, number: number): Promise<RoundSummary>;
+  protected abstract cut(random: Random): Promise<RoundSummary>;
 
   /** Lets the writer work until it is time, and remembers what it told. One that gives up before that is an error. */
   protected async write(

@@ -47,11 +47,14 @@ function contentAfter(loss: typeof nothingSurvives): Record<string, string> {
   return contentOf(after);
 }
 
+/** The program of all calls, compiled when it is first asked for. */
 function everyCall(): string {
-  const program = compile(join(import.meta.dirname, 'every-call.c'), 'every-call');
+  program ??= compile(join(import.meta.dirname, 'every-call.c'), 'every-call');
   if (program.missing !== undefined) throw new Error(program.missing);
   return program.is;
 }
+
+let program: ReturnType<typeof compile> | undefined;
 
 describe('the preloaded layer', () => {
   it('sees every way in which Node.js changes a file', () => {
