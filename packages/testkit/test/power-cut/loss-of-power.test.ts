@@ -137,7 +137,7 @@ describe('names after a loss of power', () => {
     expect(textsAfter()).toEqual(new Set(['written']));
   });
 
-  it('may be old, new, both or none until the directory of a rename was synced', () => {
+  it('are the old or the new one until the directory of a rename was synced', () => {
     journal.file(1, '/file');
     journal.add('rename', { data: '/file\0/new' });
     const found = ANY_LOSS.map((loss) => [...lossOfPower(before, journal.bytes, [loss])[0]!.files.keys()].join());

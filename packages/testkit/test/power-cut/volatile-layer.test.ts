@@ -1,5 +1,6 @@
 /** The layer sees what a process does to its files: the journal alone gives the same directory as the process left. */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,15 +30,20 @@ function run(command: string, args: readonly string[], faults: Partial<LayerSett
   return spawnSync(command, args, { env: { ...process.env, ...environment }, encoding: 'utf8' });
 }
 
-/** All names below, with the bytes of files. */
+/** All names below, with the text of files; of larger ones length and digest, which is what a person can compare. */
 function contentOf(directory: string): Record<string, string> {
   const names = readdirSync(directory, { recursive: true, withFileTypes: true });
   return Object.fromEntries(
     names.map((entry) => {
       const path = join(entry.parentPath, entry.name);
-      return [path.slice(directory.length), entry.isDirectory() ? 'directory' : readFileSync(path, 'latin1')];
+      return [path.slice(directory.length), entry.isDirectory() ? 'directory' : textOf(readFileSync(path))];
     }),
   );
+}
+
+function textOf(bytes: Buffer): string {
+  if (bytes.length <= 200) return bytes.toString('latin1');
+  return `${bytes.length} bytes, ${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 function contentAfter(loss: typeof nothingSurvives): Record<string, string> {
