@@ -79,6 +79,22 @@ export { type MinimalFinding, minimize } from './fuzz/minimize.js';
 export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
 export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
 export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
+} from './device/simulated-device.js';
+// Loss of power on real files.
+export { CuttableFileSystem, canCutFileSystems } from './power-cut/cuttable-file-system.js';
+export { checkEndlessWork } from './power-cut/endless-check.js';
+export { EndlessWork } from './power-cut/endless-work.js';
+export { FileSystemPowerCuts } from './power-cut/file-system-power-cuts.js';
+export { type ProcessPlan, runUntilKilled } from './power-cut/killed-process.js';
+export { LayerPowerCuts } from './power-cut/layer-power-cuts.js';
+export { everythingSurvives, type Loss, nothingSurvives, someSurvives } from './power-cut/loss.js';
+export { type DirectoryImage, lossOfPower } from './power-cut/loss-of-power.js';
+export type { Obtained } from './power-cut/native-programs.js';
+export { type PowerCutOptions, type PowerCutSubject, PowerCuts, type RoundSummary } from './power-cut/power-cuts.js';
+export { ProcessKills } from './power-cut/process-kills.js';
+export { describeStandIns, type PowerCutStandIn, powerCutStandIns } from './power-cut/stand-ins.js';
+export { type LayerSettings, VolatileLayer } from './power-cut/volatile-layer.js';
+export { WriterRecord } from './power-cut/writer-record.js';
 export { Random } from './random.js';
 export {
   bytes,
