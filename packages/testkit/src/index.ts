@@ -79,7 +79,7 @@ export { type MinimalFinding, minimize } from './fuzz/minimize.js';
 export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
 export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
 export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
-} from './device/simulated-device.js';
+
 // Loss of power on real files.
 export { CuttableFileSystem, canCutFileSystems } from './power-cut/cuttable-file-system.js';
 export { checkEndlessWork } from './power-cut/endless-check.js';
