@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { bytes, codeOf, Rig } from './rig.js';
 
 describe('transactions against each other', () => {
-  test('a snapshot does not change under its reader, whatever is committed meanwhile (34)', () => {
+  test('a snapshot does not change under its reader, whatever is committed meanwhile (scenario 34)', () => {
     const rig = new Rig();
     const target = rig.target();
     rig.put(target, 'k', 'before');
@@ -18,7 +18,7 @@ describe('transactions against each other', () => {
     expect(new Set(seen)).toEqual(new Set(['before', undefined]));
   });
 
-  test('a key deleted after a snapshot began is in the scan of that snapshot (35)', () => {
+  test('a key deleted after a snapshot began is in the scan of that snapshot (scenario 35)', () => {
     const rig = new Rig();
     const target = rig.target();
     for (const key of ['a', 'b', 'c']) rig.put(target, key, 'x');
@@ -29,7 +29,7 @@ describe('transactions against each other', () => {
     expect(rig.scan(target)).toEqual(['a=x', 'c=x']);
   });
 
-  test('a transaction whose versions were given up does not commit over a change that it never saw (36)', () => {
+  test('a transaction whose versions were given up does not commit over a change that it never saw (scenario 36)', () => {
     const rig = new Rig({ versionMemory: 1000 });
     const target = rig.target();
     rig.put(target, 'mine', 'old');
@@ -42,7 +42,7 @@ describe('transactions against each other', () => {
     expect(rig.get(target, 'mine')).toBe('theirs');
   });
 
-  test('of two transactions that insert the same key the second to commit conflicts, and is told which key (37)', () => {
+  test('of two transactions that insert the same key the second to commit conflicts, and is told which key (scenario 37)', () => {
     const rig = new Rig();
     const target = rig.target('users');
     const first = rig.mvcc.begin();
@@ -60,7 +60,7 @@ describe('transactions against each other', () => {
     expect(rig.mvcc.stats().conflicts).toBe(1);
   });
 
-  test('a transaction that is older than a clear conflicts with it (38)', () => {
+  test('a transaction that is older than a clear conflicts with it (scenario 38)', () => {
     const rig = new Rig();
     const target = rig.target();
     rig.put(target, 'k', 'x');
@@ -353,7 +353,7 @@ describe('a commit', () => {
     expect(rig.records.map((record) => record.timestamp)).toEqual([1]);
   });
 
-  test('that fails after it was logged fails the engine, and no later one reuses its timestamp (41)', () => {
+  test('that fails after it was logged fails the engine, and no later one reuses its timestamp (scenario 41)', () => {
     const rig = new Rig();
     const target = rig.target();
     target.index.failNextUpsert = true;
