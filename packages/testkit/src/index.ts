@@ -20,3 +20,4 @@ export {
   type Survival,
 } from './device/simulated-device.js';
 export { Random } from './random.js';
+export { SCENARIOS, type Scenario, type ScenarioState } from './scenarios.js';
