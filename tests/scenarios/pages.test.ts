@@ -112,7 +112,7 @@ it('scenario 6: text is decoded from private copies alone, wherever it was read 
     },
   });
   const native = vi.spyOn(TextDecoder.prototype, 'decode');
-  native.mockImplementation(function (this: TextDecoder, bytes) {
+  native.mockImplementation(function (this: InstanceType<typeof TextDecoder>, bytes) {
     isPrivate(bytes as Uint8Array);
     decoded.natively++;
     return Buffer.from(bytes as Uint8Array).toString();
