@@ -15,7 +15,7 @@ import {
   unitOf,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap, encodeMap } from '../packages/bufferpool/src/allocation-map.js';
-import { decodeSlot, encodeSuperblock, SLOT_SIZE, type Superblock } from '../packages/bufferpool/src/superblock.js';
+import { decodeSlot, encodeSuperblock, SLOT_COUNT, SLOT_SIZE, type Superblock } from '../packages/bufferpool/src/superblock.js';
 import { whatIs } from './page-file-anatomy.js';
 
 /** A page of the tree, and where it is named. */
@@ -87,7 +87,8 @@ export class PageFileSurgery {
   }
 
   map(): AllocationMap {
-    return decodeMap(this.#mapBlock(), 'the file of the test');
+    const reserved = Math.ceil((SLOT_COUNT * SLOT_SIZE) / this.pageSize);
+    return decodeMap(this.#mapBlock(), reserved, 'the file of the test');
   }
 
   writeMap(map: AllocationMap): void {

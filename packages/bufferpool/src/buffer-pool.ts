@@ -25,6 +25,7 @@ import {
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
+  POINT,
   RESTART,
   type Segment,
   type StoreState,
@@ -35,6 +36,7 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipLocation,
+  schedulePoint,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
@@ -239,6 +241,7 @@ export class BufferPool implements PageStore {
   }
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    schedulePoint(POINT.swipNotHot);
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;
@@ -392,8 +395,9 @@ export class BufferPool implements PageStore {
     const { mapAddress, mapChecksum } = file.superblock;
     const { path } = file.io;
     if (mapAddress === 0) return null;
-    const block = Buffer.alloc(file.bytesOf(mapAddress));
-    if (file.offsetOf(mapAddress) + block.length > file.io.size()) throw truncated(path, file.io.size());
+    const bytes = file.bytesOf(mapAddress);
+    if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
+    const block = Buffer.alloc(bytes);
     await file.io.read(block, file.offsetOf(mapAddress));
     if (crc32(block) !== mapChecksum) {
       throw new PagewrightError(
@@ -404,7 +408,7 @@ export class BufferPool implements PageStore {
         },
       );
     }
-    const map = decodeMap(block, path);
+    const map = decodeMap(block, file.reservedUnits, path);
     if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
     return map;
   }

@@ -63,7 +63,7 @@ export async function readMap(
   try {
     const block = Buffer.alloc(file.bytesOf(mapAddress));
     await file.io.read(block, file.offsetOf(mapAddress));
-    if (crc32(block) === mapChecksum) return decodeMap(block, file.io.path);
+    if (crc32(block) === mapChecksum) return decodeMap(block, file.reservedUnits, file.io.path);
     findings.report(place, 'It does not match its checksum', 'PW_CORRUPT_FILE');
   } catch (error) {
     if (codeOf(error) === 'PW_CLOSED') throw error;

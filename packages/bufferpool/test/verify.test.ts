@@ -12,10 +12,10 @@ import {
   SWIP_HOT,
   type VerifyProblem,
 } from '@pagewright/core';
+import { keepAll, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
 import { FANOUT, PageTree } from './page-tree.js';
-import { VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';
 const V = 1000;
@@ -23,7 +23,7 @@ const V = 1000;
 /** The tree's pages all belong to index 1, and nothing is known of their content. */
 const ROOT: PageExpectation = { index: 1, label: 'tree' };
 
-async function openPool(files: VolatileFiles): Promise<BufferPool> {
+async function openPool(files: SimulatedDevice): Promise<BufferPool> {
   const pool = new BufferPool({ memory: 2 ** 20, pageSize: 4096 });
   await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
   return pool;
@@ -57,7 +57,7 @@ describe('finds in memory', () => {
   let tree: PageTree;
 
   beforeEach(async () => {
-    const files = new VolatileFiles();
+    const files = new SimulatedDevice();
     const writing = await openPool(files);
     const plants = new PageTree(writing);
     plants.plant(1);
@@ -68,7 +68,7 @@ describe('finds in memory', () => {
     await checkpoint(writing);
     await writing.close();
     // Opened again, the root, [0], [0, 0] and [1] are in memory, all else below them is cold.
-    pool = await openPool(files.crash(() => 1));
+    pool = await openPool(files.afterCrash(keepAll));
     tree = new PageTree(pool);
     tree.numberAt([0, 0]);
     tree.numberAt([1]);

@@ -24,4 +24,5 @@ export * from './encodings/index.js';
 export * from './engine/index.js';
 export * from './errors.js';
 export * from './plugin.js';
+export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from './schedule.js';
 export * from './tokens.js';

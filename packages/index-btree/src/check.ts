@@ -40,6 +40,7 @@ export function checkPage(
     return NONE;
   }
   if (kind === KIND_VALUE) {
+    if (!(bounds instanceof ChildBounds)) report('The root of a tree is the page of a value');
     checkValue(page);
     return NONE;
   }
