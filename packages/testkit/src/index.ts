@@ -122,6 +122,7 @@ export {
 } from './rig/log-store.js';
 export { ScriptedStream } from './rig/scripted-stream.js';
 export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';
+export { SCENARIOS, type Scenario, type ScenarioState } from './scenarios.js';
 export {
   type EngineSubject,
   type OpenEngine,
