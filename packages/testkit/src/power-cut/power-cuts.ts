@@ -115,10 +115,8 @@ export abstract class PowerCuts {
   }
 }
 
-/** By the engine's own eyes, where it has them: the page structures, which reading alone does not go through. */
+/** By the engine's own eyes: the page structures, which reading alone does not go through. */
 async function verify(db: Engine): Promise<void> {
-  const report = await (
-    db as unknown as { verify?(): Promise<{ ok: boolean; problems: readonly unknown[] }> }
-  ).verify?.();
-  if (report?.ok === false) throw new Error(`verify finds: ${JSON.stringify(report.problems)}`);
+  const report = await db.verify();
+  if (!report.ok) throw new Error(`verify finds: ${JSON.stringify(report.problems)}`);
 }
