@@ -2,6 +2,9 @@
 import { isPagewrightError } from '@pagewright/core';
 import { RegisterHistory, type RegisterWrite } from './register-history.js';
 
+/** What no loss of power explains. */
+const DAMAGE: readonly string[] = ['PW_INTERNAL', 'PW_CORRUPT_PAGE', 'PW_CORRUPT_FILE', 'PW_CORRUPT_LOG'];
+
 /** A key with a write of it. */
 export type KeyedWrite = readonly [string, RegisterWrite];
 
@@ -65,7 +68,7 @@ export class EngineOutcomes {
     if (['PW_CONFLICT', 'PW_SNAPSHOT_TOO_OLD', 'PW_INDEX_DROPPED', 'PW_INDEX_UNKNOWN'].includes(error.code))
       return true;
     if (this.end === 'closing') return error.code === 'PW_CLOSED' || error.code === 'PW_TXN_CLOSED';
-    return this.end === 'lost' && error.code !== 'PW_INTERNAL' && !error.code.startsWith('PW_CORRUPT');
+    return this.end === 'lost' && !DAMAGE.includes(error.code);
   }
 
   #acknowledge(writes: readonly KeyedWrite[]): void {
