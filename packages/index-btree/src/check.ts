@@ -40,6 +40,8 @@ export function checkPage(
     return NONE;
   }
   if (kind === KIND_VALUE) {
+    // No parent has said that this is the page of a value, so it is the root.
+    if (!(bounds instanceof ChildBounds)) report('The page of a value stands where the root belongs');
     checkValue(page);
     return NONE;
   }
