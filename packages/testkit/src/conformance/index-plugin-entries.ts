@@ -1,6 +1,6 @@
 /** Clauses about single entries: what look-ups, puts and removals answer, and whose memory a value is in. */
 import { EntryBatch, EntryReference } from '@pagewright/core';
-import { keyBytes, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
+import { batches, keyBytes, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf } from './index-plugin-subject.js';
 
 export const ENTRY_CLAUSES: readonly IndexClause[] = [
@@ -140,7 +140,7 @@ export const ENTRY_CLAUSES: readonly IndexClause[] = [
       const batch = new EntryBatch();
       batch.limit = 20;
       cursor.seek(null, {});
-      while (cursor.next(batch)) {
+      for (const _ of batches(cursor, batch)) {
         for (let at = 0; at < batch.count; at++) {
           hold(batch.keys[at]!);
           hold(batch.values[at]!);
@@ -184,9 +184,6 @@ export function someEntries(subject: IndexUnderTest): ModeledIndex {
 /** Whether a cursor has an entry left; an empty batch means go on. */
 function hasEntry(cursor: ReturnType<ModeledIndex['index']['cursor']>): boolean {
   const batch = new EntryBatch();
-  for (let calls = 0; calls < 1000; calls++) {
-    if (!cursor.next(batch)) return batch.count > 0;
-    if (batch.count > 0) return true;
-  }
-  throw new Error('The cursor hands out empty batches and does not end');
+  for (const _ of batches(cursor, batch)) if (batch.count > 0) return true;
+  return batch.count > 0;
 }

@@ -35,8 +35,9 @@ export interface ScanForm {
 
 /** The number that the pages of a modelled index carry, unless another is given. */
 const INDEX_NUMBER = 7;
-/** So many empty batches in a row are no index that goes on, but one that does not end. */
+/** So many empty batches in a row, or batches at all, are no index that goes on, but one that does not end. */
 const MOST_EMPTY_BATCHES = 10_000;
+const MOST_BATCHES = 1_000_000;
 
 export class ModeledIndex<Pages extends PageStore = PageStore> {
   readonly entries = new Map<string, ModelEntry>();
@@ -174,18 +175,30 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
   }
 }
 
-/** All entries that a cursor still has, `limit` at a time; `most` at the most. Throws if it hands out nothing without end. */
+/** All entries that a cursor still has, `limit` at a time; `most` at the most. Throws if it does not end. */
 export function readAll(cursor: Cursor, limit: number, most = Number.POSITIVE_INFINITY): ScannedEntry[] {
   const batch = new EntryBatch();
   batch.limit = limit;
   const entries: ScannedEntry[] = [];
-  let empty = 0;
-  while (entries.length < most && cursor.next(batch)) {
-    empty = batch.count === 0 ? empty + 1 : 0;
-    if (empty > MOST_EMPTY_BATCHES) throw new Error('The cursor hands out empty batches and does not end');
-    for (const entry of entriesOf(batch)) if (entries.length < most) entries.push(entry);
+  if (most === 0) return entries;
+  for (const _ of batches(cursor, batch)) {
+    for (const entry of entriesOf(batch)) {
+      entries.push(entry);
+      if (entries.length === most) return entries;
+    }
   }
   return entries;
+}
+
+/** Fills the batch again and again until the cursor is at its end; yields how often it has. Throws if that does not end. */
+export function* batches(cursor: Cursor, batch: EntryBatch): Generator<number> {
+  let empty = 0;
+  for (let filled = 1; cursor.next(batch); filled++) {
+    empty = batch.count === 0 ? empty + 1 : 0;
+    if (empty > MOST_EMPTY_BATCHES || filled > MOST_BATCHES)
+      throw new Error('The cursor answers true again and again, and does not end');
+    yield filled;
+  }
 }
 
 /** The entries of a batch that has values. */

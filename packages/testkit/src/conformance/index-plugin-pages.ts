@@ -2,7 +2,7 @@
 import { EntryBatch, EntryReference, PAGE_INDEX, type PageBounds } from '@pagewright/core';
 import { HostilePages } from '../pages/hostile-pages.js';
 import { Random } from '../random.js';
-import { keyBytes, ModeledIndex, valueBytes } from './index-plugin-model.js';
+import { batches, keyBytes, ModeledIndex, valueBytes } from './index-plugin-model.js';
 import { stir } from './index-plugin-steps.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } from './index-plugin-subject.js';
 
@@ -225,7 +225,7 @@ function readAround(model: ModeledIndex<HostilePages>, afterEach: () => void): v
     const batch = new EntryBatch();
     cursor.seek(null, { reverse });
     afterEach();
-    while (cursor.next(batch)) afterEach();
+    for (const _ of batches(cursor, batch)) afterEach();
   }
   model.index.stats();
   afterEach();

@@ -1,7 +1,7 @@
 /** Clauses about timestamps (X1): a look-up never gives one below the commit that changed the entry, wherever it lies now. */
 import { EntryBatch } from '@pagewright/core';
 import { Random } from '../random.js';
-import { keyText, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
+import { batches, keyText, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
 import { expect, type IndexClause, modelOf, withSeeds } from './index-plugin-subject.js';
 
 export const STAMP_CLAUSES: readonly IndexClause[] = [
@@ -67,7 +67,7 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
           const batch = new EntryBatch();
           batch.limit = 30;
           cursor.seek(null, { reverse });
-          while (cursor.next(batch)) {
+          for (const _ of batches(cursor, batch)) {
             for (let i = 0; i < batch.count; i++) {
               const key = keyText(batch.keys[i]!);
               const { stamp } = model.entries.get(key)!;

@@ -1,0 +1,71 @@
+/** The conformance suite of indexes: a sound index breaks none of it, and every planted fault is caught by its clauses. */
+import { BufferPool } from '@pagewright/bufferpool';
+import { BtreeType } from '@pagewright/index-btree';
+import { describe, expect, it } from 'vitest';
+import {
+  brokenClauses,
+  INDEX_SUITE,
+  type IndexUnderTest,
+  indexConformance,
+  type ReopenableStore,
+  SimulatedDevice,
+} from '../src/index.js';
+import { altered } from './altered-index.js';
+import { INDEX_FAULTS } from './index-faults.js';
+import { SortedType } from './sorted-index.js';
+
+const ALL = { pages: true, check: true, shrinks: true, store: true };
+
+/** Ids of the clauses that an index breaks, of those that are asked for, in order of the alphabet. */
+async function broken(index: IndexUnderTest, ids: readonly string[]): Promise<string[]> {
+  const clauses = await brokenClauses(INDEX_SUITE, { create: () => index }, ALL, new Set(ids));
+  return clauses.map(({ id }) => id).sort();
+}
+
+/** The buffer pool on a device in memory. */
+function smallPool(): ReopenableStore {
+  const io = new SimulatedDevice();
+  return {
+    async open() {
+      const pool = new BufferPool({ memory: 96 * 4096, pageSize: 4096 });
+      await pool.open({ path: '/pages.pw', io, create: true, errorIfExists: false, readOnly: false });
+      return pool;
+    },
+  };
+}
+
+describe('an index that keeps nothing on pages', () => {
+  indexConformance({ describe, it }, { type: new SortedType() }, {});
+});
+
+it('a sound index breaks nothing, also behind what faults are planted with', async () => {
+  // All but the slow ones, which the tests of the index itself go through.
+  const quick = INDEX_SUITE.clauses.filter(({ id, rules }) => id !== 'limits-taken' && rules?.includes('M3') !== true);
+  const ids = quick.map(({ id }) => id).filter((id) => id !== 'check-reports-damage');
+  expect(await broken({ type: altered(new BtreeType(), {}), store: smallPool }, ids)).toEqual([]);
+});
+
+describe('a planted fault is caught:', () => {
+  for (const { name, caughtBy, plant } of INDEX_FAULTS) {
+    it(`an index that ${name}`, async () => {
+      expect(await broken({ type: plant(new BtreeType()) }, caughtBy)).toEqual([...caughtBy].sort());
+    });
+  }
+
+  it('an index that does not say what it changes, on the store that engines use', async () => {
+    const silent = altered(new BtreeType(), { pages: () => ({ modify: () => undefined }) });
+    expect(await broken({ type: silent, store: smallPool }, ['real-store'])).toEqual(['real-store']);
+  });
+});
+
+it('has no clause that no planted fault breaks', () => {
+  const caught = new Set(INDEX_FAULTS.flatMap(({ caughtBy }) => caughtBy).concat('real-store'));
+  expect(INDEX_SUITE.clauses.map(({ id }) => id).filter((id) => !caught.has(id))).toEqual([]);
+});
+
+it('begins its random clauses at the seed that it is given, goes on from there, and names the seed that failed', async () => {
+  const plant = INDEX_FAULTS.find(({ name }) => name.includes('higher timestamp'))!.plant;
+  const index = { type: plant(new BtreeType()), seed: 77, rounds: 2 };
+  const clauses = await brokenClauses(INDEX_SUITE, { create: () => index }, ALL, new Set(['stamp-moves']));
+  expect(clauses[0]?.message).toMatch(/^\[index: stamp-moves, rule X1\] It takes .* with seed 77: /);
+});
