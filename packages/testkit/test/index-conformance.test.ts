@@ -39,9 +39,16 @@ describe('an index that keeps nothing on pages', () => {
 });
 
 it('a sound index breaks nothing, also behind what faults are planted with', async () => {
-  // All but the slow ones, which the tests of the index itself go through.
-  const quick = INDEX_SUITE.clauses.filter(({ id, rules }) => id !== 'limits-taken' && rules?.includes('M3') !== true);
-  const ids = quick.map(({ id }) => id).filter((id) => id !== 'check-reports-damage');
+  // One of each kind: the tests of the index itself go through all of them.
+  const ids = [
+    'replace',
+    'keys-that-are-prefixes',
+    'cursor-among-changes',
+    'stamp-moves',
+    'pages-come-back',
+    'store-tears',
+  ];
+  ids.push('fault-in-lookup', 'fault-in-cursor', 'load-fails', 'modify-fails', 'check-clean', 'real-store');
   expect(await broken({ type: altered(new BtreeType(), {}), store: smallPool }, ids)).toEqual([]);
 });
 
