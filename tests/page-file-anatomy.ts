@@ -86,7 +86,8 @@ function regionsOfCheckpoint(file: Buffer, { pageSize, mapAddress, catalogAddres
   return regions;
 }
 
-function whatIs(file: Buffer, start: number): string {
+/** What a page is, by its header. */
+export function whatIs(file: Buffer, start: number): string {
   const kind = file.readUInt16LE(start + PAGE_KIND);
   if (file.readUInt32LE(start + PAGE_INDEX) === 0) return kind === 1 ? 'catalog root' : 'catalog entries';
   if (kind === KIND_INNER) return 'inner page';

@@ -69,18 +69,28 @@ export function encodeMap(map: AllocationMap, into: Buffer): void {
   }
 }
 
-/** Reads a map whose checksum was right. `PW_CORRUPT_FILE` if it makes no sense all the same. */
-export function decodeMap(block: Buffer, path: string): AllocationMap {
+/**
+ * Reads a map whose checksum was right. `PW_CORRUPT_FILE` if it makes no sense all the same: extents given up are in use, and
+ * no two of them overlap, or a unit would be free twice. `reserved` units at the beginning of the file are no extent's.
+ */
+export function decodeMap(block: Buffer, reserved: number, path: string): AllocationMap {
+  if (block.length < HEADER) throw damaged(path);
   const units = block.readUInt32LE(4);
   const count = block.readUInt32LE(8);
   if (block.readUInt32LE(0) !== MAGIC || mapBytes(units, count) > block.length) throw damaged(path);
   const bits = new Uint8Array(block.subarray(HEADER, HEADER + bitmapBytes(units)));
+  const unclaimed = Uint8Array.from(bits);
   const givenUp: GivenUp[] = [];
   for (let at = HEADER + bits.length, left = count; left > 0; left--, at += GIVEN_UP_SIZE) {
     const address = block.readUInt32LE(at);
     const epoch = block.readDoubleLE(at + 4);
-    if (address === 0 || unitOf(address) + 2 ** sizeClassOf(address) > units) throw damaged(path);
-    if (foldAddress(unitOf(address), sizeClassOf(address)) !== address) throw damaged(path);
+    const first = unitOf(address);
+    const end = first + 2 ** sizeClassOf(address);
+    if (address === 0 || first < reserved || end > units || !Number.isSafeInteger(epoch) || epoch < 0)
+      throw damaged(path);
+    if (foldAddress(first, sizeClassOf(address)) !== address) throw damaged(path);
+    for (let unit = first; unit < end; unit++) if (!hasBit(unclaimed, unit)) throw damaged(path);
+    setBits(unclaimed, first, end - first, false);
     givenUp.push({ address, epoch });
   }
   return { units, bits, givenUp };

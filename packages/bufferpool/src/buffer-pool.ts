@@ -20,10 +20,12 @@ import {
   PAGE_SWIP_COUNT,
   PAGE_SWIP_OFFSET,
   PAGE_SWIP_STRIDE,
+  type PageExpectation,
   type PageStore,
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
+  POINT,
   RESTART,
   type Segment,
   type StoreState,
@@ -34,6 +36,9 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipLocation,
+  schedulePoint,
+  type VerifyProgress,
+  type VerifyRequest,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
@@ -56,6 +61,7 @@ import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
 import { Residency } from './residency.js';
 import { releaseTree } from './tree-release.js';
+import { verifyStore } from './verify.js';
 
 const ROOT_FRAME = 0;
 const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
@@ -128,6 +134,24 @@ export class BufferPool implements PageStore {
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
     return this.#checkpointer.run(steps);
+  }
+
+  verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    return verifyStore(
+      {
+        arena: this.#arena,
+        frames: this.#frames,
+        latches: this.#latches,
+        blocks: this.#blocks,
+        epochs: this.#epochs,
+        file: this.#file,
+        space: this.#space,
+        residency: this.#residency,
+        checkpointer: this.#checkpointer,
+        rootFrame: ROOT_FRAME,
+      },
+      request,
+    );
   }
 
   close(): Promise<void> {
@@ -217,6 +241,7 @@ export class BufferPool implements PageStore {
   }
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
+    schedulePoint(POINT.swipNotHot);
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;
@@ -370,8 +395,9 @@ export class BufferPool implements PageStore {
     const { mapAddress, mapChecksum } = file.superblock;
     const { path } = file.io;
     if (mapAddress === 0) return null;
-    const block = Buffer.alloc(file.bytesOf(mapAddress));
-    if (file.offsetOf(mapAddress) + block.length > file.io.size()) throw truncated(path, file.io.size());
+    const bytes = file.bytesOf(mapAddress);
+    if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
+    const block = Buffer.alloc(bytes);
     await file.io.read(block, file.offsetOf(mapAddress));
     if (crc32(block) !== mapChecksum) {
       throw new PagewrightError(
@@ -382,7 +408,7 @@ export class BufferPool implements PageStore {
         },
       );
     }
-    const map = decodeMap(block, path);
+    const map = decodeMap(block, file.reservedUnits, path);
     if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
     return map;
   }

@@ -6,7 +6,14 @@
  * recycled before it is durable.
  */
 import { crc32 } from 'node:zlib';
-import { type CheckpointResult, type CheckpointSteps, PagewrightError, sizeClassOf } from '@pagewright/core';
+import {
+  type CheckpointResult,
+  type CheckpointSteps,
+  PagewrightError,
+  POINT,
+  schedulePoint,
+  sizeClassOf,
+} from '@pagewright/core';
 import { encodeMap, mapBytes } from './allocation-map.js';
 import type { Epochs, StagedImage } from './epochs.js';
 import type { FileSpace } from './file-space.js';
@@ -35,6 +42,7 @@ export class Checkpointer {
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
   run(steps: CheckpointSteps): Promise<CheckpointResult> {
+    schedulePoint(POINT.checkpointAsked);
     // One that waits for its turn has not begun: when none runs it is about to, and no other may come between.
     if (this.#running === null && this.#next === null) return this.#start(steps);
     this.#next ??= this.idle().then(() => {
@@ -42,6 +50,11 @@ export class Checkpointer {
       return this.#start(steps);
     });
     return this.#next;
+  }
+
+  /** Whether one runs: a superblock may be on its way to the file. */
+  get isRunning(): boolean {
+    return this.#running !== null;
   }
 
   /** Resolves when none runs. Never rejects. */
@@ -70,6 +83,7 @@ export class Checkpointer {
     const begun = performance.now();
     const mark = steps.gate();
     this.epochs.close(this.rootFrame);
+    schedulePoint(POINT.gateClosed);
     try {
       const epoch = this.epochs.closedNumber;
       const entries = this.epochs.entries;
@@ -80,11 +94,15 @@ export class Checkpointer {
         ({ address: catalogAddress, checksum: catalogChecksum } = this.epochs.topImage);
         ({ address: mapAddress, checksum: mapChecksum } = await this.#writeMap(epoch, mapAddress));
         await this.file.io.sync();
+        schedulePoint(POINT.pagesSynced);
       }
       await steps.secureLog(mark);
+      schedulePoint(POINT.logSecured);
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
+      schedulePoint(POINT.superblockWritten);
       this.epochs.settle();
       this.space.release(previous.epoch);
+      schedulePoint(POINT.spaceRecycled);
       this.count++;
       this.pagesWritten += entries;
       return {
@@ -108,6 +126,7 @@ export class Checkpointer {
     const flush = async (): Promise<void> => {
       try {
         await this.file.io.submit(batch.map((staged) => this.file.write(staged.address, staged.image.bytes)));
+        schedulePoint(POINT.imagesWritten);
       } catch (error) {
         for (const staged of batch) this.epochs.unstage(staged);
         throw error;
@@ -147,6 +166,7 @@ export class Checkpointer {
     const block = Buffer.alloc(pageSize << sizeClassOf(address));
     encodeMap(map, block);
     await this.file.io.write(block, this.file.offsetOf(address));
+    schedulePoint(POINT.mapWritten);
     return { address, checksum: crc32(block) };
   }
 }

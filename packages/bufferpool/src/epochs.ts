@@ -7,7 +7,16 @@
  * Must hold: if a page is dirty in the open epoch, all pages above it are, and none of them still owes an image. So
  * eviction of a changed page, which changes its parent's swip, needs no image of the parent any more.
  */
-import { invariant, SWIP_COLD, SWIP_COOL, SWIP_HOT, SWIP_NULL, SWIP_TAG_MASK } from '@pagewright/core';
+import {
+  invariant,
+  POINT,
+  SWIP_COLD,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_NULL,
+  SWIP_TAG_MASK,
+  schedulePoint,
+} from '@pagewright/core';
 import type { Arena } from './arena.js';
 import type { FileSpace } from './file-space.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, NO_FRAME, PARENT, SIZE_CLASS } from './frames.js';
@@ -313,6 +322,7 @@ export class Epochs {
     closed.state[entry] = ASIDE;
     closed.aside.push(entry);
     this.#asideBytes += image.size;
+    schedulePoint(POINT.imagePutAside);
     if (this.#asideBytes > ASIDE_LIMIT) this.#writeAside(closed);
   }
 

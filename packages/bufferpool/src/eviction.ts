@@ -4,7 +4,7 @@
  * Must hold: P1 a page leaves after its children. P2 an address replaces a frame in a swip only when the write of the page
  * has completed.
  */
-import { SWIP_COLD, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
+import { POINT, SWIP_COLD, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
 import { CoolingQueue } from './cooling.js';
 import type { StagedImage } from './epochs.js';
 import {
@@ -83,6 +83,7 @@ export class Eviction {
   /** Writes what is dirty of these pages as one batch, then turns their swips cold; how many. */
   evict(batch: readonly number[]): number {
     this.#clean(batch.filter((frame) => this.parts.epochs.isDirty(frame)));
+    schedulePoint(POINT.evictionWritten);
     for (const frame of batch) this.#leave(frame);
     return batch.length;
   }
@@ -138,6 +139,7 @@ export class Eviction {
 
   #cool(frame: number): void {
     const parent = this.parts.frames.get(frame, PARENT);
+    schedulePoint(POINT.pageCooling);
     if (!this.parts.latches.tryLatch(parent)) return;
     const at = this.placement.findSwip(parent, frame);
     this.parts.arena.segmentOf(parent).u32[at] = (frame << 2) | SWIP_COOL;
@@ -145,6 +147,7 @@ export class Eviction {
     this.cooling.push(frame);
     this.cooled++;
     this.parts.latches.unlatch(parent);
+    schedulePoint(POINT.pageCooled);
   }
 
   #clean(dirty: readonly number[]): void {
@@ -157,6 +160,7 @@ export class Eviction {
         staged.push(image);
         checksums.push(this.parts.epochs.sealForEviction(frame, image));
       }
+      schedulePoint(POINT.evictionStaged);
       this.parts.file.io.submitSync(staged.map((image) => this.parts.file.write(image.address, image.image.bytes)));
     } catch (error) {
       for (const image of staged) this.parts.epochs.withdraw(image);
@@ -186,5 +190,6 @@ export class Eviction {
     this.evictions++;
     this.parts.latches.unlatch(frame);
     if (!own) this.parts.latches.unlatch(parent);
+    schedulePoint(POINT.pageEvicted);
   }
 }

@@ -25,6 +25,10 @@ export class FileSpace {
   #bornClosed = new Set<number>();
   #retained: GivenUp[] = [];
   #retainedUnits = 0;
+  /** The lower of the epochs in the two slots. */
+  #oldestEpoch = 0;
+  /** Epochs whose trees someone is reading; one entry for each reader. */
+  readonly #held: number[] = [];
 
   constructor(
     private readonly file: IoFile,
@@ -109,17 +113,33 @@ export class FileSpace {
     this.#bornClosed = new Set();
   }
 
-  /** Frees what was given up in this epoch or before: no superblock names it. */
+  /** Frees what was given up in this epoch or before: no superblock names it. What a tree that is held names stays. */
   release(oldestEpoch: number): void {
+    this.#oldestEpoch = oldestEpoch;
+    const limit = Math.min(oldestEpoch, ...this.#held);
     const kept: GivenUp[] = [];
     for (const givenUp of this.#retained) {
-      if (givenUp.epoch > oldestEpoch) kept.push(givenUp);
+      if (givenUp.epoch > limit) kept.push(givenUp);
       else {
         this.#retainedUnits -= 2 ** sizeClassOf(givenUp.address);
         this.#free(givenUp.address);
       }
     }
     this.#retained = kept;
+  }
+
+  /** Keeps all that the tree of this epoch names, until the function that is returned is called. A superblock names it now. */
+  hold(epoch: number): () => void {
+    this.#held.push(epoch);
+    return () => {
+      this.#held.splice(this.#held.indexOf(epoch), 1);
+      this.release(this.#oldestEpoch);
+    };
+  }
+
+  /** Calls back for each run of units that is free, in order. */
+  forEachFree(visit: (unit: number, sizeClass: number) => void): void {
+    this.#buddy.forEachFree(visit);
   }
 
   /** Grows the file until so many units are free. `PW_FULL`: it grew as far as it could, and no data is lost. */

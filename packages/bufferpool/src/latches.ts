@@ -7,7 +7,7 @@
  * loads of a read are ordered before its validation.
  */
 import { arch } from 'node:process';
-import { PagewrightError } from '@pagewright/core';
+import { PagewrightError, POINT, schedulePoint } from '@pagewright/core';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
 
 const HELD = 1;
@@ -49,8 +49,12 @@ export class Latches {
   /** Takes the latch if the frame is as it was when its version was read. */
   upgrade(frame: number, version: number): boolean {
     const at = this.frames.at(frame);
-    if (Atomics.compareExchange(this.#words, at + VERSION, version, version | HELD) !== version) return false;
+    if (Atomics.compareExchange(this.#words, at + VERSION, version, version | HELD) !== version) {
+      schedulePoint(POINT.upgradeFailed);
+      return false;
+    }
     Atomics.store(this.#words, at + OWNER, this.#thread);
+    schedulePoint(POINT.latchTaken);
     return true;
   }
 
@@ -71,6 +75,7 @@ export class Latches {
     const held = Atomics.load(this.#words, at + VERSION);
     const before = Atomics.exchange(this.#words, at + VERSION, ((held & ~(HELD | WAITERS)) + STEP) | 0);
     if ((before & WAITERS) !== 0) Atomics.notify(this.#words, at + VERSION);
+    schedulePoint(POINT.latchReleased);
   }
 
   isHeld(frame: number): boolean {

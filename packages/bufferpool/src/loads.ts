@@ -11,7 +11,9 @@ import {
   PAGE_SWIP_STRIDE,
   PageFault,
   PagewrightError,
+  POINT,
   SWIP_COLD,
+  schedulePoint,
   sizeClassOf,
 } from '@pagewright/core';
 import type { Arena } from './arena.js';
@@ -88,6 +90,7 @@ export class Loads {
         const bytes = this.arena.view(frame, sizeClass);
         this.residency.pageReads++;
         await this.file.io.read(bytes, this.file.offsetOf(address));
+        schedulePoint(POINT.loadArrived);
         const offset = this.#findSwip(parent, word, checksum);
         // Given up, moved, or brought in by someone else while the read was under way: the caller will see on its way down.
         if (offset === 0) return;

@@ -143,7 +143,7 @@ export class PageFile {
   }
 
   bytesOf(address: number): number {
-    return this.pageSize << sizeClassOf(address);
+    return this.pageSize * 2 ** sizeClassOf(address);
   }
 
   /** Writes the next superblock over the slot that does not count, and makes it durable (C3). */

@@ -2,7 +2,7 @@
  * Room for large pages: an aligned run of blocks is emptied by evicting what is in it, and by moving to other frames what
  * must stay because its children are in memory.
  */
-import { SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
+import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
 import type { Eviction } from './eviction.js';
 import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_COOL } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
@@ -115,6 +115,7 @@ export class Regions {
     this.parts.latches.unlatch(target);
     this.parts.latches.unlatch(frame);
     if (!own) this.parts.latches.unlatch(parent);
+    schedulePoint(POINT.pageMoved);
     return true;
   }
 

@@ -2,7 +2,16 @@
  * Which pages are in memory: gives out frames, and brings pages in and swizzles them. Everything here is synchronous and
  * leaves no latch behind.
  */
-import { PagewrightError, SWIP_COLD, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, sizeClassOf } from '@pagewright/core';
+import {
+  PagewrightError,
+  POINT,
+  SWIP_COLD,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_TAG_MASK,
+  schedulePoint,
+  sizeClassOf,
+} from '@pagewright/core';
 import { Eviction } from './eviction.js';
 import {
   ADDRESS,
@@ -86,6 +95,7 @@ export class Residency {
       const bytes = this.parts.arena.view(frame, sizeClassOf(address));
       this.pageReads++;
       this.parts.file.io.readSync(bytes, this.parts.file.offsetOf(address));
+      schedulePoint(POINT.pageRead);
       this.admit(frame, bytes, address, segment.u32[at + 1] as number);
     } catch (error) {
       this.release(frame);
@@ -123,6 +133,7 @@ export class Residency {
     this.parts.frames.add(parent, RESIDENT_CHILDREN, 1);
     segment.u32[at] = (frame << 2) | SWIP_HOT;
     segment.u32[at + 1] = 0;
+    schedulePoint(POINT.swipHot);
   }
 
   #rewarm(frame: number, words: Uint32Array, at: number): void {

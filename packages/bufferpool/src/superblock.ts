@@ -3,7 +3,7 @@
  * the valid one with the higher epoch counts. What no superblock names does not exist. `docs/format/page-file.md` gives
  * every byte.
  *
- * Must hold: a slot is trusted only if magic and checksum are right; a slot of another format is told apart from a
+ * Must hold: a slot is trusted only if magic and checksum are right and its numbers can be; a slot of another format is told apart from a
  * damaged one, and both from a file that is no store.
  */
 import { crc32 } from 'node:zlib';
@@ -33,6 +33,8 @@ const AT_LOG_SEGMENT = 76;
 const AT_LOG_OFFSET = 80;
 
 const STORE_ID_SIZE = 16;
+/** Folded addresses have 30 bits. */
+const ADDRESS_END = 2 ** 30;
 /** Features that a release must know to open the store. There are none yet. */
 const KNOWN_FEATURES = 0;
 
@@ -93,26 +95,40 @@ export function decodeSlot(block: Buffer): Slot {
   const pageSize = block.readUInt32LE(AT_PAGE_SIZE);
   if (pageSize < MIN_PAGE_SIZE || pageSize > MAX_PAGE_SIZE || (pageSize & (pageSize - 1)) !== 0)
     return { kind: 'damaged' };
-  return {
-    kind: 'valid',
-    superblock: {
-      pageSize,
-      storeId: block.toString('hex', AT_STORE_ID, AT_STORE_ID + STORE_ID_SIZE),
-      epoch: block.readDoubleLE(AT_EPOCH),
-      mark: {
-        timestamp: block.readDoubleLE(AT_TIMESTAMP),
-        log: {
-          incarnation: block.readUInt32LE(AT_LOG_INCARNATION),
-          segment: block.readUInt32LE(AT_LOG_SEGMENT),
-          offset: block.readDoubleLE(AT_LOG_OFFSET),
-        },
+  const superblock: Superblock = {
+    pageSize,
+    storeId: block.toString('hex', AT_STORE_ID, AT_STORE_ID + STORE_ID_SIZE),
+    epoch: block.readDoubleLE(AT_EPOCH),
+    mark: {
+      timestamp: block.readDoubleLE(AT_TIMESTAMP),
+      log: {
+        incarnation: block.readUInt32LE(AT_LOG_INCARNATION),
+        segment: block.readUInt32LE(AT_LOG_SEGMENT),
+        offset: block.readDoubleLE(AT_LOG_OFFSET),
       },
-      catalogAddress: block.readUInt32LE(AT_CATALOG_ADDRESS),
-      catalogChecksum: block.readUInt32LE(AT_CATALOG_CHECKSUM),
-      mapAddress: block.readUInt32LE(AT_MAP_ADDRESS),
-      mapChecksum: block.readUInt32LE(AT_MAP_CHECKSUM),
     },
+    catalogAddress: block.readUInt32LE(AT_CATALOG_ADDRESS),
+    catalogChecksum: block.readUInt32LE(AT_CATALOG_CHECKSUM),
+    mapAddress: block.readUInt32LE(AT_MAP_ADDRESS),
+    mapChecksum: block.readUInt32LE(AT_MAP_CHECKSUM),
   };
+  return isPossible(superblock) ? { kind: 'valid', superblock } : { kind: 'damaged' };
+}
+
+/** Whether the numbers are such as a store has: what they are not, no release wrote, whatever the checksum says. */
+function isPossible({ epoch, mark, catalogAddress, mapAddress }: Superblock): boolean {
+  return (
+    isWhole(epoch) &&
+    epoch > 0 &&
+    isWhole(mark.timestamp) &&
+    isWhole(mark.log.offset) &&
+    catalogAddress < ADDRESS_END &&
+    mapAddress < ADDRESS_END
+  );
+}
+
+function isWhole(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0 && !Object.is(number, -0);
 }
 
 /** Which superblock counts. */

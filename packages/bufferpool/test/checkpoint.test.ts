@@ -1,15 +1,16 @@
 import { isPagewrightError, NO_LOG, sizeClassOf } from '@pagewright/core';
+import { keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
 import { copyOf, FANOUT, type Model, newModel, PageTree } from './page-tree.js';
-import { randomFrom, VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';
 const MEMORY = 64 * 4096;
+const part = fc.double({ min: 0, max: 1, noNaN: true });
 
-async function openPool(files: VolatileFiles, memory = MEMORY): Promise<BufferPool> {
-  const pool = new BufferPool({ memory, ...(files.contents.has(PATH) ? {} : { pageSize: 4096 }) });
+async function openPool(files: SimulatedDevice, memory = MEMORY): Promise<BufferPool> {
+  const pool = new BufferPool({ memory, ...(files.files().includes(PATH) ? {} : { pageSize: 4096 }) });
   await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
   return pool;
 }
@@ -25,7 +26,7 @@ class Driver {
   constructor(
     readonly pool: BufferPool,
     readonly tree: PageTree,
-    readonly random: () => number,
+    readonly random: Random,
   ) {}
 
   step(): void {
@@ -34,13 +35,13 @@ class Driver {
       this.tree.plant(this.#next++);
       return;
     }
-    const choice = this.random();
+    const choice = this.random.fraction();
     const { path, node } = this.#randomNode();
-    const slot = Math.floor(this.random() * FANOUT);
+    const slot = this.random.below(FANOUT);
     const child = node.children[slot] as Model | null;
     if (choice < 0.45) {
       if (child !== null || path.length > 5) return;
-      const sizeClass = this.random() < 0.1 ? 1 + Math.floor(this.random() * this.pool.maxSizeClass) : 0;
+      const sizeClass = this.random.fraction() < 0.1 ? 1 + this.random.below(this.pool.maxSizeClass) : 0;
       this.tree.insert(path, slot, this.#next, sizeClass);
       node.children[slot] = newModel(this.#next++, sizeClass);
     } else if (choice < 0.75) {
@@ -56,7 +57,7 @@ class Driver {
       node.children[slot] = null;
     } else if (choice < 0.97) {
       const other = this.#randomNode();
-      const toSlot = Math.floor(this.random() * FANOUT);
+      const toSlot = this.random.below(FANOUT);
       const isBelow = path.concat(slot).every((step, at) => other.path[at] === step);
       if (child === null || isBelow || other.node.children[toSlot] !== null || other.path.length > 4) return;
       if (other.node === node) return;
@@ -83,10 +84,10 @@ class Driver {
   #randomNode(): { path: number[]; node: Model } {
     let node = this.model as Model;
     const path: number[] = [];
-    while (this.random() < 0.8) {
+    while (this.random.fraction() < 0.8) {
       const inner = node.children.flatMap((child, slot) => (child !== null && child.sizeClass === 0 ? [slot] : []));
       if (inner.length === 0) break;
-      const slot = inner[Math.floor(this.random() * inner.length)] as number;
+      const slot = this.random.pick(inner);
       path.push(slot);
       node = node.children[slot] as Model;
     }
@@ -94,22 +95,27 @@ class Driver {
   }
 }
 
-async function drive(files: VolatileFiles, seed: number, steps: number): Promise<Driver> {
+/** A turn of the event loop: operations of a device with a schedule go on by these. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+async function drive(files: SimulatedDevice, seed: number, steps: number): Promise<Driver> {
   const pool = await openPool(files);
-  const random = randomFrom(seed);
+  const random = new Random(seed);
   const driver = new Driver(pool, new PageTree(pool), random);
   let checkpoint: Promise<unknown> | null = null;
   let failure: unknown = null;
   for (let step = 0; step < steps && failure === null; step++) {
     driver.step();
-    if (checkpoint === null && random() < 0.02) {
+    if (checkpoint === null && random.fraction() < 0.02) {
       checkpoint = driver.checkpoint().then(
         () => (checkpoint = null),
         (error) => (failure = error),
       );
     }
     // Lets a running checkpoint go on for a bit, in between changes.
-    if (random() < 0.3) await Promise.resolve();
+    if (random.fraction() < 0.3) await turn();
   }
   if (failure !== null) throw failure;
   await checkpoint;
@@ -121,10 +127,10 @@ function unitsOf(model: Model | null): number {
 }
 
 /** C5: what a store that was just opened has in use is what its tree reaches, its map, and the superblocks. */
-function expectNoLeak(pool: BufferPool, files: VolatileFiles, model: Model | null): void {
+function expectNoLeak(pool: BufferPool, files: SimulatedDevice, model: Model | null): void {
   const { fileBytes, freeFileBytes, retainedFileBytes, pageSize } = pool.stats();
   const used = (fileBytes - freeFileBytes - retainedFileBytes) / pageSize;
-  const slots = (files.contents.get(PATH) as { live: Buffer }).live;
+  const slots = Buffer.from(files.contentOf(PATH));
   const mapAddress = slots.readUInt32LE(newestSlot(slots) + 64);
   expect(used).toBe(2 + unitsOf(model) + (mapAddress === 0 ? 0 : 2 ** sizeClassOf(mapAddress)));
 }
@@ -139,12 +145,12 @@ describe('a checkpoint', () => {
   it('holds the tree as it was at its gate, while the tree goes on changing and is larger than memory', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
-        const files = new VolatileFiles();
+        const files = new SimulatedDevice(seed % 2 === 0 ? { seed } : { seed, schedule: { turns: 4 } });
         const driver = await drive(files, seed, 1500);
         driver.tree.check(driver.model);
         const expected = driver.durable;
         await driver.pool.close();
-        const after = files.crash(() => 1);
+        const after = files.copy();
         const again = await openPool(after);
         expectNoLeak(again, after, expected);
         new PageTree(again).check(expected);
@@ -156,32 +162,34 @@ describe('a checkpoint', () => {
 
   it('is whole after a crash at any write, whatever part of the unsynced writes is lost', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.double({ min: 0, max: 1, noNaN: true }), async (seed, fraction) => {
-        const rehearsal = new VolatileFiles();
+      fc.asyncProperty(fc.integer(), part, part, async (seed, fraction, share) => {
+        // With a schedule the writes of a checkpoint overtake each other; without one each happens when it is issued.
+        const options = seed % 2 === 0 ? { seed } : { seed, schedule: { turns: 4 } };
+        const rehearsal = new SimulatedDevice(options);
         await drive(rehearsal, seed, 600);
-        const files = new VolatileFiles();
+        const files = new SimulatedDevice(options);
         const pool = await openPool(files);
         const created = files.operations;
-        files.failAt = created + Math.floor((rehearsal.operations - created) * fraction);
-        const random = randomFrom(seed);
+        files.crashAt = created + 1 + Math.floor((rehearsal.operations - created) * fraction);
+        const random = new Random(seed);
         const driver = new Driver(pool, new PageTree(pool), random);
         let checkpoint: Promise<unknown> | null = null;
         try {
           for (let step = 0; step < 600; step++) {
             driver.step();
-            if (checkpoint === null && random() < 0.02) {
+            if (checkpoint === null && random.fraction() < 0.02) {
               checkpoint = driver.checkpoint().then(
                 () => (checkpoint = null),
                 () => {},
               );
             }
-            if (random() < 0.3) await Promise.resolve();
+            if (random.fraction() < 0.3) await turn();
           }
         } catch (error) {
           if (!isPagewrightError(error, 'PW_IO')) throw error;
         }
         await pool.close();
-        const survived = files.crash(randomFrom(seed ^ 0x5555));
+        const survived = files.afterCrash(keepSome(seed, share));
         const again = await openPool(survived);
         const tree = new PageTree(again);
         // Either the last checkpoint that was reported, or one that was under way.
@@ -210,7 +218,7 @@ describe('a checkpoint', () => {
   });
 
   it('gives back all the space of what is gone', async () => {
-    const files = new VolatileFiles();
+    const files = new SimulatedDevice();
     const driver = await drive(files, 42, 1500);
     for (let slot = 0; slot < FANOUT; slot++) {
       if ((driver.model as Model).children[slot] === null) continue;
@@ -231,7 +239,7 @@ describe('a checkpoint', () => {
   it('is found whole when the superblock of the next one rots, however much was written since (scenario 22)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
-        const files = new VolatileFiles();
+        const files = new SimulatedDevice();
         const driver = await drive(files, seed, 1200);
         await driver.checkpoint();
         const older = driver.durable;
@@ -239,10 +247,10 @@ describe('a checkpoint', () => {
         await driver.checkpoint();
         for (let step = 0; step < 400; step++) driver.step();
         await driver.pool.close();
-        const after = files.crash(() => 1);
-        const content = after.contents.get(PATH);
-        if (content === undefined) throw new Error('no file');
-        content.live[newestSlot(content.live) + 100] = 0xff;
+        const after = files.copy();
+        const bytes = Buffer.from(after.contentOf(PATH));
+        bytes[newestSlot(bytes) + 100] = 0xff;
+        after.put(PATH, bytes);
         const again = await openPool(after);
         new PageTree(again).check(older);
         expectNoLeak(again, after, older);
@@ -252,7 +260,7 @@ describe('a checkpoint', () => {
   });
 
   it('that is asked for while another is about to begin shares it, at whatever instant that is', async () => {
-    const driver = await drive(new VolatileFiles(), 11, 50);
+    const driver = await drive(new SimulatedDevice(), 11, 50);
     const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
     for (let instant = 0; instant < 10; instant++) {
       const third = driver.pool.checkpoint(steps).then(async () => {
@@ -265,16 +273,21 @@ describe('a checkpoint', () => {
   });
 
   it('that meets an error is the last one, and the earlier one still counts', async () => {
-    const files = new VolatileFiles();
+    const files = new SimulatedDevice();
     const driver = await drive(files, 7, 300);
     await driver.checkpoint();
     driver.tree.change([], 1);
-    files.failAt = files.operations + 1;
+    const takeBack = files.inject({
+      fault: { kind: 'error', errno: 'EIO' },
+      kinds: ['write', 'sync'],
+      from: files.operations + 2,
+      times: Number.POSITIVE_INFINITY,
+    });
     await expect(driver.checkpoint()).rejects.toMatchObject({ code: 'PW_IO' });
-    files.failAt = Number.POSITIVE_INFINITY;
+    takeBack();
     await expect(driver.checkpoint()).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
     await driver.pool.close();
-    const again = await openPool(files.crash(() => 1));
+    const again = await openPool(files.copy());
     new PageTree(again).check(driver.durable);
   });
 });

@@ -1,13 +1,13 @@
 import { NO_LOG, PageFault } from '@pagewright/core';
+import { Random, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
 import { FANOUT, PageTree } from './page-tree.js';
-import { randomFrom, VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';
 const pools: BufferPool[] = [];
 
-async function openPool(files: VolatileFiles): Promise<BufferPool> {
+async function openPool(files: SimulatedDevice): Promise<BufferPool> {
   const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
   await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
   pools.push(pool);
@@ -33,8 +33,8 @@ async function numberAt(pool: BufferPool, tree: PageTree, path: readonly number[
   }
 }
 
-async function storeOf256Leaves(): Promise<VolatileFiles> {
-  const files = new VolatileFiles();
+async function storeOf256Leaves(): Promise<SimulatedDevice> {
+  const files = new SimulatedDevice();
   const pool = await openPool(files);
   const tree = new PageTree(pool);
   tree.plant(1);
@@ -51,10 +51,10 @@ it('a thousand reads at once of a store four times the pool all get the right pa
   const files = await storeOf256Leaves();
   const pool = await openPool(files);
   const tree = new PageTree(pool);
-  const random = randomFrom(1);
+  const random = new Random(1);
   const reads = Array.from({ length: 1000 }, async () => {
-    const a = Math.floor(random() * FANOUT);
-    const b = Math.floor(random() * FANOUT);
+    const a = random.below(FANOUT);
+    const b = random.below(FANOUT);
     expect(await numberAt(pool, tree, [a, b])).toBe(1000 + a * FANOUT + b);
   });
   await Promise.all(reads);
@@ -64,7 +64,7 @@ it('a thousand reads at once of a store four times the pool all get the right pa
 it('a page that arrives after it was brought in, changed, moved or given up meanwhile is not used (scenario 9)', async () => {
   const files = await storeOf256Leaves();
   for (const meanwhile of ['read in place', 'changed', 'moved', 'given up', 'given up and replaced'] as const) {
-    const pool = await openPool(files.crash(() => 1));
+    const pool = await openPool(files.copy());
     const tree = new PageTree(pool);
     // The inner page is there, its leaf is not.
     expect(tree.numberAt([3])).toBe(103);
@@ -92,11 +92,10 @@ it('a page that arrives after it was brought in, changed, moved or given up mean
 
 it('a page that does not match its checksum is an error for whoever asked, and the pool goes on', async () => {
   const files = await storeOf256Leaves();
-  const content = files.contents.get(PATH) as { live: Buffer };
   // Damages every page below the root's children, which are the last 17 written but for the map.
   const needle = Buffer.alloc(8);
   needle.writeDoubleLE(1053 + 2048);
-  content.live[content.live.indexOf(needle)] = 0xaa;
+  files.flip(PATH, Buffer.from(files.contentOf(PATH)).indexOf(needle), 5);
   const pool = await openPool(files);
   const tree = new PageTree(pool);
   await expect(numberAt(pool, tree, [3, 5])).rejects.toMatchObject({ code: 'PW_CORRUPT_PAGE' });

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { type ErrorCode, NO_LOG } from '@pagewright/core';
+import { keepSome, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { BufferPool, type BufferPoolOptions } from '../src/index.js';
 import { newModel, PageTree } from './page-tree.js';
-import { randomFrom, VolatileFiles } from './volatile-files.js';
 
 const PATH = '/store.pw';
 
@@ -14,14 +14,14 @@ interface Request {
   options?: BufferPoolOptions;
 }
 
-async function open(files: VolatileFiles, request: Request = {}): Promise<BufferPool> {
+async function open(files: SimulatedDevice, request: Request = {}): Promise<BufferPool> {
   const pool = new BufferPool({ memory: '1MiB', ...request.options });
   await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false, ...request });
   return pool;
 }
 
-async function store(options?: BufferPoolOptions): Promise<VolatileFiles> {
-  const files = new VolatileFiles();
+async function store(options?: BufferPoolOptions): Promise<SimulatedDevice> {
+  const files = new SimulatedDevice();
   const pool = await open(files, { options: { pageSize: 4096, ...options } });
   const tree = new PageTree(pool);
   tree.plant(5);
@@ -30,49 +30,55 @@ async function store(options?: BufferPoolOptions): Promise<VolatileFiles> {
   return files;
 }
 
-function bytesOf(files: VolatileFiles): Buffer {
-  return (files.contents.get(PATH) as { live: Buffer }).live;
+function bytesOf(files: SimulatedDevice): Buffer {
+  return Buffer.from(files.contentOf(PATH));
 }
 
-async function expectRefusal(files: VolatileFiles, code: ErrorCode, request: Request = {}): Promise<Error> {
-  const before = files.contents.has(PATH) ? Buffer.from(bytesOf(files)) : null;
+/** Changes what is stored, behind the back of everybody. */
+function edit(files: SimulatedDevice, change: (bytes: Buffer) => void): void {
+  const bytes = bytesOf(files);
+  change(bytes);
+  files.put(PATH, bytes);
+}
+
+async function expectRefusal(files: SimulatedDevice, code: ErrorCode, request: Request = {}): Promise<Error> {
+  const before = files.files().includes(PATH) ? bytesOf(files) : null;
   const error = await open(files, request).then(
     () => Promise.reject(new Error('it was opened')),
     (error: Error) => error,
   );
   expect(error).toMatchObject({ name: 'PagewrightError', code });
-  expect(before === null ? !files.contents.has(PATH) : before.equals(bytesOf(files)), 'the file was changed').toBe(
-    true,
-  );
+  const same = before === null ? files.files().length === 0 : before.equals(bytesOf(files));
+  expect(same, 'the file was changed').toBe(true);
   return error;
 }
 
 describe('opening', () => {
   it('refuses a file that is no store, whatever its length, and leaves it as it is', async () => {
     for (const length of [1, 100, 4095, 8192, 100_000]) {
-      const files = new VolatileFiles();
-      const file = await files.open(PATH);
-      file.writeSync(Buffer.alloc(length, 'some other file '), 0);
+      const files = new SimulatedDevice();
+      files.put(PATH, Buffer.alloc(length, 'some other file '));
       await expectRefusal(files, 'PW_NOT_A_STORE');
     }
   });
 
   it('tells another format version from damage, and names both versions', async () => {
     const files = await store();
-    for (const slot of [0, 4096]) {
-      const block = bytesOf(files).subarray(slot, slot + 4096);
-      block.writeUInt32LE(99, 8);
-      block.writeUInt32LE(0, 12);
-      block.writeUInt32LE(crc32(block), 12);
-    }
+    edit(files, (bytes) => {
+      for (const slot of [0, 4096]) {
+        const block = bytes.subarray(slot, slot + 4096);
+        block.writeUInt32LE(99, 8);
+        block.writeUInt32LE(0, 12);
+        block.writeUInt32LE(crc32(block), 12);
+      }
+    });
     const error = await expectRefusal(files, 'PW_FORMAT_VERSION');
     expect(error.message).toMatch(/99.*1/);
   });
 
   it('refuses a store whose superblocks are both damaged', async () => {
     const files = await store();
-    bytesOf(files)[50] = 0xee;
-    bytesOf(files)[4096 + 50] = 0xee;
+    for (const slot of [0, 4096]) files.flip(PATH, slot + 50, 3);
     await expectRefusal(files, 'PW_CORRUPT_FILE');
   });
 
@@ -80,9 +86,8 @@ describe('opening', () => {
     const whole = await store();
     const length = bytesOf(whole).length;
     for (const size of [8, 511, 4096, 8191, 8192, 8193, 12288, length - 4096, length - 1]) {
-      const files = whole.crash(() => 1);
-      const content = files.contents.get(PATH) as { live: Buffer };
-      content.live = content.live.subarray(0, size);
+      const files = whole.copy();
+      files.put(PATH, bytesOf(whole).subarray(0, size));
       await expectRefusal(files, 'PW_CORRUPT_FILE');
     }
   });
@@ -91,9 +96,8 @@ describe('opening', () => {
     const whole = await store();
     for (let bit = 0; bit < 4096 * 8; bit += 37) {
       for (const slot of [0, 4096]) {
-        const files = whole.crash(() => 1);
-        const bytes = bytesOf(files);
-        bytes[slot + (bit >>> 3)] = (bytes[slot + (bit >>> 3)] as number) ^ (1 << (bit & 7));
+        const files = whole.copy();
+        files.flip(PATH, slot + (bit >>> 3), bit & 7);
         const pool = await open(files);
         // Creation leaves epochs 1 and 2; the tree came with epoch 3, in the first slot.
         new PageTree(pool).check(slot === 0 ? null : newModel(5));
@@ -109,8 +113,8 @@ describe('opening', () => {
   });
 
   it('refuses a missing store that may not be created, and an existing one that must be new', async () => {
-    await expectRefusal(new VolatileFiles(), 'PW_NOT_FOUND', { create: false });
-    await expectRefusal(new VolatileFiles(), 'PW_NOT_FOUND', { readOnly: true });
+    await expectRefusal(new SimulatedDevice(), 'PW_NOT_FOUND', { create: false });
+    await expectRefusal(new SimulatedDevice(), 'PW_NOT_FOUND', { readOnly: true });
     await expectRefusal(await store(), 'PW_EXISTS', { errorIfExists: true });
   });
 
@@ -130,14 +134,14 @@ describe('opening', () => {
   });
 
   it('starts anew after a crash at any write of a creation, and never takes half a store for one', async () => {
-    const rehearsal = new VolatileFiles();
+    const rehearsal = new SimulatedDevice();
     await (await open(rehearsal)).close();
-    for (let failAt = 0; failAt < rehearsal.operations; failAt++) {
+    for (let crashAt = 1; crashAt <= rehearsal.operations; crashAt++) {
       for (let seed = 0; seed < 20; seed++) {
-        const files = new VolatileFiles();
-        files.failAt = failAt;
+        const files = new SimulatedDevice();
+        files.crashAt = crashAt;
         await expect(open(files)).rejects.toMatchObject({ code: 'PW_IO' });
-        const pool = await open(files.crash(randomFrom(seed)));
+        const pool = await open(files.afterCrash(keepSome(seed, (seed % 5) / 4)));
         new PageTree(pool).check(null);
         await pool.close();
       }
@@ -152,12 +156,12 @@ describe('opening', () => {
 
 describe('a full disk', () => {
   it('is met before a commit needs the space, and what is dirty can still be written', async () => {
-    const files = new VolatileFiles();
+    const files = new SimulatedDevice();
     const pool = await open(files, { options: { pageSize: 4096, memory: 64 * 4096 } });
     const tree = new PageTree(pool);
     const model = newModel(1);
     tree.plant(1);
-    files.fullFrom = files.operations + 40;
+    files.capacity = files.used + 40 * 4096;
     let number = 2;
     let refused = false;
     for (let a = 0; a < 16 && !refused; a++) {
@@ -182,10 +186,7 @@ describe('a full disk', () => {
     tree.check(model);
     await pool.checkpoint({ gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} });
     await pool.close();
-    const again = await open(
-      files.crash(() => 1),
-      { options: { memory: 64 * 4096 } },
-    );
+    const again = await open(files.copy(), { options: { memory: 64 * 4096 } });
     new PageTree(again).check(model);
   });
 });

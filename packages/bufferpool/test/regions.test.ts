@@ -1,11 +1,17 @@
+import { SimulatedDevice } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
 import { newModel, PageTree } from './page-tree.js';
-import { VolatileFiles } from './volatile-files.js';
 
 it('a page finds room where only larger ones are, all of them children of the page that is latched', async () => {
   const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
-  await pool.open({ path: '/store.pw', io: new VolatileFiles(), create: true, errorIfExists: false, readOnly: false });
+  await pool.open({
+    path: '/store.pw',
+    io: new SimulatedDevice(),
+    create: true,
+    errorIfExists: false,
+    readOnly: false,
+  });
   const tree = new PageTree(pool);
   const model = newModel(1);
   tree.plant(1);

@@ -276,6 +276,12 @@ describe('msgpack', () => {
       expectRefusal('msgpack', () => msgpack.decode(Uint8Array.from(bytes)));
     }
   });
+
+  test('extensions that encode does not write are refused: other types, and dates that are none', () => {
+    expectRefusal('msgpack', () => msgpack.decode(Uint8Array.of(0xd4, 0x05, 0x00)));
+    const endless = Uint8Array.of(0xc7, 12, 0xff, 0, 0, 0, 0, 0x7f, 0, 0, 0, 0, 0, 0, 0);
+    expectRefusal('msgpack', () => msgpack.decode(endless));
+  });
 });
 
 describe('u32, u64 and f64', () => {
@@ -489,6 +495,29 @@ describe('ordered', () => {
     expect(() => ordered.encode(['a', ['b', Number.NaN]])).toThrow('[1][1]');
     expect(() => ordered.encode(new Array(2) as OrderedValue)).toThrow('[0]');
     expect(roundTrip(ordered, ['still', 'works'])).toEqual(['still', 'works']);
+  });
+
+  test('bytes that encode does not make are refused, so that no two keys decode to the same value', () => {
+    const cases: readonly (readonly [string, ...number[]])[] = [
+      ['a terminator at the end of text', 0x40, 0x61, 0x00],
+      ['a terminator at the end of an array', 0x50, 0x10, 0x00],
+      ['zeros at the end of a number', 0x21, 0x40, 0x00, 0xff, 0x00, 0xff],
+      ['a negative number as one that is not', 0x21, 0xc0],
+      ['a number that is not negative as a negative one', 0x20, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+      ['a bigint with a zero before it', 0x28, 0x82, 0x00, 0x07],
+      ['a negative bigint with a zero before it', 0x28, 0x7e, 0xff, 0xf8],
+      ['a bigint of 128 bytes', 0x28, 0x00, ...new Array<number>(128).fill(0xf0)],
+      ['a date between two milliseconds', 0x31, 0x3f, 0xe0],
+      ['a date of -0', 0x30, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+    ];
+    for (const [what, ...bytes] of cases) {
+      let found: unknown = 'nothing';
+      try {
+        found = ordered.decode(Uint8Array.from(bytes));
+      } catch {}
+      expect(found, what).toBe('nothing');
+      expectRefusal('ordered', () => ordered.decode(Uint8Array.from(bytes)));
+    }
   });
 
   test('a value whose parts encode other values meanwhile is not disturbed', () => {

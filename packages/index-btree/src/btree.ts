@@ -9,8 +9,10 @@ import {
   type IndexContext,
   PAGE_TIMESTAMP,
   type PageBounds,
+  POINT,
   RESTART,
   type ReportDamage,
+  schedulePoint,
 } from '@pagewright/core';
 import { checkPage } from './check.js';
 import { BtreeCursor } from './cursor.js';
@@ -74,7 +76,9 @@ export class Btree implements Index {
       } finally {
         pages.unlatch(leaf);
       }
+      schedulePoint(POINT.splitDue);
       this.#splitter.makeRoom(key, timestamp);
+      schedulePoint(POINT.splitDone);
     }
     throw damagedPage(this.#context.number, -1, 'an entry finds no room however often its leaf is split');
   }
@@ -88,7 +92,9 @@ export class Btree implements Index {
     } finally {
       this.#context.pages.unlatch(leaf);
     }
-    if (isUnderfull) this.#merger.shrink(key, timestamp);
+    if (!isUnderfull) return true;
+    schedulePoint(POINT.mergeDue);
+    this.#merger.shrink(key, timestamp);
     return true;
   }
 
@@ -122,6 +128,7 @@ export class Btree implements Index {
     const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key);
     if (found === DAMAGED) return this.#damaged(frame, version);
     const timestamp = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
+    schedulePoint(POINT.leafCopied);
     if (found < 0) {
       if (version !== LATCHED && !pages.validate(frame, version)) return RESTART;
       into.timestamp = timestamp;

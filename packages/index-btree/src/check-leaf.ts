@@ -12,7 +12,7 @@ import {
   PLACE_OWN_PAGE,
   valueFieldAt,
 } from './leaf-layout.js';
-import { align8, countOf, KIND_VALUE, levelOf, swipCount, swipTableOffset } from './node-layout.js';
+import { align8, countOf, heapStartOf, KIND_VALUE, levelOf, swipCount, swipTableOffset } from './node-layout.js';
 
 export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   const { segment, pageSize, report } = page;
@@ -20,6 +20,8 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   const count = countOf(segment, 0);
   if (levelOf(segment, 0) !== 0) report(`A leaf is on level ${levelOf(segment, 0)}`);
   if (!checkHeader(page, LEAF_SLOT_SIZE, count, SWIP_SIZE)) return children;
+  const heap = heapStartOf(segment, 0);
+  if ((heap & (LEAF_ALIGNMENT - 1)) !== 0) report(`The heap of a leaf begins at ${heap}, which is not aligned`);
   const blocks = new HeapBlocks();
   checkBounds(page, blocks, LEAF_ALIGNMENT);
   checkKeys(page, LEAF_SLOT_SIZE, false);

@@ -40,8 +40,7 @@ export function checkPage(
     return NONE;
   }
   if (kind === KIND_VALUE) {
-    // No parent has said that this is the page of a value, so it is the root.
-    if (!(bounds instanceof ChildBounds)) report('The page of a value stands where the root belongs');
+    if (!(bounds instanceof ChildBounds)) report('The root of a tree is the page of a value');
     checkValue(page);
     return NONE;
   }

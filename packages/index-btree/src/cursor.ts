@@ -2,7 +2,15 @@
  * Going through the entries either way. A cursor holds nothing between calls but a key: each batch descends to the leaf
  * where that key is, copies the leaf, and reads the copy once it was validated. The fences say where the next leaf is.
  */
-import { type Cursor, type EntryBatch, PAGE_TIMESTAMP, type PageStore, RESTART } from '@pagewright/core';
+import {
+  type Cursor,
+  type EntryBatch,
+  PAGE_TIMESTAMP,
+  type PageStore,
+  POINT,
+  RESTART,
+  schedulePoint,
+} from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { BELOW_KEY, type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
 import { compareKeys } from './key-order.js';
@@ -41,6 +49,7 @@ export class BtreeCursor implements Cursor {
   next(batch: EntryBatch): boolean {
     batch.count = 0;
     if (this.#ended) return false;
+    schedulePoint(POINT.cursorBatch);
     const { workspace } = this.#parts;
     const { thirdImage } = workspace;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
@@ -48,6 +57,7 @@ export class BtreeCursor implements Cursor {
       if (frame === RESTART) continue;
       const { version } = this.#descent;
       workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
+      schedulePoint(POINT.cursorCopied);
       if (!this.#pages.validate(frame, version)) continue;
       if (this.#fill(batch, frame, version, false)) return batch.count > 0 || !this.#ended;
     }

@@ -10,9 +10,11 @@ import {
   PAGE_INDEX,
   PAGE_KIND,
   type PageStore,
+  POINT,
   RESTART,
   type Segment,
   SWIP_NULL,
+  schedulePoint,
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childOffset, INNER_SLOT_SIZE } from './inner-layout.js';
@@ -87,7 +89,9 @@ export class Descent {
       if (this.#isNull(parent, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
       const frame = pages.child(parent, offset, parentVersion);
       if (frame === RESTART) return RESTART;
+      schedulePoint(POINT.descentFrame);
       const version = pages.readVersion(frame);
+      schedulePoint(POINT.descentVersion);
       if (!pages.validate(parent, parentVersion)) return RESTART;
       const found = this.#levelOf(frame, expected);
       if (found < 0) return this.#damagedUnless(frame, version, 'it is not a node of this level');
@@ -102,6 +106,7 @@ export class Descent {
       }
       slot = this.#childSlot(frame, key, mode, wantsLowerFence);
       if (slot < 0) return this.#damagedUnless(frame, version, 'a separator lies outside it');
+      schedulePoint(POINT.descentSlot);
       parent = frame;
       parentVersion = version;
       offset = childOffset(slot);
@@ -160,7 +165,9 @@ export class Descent {
   latchLeaf(key: Uint8Array): number {
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, LEAF_LEVEL);
-      if (frame !== RESTART && this.#pages.upgrade(frame, this.version)) return frame;
+      if (frame === RESTART) continue;
+      schedulePoint(POINT.leafFound);
+      if (this.#pages.upgrade(frame, this.version)) return frame;
     }
     return this.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
   }
@@ -171,7 +178,10 @@ export class Descent {
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, level);
       if (frame === TOO_LOW) return TOO_LOW;
-      if (frame === RESTART || !pages.upgrade(this.parent, this.parentVersion)) continue;
+      if (frame === RESTART) continue;
+      schedulePoint(POINT.pairFound);
+      if (!pages.upgrade(this.parent, this.parentVersion)) continue;
+      schedulePoint(POINT.pairHalfLatched);
       if (pages.upgrade(frame, this.version)) return frame;
       pages.unlatch(this.parent);
     }

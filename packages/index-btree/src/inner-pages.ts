@@ -8,7 +8,7 @@ import { INNER_ALIGNMENT, type InnerEntries } from './inner-entries.js';
 import { childOffset, INNER_CHILD, INNER_SLOT_SIZE, innerSlot } from './inner-layout.js';
 import { commonLength } from './key-order.js';
 import type { NodeBounds } from './node-bounds.js';
-import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
+import { boundsFit, copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
   countOf,
   guaranteedOf,
@@ -65,6 +65,13 @@ export class InnerPages {
     const count = countOf(segment, base);
     const prefix = prefixLengthOf(segment, base);
     this.#rewrite = false;
+    const heap = heapStartOf(segment, base);
+    if (
+      heap > this.#pageSize ||
+      NODE_HEADER_SIZE + (count + 1) * INNER_SLOT_SIZE > heap ||
+      !boundsFit(segment, base, this.#pageSize)
+    )
+      throw damagedPage(this.number, frame, 'the header of an inner page cannot be right');
     const room = heapStartOf(segment, base) - NODE_HEADER_SIZE - (count + 2) * INNER_SLOT_SIZE;
     const shares = sharedWithPrefix(segment, base, key, length) === prefix;
     if (shares && restLength(length, prefix) <= room) return true;

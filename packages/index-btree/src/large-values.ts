@@ -2,7 +2,7 @@
  * Values on pages of their own. A leaf names such a page by a swip in its table; the page belongs to that one entry and
  * is written once: a changed value gets a new page.
  */
-import { PAGE_KIND, type PageStore, RESTART, SWIP_NULL } from '@pagewright/core';
+import { PAGE_KIND, type PageStore, POINT, RESTART, SWIP_NULL, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import type { Descent } from './descent.js';
 import { KIND_VALUE } from './node-layout.js';
@@ -39,6 +39,7 @@ export class LargeValues {
     }
     const frame = pages.child(leaf, offset, leafVersion);
     if (frame === RESTART) return null;
+    schedulePoint(POINT.valueFrame);
     const version = pages.readVersion(frame);
     if (!pages.validate(leaf, leafVersion)) return null;
     const value = this.#copy(frame);

@@ -18,9 +18,10 @@ import {
   tagAt,
   valueFieldAt,
 } from './leaf-layout.js';
+import { isSoundEntry } from './leaf-soundness.js';
 import type { NodeBounds } from './node-bounds.js';
 import type { NodeEntries } from './node-entries.js';
-import { boundsFit, copyFence, copyKey, keyFits, keyLength } from './node-keys.js';
+import { boundsFit, copyFence, copyKey, keyLength } from './node-keys.js';
 import {
   align8,
   countOf,
@@ -32,8 +33,6 @@ import {
   SLOT_SUFFIX_LENGTH,
   setHeap,
   setSwipTable,
-  swipCount,
-  swipTableOffset,
 } from './node-layout.js';
 import { beginNode, boundsSize, restLength, writeKey } from './node-writer.js';
 import type { Workspace } from './workspace.js';
@@ -248,19 +247,8 @@ export class LeafEntries implements NodeEntries {
     const count = countOf(images, image);
     const fits = leafSlot(0, count) <= this.#pageSize && boundsFit(images, image, this.#pageSize);
     if (!fits) throw this.#damaged(frame);
-    for (let i = 0; i < count; i++) if (!this.#isSound(image, i)) throw this.#damaged(frame);
+    for (let i = 0; i < count; i++) if (!isSoundEntry(images, image, this.#pageSize, i)) throw this.#damaged(frame);
     return count;
-  }
-
-  #isSound(image: number, index: number): boolean {
-    const { images } = this.workspace;
-    const slot = leafSlot(image, index);
-    const offset = keyOffsetAt(images, slot);
-    const value = valueFieldAt(images, slot);
-    if (!keyFits(images, image, this.#pageSize, LEAF_SLOT_SIZE, index)) return false;
-    if (!isOnOwnPage(images, slot)) return value <= offset && ((offset - value) & 7) === 0 && offset <= this.#pageSize;
-    const table = swipTableOffset(images, image);
-    return value < swipCount(images, image) && (table & 7) === 0 && table + (value + 1) * SWIP_SIZE <= this.#pageSize;
   }
 
   #damaged(frame: number): Error {

@@ -23,6 +23,7 @@ import {
   swipOffset,
   valueFieldAt,
 } from './leaf-layout.js';
+import { isSoundEntry, isSoundLeaf } from './leaf-soundness.js';
 import { bytesForSwip, freeSwip, growSwips } from './leaf-swips.js';
 import type { NodeBounds } from './node-bounds.js';
 import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
@@ -114,10 +115,11 @@ export class LeafPages {
     const segment = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
     const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key);
-    const end = NODE_HEADER_SIZE + countOf(segment, base) * LEAF_SLOT_SIZE;
-    const heap = heapStartOf(segment, base);
-    if (found === DAMAGED || end > heap || heap > this.#pageSize) {
+    if (found === DAMAGED || !isSoundLeaf(segment, base, this.#pageSize)) {
       throw damagedPage(this.number, frame, 'the header of a leaf cannot be right');
+    }
+    if (found >= 0 && !isSoundEntry(segment, base, this.#pageSize, found)) {
+      throw damagedPage(this.number, frame, 'a slot of a leaf points outside it');
     }
     return found;
   }

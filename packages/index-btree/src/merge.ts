@@ -5,7 +5,15 @@
  *
  * Must hold: neighbours have the same parent, whose latch is held before theirs; they are read before anything changes.
  */
-import { isPagewrightError, PAGE_KIND, PAGE_TIMESTAMP, type Segment, SWIP_SIZE } from '@pagewright/core';
+import {
+  isPagewrightError,
+  PAGE_KIND,
+  PAGE_TIMESTAMP,
+  POINT,
+  type Segment,
+  SWIP_SIZE,
+  schedulePoint,
+} from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { LEAF_LEVEL, TOO_LOW } from './descent.js';
 import { HeldLatches } from './held-latches.js';
@@ -55,6 +63,7 @@ export class Merger {
     let changed = false;
     for (let step = 0; step < MOST_STEPS; step++) {
       const outcome = this.#tend(key, level, timestamp);
+      schedulePoint(POINT.mergeStep);
       if (outcome === CHANGED) {
         // Children have new neighbours now.
         changed = true;

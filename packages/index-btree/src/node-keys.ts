@@ -6,6 +6,7 @@ import type { Segment } from '@pagewright/core';
 import { commonLength } from './key-order.js';
 import {
   fenceLengthOf,
+  guaranteedOf,
   HEAD_BYTES,
   NO_FENCE,
   NODE_FENCE_OFFSET,
@@ -30,11 +31,12 @@ export function keyFits(segment: Segment, base: number, pageSize: number, slotSi
   return prefixLengthOf(segment, base) + suffix <= pageSize >>> 2 && (suffix <= HEAD_BYTES || end <= pageSize);
 }
 
-/** Whether prefix and fence of a page lie within it. */
+/** Whether prefix and fence of a page lie within it, and no more of the prefix is guaranteed than there is. */
 export function boundsFit(segment: Segment, base: number, pageSize: number): boolean {
   const prefix = prefixLengthOf(segment, base);
   const fence = fenceLengthOf(segment, base);
   const longest = pageSize >>> 2;
+  if (guaranteedOf(segment, base) > prefix) return false;
   if (prefix > longest || segment.u16[(base + NODE_PREFIX_OFFSET) >>> 1]! + prefix > pageSize) return false;
   return fence === NO_FENCE || (fence <= longest && segment.u16[(base + NODE_FENCE_OFFSET) >>> 1]! + fence <= pageSize);
 }

@@ -5,7 +5,7 @@
  * Must hold: pages are allocated, and what could be damaged was read, before the first byte changes (an error leaves the
  * tree as it was). Latches are taken from the top down.
  */
-import { PAGE_TIMESTAMP, SWIP_SIZE } from '@pagewright/core';
+import { PAGE_TIMESTAMP, POINT, SWIP_SIZE, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childSlot, LEAF_LEVEL, TO_KEY, TOO_LOW } from './descent.js';
 import { HeldLatches } from './held-latches.js';
@@ -32,7 +32,10 @@ export class Splitter {
 
   /** Splits the leaf of a key that is about to be put there, or the lowest page above it that must be split before. Errors: those of `allocate`. */
   makeRoom(key: Uint8Array, timestamp: number): void {
-    for (let level = 0; level < MOST_LEVELS; level++) if (this.#splitAt(key, level, timestamp)) return;
+    for (let level = 0; level < MOST_LEVELS; level++) {
+      if (this.#splitAt(key, level, timestamp)) return;
+      schedulePoint(POINT.splitGoesUp);
+    }
     throw damagedPage(this.parts.context.number, -1, 'no page on the way to a key can be split');
   }
 
@@ -52,6 +55,7 @@ export class Splitter {
       const cut = level === LEAF_LEVEL ? this.#leafCut(page, key) : this.#innerCut(page, key);
       const { separator } = workspace;
       if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
+      this.#assertBothFit(entries, cut, page);
       const stamp = Math.max(timestamp, this.#stampOf(page));
       const kind = level === LEAF_LEVEL ? KIND_LEAF : KIND_INNER;
       const right = this.#allocate(kind, stamp);
@@ -164,6 +168,14 @@ export class Splitter {
     // With nothing guaranteed, a lone key counts in full: what is there later takes no more.
     const bounds: NodeBounds = { fence, fenceLength: this.#separatorLength, guaranteed: 0 };
     return sizeOf(entries, 0, cut, bounds) <= heapEnd(pageSize);
+  }
+
+  /** The entries of a sound page fit into two. Those of a damaged one may overlap, and be more than a page holds. */
+  #assertBothFit(entries: NodeEntries, cut: number, page: number): void {
+    const { number, pages } = this.parts.context;
+    const right = sizeOf(entries, cut, entries.count, this.#rightBounds(entries));
+    if (right > heapEnd(pages.pageSize) || !this.#leftFits(entries, cut))
+      throw damagedPage(number, page, 'its entries take more room than it has');
   }
 
   /** What the fences of the left page guarantee. The lower one is in the parent, if the page is not the first child there. */

@@ -2,6 +2,7 @@
 import { isPagewrightError } from '@pagewright/core';
 import { checkTree, GuardedPages, keyBytes, readAll, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
+import { copyKey } from '../src/node-keys.js';
 import { ModeledTree } from './model.js';
 
 const LEAF = 1;
@@ -110,6 +111,12 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
   { name: 'a prefix outside the page', kind: LEAF, plant: (p) => p.set16(34, 1020), report: /outside the page/ },
   { name: 'overlapping entries', kind: LEAF, plant: (p) => p.set16(64 + 4, p.u16(64 + 16)), report: /overlaps/ },
   {
+    name: 'a heap of a leaf that is not aligned',
+    kind: LEAF,
+    plant: (p) => p.set32(48, p.u32(48) - 4),
+    report: /not aligned/,
+  },
+  {
     name: 'an entry outside the page',
     kind: LEAF,
     plant: (p) => p.set16(64 + 8, 0x3fff),
@@ -177,12 +184,6 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
     plant: (p) => p.set32(32, 5000),
     report: /longer than its page/,
   },
-  {
-    name: 'a value where the root belongs',
-    kind: INNER,
-    plant: (p) => p.set16(0, VALUE),
-    report: /where the root belongs/,
-  },
   { name: 'a node where a value belongs', kind: VALUE, plant: (p) => p.set16(0, LEAF), report: /kind 1 instead of 3/ },
 ];
 
@@ -243,6 +244,91 @@ it('a scan backwards over a damaged separator fails, and does not end before its
   expect(() => readAll(cursor, 100)).toThrow(/damaged/);
 });
 
+it('the page of a value in place of the root is reported', () => {
+  const tree = soundTree();
+  const found: string[] = [];
+  tree.index.check(pagesOf(tree, VALUE)[0]!, { lower: null, upper: null }, (message) => found.push(message));
+  expect(found.join()).toMatch(/root of a tree/);
+});
+
+describe('a change of a damaged page is refused before it writes anywhere', () => {
+  /** Damages a page, and expects that the change is refused and that no byte has changed. */
+  function expectRefused(
+    kind: number,
+    plant: (p: Page) => void,
+    change: (tree: ModeledTree, key: Uint8Array) => void,
+  ): void {
+    const tree = soundTree();
+    const frames = pagesOf(tree, kind);
+    const frame = frames.find((leaf) => kind !== LEAF || hasLarge(page(tree, leaf)))!;
+    const { own } = boundsOf(tree, frame, copyOf(tree, frame));
+    const key = kind === LEAF ? keyOfLarge(tree, frame) : keyBytes(`${tree.sorted[0]!}/more`);
+    plant(page(tree, frame));
+    tree.pages.acceptBytes(frame);
+    const before = tree.pages.segmentOf(0).u8.slice();
+    expect(() => change(tree, key), JSON.stringify(own)).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+    expect(Buffer.compare(tree.pages.segmentOf(0).u8, before)).toBe(0);
+  }
+
+  /** The key of the entry in the first slot whose value has a page of its own. */
+  function keyOfLarge(tree: ModeledTree, leaf: number): Uint8Array {
+    const slot = (largeSlot(page(tree, leaf)) - 64) / 12;
+    const base = tree.pages.baseOf(leaf);
+    const key = new Uint8Array(1024);
+    const length = copyKey(tree.pages.segmentOf(leaf), base, 4096, 12, slot, key);
+    return key.slice(0, length);
+  }
+
+  it('when the table of swips of a leaf lies outside it', () => {
+    for (const offset of [127 << 8, 4092, 60]) {
+      expectRefused(
+        LEAF,
+        (p) => p.set32(16, offset),
+        (tree, key) => tree.index.remove(key, 1),
+      );
+      expectRefused(
+        LEAF,
+        (p) => p.set32(16, offset),
+        (tree, key) => tree.index.upsert(key, 0, valueBytes(1, 3000), 1),
+      );
+    }
+  });
+
+  it('when an entry names a swip that the table does not have', () => {
+    const plant = (p: Page): void => p.set16(largeSlot(p) + 8, 0xfff0);
+    expectRefused(LEAF, plant, (tree, key) => tree.index.remove(key, 1));
+    expectRefused(LEAF, plant, (tree, key) => tree.index.upsert(key, 0, valueBytes(1, 3000), 1));
+  });
+
+  it('when more of the prefix is guaranteed than there is', () => {
+    expectRefused(
+      LEAF,
+      (p) => p.set16(38, 0xffff),
+      (tree, key) => tree.index.upsert(key, 0, valueBytes(1, 40), 1),
+    );
+  });
+
+  it('when the entries of a leaf that must be split overlap, and are more than two pages hold', () => {
+    const tree = new ModeledTree({ frames: 2048 });
+    for (let i = 0; i < 60; i++) tree.put(`key ${String(i).padStart(4, '0')}`, 0, valueBytes(i, 40));
+    const [frame] = pagesOf(tree, LEAF) as [number];
+    const p = page(tree, frame);
+    // Every entry says that its value is all of the heap before it.
+    for (let slot = 64; slot < 64 + 12 * p.u16(32); slot += 12) p.set16(slot + 8, p.u16(slot + 4) & ~7);
+    for (let slot = 64; slot < 64 + 12 * p.u16(32); slot += 12) p.set16(slot + 4, p.u16(slot + 8));
+    tree.pages.acceptBytes(frame);
+    const before = tree.pages.segmentOf(0).u8.slice();
+    expect(() => {
+      for (let i = 0; i < 200; i++) tree.index.upsert(keyBytes(`key 0000/${i}`), 0, valueBytes(i, 900), 1);
+    }).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+    const other = pagesOf(tree, LEAF).filter((leaf) => leaf !== frame);
+    for (const leaf of other) {
+      const base = tree.pages.baseOf(leaf);
+      expect(Buffer.compare(copyOf(tree, leaf), before.subarray(base, base + 4096)), `leaf ${leaf}`).toBe(0);
+    }
+  });
+});
+
 it('a key whose rest is said to be at the very end of its page is not compared beyond it', () => {
   const pages = new GuardedPages({ watch: false });
   const tree = new ModeledTree({}, pages);
@@ -264,6 +350,11 @@ it('a key whose rest is said to be at the very end of its page is not compared b
   pages.guarded = false;
   expect(pages.outside).toBe(0);
 });
+
+function copyOf(tree: ModeledTree, frame: number): Uint8Array {
+  const base = tree.pages.baseOf(frame);
+  return tree.pages.segmentOf(frame).u8.slice(base, base + tree.pages.sizeOf(frame));
+}
 
 function mayBeDamaged(operation: () => void): void {
   try {

@@ -14,6 +14,8 @@ import {
   OPERATION_DELETE,
   OPERATION_PUT,
   PagewrightError,
+  POINT,
+  schedulePoint,
   TAG_TOMBSTONE,
   TAG_VALUE,
   type Target,
@@ -82,6 +84,7 @@ export class CommitPath {
     const host = this.surroundings;
     const faulting = host.pages.faulting;
     host.pages.faulting = false;
+    schedulePoint(POINT.commitBegun);
     try {
       const replaced = this.snapshots.count > 0 ? this.readReplaced(operations) : null;
       const size = this.prepare(operations, this.pagesFor(operations));
@@ -89,7 +92,10 @@ export class CommitPath {
       try {
         position = this.append(operations, dependsOn);
         const timestamp = this.record.timestamp;
-        for (let i = 0; i < operations.length; i++) this.install(operations[i]!, replaced?.[i], timestamp);
+        for (let i = 0; i < operations.length; i++) {
+          this.install(operations[i]!, replaced?.[i], timestamp);
+          schedulePoint(POINT.entryInstalled);
+        }
         this.publish(timestamp);
       } catch (error) {
         throw this.fail(error);
@@ -98,6 +104,7 @@ export class CommitPath {
       return { timestamp: this.visible, position };
     } finally {
       host.pages.faulting = faulting;
+      schedulePoint(POINT.commitEnded);
     }
   }
 
@@ -106,6 +113,7 @@ export class CommitPath {
     const host = this.surroundings;
     const faulting = host.pages.faulting;
     host.pages.faulting = false;
+    schedulePoint(POINT.commitBegun);
     try {
       const operations = [operation];
       const size = this.prepare(operations, SPARE_PAGES);
@@ -121,6 +129,7 @@ export class CommitPath {
       return { timestamp: this.visible, position };
     } finally {
       host.pages.faulting = faulting;
+      schedulePoint(POINT.commitEnded);
     }
   }
 
@@ -140,6 +149,7 @@ export class CommitPath {
     const size = host.log.sizeOf(operations);
     host.log.reserveSync(size);
     host.pages.secureSpace(pages);
+    schedulePoint(POINT.commitPrepared);
     return size;
   }
 
@@ -148,7 +158,9 @@ export class CommitPath {
     record.timestamp = this.visible + 1;
     record.dependsOn = dependsOn;
     record.operations = operations;
-    return this.surroundings.log.append(record);
+    const position = this.surroundings.log.append(record);
+    schedulePoint(POINT.commitAppended);
+    return position;
   }
 
   private readReplaced(operations: readonly TargetedOperation[]): ReplacedEntry[] {
@@ -156,9 +168,11 @@ export class CommitPath {
   }
 
   private publish(timestamp: number): void {
+    schedulePoint(POINT.commitPublishing);
     this.record.operations = [];
     this.visible = timestamp;
     this.commits++;
+    schedulePoint(POINT.commitPublished);
   }
 
   private fail(error: unknown): Error {
@@ -213,6 +227,7 @@ export class CommitPath {
       this.versions.trim(oldest.timestamp, Number.POSITIVE_INFINITY);
       if (this.versions.bytes <= this.versionMemory) return;
       this.snapshots.revokeOldest();
+      schedulePoint(POINT.snapshotRevoked);
     }
   }
 

@@ -16,9 +16,11 @@ import {
   type Cursor,
   EntryBatch,
   EntryReference,
+  POINT,
   type Scan,
   type ScanBounds,
   type Snapshot,
+  schedulePoint,
   TAG_TOMBSTONE,
   type Target,
   type TransactionCore,
@@ -57,6 +59,7 @@ export class Mvcc implements Concurrency {
     this.sweepBatch.wantsValues = false;
     this.marker.wantsValue = false;
     this.snapshots = new SnapshotList((_snapshot, wasOldest) => {
+      schedulePoint(POINT.snapshotGone);
       if (this.snapshots.count === 0) this.versions.clear();
       else if (wasOldest) this.versions.trim(this.oldestNeeded, TRIM_AT_ONCE);
     });
@@ -128,6 +131,7 @@ export class Mvcc implements Concurrency {
       // A tree that was dropped or cleared is given up as a whole.
       if (!target.dropped && target.index === index) index.remove(key, timestamp);
       this.tombstones.remove(tombstone);
+      schedulePoint(POINT.tombstoneCollected);
     }
     return versionsLeft || this.tombstones.ripe(oldestNeeded) !== null;
   }
@@ -147,7 +151,9 @@ export class Mvcc implements Concurrency {
     pages.faulting = false;
     try {
       for (let i = 0; i < batch.count; i++) {
-        if (batch.tags[i] === TAG_TOMBSTONE) this.removeLeftOver(target, batch.keys[i]!);
+        if (batch.tags[i] !== TAG_TOMBSTONE) continue;
+        this.removeLeftOver(target, batch.keys[i]!);
+        schedulePoint(POINT.tombstoneSwept);
       }
     } finally {
       pages.faulting = faulting;

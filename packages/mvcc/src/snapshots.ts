@@ -2,7 +2,7 @@
  * The snapshots that are open, oldest first. Whatever is kept for readers of the past is kept for a member of this list,
  * and nothing that one of them needs goes while it stands (T2, T4).
  */
-import { PagewrightError, type Snapshot } from '@pagewright/core';
+import { PagewrightError, POINT, type Snapshot, schedulePoint } from '@pagewright/core';
 import { LinkedQueue, type Links } from './linked-queue.js';
 
 /** Told when a snapshot has gone, for whatever reason. */
@@ -61,6 +61,7 @@ export class SnapshotList {
   open(visible: number): ActiveSnapshot {
     const snapshot = new ActiveSnapshot(visible, this);
     this.queue.append(snapshot);
+    schedulePoint(POINT.snapshotOpened);
     return snapshot;
   }
 

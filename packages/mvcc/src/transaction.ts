@@ -6,8 +6,10 @@ import {
   type CommitTicket,
   type EntryReference,
   PagewrightError,
+  POINT,
   type Scan,
   type ScanBounds,
+  schedulePoint,
   TAG_VALUE,
   type Target,
   type TransactionCore,
@@ -97,6 +99,7 @@ export class MvccTransaction implements TransactionCore {
       const writes = this.buffer.inOrder();
       snapshot.assertStands();
       for (const write of writes) this.validate(write);
+      schedulePoint(POINT.transactionChecked);
       // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
       snapshot.release();
       return this.shared.path.commit(writes, snapshot.timestamp);

@@ -8,7 +8,7 @@
  * Versions are kept for an index object, not for a number, so that those of a cleared incarnation cannot be taken for
  * versions of the next one.
  */
-import type { Index } from '@pagewright/core';
+import { type Index, POINT, schedulePoint } from '@pagewright/core';
 import { LinkedQueue, type Links } from './linked-queue.js';
 import type { SnapshotList } from './snapshots.js';
 
@@ -99,6 +99,7 @@ export class VersionStore {
       // The oldest of all is the oldest of its chain.
       version.chain.versions.shift();
       this.forget(version);
+      schedulePoint(POINT.versionTrimmed);
     }
     const next = this.queue.first;
     return next !== null && next.replacedBy <= oldestNeeded;

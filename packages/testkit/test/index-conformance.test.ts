@@ -9,6 +9,7 @@ import {
   indexConformance,
   type ReopenableStore,
   SimulatedDevice,
+  type TestRunner,
 } from '../src/index.js';
 import { altered } from './altered-index.js';
 import { INDEX_FAULTS } from './index-faults.js';
@@ -34,8 +35,20 @@ function smallPool(): ReopenableStore {
   };
 }
 
-describe('an index that keeps nothing on pages', () => {
-  indexConformance({ describe, it }, { type: new SortedType() }, {});
+it('an index that keeps nothing on pages breaks nothing of what it promises', async () => {
+  expect(await brokenClauses(INDEX_SUITE, { create: () => ({ type: new SortedType() }) }, {})).toEqual([]);
+});
+
+it('registers its clauses with a runner, and skips what the manifest does not promise, or what has no store', () => {
+  const registered: string[] = [];
+  const skipped: string[] = [];
+  const runner: TestRunner = {
+    describe: (_, body) => body(),
+    it: Object.assign((name: string) => registered.push(name), { skip: (name: string) => skipped.push(name) }),
+  };
+  indexConformance(runner, { type: new SortedType() }, { pages: true, check: true });
+  expect(registered.length + skipped.length).toBe(INDEX_SUITE.clauses.length);
+  expect(skipped.map((name) => name.replace(/^.*needs: /, ''))).toEqual(['shrinks)', 'store)']);
 });
 
 it('a sound index breaks nothing, also behind what faults are planted with', async () => {

@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib';
 import type { CommitRecord } from '@pagewright/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { decodeOperations } from '../src/format/operations.js';
 import {
   bodyIsWhole,
   commitRecordSize,
@@ -106,6 +108,29 @@ describe('a record', () => {
     );
   });
 
+  test('with a number beyond 2^53 is refused, though its checksums are right', () => {
+    const written: CommitRecord = { timestamp: 1, dependsOn: 0, operations: [] };
+    for (const at of [16, 24, 40]) {
+      const encoded = encode(written, 77);
+      encoded.view.setUint32(at + 4, 2 ** 21, true);
+      encoded.view.setUint32(0, crc32(encoded.bytes.subarray(4, 48), 77), true);
+      expect(decode(encoded, 77), `u64 at ${at}`).toBeNull();
+    }
+  });
+
+  test('with the number of an index beyond 32 bits does not add up', () => {
+    for (const index of [
+      [0xff, 0xff, 0xff, 0xff, 0x1f],
+      [0xff, 0xff, 0xff, 0xff, 0xff],
+    ]) {
+      const body = Uint8Array.from([1, ...index, 0, 0]);
+      expect(decodeOperations(body, 1), String(index)).toBeNull();
+    }
+    expect(decodeOperations(Uint8Array.from([1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]), 1)).toMatchObject([
+      { index: 2 ** 32 - 1 },
+    ]);
+  });
+
   test('has the bytes that docs/format/log.md gives', () => {
     const written: CommitRecord = {
       timestamp: 2 ** 32 + 5,
@@ -140,6 +165,16 @@ describe('a segment header', () => {
       `"50574c4f470d0a1a01000000d4d8468500112233445566778899aabbccddeeff019c3a5f030000000000000100000000341200000900000000000000020000000100000000010000"`,
     );
     expect(bytes.subarray(72).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('with a number beyond 2^53 is refused, though its checksum is right', () => {
+    for (const at of [40, 56, 64]) {
+      const bytes = Buffer.from(encodeSegmentHeader(header));
+      bytes.writeUInt32LE(2 ** 21, at + 4);
+      bytes.writeUInt32LE(0, 12);
+      bytes.writeUInt32LE(crc32(bytes), 12);
+      expect(decodeSegmentHeader(bytes), `u64 at ${at}`).toEqual({ kind: 'invalid' });
+    }
   });
 
   test('with any bit flipped is refused', () => {

@@ -15,6 +15,7 @@
  */
 import type { IoBackend } from './io.js';
 import type { LogMark } from './log.js';
+import type { PageExpectation, VerifyProgress, VerifyRequest } from './verification.js';
 
 /**
  * Views of one stretch of the arena, at most 1 GiB. One class for all segments, of fixed-length shared memory, so that
@@ -133,6 +134,12 @@ export interface PageStore {
   open(request: PageStoreOpenRequest): Promise<StoreState>;
   /** Writes a checkpoint while other work goes on. Calls that come while one runs share the next. */
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult>;
+  /**
+   * Looks for damage while other work goes on: in both superblocks, in the trees of the checkpoints that they name, in what
+   * these say of the file's space, and in the pages that are in memory and those below them. Writes nothing. What the
+   * checkpoints reach is kept for as long as it takes. Errors: what `request.advanced` throws, `PW_CLOSED`.
+   */
+  verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress>;
   /**
    * Ends the use of the file and releases the lock. No checkpoint is written. Idempotent.
    */

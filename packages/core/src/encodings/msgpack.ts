@@ -35,7 +35,12 @@ const strict = {
     return null;
   },
 
-  decode: (data: Uint8Array, type: number): unknown => ExtensionCodec.defaultCodec.decode(data, type, undefined),
+  decode(data: Uint8Array, type: number): unknown {
+    const value = ExtensionCodec.defaultCodec.decode(data, type, undefined);
+    if (!(value instanceof Date) || Number.isNaN(value.getTime()))
+      throw new Error(`an extension of type ${type} is no date`);
+    return value;
+  },
 };
 
 // Integers beyond 32 bits are written as doubles and bigints as 64-bit integers, so that each comes back as it was.

@@ -1,5 +1,6 @@
 /**
- * Reads what the ordered writer wrote. Bytes may be anything: every length is bounded before it is used.
+ * Reads what the ordered writer wrote. Bytes may be anything: every length is bounded before it is used, and bytes that the
+ * writer would not have written are refused, so that no two keys decode to the same value.
  */
 import { copyOf } from './buffer.js';
 import type { OrderedValue } from './ordered.js';
@@ -8,6 +9,9 @@ import { textOf } from './utf8.js';
 
 const number = new DataView(new ArrayBuffer(8));
 const numberBytes = new Uint8Array(number.buffer);
+
+/** The highest bit of a double's highest byte. */
+const SIGN = 0x80;
 
 /** Why bytes are not those of a value. */
 export class NotOrdered extends Error {}
@@ -68,12 +72,15 @@ export class OrderedReader {
   #readNegative(): number {
     const bytes = this.#take(8);
     for (let i = 0; i < 8; i++) numberBytes[i] = 0xff - bytes[i]!;
+    if (numberBytes[0]! < SIGN) throw new NotOrdered('a negative number has no sign');
     return numberFound();
   }
 
   #readNumber(): number {
     const bytes = this.#readContent();
     if (bytes.length > 8) throw new NotOrdered('a number has more than eight bytes');
+    if (bytes.length > 0 && (bytes[0]! >= SIGN || bytes[bytes.length - 1] === 0))
+      throw new NotOrdered('a number is written in another way');
     numberBytes.fill(0);
     numberBytes.set(bytes);
     return numberFound();
@@ -82,6 +89,8 @@ export class OrderedReader {
   #readBigint(): bigint {
     const length = this.#next() - layout.BIGINT_ZERO;
     const bytes = this.#take(Math.abs(length));
+    const isPadded = length !== 0 && bytes[0] === (length < 0 ? 0xff : 0);
+    if (isPadded || length < -layout.MOST_BIGINT_BYTES) throw new NotOrdered('a bigint is written in another way');
     let digits = '';
     for (const byte of bytes) digits += (length < 0 ? 0xff - byte : byte).toString(16).padStart(2, '0');
     const magnitude = BigInt(`0x${digits === '' ? '0' : digits}`);
@@ -102,6 +111,7 @@ export class OrderedReader {
       }
       at++;
     }
+    if (at + 1 === end) throw new NotOrdered('a terminator stands at the end');
     this.#position = Math.min(at + 1, end); // the last terminator is left out
     const escaped = this.#bytes.subarray(start, at);
     if (escapes === 0) return escaped;
@@ -120,6 +130,7 @@ export class OrderedReader {
     if (this.#position >= this.#bytes.length) return true;
     if (this.#bytes[this.#position] !== layout.END) return false;
     this.#position++;
+    if (this.#position === this.#bytes.length) throw new NotOrdered('a terminator stands at the end');
     return true;
   }
 
@@ -143,6 +154,7 @@ function numberFound(): number {
 
 function dateOf(time: number): Date {
   const date = new Date(time);
-  if (Number.isNaN(date.getTime())) throw new NotOrdered('a date is out of range');
+  // A date has whole milliseconds, and no -0.
+  if (!Object.is(date.getTime(), time)) throw new NotOrdered('a date is out of range, or between two milliseconds');
   return date;
 }

@@ -8,6 +8,7 @@ import { EntryReference } from '../contracts/index-plugin.js';
 import type { Log } from '../contracts/log.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
 import { isPagewrightError } from '../errors.js';
+import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { Operations } from './operations.js';
 import type { EngineState } from './state.js';
@@ -82,7 +83,9 @@ export class Commits {
     this.operations.begin();
     try {
       const ticket = await this.inTurn(writes, commit);
+      schedulePoint(POINT.writeVisible);
       if (ticket.position >= 0) await this.log.commit(ticket.position);
+      schedulePoint(POINT.writeDurable);
     } catch (error) {
       throw this.noteFull(error);
     } finally {
@@ -97,13 +100,17 @@ export class Commits {
       tookEffect = resolve;
     });
     this.last = turn;
+    schedulePoint(POINT.writeAsked);
     try {
       const bytes = await this.touch(writes);
+      schedulePoint(POINT.writeTouched);
       if (before !== null) await before;
+      schedulePoint(POINT.writeInTurn);
       if (this.checkpoints.behind) await this.checkpoints.catchUp();
       this.state.assertAcceptsCommits();
       // The estimate may be above what the record will have; the log knows best, and is asked again by the commit.
       await this.log.reserve(Math.min(bytes, this.log.maxRecordSize));
+      schedulePoint(POINT.writeReserved);
       this.state.assertAcceptsCommits();
       return commit();
     } catch (error) {

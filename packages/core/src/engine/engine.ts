@@ -15,6 +15,7 @@ import type { RecoveryResult } from './recovery.js';
 import type { EngineSnapshot } from './snapshot.js';
 import type { EngineStateName } from './state.js';
 import { Transaction } from './transaction.js';
+import { type VerifyOptions, type VerifyReport, verifyEngine } from './verify.js';
 
 /** One index, as `engine.indexes()` lists it. */
 export interface IndexInfo {
@@ -219,6 +220,28 @@ export class Engine<Types extends string = string> {
       return await this.core.checkpoints.run();
     } finally {
       this.core.operations.end();
+    }
+  }
+
+  /**
+   * Looks for damage in the whole store while other work goes on, and reports all that it finds, with the way to each damaged
+   * page. It reads the last checkpoint in the file, page by page, and the one before as far as it differs: checksums, headers,
+   * that each page is reached once, what each index says of its pages and their bounds, and that every extent of the file is
+   * accounted for. Then the pages in memory, and what is stored below them, which has what was committed since. The log is
+   * not looked at: opening the store does that.
+   *
+   * It writes nothing. A commit that comes meanwhile is verified or not, and never reported as damage. Until it ends, no space that
+   * it reads is used again, so the file may grow. Memory: one bit for each page of the file and the largest page, besides the
+   * pool. Damage never makes it reject. Errors: `PW_ARGUMENT`, `PW_CLOSED` when the engine is closed meanwhile, the reason of the signal.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    const { operations, state } = this.core;
+    state.assertUsable();
+    operations.begin();
+    try {
+      return await verifyEngine(this.core, options);
+    } finally {
+      operations.end();
     }
   }
 

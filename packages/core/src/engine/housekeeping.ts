@@ -7,6 +7,7 @@ import type { Concurrency } from '../contracts/concurrency.js';
 import type { Cursor } from '../contracts/index-plugin.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
 import { isPagewrightError } from '../errors.js';
+import { POINT, schedulePoint } from '../schedule.js';
 import type { Catalog, DroppedTree } from './catalog.js';
 import type { IndexEntry } from './index-entry.js';
 import type { Operations } from './operations.js';
@@ -86,6 +87,7 @@ export class Housekeeping {
 
   private turn(): void {
     this.scheduled = false;
+    schedulePoint(POINT.housekeeping);
     try {
       if (this.stopped || this.state.readOnly || !this.state.usable) return;
       for (const task of this.tasks) {

@@ -17,3 +17,4 @@ export type { RecoveryProgress, RecoveryResult } from './recovery.js';
 export { EngineSnapshot } from './snapshot.js';
 export type { EngineStateName } from './state.js';
 export { Transaction } from './transaction.js';
+export type { VerifyOptions, VerifyReport } from './verify.js';

@@ -1,119 +1,32 @@
 /**
  * A disk in memory that can lose power. It keeps what the page cache shows and what is durable: a crash keeps or drops
- * every unsynced 512-byte sector, file size and directory entry by a seeded choice. Operations can be counted, failed,
- * held back and cut off.
+ * every unsynced 512-byte sector, file size and directory entry, and every part of an operation that is in flight.
+ * Operations can be counted, failed, held back, cut off, spread over time and spoiled; the same seed gives the same run.
  */
+import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import {
-  type FileLock,
-  type IoBackend,
-  type IoFile,
-  type IoOperation,
-  type OpenFlags,
-  PagewrightError,
-} from '@pagewright/core';
+import { crc32 } from 'node:zlib';
+import { type FileLock, type IoBackend, type IoFile, type OpenFlags, PagewrightError } from '@pagewright/core';
 import { Random } from '../random.js';
+import { DirectoryTree } from './directory-tree.js';
+import { FaultPlan, type FaultRule, type InjectedFault } from './fault-plan.js';
+import { type Deed, type DiskOperation, ioError, type Part, sectorsOf, wholeOf } from './operation.js';
+import { type Disk, SimulatedFile } from './simulated-file.js';
+import { SETTLED, StoredFile } from './stored-file.js';
+import { dropAll, type Survival } from './survival.js';
+import { Transfer } from './transfer.js';
+import { type Schedule, Turns } from './turns.js';
 
-const SECTOR = 512;
-
-export type OperationKind =
-  | 'open'
-  | 'read'
-  | 'write'
-  | 'sync'
-  | 'allocate'
-  | 'truncate'
-  | 'make-directory'
-  | 'remove'
-  | 'rename'
-  | 'sync-directory';
-
-export interface DiskOperation {
-  readonly number: number;
-  readonly kind: OperationKind;
-  readonly path: string;
-  readonly inPlace: boolean;
-}
-
-/** What becomes of each unsynced thing at a crash: 0 drops it, 1 keeps it. */
-export type Survival = () => boolean;
-export const dropAll: Survival = () => false;
-export const keepAll: Survival = () => true;
-export function keepSome(seed: number, share = 0.5): Survival {
-  const random = new Random(seed);
-  return () => random.chance(share);
-}
-
-class Inode {
-  live = new Uint8Array(0);
-  size = 0;
-  durable = new Uint8Array(0);
-  durableSize = 0;
-  /** What each unsynced sector has been since the last sync, oldest first. */
-  readonly pending = new Map<number, Uint8Array[]>();
-  pendingSizes: number[] = [];
-  /** Write-backs that failed: each open file is told once, and what was to be written counts as clean from then on. */
-  failedWriteBacks = 0;
-
-  resize(size: number): void {
-    if (size > this.live.length) this.live = grown(this.live, Math.max(size, this.live.length * 2));
-    if (size < this.size) this.live.fill(0, size, this.size);
-    this.size = size;
-    this.pendingSizes.push(size);
-  }
-
-  write(bytes: Uint8Array, offset: number): void {
-    const end = offset + bytes.length;
-    if (end > this.size) this.resize(end);
-    this.live.set(bytes, offset);
-    for (let sector = Math.floor(offset / SECTOR); sector * SECTOR < end; sector++) {
-      const versions = this.pending.get(sector) ?? [];
-      versions.push(padded(this.live, sector));
-      this.pending.set(sector, versions);
-    }
-  }
-
-  sync(): void {
-    for (const [sector, versions] of this.pending) this.#settle(sector, versions[versions.length - 1]!);
-    this.durableSize = this.size;
-    this.pending.clear();
-    this.pendingSizes = [];
-  }
-
-  /** What is on the disk after a crash. */
-  crashed(survives: Survival): Inode {
-    const after = new Inode();
-    after.durable = this.durable.slice();
-    after.durableSize = this.durableSize;
-    for (const size of this.pendingSizes) if (survives()) after.durableSize = size;
-    for (const [sector, versions] of this.pending) {
-      for (const version of versions) if (survives()) after.#settle(sector, version);
-    }
-    after.size = after.durableSize;
-    after.live = grown(after.durable.subarray(0, after.size), after.size);
-    after.durable = after.live.slice();
-    return after;
-  }
-
-  clone(): Inode {
-    const copy = this.crashed(dropAll);
-    copy.live = this.live.slice();
-    copy.size = this.size;
-    copy.pendingSizes = [...this.pendingSizes];
-    for (const [sector, versions] of this.pending) copy.pending.set(sector, [...versions]);
-    return copy;
-  }
-
-  #settle(sector: number, bytes: Uint8Array): void {
-    const end = (sector + 1) * SECTOR;
-    if (end > this.durable.length) this.durable = grown(this.durable, Math.max(end, this.durable.length * 2));
-    this.durable.set(bytes, sector * SECTOR);
-  }
-}
-
-interface EntryChange {
-  readonly directory: string;
-  apply(entries: Map<string, Inode>, directories: Set<string>): void;
+/** How a {@link SimulatedDevice} behaves. */
+export interface DeviceOptions {
+  /** All that the device chooses follows from it. Default: 0. */
+  readonly seed?: number;
+  /** Lets operations that do not wait in place overtake each other. Default: each happens at once, in order of issue. */
+  readonly schedule?: Schedule;
+  /** Faults from the beginning; {@link SimulatedDevice.inject} adds others. */
+  readonly faults?: readonly FaultRule[];
+  /** Keeps a {@link SimulatedDevice.trace}: of `operations`, or of their `content` too. Default: none. */
+  readonly trace?: 'operations' | 'content';
 }
 
 export class SimulatedDevice implements IoBackend {
@@ -124,402 +37,380 @@ export class SimulatedDevice implements IoBackend {
   onWriteBackError: (() => void) | null = null;
   /** Called before an operation in the background: what it returns is waited for. */
   hold: ((operation: DiskOperation) => Promise<void> | undefined) | null = null;
-  /** The operation of this number, and all later ones, find the power gone. */
+  /** The operation of this number, and all later ones, find the power gone. It may still have been on its way. */
   crashAt = Number.POSITIVE_INFINITY;
+  /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY;
+  /** Operations that were issued. */
   operations = 0;
+  /** Syncs that succeeded. */
   syncs = 0;
+  /** All operations, in the order in which they were issued. */
   readonly history: DiskOperation[] = [];
+  /** A line for each operation, in the order in which they ended: number, kind (`!` in place), place, CRC-32, error. */
+  readonly trace: string[] = [];
+  readonly #options: DeviceOptions;
+  readonly #turns: Turns | null;
+  readonly #faults: FaultPlan;
+  readonly #coverage: Random;
+  readonly #disk: Disk;
+  /** Operations that were issued and have not ended, with the parts of each that have not happened. */
+  readonly #inFlight = new Map<Deed, Part[]>();
+  readonly #locked = new Set<StoredFile>();
+  #tree = new DirectoryTree();
   #dead = false;
-  #entries = new Map<string, Inode>();
-  #directories = new Set<string>(['/', '/store']);
-  #durableEntries = new Map<string, Inode>();
-  #durableDirectories = new Set<string>(['/', '/store']);
-  #changes: EntryChange[] = [];
+  #clock = 0;
 
-  probe(): { supported: boolean } {
-    return { supported: true };
+  constructor(options: DeviceOptions = {}) {
+    const random = new Random(options.seed ?? 0);
+    this.#options = options;
+    this.#turns = options.schedule === undefined ? null : new Turns(random.fork('schedule'), options.schedule);
+    this.#coverage = random.fork('coverage');
+    this.#faults = new FaultPlan(random.fork('faults'), {
+      paths: () => this.#tree.paths(),
+      file: (path) => this.#tree.file(path),
+    });
+    for (const rule of options.faults ?? []) this.inject(rule);
+    this.#disk = {
+      scheduled: this.#turns !== null,
+      perform: (deed) => this.#perform(deed),
+      performInPlace: (deed) => this.#performInPlace(deed),
+      tick: () => ++this.#clock,
+      assertRoom: (path, offset, more) => this.#assertRoom(path, offset, more),
+      alsoCovers: () => this.#coverage.chance(0.5),
+      syncEnded: (covered) => {
+        if (covered) this.syncs++;
+        else this.onWriteBackError?.();
+      },
+      lock: (path, file) => this.#lock(path, file),
+    };
   }
 
+  // ── Power ───────────────────────────────────────────────────────────────────────────────────────────────────
   get isDead(): boolean {
     return this.#dead;
   }
 
-  /** Whoever has this disk open finds it gone from now on. */
+  /** Whoever has this disk open finds it gone from now on. What was in flight is as unsynced as what was not synced. */
   cutPower(): void {
+    if (this.#dead) return;
     this.#dead = true;
+    for (const [deed, parts] of this.#inFlight) {
+      if (deed.changes) for (const part of parts) happenIfItCan(deed, part);
+    }
+    this.#inFlight.clear();
   }
 
-  /** The disk as it is found when the power is back. */
+  /** The disk as it is found when the power is back. Can be asked again, with another survival. */
   afterCrash(survives: Survival): SimulatedDevice {
     this.cutPower();
-    const after = new SimulatedDevice();
-    const entries = new Map(this.#durableEntries);
-    const directories = new Set(this.#durableDirectories);
-    for (const change of this.#changes) if (survives()) change.apply(entries, directories);
-    for (const [path, inode] of entries) {
-      if (directories.has(dirname(path))) after.#entries.set(path, inode.crashed(survives));
-    }
-    after.#durableEntries = new Map(after.#entries);
-    after.#directories = directories;
-    after.#durableDirectories = new Set(directories);
-    return after;
+    return this.#successor(this.#tree.crashed(survives));
   }
 
-  /** The disk as the next process finds it when this one was killed: the page cache shows what was never synced. */
-  afterKill(): SimulatedDevice {
-    this.cutPower();
+  /**
+   * The disk as the next process finds it when this one was killed: the page cache shows what was never synced. Of what
+   * was in flight there is what `landed` says, sector by sector.
+   */
+  afterKill(landed: Survival = dropAll): SimulatedDevice {
+    if (!this.#dead) {
+      for (const [deed, parts] of this.#inFlight) {
+        for (const part of parts.flatMap((whole) => [...sectorsOf(deed, whole)])) {
+          if (deed.changes && landed()) happenIfItCan(deed, part);
+        }
+      }
+      this.#inFlight.clear();
+      this.#dead = true;
+    }
     return this.copy();
   }
 
-  /** The same disk once more, page cache included; this one works on. */
+  /** The same disk once more, page cache included, without what is in flight; this one works on. */
   copy(): SimulatedDevice {
-    const after = new SimulatedDevice();
-    const copies = new Map<Inode, Inode>();
-    const copyOf = (inode: Inode): Inode => {
-      const copy = copies.get(inode) ?? inode.clone();
-      copies.set(inode, copy);
-      return copy;
-    };
-    for (const [path, inode] of this.#entries) after.#entries.set(path, copyOf(inode));
-    for (const [path, inode] of this.#durableEntries) after.#durableEntries.set(path, copyOf(inode));
-    after.#directories = new Set(this.#directories);
-    after.#durableDirectories = new Set(this.#durableDirectories);
-    after.#changes = this.#changes.map(({ directory, apply }) => ({
-      directory,
-      apply: (entries, directories) => {
-        const scratch = new Map(entries);
-        apply(scratch, directories);
-        entries.clear();
-        for (const [path, inode] of scratch) entries.set(path, copies.get(inode) ?? inode);
-      },
-    }));
-    return after;
+    return this.#successor(this.#tree.clone());
+  }
+
+  /** How many unsynced versions each thing has that a crash decides about. The power goes. */
+  unsynced(): readonly number[] {
+    this.cutPower();
+    return this.#tree.unsynced();
+  }
+
+  /** SHA-256 of all that is stored: what reads see, what is durable, what is in between. */
+  digest(): string {
+    const hash = createHash('sha256');
+    for (const bytes of this.#tree.state()) hash.update(bytes).update(`\n${bytes.length}\n`);
+    return hash.digest('hex');
   }
 
   // ── What tests do to it ─────────────────────────────────────────────────────────────────────────────────────
+  /** Plans a fault; returns how to take it back. */
+  inject(rule: FaultRule): () => void {
+    return this.#faults.add(rule);
+  }
+
+  /** The faults that have happened, in order. */
+  get faults(): readonly InjectedFault[] {
+    return this.#faults.injected;
+  }
+
   files(): string[] {
-    return [...this.#entries.keys()].sort();
+    return this.#tree.paths();
   }
 
   sizeOf(path: string): number {
-    return this.#inode(path).size;
+    return this.#fileAt(path).size;
   }
 
   contentOf(path: string): Uint8Array {
-    const inode = this.#inode(path);
-    return inode.live.slice(0, inode.size);
+    const { live, size } = this.#fileAt(path);
+    return live.slice(0, size);
   }
 
-  /** What was written to the file and not synced is lost, though the page cache goes on showing it. */
-  failWriteBack(path: string): void {
-    const inode = this.#inode(path);
-    inode.failedWriteBacks++;
-    inode.pending.clear();
+  /** Writing back what is unsynced of a file fails: see the fault `failed-sync`. */
+  failWriteBack(path: string, dirty: 'dropped' | 'kept' = 'dropped'): void {
+    this.#fileAt(path).failWriteBack(dirty);
   }
 
-  /** Changes what is on the disk, as decay does. */
+  /** Puts a file there, durable, in the place of what has the name. */
   put(path: string, bytes: Uint8Array): void {
-    const inode = new Inode();
-    inode.write(bytes, 0);
-    inode.sync();
-    this.#entries.set(path, inode);
-    this.#durableEntries.set(path, inode);
+    const file = new StoredFile();
+    file.write(bytes, 0, SETTLED);
+    file.sync(Number.POSITIVE_INFINITY, () => true);
+    this.#tree.put(path, file);
   }
 
+  /** Turns one bit of what is stored, as decay does. */
   flip(path: string, offset: number, bit: number): void {
-    const inode = this.#inode(path);
-    inode.live[offset]! ^= 1 << bit;
-    inode.durable[offset]! ^= 1 << bit;
+    this.#fileAt(path).flip(offset, bit);
   }
 
+  /** Takes a file away, durably. */
   drop(path: string): void {
-    this.#entries.delete(path);
-    this.#durableEntries.delete(path);
+    this.#tree.drop(path);
   }
 
+  /** Bytes of all files together. */
   get used(): number {
     let bytes = 0;
-    for (const inode of this.#entries.values()) bytes += inode.size;
+    for (const { size } of this.#tree.files()) bytes += size;
     return bytes;
   }
 
   // ── IoBackend ───────────────────────────────────────────────────────────────────────────────────────────────
+  probe(): { supported: boolean } {
+    return { supported: true };
+  }
+
   async open(path: string, flags: OpenFlags): Promise<IoFile> {
-    await this.begin('open', path);
-    let inode = this.#entries.get(path);
-    if (inode === undefined) {
-      if (flags.create !== true) throw new PagewrightError('PW_NOT_FOUND', `${path} does not exist`);
-      if (!this.#directories.has(dirname(path)))
-        throw new PagewrightError('PW_NOT_FOUND', `${dirname(path)} does not exist`);
-      const made = new Inode();
-      inode = made;
-      this.#change(path, (entries) => entries.set(path, made));
-    }
-    return new SimulatedFile(this, path, inode, flags.readOnly === true);
+    let file: StoredFile | undefined;
+    await this.#perform({
+      kind: 'open',
+      path,
+      changes: flags.create === true,
+      happen: () => {
+        if (this.#tree.isDirectory(path)) throw ioError('EISDIR', path, 'it is a directory');
+        file = this.#tree.file(path);
+        if (file !== undefined) return;
+        if (flags.create !== true) throw notFound(path);
+        if (!this.#tree.isDirectory(dirname(path))) throw notFound(dirname(path));
+        file = new StoredFile();
+        this.#tree.change({ kind: 'enter', path, file });
+      },
+    });
+    return new SimulatedFile(this.#disk, path, file as StoredFile, flags.readOnly === true);
   }
 
   async exists(path: string): Promise<boolean> {
-    return this.#entries.has(path);
+    return this.#tree.file(path) !== undefined || this.#tree.isDirectory(path);
   }
 
   async list(directory: string): Promise<string[]> {
     await null;
-    return [...this.#entries.keys()]
-      .filter((path) => dirname(path) === directory)
-      .map((path) => path.slice(directory.length + 1));
+    const prefix = directory.endsWith('/') ? directory : `${directory}/`;
+    const paths = this.#tree.paths().filter((path) => path.startsWith(prefix));
+    return paths.map((path) => path.slice(prefix.length)).filter((name) => !name.includes('/'));
   }
 
-  async makeDirectory(directory: string): Promise<void> {
-    await this.begin('make-directory', directory);
-    if (!this.#directories.has(directory)) this.#change(directory, (_, directories) => directories.add(directory));
+  async makeDirectory(path: string): Promise<void> {
+    await this.#changeNames('make-directory', path, () => {
+      if (this.#tree.isDirectory(path)) return;
+      if (this.#tree.file(path) !== undefined) throw ioError('EEXIST', path, 'a file has that name');
+      this.#assertDirectory(dirname(path));
+      this.#tree.change({ kind: 'make', path });
+    });
   }
 
   async remove(path: string): Promise<void> {
-    await this.begin('remove', path);
-    if (this.#entries.has(path)) this.#change(path, (entries) => entries.delete(path));
+    await this.#changeNames('remove', path, () => {
+      if (this.#tree.isDirectory(path)) throw ioError('EISDIR', path, 'it is a directory');
+      const file = this.#tree.file(path);
+      if (file !== undefined) this.#tree.change({ kind: 'leave', path, file });
+    });
   }
 
-  async removeDirectory(directory: string): Promise<void> {
-    await this.begin('remove', directory);
-    const empty = [...this.#entries.keys()].every((path) => dirname(path) !== directory);
-    if (empty) this.#change(directory, (_, directories) => directories.delete(directory));
+  async removeDirectory(path: string): Promise<void> {
+    await this.#changeNames('remove', path, () => {
+      if (this.#tree.file(path) !== undefined) throw ioError('ENOTDIR', path, 'it is a file');
+      if (this.#tree.isDirectory(path) && this.#tree.isEmpty(path)) this.#tree.change({ kind: 'unmake', path });
+    });
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.begin('rename', from);
-    this.#change(from, (entries) => {
-      const inode = entries.get(from);
-      if (inode === undefined) return;
-      entries.delete(from);
-      entries.set(to, inode);
+    await this.#changeNames('rename', from, () => {
+      const file = this.#tree.file(from);
+      if (file === undefined) throw ioError('ENOENT', from, 'it does not exist, or is a directory');
+      if (this.#tree.isDirectory(to)) throw ioError('EISDIR', to, 'it is a directory');
+      this.#assertDirectory(dirname(to));
+      if (this.#tree.file(to) !== file) this.#tree.change({ kind: 'move', path: from, to, file });
     });
   }
 
-  async syncDirectory(directory: string): Promise<void> {
-    await this.begin('sync-directory', directory);
-    this.assertAlive(directory);
-    const settled = this.#changes.filter((change) => change.directory === directory);
-    this.#changes = this.#changes.filter((change) => change.directory !== directory);
-    for (const change of settled) change.apply(this.#durableEntries, this.#durableDirectories);
+  async syncDirectory(path: string): Promise<void> {
+    await this.#perform({
+      kind: 'sync-directory',
+      path,
+      changes: false,
+      happen: () => {
+        this.#assertDirectory(path);
+        this.#tree.syncDirectory(path);
+      },
+    });
   }
 
-  /** Counts an operation in the background; throws if it is to fail. A cut-off write may still have been on its way. */
-  async begin(kind: OperationKind, path: string, onItsWay?: () => void): Promise<void> {
-    const operation = this.#count(kind, path, false);
-    await this.hold?.(operation);
-    this.#check(operation, onItsWay);
+  // ── Operations ──────────────────────────────────────────────────────────────────────────────────────────────
+  async #changeNames(kind: 'make-directory' | 'remove' | 'rename', path: string, happen: () => void): Promise<void> {
+    await this.#perform({ kind, path, changes: true, happen });
   }
 
-  /** The power may have gone between the check and the effect. */
-  assertAlive(path: string): void {
-    if (this.#dead) throw ioError('EIO', path, 'the power is gone');
+  async #perform(deed: Deed): Promise<void> {
+    const operation = this.#issue(deed, false);
+    try {
+      await this.hold?.(operation);
+      this.#check(operation, deed);
+      deed.begin?.();
+      if (this.#turns === null) this.#happen(operation, deed, wholeOf(deed));
+      else await this.#spread(this.#turns, operation, deed);
+    } catch (error) {
+      this.#failed(operation, deed, error);
+    }
   }
 
-  beginInPlace(kind: OperationKind, path: string, onItsWay?: () => void): void {
-    this.#check(this.#count(kind, path, true), onItsWay);
+  #performInPlace(deed: Deed): void {
+    const operation = this.#issue(deed, true);
+    try {
+      this.#check(operation, deed);
+      deed.begin?.();
+      this.#happen(operation, deed, wholeOf(deed));
+    } catch (error) {
+      this.#failed(operation, deed, error);
+    }
   }
 
-  #count(kind: OperationKind, path: string, inPlace: boolean): DiskOperation {
-    const operation = { number: ++this.operations, kind, path, inPlace };
+  #spread(turns: Turns, operation: DiskOperation, deed: Deed): Promise<void> {
+    const parts = deed instanceof Transfer ? turns.partsOf(deed.offset, deed.length) : [wholeOf(deed)];
+    this.#inFlight.set(deed, parts);
+    return turns.spread(parts, (part) => this.#happen(operation, deed, part));
+  }
+
+  /** Counts the operation, which is in flight from now on. */
+  #issue(deed: Deed, inPlace: boolean): DiskOperation {
+    const { kind, path, offset, length } = deed;
+    const place = { ...(offset === undefined ? {} : { offset }), ...(length === undefined ? {} : { length }) };
+    const operation = { number: ++this.operations, kind, path, inPlace, ...place };
     this.history.push(operation);
+    if (!this.#dead) this.#inFlight.set(deed, [wholeOf(deed)]);
     return operation;
   }
 
-  #check(operation: DiskOperation, onItsWay?: () => void): void {
-    if (!this.#dead && operation.number >= this.crashAt) {
-      this.#dead = true;
-      onItsWay?.();
-    } else if (this.#dead && operation.number < this.crashAt) {
-      onItsWay?.();
-    }
-    this.assertAlive(operation.path);
+  #check(operation: DiskOperation, deed: Deed): void {
+    if (operation.number >= this.crashAt) this.cutPower();
+    this.#assertAlive(operation.path);
     this.onOperation?.(operation);
+    this.#faults.apply(operation, deed);
   }
 
-  #change(path: string, apply: EntryChange['apply']): void {
-    this.assertAlive(path);
-    apply(this.#entries, this.#directories);
-    this.#changes.push({ directory: dirname(path), apply });
+  #happen(operation: DiskOperation, deed: Deed, part: Part): void {
+    this.#assertAlive(operation.path);
+    deed.happen(part);
+    const left = this.#inFlight.get(deed)?.filter(({ from }) => from !== part.from) ?? [];
+    this.#inFlight.set(deed, left);
+    if (left.length > 0) return;
+    deed.end?.();
+    this.#inFlight.delete(deed);
+    this.#note(operation, deed);
   }
 
-  #inode(path: string): Inode {
-    const inode = this.#entries.get(path);
-    if (inode === undefined) throw new Error(`no file ${path}`);
-    return inode;
-  }
-}
-
-export function ioError(errno: string, path: string, message = errno): PagewrightError {
-  const code = errno === 'ENOSPC' ? 'PW_FULL' : 'PW_IO';
-  return new PagewrightError(code, `${path}: ${message}`, { details: { errno, path, offset: 0 } });
-}
-
-class SimulatedFile implements IoFile {
-  readonly #disk: SimulatedDevice;
-  readonly #inode: Inode;
-  readonly #readOnly: boolean;
-  #closed = false;
-  #toldWriteBacks: number;
-  readonly #inFlight = new Set<Promise<unknown>>();
-
-  constructor(
-    disk: SimulatedDevice,
-    readonly path: string,
-    inode: Inode,
-    readOnly: boolean,
-  ) {
-    this.#disk = disk;
-    this.#inode = inode;
-    this.#readOnly = readOnly;
-    this.#toldWriteBacks = inode.failedWriteBacks;
+  #failed(operation: DiskOperation, deed: Deed, error: unknown): never {
+    this.#inFlight.delete(deed);
+    this.#note(operation, deed, error);
+    throw error;
   }
 
-  size(): number {
-    return this.#inode.size;
+  #note({ number, kind, path, inPlace, offset, length }: DiskOperation, deed: Deed, error?: unknown): void {
+    if (this.#options.trace === undefined) return;
+    const words = [number, `${kind}${inPlace ? '!' : ''}`, path];
+    if (offset !== undefined) words.push(length === undefined ? offset : `${offset}+${length}`);
+    if (error instanceof Error) words.push(error instanceof PagewrightError ? error.code : error.message);
+    else if (deed instanceof Transfer && this.#options.trace === 'content') words.push(crc32(deed.buffer).toString(16));
+    this.trace.push(words.join(' '));
   }
 
-  read(buffer: Uint8Array, offset: number): Promise<void> {
-    return this.#run(async () => {
-      await this.#disk.begin('read', this.path);
-      this.#copyOut(buffer, offset);
-    });
-  }
-
-  readSync(buffer: Uint8Array, offset: number): void {
-    this.#disk.beginInPlace('read', this.path);
-    this.#copyOut(buffer, offset);
-  }
-
-  write(buffer: Uint8Array, offset: number): Promise<void> {
-    return this.#run(async () => {
-      const land = () => this.#land(buffer, offset);
-      await this.#disk.begin('write', this.path, land);
-      land();
-    });
-  }
-
-  writeSync(buffer: Uint8Array, offset: number): void {
-    const land = () => this.#land(buffer, offset);
-    this.#disk.beginInPlace('write', this.path, land);
-    land();
-  }
-
-  sync(): Promise<void> {
-    return this.#run(async () => {
-      await this.#disk.begin('sync', this.path);
-      this.#settle();
-    });
-  }
-
-  syncSync(): void {
-    this.#disk.beginInPlace('sync', this.path);
-    this.#settle();
-  }
-
-  truncate(size: number): Promise<void> {
-    return this.#run(async () => {
-      await this.#disk.begin('truncate', this.path);
-      this.#inode.resize(size);
-    });
-  }
-
-  truncateSync(size: number): void {
-    this.#disk.beginInPlace('truncate', this.path);
-    this.#inode.resize(size);
-  }
-
-  allocate(offset: number, length: number): Promise<void> {
-    return this.#run(async () => {
-      await this.#disk.begin('allocate', this.path);
-      this.#extend(offset + length);
-    });
-  }
-
-  allocateSync(offset: number, length: number): void {
-    this.#disk.beginInPlace('allocate', this.path);
-    this.#extend(offset + length);
-  }
-
-  async submit(operations: readonly IoOperation[], options: { sync?: boolean } = {}): Promise<void> {
-    await this.#run(async () => {
-      for (const { kind, buffer, offset } of operations) {
-        if (kind === 'write') await this.write(buffer, offset);
-        else await this.read(buffer, offset);
-      }
-      if (options.sync === true) await this.sync();
-    });
-  }
-
-  submitSync(operations: readonly IoOperation[], options: { sync?: boolean } = {}): void {
-    for (const { kind, buffer, offset } of operations) {
-      if (kind === 'write') this.writeSync(buffer, offset);
-      else this.readSync(buffer, offset);
+  #lock(path: string, file: StoredFile): FileLock {
+    this.#assertAlive(path);
+    if (this.#locked.has(file)) {
+      throw new PagewrightError('PW_LOCKED', `${path} is locked by process ${process.pid}.`, {
+        details: { path, pid: process.pid },
+      });
     }
-    if (options.sync === true) this.syncSync();
+    this.#locked.add(file);
+    let held = true;
+    const release = async (): Promise<void> => {
+      if (held) this.#locked.delete(file);
+      held = false;
+    };
+    return { release };
   }
 
-  async lock(): Promise<FileLock> {
-    return { release: async () => undefined };
+  #successor(tree: DirectoryTree): SimulatedDevice {
+    const { schedule, trace, seed = 0 } = this.#options;
+    const next = {
+      seed: new Random(seed).fork('successor').seed,
+      ...(schedule && { schedule }),
+      ...(trace && { trace }),
+    };
+    const after = new SimulatedDevice(next);
+    after.#tree = tree;
+    return after;
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#inFlight);
-    this.#closed = true;
+  #assertAlive(path: string): void {
+    if (this.#dead) throw ioError('EIO', path, 'the power is gone');
   }
 
-  #run(operation: () => Promise<void>): Promise<void> {
-    if (this.#closed) throw new Error(`${this.path} is used after it was closed`);
-    const running = operation();
-    this.#inFlight.add(running);
-    const over = () => this.#inFlight.delete(running);
-    running.then(over, over);
-    return running;
+  #assertRoom(path: string, offset: number, more: number): void {
+    if (this.used + more > this.capacity) throw ioError('ENOSPC', path, 'the disk is full', offset);
   }
 
-  #copyOut(buffer: Uint8Array, offset: number): void {
-    if (offset + buffer.length > this.#inode.size) throw ioError('EOF', this.path);
-    buffer.set(this.#inode.live.subarray(offset, offset + buffer.length));
+  #assertDirectory(path: string): void {
+    if (!this.#tree.isDirectory(path)) throw ioError('ENOENT', path, 'there is no such directory');
   }
 
-  #land(buffer: Uint8Array, offset: number): void {
-    this.#assertWritable();
-    if (offset + buffer.length > this.#inode.size) throw new Error(`a write extends ${this.path}`);
-    this.#inode.write(buffer, offset);
-  }
-
-  #settle(): void {
-    this.#assertWritable();
-    this.#disk.assertAlive(this.path);
-    if (this.#toldWriteBacks < this.#inode.failedWriteBacks) {
-      this.#toldWriteBacks = this.#inode.failedWriteBacks;
-      this.#disk.onWriteBackError?.();
-      throw ioError('EIO', this.path, 'a write-back has failed');
-    }
-    this.#disk.syncs++;
-    this.#inode.sync();
-  }
-
-  #extend(end: number): void {
-    this.#assertWritable();
-    const more = end - this.#inode.size;
-    if (more <= 0) return;
-    if (this.#disk.used + more > this.#disk.capacity) throw ioError('ENOSPC', this.path);
-    this.#inode.resize(end);
-  }
-
-  #assertWritable(): void {
-    if (this.#readOnly) throw new PagewrightError('PW_READ_ONLY', `${this.path} is open for reading`);
-    if (this.#closed) throw new Error(`${this.path} is used after it was closed`);
+  #fileAt(path: string): StoredFile {
+    const file = this.#tree.file(path);
+    if (file === undefined) throw new Error(`no file ${path}`);
+    return file;
   }
 }
 
-function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(length);
-  larger.set(bytes.subarray(0, length));
-  return larger;
+/** For what is cut off: whatever stands in its way, nobody is told. */
+function happenIfItCan(deed: Deed, part: Part): void {
+  try {
+    deed.happen(part);
+  } catch {
+    // It would have failed.
+  }
 }
 
-function padded(bytes: Uint8Array, sector: number): Uint8Array {
-  return grown(bytes.subarray(sector * SECTOR, (sector + 1) * SECTOR), SECTOR);
+function notFound(path: string): PagewrightError {
+  return new PagewrightError('PW_NOT_FOUND', `${path} does not exist`, { details: { errno: 'ENOENT', path } });
 }

@@ -6,6 +6,7 @@
 import { SWIP_COLD, SWIP_HOT, SWIP_NULL, SWIP_SIZE, SWIP_TAG_MASK } from '@pagewright/core';
 import { type Frames, NOWHERE } from './frames.js';
 import type { Residency } from './residency.js';
+import { hasSwipAt } from './swip-table.js';
 import type { Watch } from './watch.js';
 
 export class Placement {
@@ -105,9 +106,9 @@ export class Placement {
   }
 
   #assertInTable(frame: number, offset: number, count: number, stride: number): void {
-    const offsets = new Set(this.frames.swips(frame));
+    const page = this.frames.bytes(frame);
     for (let i = 0; i < count; i++)
-      if (!offsets.has(offset + i * stride))
+      if (!hasSwipAt(page, offset + i * stride))
         throw new Error(`Offset ${offset + i * stride} of frame ${frame} is outside its swip table`);
   }
 }

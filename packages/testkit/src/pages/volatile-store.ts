@@ -1,5 +1,11 @@
 /** The life of a page store that keeps nothing: there is no file, so opening, checkpoints and closing have no effect. */
-import { type CheckpointResult, type CheckpointSteps, NO_LOG, type StoreState } from '@pagewright/core';
+import {
+  type CheckpointResult,
+  type CheckpointSteps,
+  NO_LOG,
+  type StoreState,
+  type VerifyProgress,
+} from '@pagewright/core';
 
 export abstract class VolatileStore {
   async open(): Promise<StoreState> {
@@ -12,6 +18,10 @@ export abstract class VolatileStore {
     const mark = steps.gate();
     await steps.secureLog(mark);
     return { epoch: 1, mark, olderMark: mark, pagesWritten: 0, bytesWritten: 0, durationMs: 0 };
+  }
+
+  async verify(): Promise<VerifyProgress> {
+    throw new Error('There is no file, so there is nothing to verify');
   }
 
   async close(): Promise<void> {}

@@ -4,6 +4,8 @@
  */
 import type { LogOperation } from '@pagewright/core';
 
+/** What a variable-length integer can say, in five bytes. */
+const LARGEST_VARINT = 2 ** 32 - 1;
 /** Below this a loop copies faster than a call of `set`. */
 const SHORT = 24;
 
@@ -41,7 +43,7 @@ export function decodeOperations(body: Uint8Array, count: number): LogOperation[
     const valueLength = reader.next();
     const keyEnd = reader.at + keyLength;
     const valueEnd = keyEnd + valueLength;
-    if (kind === undefined || valueEnd > body.length) return null;
+    if (kind === undefined || index > LARGEST_VARINT || valueEnd > body.length) return null;
     operations.push({
       kind,
       index,

@@ -107,14 +107,19 @@ export function decodeHeader(
   if (length < RECORD_HEADER_SIZE || length > available || length % RECORD_ALIGNMENT !== 0) return false;
   const checksum = crc32(bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE), seed);
   if (checksum !== view.getUint32(at + HEADER_CHECKSUM, true)) return false;
+  const timestamp = readU64(view, at + TIMESTAMP);
+  const dependsOn = readU64(view, at + DEPENDS_ON);
+  const durableOffset = readU64(view, at + DURABLE_OFFSET);
+  // Nobody writes numbers beyond these, whatever the checksum says.
+  if (Math.max(timestamp, dependsOn, durableOffset) > Number.MAX_SAFE_INTEGER) return false;
   into.kind = kind;
   into.length = length;
-  into.timestamp = readU64(view, at + TIMESTAMP);
-  into.dependsOn = readU64(view, at + DEPENDS_ON);
+  into.timestamp = timestamp;
+  into.dependsOn = dependsOn;
   into.operationCount = view.getUint32(at + OPERATION_COUNT, true);
   into.durable = {
     segment: view.getUint32(at + DURABLE_SEGMENT, true),
-    offset: readU64(view, at + DURABLE_OFFSET),
+    offset: durableOffset,
   };
   return true;
 }

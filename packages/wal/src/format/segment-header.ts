@@ -74,20 +74,24 @@ export function decodeSegmentHeader(bytes: Uint8Array): FoundHeader {
   if (crc32(copy) !== checksum) return { kind: 'invalid' };
   const version = view.getUint32(VERSION, true);
   if (version !== LOG_FORMAT_VERSION) return { kind: 'unknown-version', version };
+  const fileSize = readU64(view, FILE_SIZE);
+  const originOffset = readU64(view, ORIGIN_OFFSET);
+  const originTimestamp = readU64(view, ORIGIN_TIMESTAMP);
+  if (Math.max(fileSize, originOffset, originTimestamp) > Number.MAX_SAFE_INTEGER) return { kind: 'invalid' };
   return {
     kind: 'header',
     header: {
       storeId: Buffer.from(copy.buffer, STORE_ID, STORE_ID_SIZE).toString('hex'),
       incarnation: view.getUint32(INCARNATION, true),
       segment: view.getUint32(SEGMENT, true),
-      fileSize: readU64(view, FILE_SIZE),
+      fileSize,
       origin: {
         end: {
           incarnation: view.getUint32(ORIGIN_INCARNATION, true),
           segment: view.getUint32(ORIGIN_SEGMENT, true),
-          offset: readU64(view, ORIGIN_OFFSET),
+          offset: originOffset,
         },
-        timestamp: readU64(view, ORIGIN_TIMESTAMP),
+        timestamp: originTimestamp,
       },
     },
   };

@@ -17,6 +17,8 @@ import {
   type LogPosition,
   type LogStream,
   PagewrightError,
+  POINT,
+  schedulePoint,
 } from '@pagewright/core';
 import type { Place } from '../format/place.js';
 import {
@@ -101,6 +103,7 @@ export class RecordStream implements LogStream {
     if (segment !== segments.current) {
       this.#appendBare(RECORD_SEGMENT_END);
       segments.advance(segment);
+      schedulePoint(POINT.segmentBegun);
     }
     const chunk = this.#unflushed.place(segment, this.appended, size);
     const seed = recordSeed(this.#incarnation, segment.number, segment.used);
@@ -110,6 +113,7 @@ export class RecordStream implements LogStream {
     this.appended += size;
     this.#told = this.durable;
     this.records++;
+    schedulePoint(POINT.recordAppended);
     return this.appended;
   }
 
@@ -198,6 +202,7 @@ export class RecordStream implements LogStream {
   async #writeAndSync(): Promise<LogPosition> {
     const flush = this.#collect();
     const { batch } = flush;
+    schedulePoint(POINT.flushCollected);
     try {
       if (batch.writes.length === 0) await this.#segments.current.file.sync();
       for (const { segment, operations } of batch.writes) {
@@ -229,6 +234,7 @@ export class RecordStream implements LogStream {
   }
 
   #advance({ target, place, segment, fileSize }: Flush): void {
+    schedulePoint(POINT.flushSynced);
     segment.sizeIsDurable(fileSize);
     if (target > this.durable) {
       this.durable = target;
@@ -237,6 +243,7 @@ export class RecordStream implements LogStream {
     }
     this.#segments.maintain(this.durable);
     if (this.#told < this.durable && !this.#closed) this.#startTimer();
+    schedulePoint(POINT.flushKnown);
     this.#events.onDurable();
   }
 

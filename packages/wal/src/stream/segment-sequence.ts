@@ -4,7 +4,7 @@
  * is meant to have, and may grow beyond it: when a record is larger than that, or when the next one could not be prepared
  * because the event loop was not yielded to.
  */
-import { invariant, isPagewrightError, type LogPosition } from '@pagewright/core';
+import { invariant, isPagewrightError, type LogPosition, POINT, schedulePoint } from '@pagewright/core';
 import type { Place } from '../format/place.js';
 import { RECORD_HEADER_SIZE } from '../format/record.js';
 import { fileSizeFor, type Segment } from './segment.js';
@@ -115,6 +115,7 @@ export class SegmentSequence {
       const oldest = this.#segments[0]!;
       if (oldest.number >= place.segment || oldest.ends > durable) return;
       this.#segments.shift();
+      schedulePoint(POINT.segmentRetiring);
       await this.#files.retire(oldest);
     }
   }

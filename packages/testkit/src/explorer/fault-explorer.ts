@@ -1,0 +1,165 @@
+/**
+ * Lets every I/O operation of a workload fail, once or from then on. Nothing that was acknowledged may be lost by it, a
+ * failed commit must not be there if it was refused, an engine that has failed must say so and accept nothing more; and
+ * when the disk is well again, after a kill or a loss of power, the store must be whole.
+ */
+import { isPagewrightError } from '@pagewright/core';
+import { type DiskOperation, ioError, type OperationKind } from '../device/operation.js';
+import { SimulatedDevice } from '../device/simulated-device.js';
+import { survivalOf } from '../device/survival.js';
+import { Random } from '../random.js';
+import { lossesOf } from './losses.js';
+import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
+import type { Workload } from './workload.js';
+import { WorkloadRun, WrongRead } from './workload-run.js';
+
+/** How an operation fails. A sync that fails has lost what it should have made durable, as on Linux. */
+export const FAILURES = ['EIO once', 'EIO from then on', 'ENOSPC from then on'] as const;
+export type DiskFailure = (typeof FAILURES)[number];
+
+export interface FaultFinding {
+  readonly workload: Workload;
+  /** Number of the operation that failed first. */
+  readonly operation: number;
+  readonly at: string;
+  readonly fault: DiskFailure;
+  /** What the disk lost afterwards; null: the process was killed, and the disk kept all. */
+  readonly loss: string | null;
+  readonly message: string;
+}
+
+export interface FaultExploration {
+  readonly operations: number;
+  /** Runs with a fault in them. */
+  readonly faults: number;
+  readonly findings: readonly FaultFinding[];
+}
+
+export interface FaultOptions {
+  /** Of the losses after the fault. Default: 1. */
+  readonly seed?: number;
+  /** Only every so many operations fails. Default: 1. */
+  readonly stride?: number;
+  readonly mostFindings?: number;
+  /** Asked before each fault: true ends the exploration where it is. Default: never. */
+  readonly isOver?: () => boolean;
+}
+
+export class FaultExplorer {
+  readonly #open: OpenOn;
+  readonly #options: Required<FaultOptions>;
+
+  constructor(open: OpenOn, options: FaultOptions = {}) {
+    this.#open = open;
+    this.#options = { seed: 1, stride: 1, mostFindings: 1, isOver: () => false, ...options };
+  }
+
+  async explore(workload: Workload): Promise<FaultExploration> {
+    const { seed, stride, mostFindings, isOver } = this.#options;
+    const random = new Random(seed ^ workload.seed);
+    const findings: FaultFinding[] = [];
+    let faults = 0;
+    let operation = 1 + random.below(stride);
+    for (let reached = true; reached && findings.length < mostFindings && !isOver(); operation += stride) {
+      reached = false;
+      for (const fault of FAILURES) {
+        const trial = new FaultTrial(this.#open, workload, operation, fault);
+        await trial.run();
+        if (trial.at === null) continue;
+        reached = true;
+        faults++;
+        const losses = [null, random.pick(lossesOf(trial.device.copy(), random, { exhaustive: 2, samples: 4 }))];
+        for (const loss of losses) {
+          const message = await trial.whatIsWrong(loss);
+          if (message !== null) findings.push({ workload, operation, at: trial.at, fault, loss, message });
+        }
+      }
+    }
+    return { operations: operation - stride, faults, findings };
+  }
+
+  /** Does a finding once more: what it shows now, or null if it is gone. */
+  async replay({ workload, operation, fault, loss }: FaultFinding): Promise<string | null> {
+    const trial = new FaultTrial(this.#open, workload, operation, fault);
+    await trial.run();
+    return trial.whatIsWrong(loss);
+  }
+}
+
+class FaultTrial {
+  readonly device = new SimulatedDevice();
+  /** The operation that failed; null if the workload has no operation of that number. */
+  at: string | null = null;
+  readonly #run: WorkloadRun;
+  #wrong: string | null = null;
+
+  constructor(
+    readonly open: OpenOn,
+    readonly workload: Workload,
+    readonly operation: number,
+    readonly fault: DiskFailure,
+  ) {
+    this.#run = new WorkloadRun(() => open(this.device, STORE_PATH));
+  }
+
+  /** Runs the workload into the fault, and closes what is left of the store. */
+  async run(): Promise<void> {
+    this.device.onOperation = (operation) => this.#failIfDue(operation);
+    try {
+      await this.#run.run(this.workload);
+    } catch (error) {
+      if (error instanceof WrongRead) this.#wrong = error.message;
+      else if (!isPagewrightError(error)) {
+        this.#wrong = `it threw what is no PagewrightError: ${error instanceof Error ? error.stack : String(error)}`;
+      }
+    }
+    await this.#checkFailed();
+    await this.#run.abandon();
+    this.device.onOperation = null;
+  }
+
+  async whatIsWrong(loss: string | null): Promise<string | null> {
+    if (this.#wrong !== null) return this.#wrong;
+    const device = this.device.copy();
+    const after = loss === null ? device.afterKill() : device.afterCrash(survivalOf(loss, device));
+    return whatIsWrong(this.open, this.#run, this.#run.mark(), after);
+  }
+
+  /** An engine that does not say `open` accepts nothing, and goes on answering reads if it is read-only. */
+  async #checkFailed(): Promise<void> {
+    const engine = this.#run.engine;
+    if (engine === null || engine.state === 'open' || this.#wrong !== null) return;
+    const refused = await engine.index('refused', { key: 'utf8', value: 'buffer' }).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (!isPagewrightError(refused)) this.#wrong = `an engine that is ${engine.state} made an index`;
+  }
+
+  #failIfDue({ number, kind, path }: DiskOperation): void {
+    if (number < this.operation) return;
+    if (number === this.operation) this.at = `${kind} ${path}`;
+    else if (this.fault === 'EIO once' || !FAILING[this.fault].has(kind)) return;
+    if (number === this.operation && !FAILING[this.fault].has(kind)) return;
+    if (kind === 'sync') this.device.failWriteBack(path);
+    throw ioError(this.fault.startsWith('ENOSPC') ? 'ENOSPC' : 'EIO', path);
+  }
+}
+
+const ALL: ReadonlySet<OperationKind> = new Set<OperationKind>([
+  'open',
+  'read',
+  'write',
+  'sync',
+  'allocate',
+  'truncate',
+  'make-directory',
+  'remove',
+  'rename',
+  'sync-directory',
+]);
+const FAILING: { readonly [Name in DiskFailure]: ReadonlySet<OperationKind> } = {
+  'EIO once': ALL,
+  'EIO from then on': ALL,
+  'ENOSPC from then on': new Set<OperationKind>(['allocate', 'make-directory', 'truncate']),
+};

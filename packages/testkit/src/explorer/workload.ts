@@ -1,0 +1,116 @@
+/**
+ * What a store is made to do while it is crashed: a list of plain steps, so that one that fails can be printed, run again
+ * and made smaller. The same seed and theme give the same list.
+ */
+import { Random } from '../random.js';
+
+/** How a commit is asked for. Those that end in `-sync` do it in place. */
+export type Form = 'put' | 'batch' | 'transaction' | 'put-sync' | 'transaction-sync';
+
+export type Step =
+  | {
+      readonly do: 'write';
+      readonly form: Form;
+      /** Number of the index. Synchronous forms have one of their own, because they overtake what is under way. */
+      readonly index: number;
+      readonly keys: readonly number[];
+      /** Bytes in each value. */
+      readonly size: number;
+      /** Of every so many keys one is deleted instead; 0: none. */
+      readonly deletes: number;
+      /** Whether the workload waits for the answer. */
+      readonly waits: boolean;
+    }
+  | { readonly do: 'clear' | 'drop'; readonly index: number }
+  | { readonly do: 'checkpoint'; readonly waits: boolean }
+  | { readonly do: 'read'; readonly keys: readonly number[] }
+  | { readonly do: 'settle' | 'snapshot' | 'release' | 'reopen' | 'idle' };
+
+/** What a workload dwells on. */
+export const THEMES = ['mixed', 'checkpoints', 'growth', 'recycling', 'indexes', 'merges', 'snapshots'] as const;
+export type Theme = (typeof THEMES)[number];
+
+export interface Workload {
+  readonly theme: Theme;
+  readonly seed: number;
+  readonly steps: readonly Step[];
+}
+
+/** Indexes of asynchronous writes, and the one of synchronous writes. */
+export const INDEX_COUNT = 3;
+export const SYNC_INDEX = INDEX_COUNT;
+
+const MOST_KEYS = 240;
+/** Bytes in a value: what an engine takes that has a pool of 64 pages of 4 KiB. */
+const LARGEST = 16_000;
+
+/** The workload of a seed, with this many steps. */
+export function makeWorkload(theme: Theme, seed: number, length: number): Workload {
+  const random = new Random(seed).fork(theme);
+  const steps: Step[] = [];
+  while (steps.length < length) steps.push(makeStep(theme, random));
+  return { theme, seed, steps };
+}
+
+function makeStep(theme: Theme, random: Random): Step {
+  const dice = random.fraction();
+  switch (theme) {
+    case 'checkpoints':
+      if (dice < 0.3) return { do: 'checkpoint', waits: random.chance(0.4) };
+      break;
+    case 'growth':
+      if (dice < 0.7) return makeWrite(random, { sizes: [3000, LARGEST], most: 6, deletes: random.pick([0, 0, 3]) });
+      break;
+    case 'recycling':
+      if (dice < 0.7) return makeWrite(random, { sizes: [2000, 9000], most: 6, deletes: 0 });
+      if (dice < 0.85) return { do: 'checkpoint', waits: random.chance(0.7) };
+      break;
+    case 'indexes':
+      if (dice < 0.35) return { do: random.pick(['clear', 'drop', 'drop'] as const), index: random.below(INDEX_COUNT) };
+      break;
+    case 'merges':
+      if (dice < 0.7) return makeWrite(random, { sizes: [0, 200], most: 120, deletes: random.pick([0, 2, 1, 1]) });
+      break;
+    case 'snapshots':
+      if (dice < 0.4)
+        return random.chance(0.4)
+          ? { do: 'read', keys: makeKeys(random, 5) }
+          : { do: random.pick(['snapshot', 'release'] as const) };
+      break;
+    case 'mixed':
+  }
+  const other = random.fraction();
+  if (other < 0.62) return makeWrite(random, { sizes: [0, 600], most: 30, deletes: random.pick([0, 0, 5, 2]) });
+  if (other < 0.68) return makeWrite(random, { sizes: [4000, LARGEST], most: 3, deletes: 0 });
+  if (other < 0.78) return { do: 'checkpoint', waits: random.chance(0.5) };
+  if (other < 0.84) return { do: 'settle' };
+  if (other < 0.88) return { do: random.pick(['clear', 'drop'] as const), index: random.below(INDEX_COUNT) };
+  if (other < 0.93) return { do: 'read', keys: makeKeys(random, 10) };
+  if (other < 0.97) return { do: random.pick(['snapshot', 'release'] as const) };
+  return { do: random.pick(['reopen', 'idle'] as const) };
+}
+
+function makeWrite(
+  random: Random,
+  { sizes, most, deletes }: { sizes: readonly [number, number]; most: number; deletes: number },
+): Step {
+  const form = random.pick<Form>(['put', 'put', 'batch', 'transaction', 'put-sync', 'transaction-sync']);
+  const single = form === 'put' || form === 'put-sync';
+  return {
+    do: 'write',
+    form,
+    index: form.endsWith('-sync') ? SYNC_INDEX : random.below(INDEX_COUNT),
+    keys: makeKeys(random, single ? 1 : most),
+    size: random.between(...sizes),
+    deletes,
+    waits: random.chance(0.5),
+  };
+}
+
+function makeKeys(random: Random, most: number): number[] {
+  const count = random.between(1, most);
+  // In a row or all over: both happen, and trees take them differently.
+  const first = random.below(MOST_KEYS);
+  const inRow = random.chance(0.5);
+  return Array.from({ length: count }, (_, at) => (inRow ? (first + at) % MOST_KEYS : random.below(MOST_KEYS)));
+}

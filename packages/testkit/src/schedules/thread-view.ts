@@ -1,0 +1,227 @@
+/**
+ * A page store as one thread sees it. Operations of several "threads" run on one, nested in each other, so what each
+ * thread would have of its own is kept here: which latches it holds, whether it faults, whether it is inside the store.
+ *
+ * Must hold: an operation never waits for a latch that an operation below it on the stack holds. It cannot: that one goes
+ * on when this one is over. It gives up by {@link WouldWait} instead.
+ */
+import type {
+  CheckpointResult,
+  CheckpointSteps,
+  PageExpectation,
+  PageStore,
+  PageStoreOpenRequest,
+  PageStoreStats,
+  Segment,
+  StoreState,
+  SwipLocation,
+  VerifyProgress,
+  VerifyRequest,
+} from '@pagewright/core';
+
+/** Thrown where a thread would wait for one that stands at a schedule point. It holds nothing then. */
+export class WouldWait {
+  readonly isWouldWait = true;
+}
+
+const WOULD_WAIT = new WouldWait();
+
+/** The threads of a round: which one runs, and which latches are held. */
+export class ThreadStack {
+  readonly held = new Map<number, ThreadView>();
+  readonly #running: ThreadView[] = [];
+
+  /** The thread whose operation runs now; null between operations, as in what an I/O completion sets off. */
+  get current(): ThreadView | null {
+    return this.#running[this.#running.length - 1] ?? null;
+  }
+
+  isRunning(view: ThreadView): boolean {
+    return this.#running.includes(view);
+  }
+
+  /** Runs an operation as one of this thread. With `peeks` it reads what is in memory, and gives up where it would wait. */
+  run<Result>(view: ThreadView, peeks: boolean, operation: () => Result): Result {
+    this.#running.push(view);
+    const { faulting } = view;
+    view.peeks = peeks;
+    if (peeks) view.faulting = true;
+    try {
+      const result = operation();
+      if (view.holds > 0) throw new Error(`An operation is over and holds ${view.holds} latches`);
+      return result;
+    } finally {
+      view.faulting = faulting;
+      view.peeks = false;
+      this.#running.pop();
+    }
+  }
+}
+
+export class ThreadView implements PageStore {
+  faulting = false;
+  peeks = false;
+  /** Latches that this thread holds. */
+  holds = 0;
+  /** Above 0 while the store does something for it that is more than an access to a latch. */
+  inStore = 0;
+
+  constructor(
+    private readonly store: PageStore,
+    private readonly threads: ThreadStack,
+  ) {}
+
+  get pageSize(): number {
+    return this.store.pageSize;
+  }
+  get maxSizeClass(): number {
+    return this.store.maxSizeClass;
+  }
+  get root(): SwipLocation {
+    return this.store.root;
+  }
+  open(request: PageStoreOpenRequest): Promise<StoreState> {
+    return this.store.open(request);
+  }
+  checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+    return this.store.checkpoint(steps);
+  }
+  verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    return this.store.verify(request);
+  }
+  close(): Promise<void> {
+    return this.store.close();
+  }
+  stats(): PageStoreStats {
+    return this.store.stats();
+  }
+  segmentOf(frame: number): Segment {
+    return this.store.segmentOf(frame);
+  }
+  baseOf(frame: number): number {
+    return this.store.baseOf(frame);
+  }
+  sizeOf(frame: number): number {
+    return this.store.sizeOf(frame);
+  }
+  validate(frame: number, version: number): boolean {
+    return this.store.validate(frame, version);
+  }
+  pin(frame: number): void {
+    this.store.pin(frame);
+  }
+  unpin(frame: number): void {
+    this.store.unpin(frame);
+  }
+  secureSpace(pages: number): void {
+    this.store.secureSpace(pages);
+  }
+  loadFault(): Promise<void> {
+    return this.store.loadFault();
+  }
+
+  // ── Latches ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readVersion(frame: number): number {
+    this.#assertFree(frame);
+    return this.store.readVersion(frame);
+  }
+
+  upgrade(frame: number, version: number): boolean {
+    // What may be done at the point where a latch was just taken depends on its being known to be held.
+    this.#take(frame);
+    const taken = this.store.upgrade(frame, version);
+    if (!taken) this.#give(frame);
+    return taken;
+  }
+
+  latch(frame: number): void {
+    if (this.peeks) throw WOULD_WAIT;
+    this.#assertFree(frame);
+    this.#take(frame);
+    this.store.latch(frame);
+  }
+
+  unlatch(frame: number): void {
+    this.#give(frame);
+    this.store.unlatch(frame);
+  }
+
+  // ── What the store does ─────────────────────────────────────────────────────────────────────────────────────
+
+  child(parent: number, offset: number, parentVersion: number): number {
+    this.store.faulting = this.faulting;
+    this.inStore++;
+    try {
+      return this.store.child(parent, offset, parentVersion);
+    } finally {
+      this.inStore--;
+      this.store.faulting = false;
+    }
+  }
+
+  childOfLatched(parent: number, offset: number): number {
+    return this.#inside(() => this.store.childOfLatched(parent, offset));
+  }
+
+  modify(frame: number, timestamp: number): void {
+    this.#inside(() => this.store.modify(frame, timestamp));
+  }
+
+  allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
+    const frame = this.#inside(() => this.store.allocate(index, kind, sizeClass, timestamp));
+    this.#take(frame);
+    return frame;
+  }
+
+  link(parent: number, offset: number, child: number): void {
+    this.#inside(() => this.store.link(parent, offset, child));
+  }
+
+  unlink(parent: number, offset: number): number {
+    return this.#inside(() => this.store.unlink(parent, offset));
+  }
+
+  free(frame: number): void {
+    this.#inside(() => this.store.free(frame));
+    this.#give(frame);
+  }
+
+  discard(parent: number, offset: number): void {
+    this.#inside(() => this.store.discard(parent, offset));
+  }
+
+  moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void {
+    this.#inside(() => this.store.moveSwips(from, fromOffset, to, toOffset, count, stride));
+  }
+
+  releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean {
+    return this.#inside(() => this.store.releaseTree(location, timestamp, budget));
+  }
+
+  #inside<Result>(operation: () => Result): Result {
+    this.inStore++;
+    try {
+      return operation();
+    } finally {
+      this.inStore--;
+    }
+  }
+
+  #assertFree(frame: number): void {
+    const holder = this.threads.held.get(frame);
+    if (holder !== undefined && holder !== this) throw WOULD_WAIT;
+  }
+
+  #take(frame: number): void {
+    if (this.threads.held.has(frame)) return;
+    this.threads.held.set(frame, this);
+    this.holds++;
+  }
+
+  #give(frame: number): void {
+    if (this.threads.held.get(frame) !== this) return;
+    this.threads.held.delete(frame);
+    this.holds--;
+  }
+}

@@ -1,0 +1,286 @@
+/** The explorers find what is planted, say how to see it again, and leave alone what is sound. */
+import { bufferPool } from '@pagewright/bufferpool';
+import {
+  COMMIT_POLICIES,
+  type CommitRecord,
+  compose,
+  definePlugin,
+  type Engine,
+  IO,
+  type IoBackend,
+  type IoFile,
+  instancePerContainerCachingFactory,
+  LOG,
+  type Log,
+  PagewrightError,
+} from '@pagewright/core';
+import { btree } from '@pagewright/index-btree';
+import { mvcc } from '@pagewright/mvcc';
+import { WriteAheadLog, wal } from '@pagewright/wal';
+import { describe, expect, it } from 'vitest';
+import {
+  CrashExplorer,
+  type CrashFinding,
+  FaultExplorer,
+  makeWorkload,
+  type OpenOn,
+  shrink,
+  type Workload,
+} from '../src/index.js';
+
+function given(io: IoBackend) {
+  return definePlugin({
+    name: 'given-io',
+    kind: 'io',
+    contract: 1,
+    provides: [IO],
+    setup: (container) => void container.register(IO, { useValue: io }),
+  })();
+}
+
+/** A log that is changed after it was made. */
+function changedLog(change: (log: Log) => void) {
+  return definePlugin({
+    name: 'changed-log',
+    kind: 'log',
+    contract: 1,
+    provides: [LOG],
+    setup(container) {
+      const make = () => {
+        const log = new WriteAheadLog({ segmentSize: '64KiB' });
+        change(log);
+        return log;
+      };
+      container.register(LOG, { useFactory: instancePerContainerCachingFactory(make) });
+    },
+  })();
+}
+
+const eager = definePlugin({
+  name: 'eager',
+  kind: 'extension',
+  contract: 1,
+  provides: [COMMIT_POLICIES],
+  setup(container) {
+    const attach = () => ({ commit: () => Promise.resolve(), commitSync: () => undefined });
+    container.register(COMMIT_POLICIES, { useValue: { name: 'eager', attach } });
+  },
+});
+
+function engineWith({
+  io = (sound) => sound,
+  log = wal({ segmentSize: '64KiB' }),
+  plugins = [],
+}: {
+  io?: (sound: IoBackend) => IoBackend;
+  log?: ReturnType<typeof wal> | ReturnType<typeof changedLog>;
+  plugins?: ReturnType<typeof eager>[];
+}): OpenOn {
+  return (device, path): Promise<Engine> =>
+    compose({
+      io: given(io(device)),
+      pages: bufferPool({ memory: 64 * 4096, pageSize: 4096 }),
+      indexes: btree(),
+      concurrency: mvcc(),
+      log,
+      plugins,
+    }).open(path);
+}
+
+/** The backend with files that are changed when they are opened. */
+function changedFiles(sound: IoBackend, change: (file: IoFile) => void): IoBackend {
+  return new Proxy(sound, {
+    get(target, name) {
+      if (name === 'open') {
+        return async (...request: Parameters<IoBackend['open']>) => {
+          const file = await target.open(...request);
+          change(file);
+          return file;
+        };
+      }
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function withoutSync(isMeant: (path: string) => boolean, every = 1): (sound: IoBackend) => IoBackend {
+  return (sound) =>
+    changedFiles(sound, (file) => {
+      if (!isMeant(file.path)) return;
+      let calls = 0;
+      const { sync, syncSync, submit, submitSync } = file;
+      const skips = () => ++calls % every === 0;
+      file.sync = () => (skips() ? Promise.resolve() : sync.call(file));
+      file.syncSync = () => (skips() ? undefined : syncSync.call(file));
+      file.submit = (operations, options) => submit.call(file, operations, options?.sync && !skips() ? options : {});
+      file.submitSync = (operations, options) =>
+        submitSync.call(file, operations, options?.sync && !skips() ? options : {});
+    });
+}
+
+const isPageFile = (path: string) => path.endsWith('.pw');
+const isLog = (path: string) => path.endsWith('.log');
+
+/** Name, engine with the fault, workload that meets it. */
+const PLANTED: [string, OpenOn, Workload][] = [
+  ['the page file is never synced', engineWith({ io: withoutSync(isPageFile) }), makeWorkload('checkpoints', 3, 20)],
+  [
+    'of two syncs of a checkpoint one is left out',
+    engineWith({ io: withoutSync(isPageFile, 2) }),
+    makeWorkload('checkpoints', 3, 20),
+  ],
+  ['the log is never synced', engineWith({ io: withoutSync(isLog) }), makeWorkload('mixed', 3, 12)],
+  [
+    'directories are never synced',
+    engineWith({
+      io: (sound) =>
+        new Proxy(sound, {
+          get: (target, name) => {
+            if (name === 'syncDirectory') return async () => undefined;
+            const value = Reflect.get(target, name) as unknown;
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        }),
+    }),
+    makeWorkload('recycling', 3, 20),
+  ],
+  [
+    'commits are acknowledged before they are durable',
+    engineWith({ log: wal({ commit: 'eager', segmentSize: '64KiB' }), plugins: [eager()] }),
+    makeWorkload('mixed', 3, 12),
+  ],
+  [
+    'half of each transaction is logged',
+    engineWith({
+      log: changedLog((log) => {
+        const append = log.append.bind(log);
+        log.append = (record: CommitRecord) =>
+          append({ ...record, operations: record.operations.slice(0, Math.ceil(record.operations.length / 2)) });
+      }),
+    }),
+    makeWorkload('mixed', 3, 20),
+  ],
+  [
+    'recovery leaves out the last record',
+    engineWith({
+      log: changedLog((log) => {
+        const open = log.open.bind(log);
+        log.open = async (request) => {
+          const replay = await open(request);
+          const records = replay.records.bind(replay);
+          replay.records = async function* () {
+            let held: CommitRecord | null = null;
+            for await (const record of records()) {
+              if (held !== null) yield held;
+              held = record;
+            }
+          };
+          return replay;
+        };
+      }),
+    }),
+    makeWorkload('mixed', 3, 12),
+  ],
+  [
+    'the log is recycled before the superblock that makes it superfluous is written',
+    engineWith({
+      log: changedLog((log) => {
+        const secure = log.secure.bind(log);
+        log.secure = async (mark) => {
+          await secure(mark);
+          await log.recycle(mark);
+        };
+      }),
+    }),
+    makeWorkload('recycling', 8, 40),
+  ],
+];
+
+describe('the crash explorer', () => {
+  it('finds nothing in a sound engine, and goes through every operation', async () => {
+    const explorer = new CrashExplorer(engineWith({}), { losses: { exhaustive: 2, samples: 1 }, window: 7 });
+    const exploration = await explorer.explore(makeWorkload('mixed', 11, 12));
+    expect(exploration.findings).toEqual([]);
+    expect(exploration.crashes).toBeGreaterThan(2 * exploration.operations);
+    expect(exploration.recrashes).toBeGreaterThan(10);
+  });
+
+  it.each(PLANTED)('finds that %s, and shows it again from what it has printed', async (_, open, workload) => {
+    const explorer = new CrashExplorer(open, { losses: { exhaustive: 3, samples: 6 }, recrash: 0 });
+    const { findings } = await explorer.explore(workload);
+    expect(findings).toHaveLength(1);
+    const printed = JSON.parse(JSON.stringify(findings[0])) as CrashFinding;
+    expect(await explorer.replay(printed)).not.toBeNull();
+  });
+
+  it('makes a workload smaller for as long as it still shows the fault', async () => {
+    const [, open, workload] = PLANTED[4] as (typeof PLANTED)[number];
+    const explorer = new CrashExplorer(open, { losses: { exhaustive: 0, samples: 0 }, recrash: 0 });
+    const fails = async ([steps = []]: readonly Workload['steps'][]) => {
+      const { findings } = await explorer.explore({ ...workload, steps });
+      return findings.length > 0;
+    };
+    const [steps = []] = await shrink([workload.steps], fails, 100);
+    expect(steps.length).toBeLessThanOrEqual(2);
+    expect(steps.some((step) => step.do === 'write')).toBe(true);
+  });
+});
+
+describe('the fault explorer', () => {
+  it('finds nothing in a sound engine, and lets every operation fail', async () => {
+    const exploration = await new FaultExplorer(engineWith({})).explore(makeWorkload('mixed', 11, 8));
+    expect(exploration.findings).toEqual([]);
+    expect(exploration.faults).toBeGreaterThan(exploration.operations);
+  });
+
+  const swallow = (file: IoFile): void => {
+    const { submit, submitSync, sync } = file;
+    file.submit = (...batch) => submit.apply(file, batch).catch(() => undefined);
+    file.sync = () => sync.call(file).catch(() => undefined);
+    file.submitSync = (...batch) => {
+      try {
+        submitSync.apply(file, batch);
+      } catch {}
+    };
+  };
+  it.each([
+    ['of the log', isLog],
+    ['of the page file', isPageFile],
+  ])('finds that failures %s are swallowed', async (_, isMeant) => {
+    const io = (sound: IoBackend) => changedFiles(sound, (file) => void (isMeant(file.path) && swallow(file)));
+    const explorer = new FaultExplorer(engineWith({ io }));
+    const { findings } = await explorer.explore(makeWorkload('checkpoints', 3, 20));
+    expect(findings.length).toBeGreaterThan(0);
+    expect(await explorer.replay(JSON.parse(JSON.stringify(findings[0])))).not.toBeNull();
+  });
+
+  it('finds that a sync which failed is tried once more, as if it could then be believed', async () => {
+    const io = (sound: IoBackend) =>
+      changedFiles(sound, (file) => {
+        const { submit, submitSync } = file;
+        file.submit = (...batch) => submit.apply(file, batch).catch(() => file.sync());
+        file.submitSync = (...batch) => {
+          try {
+            submitSync.apply(file, batch);
+          } catch {
+            file.syncSync();
+          }
+        };
+      });
+    const { findings } = await new FaultExplorer(engineWith({ io })).explore(makeWorkload('mixed', 3, 12));
+    expect(findings.length).toBeGreaterThan(0);
+  });
+
+  it('finds that a commit is refused which is there', async () => {
+    const log = changedLog((log) => {
+      const commit = log.commit.bind(log);
+      log.commit = (position) =>
+        commit(position).catch(() => {
+          throw new PagewrightError('PW_READ_ONLY', 'This is not true.');
+        });
+    });
+    const { findings } = await new FaultExplorer(engineWith({ log })).explore(makeWorkload('mixed', 3, 20));
+    expect(findings.length).toBeGreaterThan(0);
+  });
+});

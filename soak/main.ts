@@ -1,0 +1,123 @@
+/**
+ * `npm run soak -- --minutes N --seed S`: looks for faults for as long as it is given, with all parts or with `--only`
+ * some, as many at a time as there are processors. It ends with a table of what was done and what was found, and with exit
+ * code 1 if that is anything. The same seed does the same work, as far as it comes in the time.
+ */
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Counts, Finding, Part, PartResult } from './part.js';
+import { PARTS } from './parts.js';
+import type { FromPart } from './run-part.js';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', multiple: true },
+    lanes: { type: 'string', default: String(availableParallelism()) },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+const minutes = numberOf('minutes', values.minutes);
+const seed = numberOf('seed', values.seed);
+const lanes = numberOf('lanes', values.lanes);
+const chosen = partsOf(values.only);
+
+if (values.help) {
+  console.log('npm run soak -- [--minutes N] [--seed S] [--lanes N] [--only part]…\n');
+  for (const { name, does } of PARTS) console.log(`  ${name.padEnd(10)} ${does}`);
+  process.exit(0);
+}
+
+/** Parts that do not end by themselves this long after their time are hanging. */
+const GRACE_MINUTES = 5;
+const PROGRESS_MS = 60_000;
+
+const startedAt = Date.now();
+const running = Math.min(lanes, chosen.length);
+const minutesEach = (minutes * running) / chosen.length;
+console.log(
+  `soak: ${chosen.length} parts, ${running} at a time, ${minutesEach.toFixed(1)} minutes each, seed ${seed}, Node.js ${process.versions.node}`,
+);
+
+const results = new Map<string, PartResult & { readonly minutes: number }>();
+const waiting = [...chosen];
+await Promise.all(
+  Array.from({ length: running }, async () => {
+    for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+      const began = Date.now();
+      const result = await runPart(part);
+      results.set(part.name, { ...result, minutes: (Date.now() - began) / 60_000 });
+    }
+  }),
+);
+summarize();
+
+function runPart(part: Part): Promise<PartResult> {
+  const program = fileURLToPath(new URL('./run-part.js', import.meta.url));
+  const child = fork(program, [part.name, String(minutesEach), String(seed)], { execArgv: [] });
+  let counts: Counts = {};
+  let result: PartResult | null = null;
+  const progress = setInterval(() => console.log(`${part.name}: ${lineOf(counts)}`), PROGRESS_MS);
+  let hangs = false;
+  const guard = setTimeout(
+    () => {
+      hangs = true;
+      child.kill('SIGKILL');
+    },
+    (minutesEach + GRACE_MINUTES) * 60_000,
+  );
+  child.on('message', (message: FromPart) => {
+    if ('result' in message) result = message.result;
+    else counts = message.progress;
+  });
+  return new Promise((resolve) => {
+    child.on('exit', (code, signal) => {
+      clearInterval(progress);
+      clearTimeout(guard);
+      if (result !== null) return resolve(result);
+      const how = hangs ? 'did not come to an end' : `ended with ${signal ?? `code ${code}`}`;
+      const again = `npm run soak -- --only ${part.name} --minutes ${minutesEach} --seed ${seed}`;
+      resolve({ counts, findings: [{ message: `the process of ${part.name} ${how}`, again }] });
+    });
+  });
+}
+
+function summarize(): void {
+  const findings: (Finding & { part: string })[] = [];
+  console.log(`\nAfter ${((Date.now() - startedAt) / 60_000).toFixed(1)} minutes, with seed ${seed}:\n`);
+  for (const { name } of chosen) {
+    const result = results.get(name) as PartResult & { readonly minutes: number };
+    console.log(`${name.padEnd(10)} ${result.minutes.toFixed(1)} min  ${lineOf(result.counts)}`);
+    for (const finding of result.findings) findings.push({ part: name, ...finding });
+  }
+  console.log(`\n${findings.length} findings`);
+  for (const { part, message, again } of findings) console.log(`\n${part}: ${message}\n  again: ${again}`);
+  process.exitCode = findings.length === 0 ? 0 : 1;
+}
+
+function lineOf(counts: Counts): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count.toLocaleString('en')} ${name}`)
+    .join(', ');
+}
+
+function partsOf(names: readonly string[] | undefined): readonly Part[] {
+  const unknown = (names ?? []).find((name) => PARTS.every((part) => part.name !== name));
+  if (unknown !== undefined)
+    fail(`There is no part ${unknown}; there are: ${PARTS.map(({ name }) => name).join(', ')}.`);
+  return names === undefined ? PARTS : PARTS.filter(({ name }) => names.includes(name));
+}
+
+function numberOf(option: string, text: string): number {
+  const number = Number(text);
+  if (!(number > 0)) fail(`--${option} is '${text}'; it must be a number above 0.`);
+  return number;
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
+}

@@ -1,0 +1,37 @@
+/** The default engine, crashed at every I/O operation of workloads of every kind, and with a disk that fails at every operation. */
+import { CrashExplorer, FaultExplorer, makeWorkload, type OpenOn, THEMES } from '@pagewright/testkit';
+import { describe, expect, it } from 'vitest';
+import { engineOn } from './engine-on.js';
+
+const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const STEPS = Number(process.env.CRASH_STEPS ?? 15);
+
+const CHOICES = [
+  { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096 },
+  { pageSize: 16_384, commit: 'sync', memory: 2 ** 21 },
+] as const;
+
+for (const [at, theme] of THEMES.entries()) {
+  const open: OpenOn = (io, path) => engineOn(io, path, CHOICES[at % CHOICES.length]);
+  const workload = makeWorkload(theme, SEED + at, STEPS);
+
+  describe(`a store that is used with a bent for ${theme}`, () => {
+    it('has, after a crash at any operation, what was acknowledged, is whole, and takes writes', async () => {
+      const explorer = new CrashExplorer(open, { seed: SEED, losses: { exhaustive: 2, samples: 1 }, recrash: 0.005 });
+      const { findings, ...counts } = await explorer.explore(workload);
+      console.log(`CRASH_SEED=${SEED}, ${theme}: ${JSON.stringify(counts)}`);
+      expect(findings.map(describeFinding), `CRASH_SEED=${SEED}`).toEqual([]);
+    });
+
+    it('has, after a failure at any operation, what was acknowledged and nothing that was refused', async () => {
+      const { findings, ...counts } = await new FaultExplorer(open, { seed: SEED, stride: 3 }).explore(workload);
+      console.log(`CRASH_SEED=${SEED}, ${theme}: ${JSON.stringify(counts)}`);
+      expect(findings.map(describeFinding), `CRASH_SEED=${SEED}`).toEqual([]);
+    });
+  });
+}
+
+/** In one line, steps last. */
+function describeFinding({ workload, ...finding }: { readonly workload: { readonly steps: unknown } }): string {
+  return `${JSON.stringify(finding)} ${JSON.stringify(workload.steps)}`;
+}

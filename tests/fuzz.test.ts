@@ -1,0 +1,39 @@
+/**
+ * Every decoder that reads from disk, given damaged inputs: some thousand of a fixed seed, and as many of one that is new
+ * in every run and printed with a finding. The soak run does the same for longer.
+ *
+ * `FUZZ_SEED` repeats a run, `FUZZ_INPUTS` makes it longer (inputs of the fastest targets; the others get their share).
+ */
+import { fuzz, minimize } from '@pagewright/testkit';
+import { describe, expect, it } from 'vitest';
+import { ALL_TARGETS } from '../soak/fuzz/all-targets.js';
+
+const FIXED = 20_260_101;
+const GIVEN = process.env.FUZZ_SEED;
+const SEEDS = GIVEN === undefined ? [FIXED, Date.now() % 2 ** 31] : [Number(GIVEN)];
+const INPUTS = Number(process.env.FUZZ_INPUTS ?? 3000);
+
+/** What takes long gets fewer. */
+const FRACTION: Readonly<Record<string, number>> = {
+  'B+-tree pages, read': 0.5,
+  'B+-tree pages, changed': 0.5,
+  'replays of damaged logs': 0.25,
+  'whole page files': 0.1,
+};
+
+describe('damaged bytes are decoded rightly or refused', () => {
+  for (const seed of SEEDS) {
+    for (const { target } of ALL_TARGETS) {
+      it(`${target.name} (FUZZ_SEED=${seed})`, async () => {
+        const inputs = Math.ceil(INPUTS * (FRACTION[target.name] ?? 1));
+        const { findings, inputs: tried } = await fuzz(target, { seed, inputs, mostFindings: 1 });
+        const [finding] = findings;
+        if (finding !== undefined) {
+          const smallest = await minimize(target, seed, finding.index);
+          throw new Error(`${finding.message}\nIn its smallest form: ${smallest?.message}`, { cause: finding.error });
+        }
+        expect(tried).toBe(inputs);
+      });
+    }
+  }
+});
