@@ -9,6 +9,8 @@ export interface EngineChoice {
   readonly pageSize?: number;
   readonly memory?: number;
   readonly commit?: 'sync' | 'pipelined';
+  /** Of the log. Default: 64 KiB. */
+  readonly segmentSize?: string;
   readonly opening?: OpenOptions;
 }
 
@@ -22,13 +24,13 @@ export async function engineOn(io: IoBackend, path: string, choice: EngineChoice
       container.register(IO, { useValue: io });
     },
   });
-  const { pageSize, memory, commit, opening } = choice;
+  const { pageSize, memory, commit, segmentSize, opening } = choice;
   const blueprint = compose({
     io: given(),
     pages: bufferPool({ memory: memory ?? '1MiB', ...(pageSize === undefined ? {} : { pageSize }) }),
     indexes: btree(),
     concurrency: mvcc(),
-    log: wal({ commit: commit ?? 'pipelined', segmentSize: '64KiB' }),
+    log: wal({ commit: commit ?? 'pipelined', segmentSize: segmentSize ?? '64KiB' }),
   });
   return blueprint.open(path, opening);
 }

@@ -11,7 +11,7 @@ import { ALL_TARGETS } from '../soak/fuzz/all-targets.js';
 const FIXED = 20_260_101;
 const GIVEN = process.env.FUZZ_SEED;
 const SEEDS = GIVEN === undefined ? [FIXED, Date.now() % 2 ** 31] : [Number(GIVEN)];
-const INPUTS = Number(process.env.FUZZ_INPUTS ?? 3000);
+const INPUTS = Number(process.env.FUZZ_INPUTS ?? 1000);
 
 /** What takes long gets fewer. */
 const FRACTION: Readonly<Record<string, number>> = {

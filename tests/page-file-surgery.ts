@@ -15,7 +15,13 @@ import {
   unitOf,
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap, encodeMap } from '../packages/bufferpool/src/allocation-map.js';
-import { decodeSlot, encodeSuperblock, SLOT_COUNT, SLOT_SIZE, type Superblock } from '../packages/bufferpool/src/superblock.js';
+import {
+  decodeSlot,
+  encodeSuperblock,
+  SLOT_COUNT,
+  SLOT_SIZE,
+  type Superblock,
+} from '../packages/bufferpool/src/superblock.js';
 import { whatIs } from './page-file-anatomy.js';
 
 /** A page of the tree, and where it is named. */

@@ -11,10 +11,8 @@ import { type NaiveEntry, naiveEntries } from './naive-tree.js';
 import { boundsBelow, type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
 /** Steps that look-ups and cursors may take for one input. */
-const STEPS = 20_000;
+const STEPS = 4000;
 const LOOKUPS = 6;
-/** Batches of a cursor: on the page, and on its neighbours. */
-const BATCHES = 3;
 /** One of so many. */
 const SAMPLED = 6;
 
@@ -79,18 +77,17 @@ function longer(key: Uint8Array): Uint8Array {
   return longest;
 }
 
-/** A stretch of entries either way. */
+/** Entries either way, from the page on to the end: a cursor that goes round and round runs out of steps. */
 function scan({ index }: RiggedTree, { near }: PageOfTree, bytes: Uint8Array, answers: Answer[]): void {
   const batch = new EntryBatch();
   for (const reverse of [false, true]) {
     const cursor = index.cursor();
     const from = bytes[bytes.length - 5]! % 3 === 0 ? null : reverse ? near[near.length - 1]! : near[0]!;
     cursor.seek(from, { reverse, exclusive: bytes[60] === 1 });
-    for (let i = 0; i < BATCHES; i++) {
-      const last = answer(() => (cursor.next(batch) ? 'missing' : 'ended'));
+    for (let last: Answer = 'missing'; last === 'missing'; ) {
+      last = answer(() => (cursor.next(batch) ? 'missing' : 'ended'));
       if (last === 'missing') answers.push(...batch.keys.slice(0, batch.count), ...batch.values.slice(0, batch.count));
       else answers.push(last);
-      if (last !== 'missing') break;
     }
   }
 }

@@ -10,6 +10,8 @@ import { naiveEntries } from './naive-tree.js';
 import { type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
 const STEPS = 20_000;
+/** The kind of an inner page. */
+const INNER = 2;
 const CHANGED = 101;
 
 export const btreeWriting: FuzzTarget<PageOfTree> = {
@@ -35,19 +37,21 @@ interface Change {
   readonly value: Uint8Array | null;
 }
 
-/** Four changes, where the page is: chosen by its bytes. */
-function changesFor({ near }: PageOfTree, bytes: Uint8Array): Change[] {
+/** A few changes, where the page is: chosen by its bytes. Large values split leaves, which is what changes an inner page. */
+function changesFor({ near, original }: PageOfTree, bytes: Uint8Array): Change[] {
   const choice = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let state = choice.readUInt32LE(32) ^ choice.readUInt32LE(64) ^ choice.readUInt32LE(bytes.length - 12);
   const below = (end: number): number => {
     state = (Math.imul(state, 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
     return (state >>> 8) % end;
   };
-  return Array.from({ length: 4 }, () => {
+  const isInner = original[0] === INNER;
+  return Array.from({ length: isInner ? 6 : 4 }, () => {
     const key = near[below(near.length)]!;
-    const kind = below(8);
+    const kind = isInner ? 3 + below(5) : below(8);
     if (kind < 3) return { key, value: null };
-    const value = new Uint8Array([0, 5, 40, 300, 1100, 3000, 5000][below(kind === 3 ? 7 : 4)]!).fill(kind);
+    const sizes = isInner ? [700, 900, 1000] : kind === 3 ? [0, 5, 40, 300, 1100, 3000, 5000] : [0, 5, 40, 300];
+    const value = new Uint8Array(sizes[below(sizes.length)]!).fill(kind);
     if (kind < 6) return { key, value };
     const other = Uint8Array.from(key);
     other[below(other.length)] = below(256);

@@ -27,6 +27,8 @@ export interface Tree {
 export interface PageOfTree {
   readonly tree: Tree;
   readonly frame: number;
+  /** The page as it was. */
+  readonly original: Uint8Array;
   /** Keys that lie on the page or below it; all, if it has none. */
   readonly near: readonly Uint8Array[];
 }
@@ -40,7 +42,7 @@ export function pagesOfTrees(random: Random): FuzzSeed<PageOfTree>[] {
     const { rig } = tree.rigs[0];
     return rig.usedFrames().map((frame) => {
       const bytes = rig.copyOf(frame);
-      return { bytes, context: { tree, frame, near: nearTo(tree, frame) }, fields: fieldsOf(bytes) };
+      return { bytes, context: { tree, frame, original: bytes, near: nearTo(tree, frame) }, fields: fieldsOf(bytes) };
     });
   });
 }

@@ -13,6 +13,7 @@ import {
   type CheckpointResult,
   type CheckpointSteps,
   inject,
+  injectAll,
   injectable,
   invariant,
   LARGEST_PAGE,
@@ -26,7 +27,9 @@ import {
   type PageStoreStats,
   PagewrightError,
   POINT,
+  REPLACEMENTS,
   RESTART,
+  type ReplacementPolicyType,
   type Segment,
   type StoreState,
   SWIP_COLD,
@@ -59,6 +62,7 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
@@ -84,6 +88,7 @@ export class BufferPool implements PageStore {
   faulting = false;
   maxSizeClass = 0;
   readonly #options: CheckedOptions;
+  readonly #replacement: ReplacementPolicyType;
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
@@ -100,9 +105,17 @@ export class BufferPool implements PageStore {
   #loads!: Loads;
   #checkpointer!: Checkpointer;
 
-  /** Errors: `PW_OPTION_INVALID`. */
-  constructor(@inject(POOL_OPTIONS) options: BufferPoolOptions = {}) {
+  /**
+   * `replacements` are those that `options.replacement` may name. Default: the two of this package.
+   * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
+   */
+  constructor(
+    @inject(POOL_OPTIONS) options: BufferPoolOptions = {},
+    @injectAll(REPLACEMENTS) replacements?: readonly ReplacementPolicyType[],
+  ) {
     this.#options = checkOptions(options);
+    const { replacement, coolingFraction } = this.#options;
+    this.#replacement = findReplacement(replacement, replacements ?? builtInReplacements(coolingFraction));
   }
 
   get pageSize(): number {
@@ -168,18 +181,18 @@ export class BufferPool implements PageStore {
 
   stats(): PageStoreStats {
     const residency = this.#residency;
-    const { eviction } = residency;
+    const { cooler, eviction } = residency;
     return {
       pageSize: this.#pageSize,
       memoryBytes: this.#frames.count * this.#pageSize,
       frames: this.#frames.count,
       freeFrames: this.#blocks.freeUnits,
-      coolFrames: eviction.cooling.length,
+      coolFrames: cooler.coolPages,
       dirtyFrames: this.#epochs.dirtyPages,
       pageReads: residency.pageReads,
       pageWrites: eviction.pageWrites + this.#checkpointer.pagesWritten,
       evictions: eviction.evictions,
-      cooled: eviction.cooled,
+      cooled: cooler.cooled,
       rewarmed: residency.rewarmed,
       relocations: residency.regions.relocations,
       restarts: this.#restarts,
@@ -242,16 +255,16 @@ export class BufferPool implements PageStore {
 
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
     schedulePoint(POINT.swipNotHot);
+    if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;
     }
     try {
-      if (this.faulting) {
+      if (this.faulting && this.#isCold(parent, offset)) {
         const words = this.#arena.segmentOf(parent).u32;
         const at = (this.#arena.baseOf(parent) + offset) >>> 2;
-        const word = words[at] as number;
-        if ((word & SWIP_TAG_MASK) === SWIP_COLD) throw this.#loads.note(parent, word, words[at + 1] as number);
+        throw this.#loads.note(parent, words[at] as number, words[at + 1] as number);
       }
       this.#residency.resolve(parent, offset);
     } finally {
@@ -259,6 +272,11 @@ export class BufferPool implements PageStore {
     }
     // The swip has changed, and with it the parent's version.
     return RESTART;
+  }
+
+  #isCold(parent: number, offset: number): boolean {
+    const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
+    return (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   loadFault(): Promise<void> {
@@ -378,7 +396,7 @@ export class BufferPool implements PageStore {
 
   /** The page loses its place: its swip becomes null. */
   #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
-    this.#residency.eviction.heat(frame);
+    this.#residency.cooler.rewarm(frame);
     this.#frames.set(frame, PARENT, NO_FRAME);
     this.#frames.add(parent, RESIDENT_CHILDREN, -1);
     words[at] = SWIP_NULL;
@@ -435,7 +453,7 @@ export class BufferPool implements PageStore {
         epochs: this.#epochs,
         file,
       },
-      this.#options.coolingFraction,
+      this.#replacement,
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);

@@ -21,11 +21,8 @@ export const DIRTY_EPOCH = 7;
 export const PINS = 8;
 /** How many of its swips are hot or cool: only a page without any may leave (P1). */
 export const RESIDENT_CHILDREN = 9;
-/** Neighbours in the cooling queue. */
-export const NEXT = 10;
-export const PREVIOUS = 11;
 /** 1 + the entry of the closed epoch that this page still owes its image; 0 if it owes none. */
-export const ENTRY = 12;
+export const ENTRY = 10;
 
 const WORDS_SHIFT = 4;
 
@@ -77,8 +74,6 @@ export class FrameTable {
     words[at + DIRTY_EPOCH] = 0;
     words[at + PINS] = 0;
     words[at + RESIDENT_CHILDREN] = 0;
-    words[at + NEXT] = NO_FRAME;
-    words[at + PREVIOUS] = NO_FRAME;
     words[at + ENTRY] = 0;
     for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
       words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;

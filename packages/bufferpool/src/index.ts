@@ -2,3 +2,4 @@
 export { BufferPool } from './buffer-pool.js';
 export type { BufferPoolOptions } from './options.js';
 export { bufferPool, bufferPool as default } from './plugin.js';
+export { builtInReplacements } from './replacement/choice.js';

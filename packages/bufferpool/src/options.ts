@@ -3,7 +3,8 @@ import { type InjectionToken, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, par
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
 const DEFAULT_MEMORY = 256 * 1024 * 1024;
-const DEFAULT_COOLING_FRACTION = 0.1;
+export const DEFAULT_COOLING_FRACTION = 0.1;
+const DEFAULT_REPLACEMENT = 'cooling';
 /** A pool needs room for the paths of a few operations and for what is on its way to the file. */
 const FEWEST_FRAMES = 64;
 
@@ -17,6 +18,10 @@ export interface BufferPoolOptions {
   readonly pageSize?: number | string | undefined;
   /** The share of the pool's frames that cools before it is evicted, from 0.01 to 0.5. Default: 0.1. */
   readonly coolingFraction?: number | undefined;
+  /**
+   * Name of the replacement policy: `cooling`, `clock`, or one that a plugin provides under `REPLACEMENTS`. Default: `cooling`.
+   */
+  readonly replacement?: string | undefined;
 }
 
 /** Under which the container of an engine has the options. */
@@ -27,6 +32,7 @@ export interface CheckedOptions {
   /** Null: whatever the store has. */
   readonly pageSize: number | null;
   readonly coolingFraction: number;
+  readonly replacement: string;
 }
 
 /** One option that cannot be as it is, and why. */
@@ -45,6 +51,7 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
     memory: parseByteSize(options.memory ?? DEFAULT_MEMORY),
     pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
     coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
+    replacement: options.replacement ?? DEFAULT_REPLACEMENT,
   };
 }
 

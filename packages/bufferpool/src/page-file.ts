@@ -127,7 +127,8 @@ export class PageFile {
       return new PageFile(
         file,
         false,
-        slots.some((slot) => slot.kind === 'damaged'),
+        // Which of the two was newer cannot be told when one is damaged, in its first bytes or in others.
+        slots.some((slot) => slot.kind !== 'valid'),
         lock,
         choice,
       );

@@ -1,13 +1,19 @@
-/** The package as a plugin: provides `PAGES`. */
-import { definePlugin, Lifecycle, PAGES } from '@pagewright/core';
+/** The package as a plugin: provides `PAGES`, and its policies as `REPLACEMENTS` beside those of other plugins. */
+import { definePlugin, Lifecycle, PAGES, REPLACEMENTS } from '@pagewright/core';
 import * as v from 'valibot';
 import { BufferPool } from './buffer-pool.js';
-import { type BufferPoolOptions, optionProblems, POOL_OPTIONS } from './options.js';
+import { type BufferPoolOptions, DEFAULT_COOLING_FRACTION, optionProblems, POOL_OPTIONS } from './options.js';
+import { builtInReplacements } from './replacement/choice.js';
 
 const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number of bytes, or as in '64MiB'"));
 
 const options = v.pipe(
-  v.strictObject({ memory: size, pageSize: size, coolingFraction: v.exactOptional(v.number()) }),
+  v.strictObject({
+    memory: size,
+    pageSize: size,
+    coolingFraction: v.exactOptional(v.number()),
+    replacement: v.exactOptional(v.pipe(v.string(), v.nonEmpty('must name a replacement policy'))),
+  }),
   v.rawCheck(({ dataset, addIssue }) => {
     // Beside options that do not exist or are of a wrong type the others are checked all the same.
     const wrong = new Set(dataset.issues?.map(({ path }) => path?.[0]?.key));
@@ -24,9 +30,12 @@ export const bufferPool = definePlugin({
   name: '@pagewright/bufferpool',
   kind: 'pages',
   contract: 1,
-  provides: [PAGES],
+  provides: [PAGES, REPLACEMENTS],
   options,
   setup(container, chosen: BufferPoolOptions) {
+    for (const type of builtInReplacements(chosen.coolingFraction ?? DEFAULT_COOLING_FRACTION)) {
+      container.register(REPLACEMENTS, { useValue: type });
+    }
     container.register(POOL_OPTIONS, { useValue: chosen });
     container.register(PAGES, { useClass: BufferPool }, { lifecycle: Lifecycle.ContainerScoped });
   },

@@ -3,8 +3,9 @@
  * must stay because its children are in memory.
  */
 import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
+import type { Cooler } from './cooler.js';
 import type { Eviction } from './eviction.js';
-import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_COOL } from './frames.js';
+import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 export class Regions {
@@ -14,13 +15,14 @@ export class Regions {
     private readonly parts: PoolParts,
     private readonly placement: Placement,
     private readonly eviction: Eviction,
+    private readonly cooler: Cooler,
   ) {}
 
   /** Makes an aligned run of blocks free, by evicting what is in it and moving what must stay; its first block, or -1. */
   clearRegion(sizeClass: number): number {
     const size = 2 ** sizeClass;
     const regions = Math.floor(this.parts.frames.count / size);
-    const first = this.eviction.nextRandom() % regions;
+    const first = this.cooler.random() % regions;
     // As with single frames, children of pages that this thread has latched are spared as long as possible.
     for (const ofLatched of [false, true]) {
       for (let step = 0; step < regions; step++) {
@@ -106,7 +108,7 @@ export class Regions {
     words[at] = ((target << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
     this.parts.arena.view(target, sizeClass).set(this.parts.arena.view(frame, sizeClass));
     this.parts.frames.transfer(frame, target);
-    if (this.parts.frames.get(target, STATE) === STATE_COOL) this.eviction.cooling.relink(target);
+    this.cooler.policy.moved(frame, target);
     this.parts.epochs.pageMoved(target);
     this.#adoptChildren(target);
     this.parts.frames.clear(frame, sizeClass);

@@ -5,6 +5,7 @@
 import {
   PagewrightError,
   POINT,
+  type ReplacementPolicyType,
   SWIP_COLD,
   SWIP_COOL,
   SWIP_HOT,
@@ -12,6 +13,7 @@ import {
   schedulePoint,
   sizeClassOf,
 } from '@pagewright/core';
+import { Cooler } from './cooler.js';
 import { Eviction } from './eviction.js';
 import {
   ADDRESS,
@@ -35,6 +37,7 @@ const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
 
 export class Residency {
+  readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
   pageReads = 0;
@@ -44,11 +47,12 @@ export class Residency {
 
   constructor(
     private readonly parts: PoolParts,
-    coolingFraction: number,
+    replacement: ReplacementPolicyType,
   ) {
     const placement = new Placement(parts);
-    this.eviction = new Eviction(parts, placement, coolingFraction);
-    this.regions = new Regions(parts, placement, this.eviction);
+    this.cooler = new Cooler(parts, placement, replacement);
+    this.eviction = new Eviction(parts, placement, this.cooler);
+    this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
   }
 
@@ -65,12 +69,22 @@ export class Residency {
     if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
     if (frame < 0) throw this.#exhausted(sizeClass);
     this.parts.frames.initialize(frame, sizeClass, state);
+    this.cooler.policy.entered(frame, sizeClass);
     return frame;
+  }
+
+  /**
+   * Evicts ahead of a miss, before the parent of the missing page is latched. Under the latch its other children would be
+   * spared, and in a tree with one inner page these are all there are: then the policy would have no say.
+   */
+  keepRoom(): void {
+    if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
   }
 
   /** Gives a frame back. Its page is in no swip. */
   release(frame: number): void {
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
+    this.cooler.leaves(frame);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
   }
@@ -137,8 +151,8 @@ export class Residency {
   }
 
   #rewarm(frame: number, words: Uint32Array, at: number): void {
-    this.eviction.heat(frame);
     words[at] = (frame << 2) | SWIP_HOT;
+    this.cooler.rewarm(frame);
     this.rewarmed++;
   }
 

@@ -97,7 +97,7 @@ class Verification<Expectation extends PageExpectation> {
     const root = {
       address: catalogAddress,
       checksum: catalogChecksum,
-      index: 0,
+      index: inspector.root.index,
       expected: inspector.root,
       above: place,
       epoch,

@@ -1,9 +1,16 @@
 import { isPagewrightError, NO_LOG, sizeClassOf } from '@pagewright/core';
-import { keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
+import {
+  FANOUT,
+  keepSome,
+  type PageModel,
+  PageTree,
+  PageTreeDriver,
+  Random,
+  SimulatedDevice,
+} from '@pagewright/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { copyOf, FANOUT, type Model, newModel, PageTree } from './page-tree.js';
 
 const PATH = '/store.pw';
 const MEMORY = 64 * 4096;
@@ -15,119 +22,16 @@ async function openPool(files: SimulatedDevice, memory = MEMORY): Promise<Buffer
   return pool;
 }
 
-/** Drives a tree at random beside its model, and remembers the model as it was at each gate. */
-class Driver {
-  model: Model | null = null;
-  /** The state of the last checkpoint that is known to be durable, and of those that may be. */
-  durable: Model | null = null;
-  readonly possible: (Model | null)[] = [];
-  #next = 1;
-
-  constructor(
-    readonly pool: BufferPool,
-    readonly tree: PageTree,
-    readonly random: Random,
-  ) {}
-
-  step(): void {
-    if (this.model === null) {
-      this.model = newModel(this.#next);
-      this.tree.plant(this.#next++);
-      return;
-    }
-    const choice = this.random.fraction();
-    const { path, node } = this.#randomNode();
-    const slot = this.random.below(FANOUT);
-    const child = node.children[slot] as Model | null;
-    if (choice < 0.45) {
-      if (child !== null || path.length > 5) return;
-      const sizeClass = this.random.fraction() < 0.1 ? 1 + this.random.below(this.pool.maxSizeClass) : 0;
-      this.tree.insert(path, slot, this.#next, sizeClass);
-      node.children[slot] = newModel(this.#next++, sizeClass);
-    } else if (choice < 0.75) {
-      this.tree.change(path, this.#next);
-      node.number = this.#next++;
-    } else if (choice < 0.8) {
-      if (child === null) return;
-      this.tree.remove(path, slot);
-      node.children[slot] = null;
-    } else if (choice < 0.87) {
-      if (child === null || child.children.some((grandchild) => grandchild !== null)) return;
-      this.tree.discardLeaf(path, slot);
-      node.children[slot] = null;
-    } else if (choice < 0.97) {
-      const other = this.#randomNode();
-      const toSlot = this.random.below(FANOUT);
-      const isBelow = path.concat(slot).every((step, at) => other.path[at] === step);
-      if (child === null || isBelow || other.node.children[toSlot] !== null || other.path.length > 4) return;
-      if (other.node === node) return;
-      this.tree.move(path, slot, other.path, toSlot);
-      other.node.children[toSlot] = child;
-      node.children[slot] = null;
-    } else this.tree.check(this.model);
-  }
-
-  async checkpoint(): Promise<void> {
-    let atGate: Model | null = null;
-    await this.pool.checkpoint({
-      gate: () => {
-        atGate = copyOf(this.model);
-        this.possible.push(atGate);
-        return { timestamp: this.tree.timestamp, log: NO_LOG };
-      },
-      secureLog: async () => {},
-    });
-    this.durable = atGate;
-    this.possible.length = 0;
-  }
-
-  #randomNode(): { path: number[]; node: Model } {
-    let node = this.model as Model;
-    const path: number[] = [];
-    while (this.random.fraction() < 0.8) {
-      const inner = node.children.flatMap((child, slot) => (child !== null && child.sizeClass === 0 ? [slot] : []));
-      if (inner.length === 0) break;
-      const slot = this.random.pick(inner);
-      path.push(slot);
-      node = node.children[slot] as Model;
-    }
-    return { path, node };
-  }
+async function drive(files: SimulatedDevice, seed: number, steps: number): Promise<PageTreeDriver> {
+  return new PageTreeDriver(await openPool(files), new Random(seed)).runWithCheckpoints(steps);
 }
 
-/** A turn of the event loop: operations of a device with a schedule go on by these. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-async function drive(files: SimulatedDevice, seed: number, steps: number): Promise<Driver> {
-  const pool = await openPool(files);
-  const random = new Random(seed);
-  const driver = new Driver(pool, new PageTree(pool), random);
-  let checkpoint: Promise<unknown> | null = null;
-  let failure: unknown = null;
-  for (let step = 0; step < steps && failure === null; step++) {
-    driver.step();
-    if (checkpoint === null && random.fraction() < 0.02) {
-      checkpoint = driver.checkpoint().then(
-        () => (checkpoint = null),
-        (error) => (failure = error),
-      );
-    }
-    // Lets a running checkpoint go on for a bit, in between changes.
-    if (random.fraction() < 0.3) await turn();
-  }
-  if (failure !== null) throw failure;
-  await checkpoint;
-  return driver;
-}
-
-function unitsOf(model: Model | null): number {
+function unitsOf(model: PageModel | null): number {
   return model === null ? 0 : 2 ** model.sizeClass + model.children.reduce((sum, child) => sum + unitsOf(child), 0);
 }
 
 /** C5: what a store that was just opened has in use is what its tree reaches, its map, and the superblocks. */
-function expectNoLeak(pool: BufferPool, files: SimulatedDevice, model: Model | null): void {
+function expectNoLeak(pool: BufferPool, files: SimulatedDevice, model: PageModel | null): void {
   const { fileBytes, freeFileBytes, retainedFileBytes, pageSize } = pool.stats();
   const used = (fileBytes - freeFileBytes - retainedFileBytes) / pageSize;
   const slots = Buffer.from(files.contentOf(PATH));
@@ -149,7 +53,7 @@ describe('a checkpoint', () => {
         const driver = await drive(files, seed, 1500);
         driver.tree.check(driver.model);
         const expected = driver.durable;
-        await driver.pool.close();
+        await driver.pages.close();
         const after = files.copy();
         const again = await openPool(after);
         expectNoLeak(again, after, expected);
@@ -171,20 +75,9 @@ describe('a checkpoint', () => {
         const pool = await openPool(files);
         const created = files.operations;
         files.crashAt = created + 1 + Math.floor((rehearsal.operations - created) * fraction);
-        const random = new Random(seed);
-        const driver = new Driver(pool, new PageTree(pool), random);
-        let checkpoint: Promise<unknown> | null = null;
+        const driver = new PageTreeDriver(pool, new Random(seed));
         try {
-          for (let step = 0; step < 600; step++) {
-            driver.step();
-            if (checkpoint === null && random.fraction() < 0.02) {
-              checkpoint = driver.checkpoint().then(
-                () => (checkpoint = null),
-                () => {},
-              );
-            }
-            if (random.fraction() < 0.3) await turn();
-          }
+          await driver.runWithCheckpoints(600);
         } catch (error) {
           if (!isPagewrightError(error, 'PW_IO')) throw error;
         }
@@ -203,14 +96,14 @@ describe('a checkpoint', () => {
           }
         });
         expect(errors, `no candidate matches: ${errors.join(' | ')}`).toContain(null);
-        expectNoLeak(again, survived, candidates[errors.indexOf(null)] as Model | null);
+        expectNoLeak(again, survived, candidates[errors.indexOf(null)] as PageModel | null);
         // The store goes on from there.
-        const next = new Driver(again, tree, random);
-        next.model = copyOf(candidates[errors.indexOf(null)] as Model | null);
+        const next = new PageTreeDriver(again, new Random(seed + 1));
+        next.resume(candidates[errors.indexOf(null)] as PageModel | null, driver.tree.timestamp);
         for (let step = 0; step < 100; step++) next.step();
         await next.checkpoint();
         await next.checkpoint();
-        tree.check(next.model);
+        next.tree.check(next.model);
         await again.close();
       }),
       { numRuns: 80 },
@@ -221,16 +114,16 @@ describe('a checkpoint', () => {
     const files = new SimulatedDevice();
     const driver = await drive(files, 42, 1500);
     for (let slot = 0; slot < FANOUT; slot++) {
-      if ((driver.model as Model).children[slot] === null) continue;
+      if ((driver.model as PageModel).children[slot] === null) continue;
       driver.tree.remove([], slot);
-      (driver.model as Model).children[slot] = null;
+      (driver.model as PageModel).children[slot] = null;
     }
     for (let round = 0; round < 3; round++) {
       driver.tree.change([], round);
-      (driver.model as Model).number = round;
+      (driver.model as PageModel).number = round;
       await driver.checkpoint();
     }
-    const { fileBytes, freeFileBytes, retainedFileBytes } = driver.pool.stats();
+    const { fileBytes, freeFileBytes, retainedFileBytes } = driver.pages.stats();
     // The superblocks, the root page and the map are in use; the page and the map before them are retained.
     expect((fileBytes - freeFileBytes - retainedFileBytes) / 4096).toBeLessThanOrEqual(2 + 1 + 2);
     expect(retainedFileBytes / 4096).toBeLessThanOrEqual(3);
@@ -246,7 +139,7 @@ describe('a checkpoint', () => {
         for (let step = 0; step < 150; step++) driver.step();
         await driver.checkpoint();
         for (let step = 0; step < 400; step++) driver.step();
-        await driver.pool.close();
+        await driver.pages.close();
         const after = files.copy();
         const bytes = Buffer.from(after.contentOf(PATH));
         bytes[newestSlot(bytes) + 100] = 0xff;
@@ -263,13 +156,13 @@ describe('a checkpoint', () => {
     const driver = await drive(new SimulatedDevice(), 11, 50);
     const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
     for (let instant = 0; instant < 10; instant++) {
-      const third = driver.pool.checkpoint(steps).then(async () => {
+      const third = driver.pages.checkpoint(steps).then(async () => {
         for (let tick = 0; tick < instant; tick++) await null;
-        await driver.pool.checkpoint(steps);
+        await driver.pages.checkpoint(steps);
       });
-      await Promise.all([driver.pool.checkpoint(steps), third]);
+      await Promise.all([driver.pages.checkpoint(steps), third]);
     }
-    await driver.pool.close();
+    await driver.pages.close();
   });
 
   it('that meets an error is the last one, and the earlier one still counts', async () => {
@@ -286,7 +179,7 @@ describe('a checkpoint', () => {
     await expect(driver.checkpoint()).rejects.toMatchObject({ code: 'PW_IO' });
     takeBack();
     await expect(driver.checkpoint()).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
-    await driver.pool.close();
+    await driver.pages.close();
     const again = await openPool(files.copy());
     new PageTree(again).check(driver.durable);
   });

@@ -1,8 +1,7 @@
 import { NO_LOG, PageFault } from '@pagewright/core';
-import { Random, SimulatedDevice } from '@pagewright/testkit';
+import { FANOUT, PageTree, Random, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { FANOUT, PageTree } from './page-tree.js';
 
 const PATH = '/store.pw';
 const pools: BufferPool[] = [];

@@ -1,9 +1,8 @@
 import { crc32 } from 'node:zlib';
 import { type ErrorCode, NO_LOG } from '@pagewright/core';
-import { keepSome, SimulatedDevice } from '@pagewright/testkit';
+import { keepSome, newModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { BufferPool, type BufferPoolOptions } from '../src/index.js';
-import { newModel, PageTree } from './page-tree.js';
 
 const PATH = '/store.pw';
 
@@ -104,6 +103,17 @@ describe('opening', () => {
         await pool.close();
       }
     }
+  });
+
+  it('says that it uses the older superblock also when the newer has lost its first bytes', async () => {
+    const files = await store();
+    edit(files, (bytes) => {
+      bytes[0] = 0;
+    });
+    const pool = new BufferPool({ memory: '1MiB' });
+    const state = await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
+    expect(state).toMatchObject({ epoch: 2, usedOlderSlot: true });
+    await pool.close();
   });
 
   it('refuses another page size than the store has, and takes the store’s own if none is asked for', async () => {

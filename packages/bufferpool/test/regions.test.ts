@@ -1,7 +1,6 @@
-import { SimulatedDevice } from '@pagewright/testkit';
+import { newModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { newModel, PageTree } from './page-tree.js';
 
 it('a page finds room where only larger ones are, all of them children of the page that is latched', async () => {
   const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });

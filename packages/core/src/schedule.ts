@@ -69,90 +69,88 @@ export const POINT = {
   descentVersion: 23,
   /** It is known by which swip of a page the descent goes on. */
   descentSlot: 24,
+  /** A descent has found its page, which nobody holds. */
+  descentEnd: 25,
   /** An entry of a leaf was copied, and the leaf was not validated. */
-  leafCopied: 25,
-  /** A leaf was found that is to change, and is not latched. */
-  leafFound: 26,
-  /** A page and its parent were found that are to change, and neither is latched. */
-  pairFound: 27,
+  leafCopied: 26,
   /** The parent is latched, the page is not. */
-  pairHalfLatched: 28,
+  pairHalfLatched: 27,
   /** The frame of a value's page is known, and its version is not. */
-  valueFrame: 29,
+  valueFrame: 28,
   /** A leaf is too full for an entry. */
-  splitDue: 30,
+  splitDue: 29,
   /** A page must be split, and its parent before it. */
-  splitGoesUp: 31,
+  splitGoesUp: 30,
   /** There may be room for an entry now. */
-  splitDone: 32,
+  splitDone: 31,
   /** A leaf was left underfull. */
-  mergeDue: 33,
+  mergeDue: 32,
   /** A merge on one level is over, and the next one is about to begin. */
-  mergeStep: 34,
+  mergeStep: 33,
   /** A cursor begins to look for its next leaf. */
-  cursorBatch: 35,
+  cursorBatch: 34,
   /** A cursor has copied a leaf, and did not validate it. */
-  cursorCopied: 36,
+  cursorCopied: 35,
 
   // ── Transactions ────────────────────────────────────────────────────────────────────────────────────────────
   /** A snapshot is registered. */
-  snapshotOpened: 37,
+  snapshotOpened: 36,
   /** A snapshot is registered no more, and what was kept for it is still there. */
-  snapshotGone: 38,
+  snapshotGone: 37,
   /** A transaction has no conflicts, and its commit was not begun. */
-  transactionChecked: 39,
+  transactionChecked: 38,
   /** A commit begins. */
-  commitBegun: 40,
+  commitBegun: 39,
   /** Nothing keeps a commit from being logged. */
-  commitPrepared: 41,
+  commitPrepared: 40,
   /** A commit is logged, and nothing of it is installed. */
-  commitAppended: 42,
+  commitAppended: 41,
   /** An entry of a commit is installed, perhaps not the last. */
-  entryInstalled: 43,
+  entryInstalled: 42,
   /** All entries of a commit are installed, and it is not visible. */
-  commitPublishing: 44,
+  commitPublishing: 43,
   /** A commit is visible. */
-  commitPublished: 45,
+  commitPublished: 44,
   /** A commit is over, well or not. */
-  commitEnded: 46,
+  commitEnded: 45,
   /** A version that no snapshot needs was removed. */
-  versionTrimmed: 47,
+  versionTrimmed: 46,
   /** A snapshot was revoked, because versions take too much memory (T4). */
-  snapshotRevoked: 48,
+  snapshotRevoked: 47,
   /** A tombstone that all snapshots have passed was removed. */
-  tombstoneCollected: 49,
+  tombstoneCollected: 48,
   /** A tombstone of an earlier process was looked at. */
-  tombstoneSwept: 50,
+  tombstoneSwept: 49,
 
   // ── Log ─────────────────────────────────────────────────────────────────────────────────────────────────────
   /** A record is in the buffer. */
-  recordAppended: 51,
+  recordAppended: 50,
   /** The log has gone on to its next segment. */
-  segmentBegun: 52,
+  segmentBegun: 51,
   /** It is known what a flush will write. */
-  flushCollected: 53,
+  flushCollected: 52,
   /** A flush is durable, and nobody knows. */
-  flushSynced: 54,
+  flushSynced: 53,
   /** It is known how far the log is durable, and those who wait were not told. */
-  flushKnown: 55,
+  flushKnown: 54,
   /** A segment that no replay needs is about to be used again or removed. */
-  segmentRetiring: 56,
+  segmentRetiring: 55,
 
   // ── Engine ──────────────────────────────────────────────────────────────────────────────────────────────────
   /** A write was asked for, and has its turn. */
-  writeAsked: 57,
+  writeAsked: 56,
   /** Its pages were brought into memory. */
-  writeTouched: 58,
+  writeTouched: 57,
   /** All writes before it have taken effect. */
-  writeInTurn: 59,
+  writeInTurn: 58,
   /** There is room for it in the log. */
-  writeReserved: 60,
+  writeReserved: 59,
   /** It is visible, and waits for the log. */
-  writeVisible: 61,
+  writeVisible: 60,
   /** It is durable, and its caller was not told. */
-  writeDurable: 62,
+  writeDurable: 61,
   /** Housekeeping begins a turn. */
-  housekeeping: 63,
+  housekeeping: 62,
 } as const;
 
 /** The name of each point, by its number. */

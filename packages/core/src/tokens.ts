@@ -8,6 +8,7 @@ import type { IndexType } from './contracts/index-plugin.js';
 import type { IoBackend } from './contracts/io.js';
 import type { CommitPolicyType, Log } from './contracts/log.js';
 import type { PageStore } from './contracts/pages.js';
+import type { ReplacementPolicyType } from './contracts/replacement.js';
 
 export const IO = Symbol.for('pagewright.IO') as InjectionToken<IoBackend>;
 export const PAGES = Symbol.for('pagewright.PAGES') as InjectionToken<PageStore>;
@@ -15,3 +16,4 @@ export const INDEXES = Symbol.for('pagewright.INDEXES') as InjectionToken<IndexT
 export const CONCURRENCY = Symbol.for('pagewright.CONCURRENCY') as InjectionToken<Concurrency>;
 export const LOG = Symbol.for('pagewright.LOG') as InjectionToken<Log>;
 export const COMMIT_POLICIES = Symbol.for('pagewright.COMMIT_POLICIES') as InjectionToken<CommitPolicyType>;
+export const REPLACEMENTS = Symbol.for('pagewright.REPLACEMENTS') as InjectionToken<ReplacementPolicyType>;

@@ -102,6 +102,7 @@ export class Descent {
         this.parentVersion = parentVersion;
         this.offset = offset;
         this.slot = slot;
+        schedulePoint(POINT.descentEnd);
         return found === level ? frame : TOO_LOW;
       }
       slot = this.#childSlot(frame, key, mode, wantsLowerFence);
@@ -165,9 +166,7 @@ export class Descent {
   latchLeaf(key: Uint8Array): number {
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, LEAF_LEVEL);
-      if (frame === RESTART) continue;
-      schedulePoint(POINT.leafFound);
-      if (this.#pages.upgrade(frame, this.version)) return frame;
+      if (frame !== RESTART && this.#pages.upgrade(frame, this.version)) return frame;
     }
     return this.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
   }
@@ -178,9 +177,7 @@ export class Descent {
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, level);
       if (frame === TOO_LOW) return TOO_LOW;
-      if (frame === RESTART) continue;
-      schedulePoint(POINT.pairFound);
-      if (!pages.upgrade(this.parent, this.parentVersion)) continue;
+      if (frame === RESTART || !pages.upgrade(this.parent, this.parentVersion)) continue;
       schedulePoint(POINT.pairHalfLatched);
       if (pages.upgrade(frame, this.version)) return frame;
       pages.unlatch(this.parent);

@@ -1,6 +1,6 @@
 /** Damaged pages: `check` names what is wrong; what no check can see, reads notice. */
 import { isPagewrightError } from '@pagewright/core';
-import { checkTree, GuardedPages, keyBytes, readAll, valueBytes } from '@pagewright/testkit';
+import { checkTree, GuardedPages, keyBytes, readCursor, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { copyKey } from '../src/node-keys.js';
 import { ModeledTree } from './model.js';
@@ -241,7 +241,7 @@ it('a scan backwards over a damaged separator fails, and does not end before its
   tree.pages.acceptBytes(root);
   const cursor = tree.index.cursor();
   cursor.seek(null, { reverse: true });
-  expect(() => readAll(cursor, 100)).toThrow(/damaged/);
+  expect(() => readCursor(cursor, 100)).toThrow(/damaged/);
 });
 
 it('the page of a value in place of the root is reported', () => {

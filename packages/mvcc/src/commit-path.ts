@@ -88,10 +88,10 @@ export class CommitPath {
     try {
       const replaced = this.snapshots.count > 0 ? this.readReplaced(operations) : null;
       const size = this.prepare(operations, this.pagesFor(operations));
+      const timestamp = this.visible + 1;
       let position: number;
       try {
-        position = this.append(operations, dependsOn);
-        const timestamp = this.record.timestamp;
+        position = this.append(operations, dependsOn, timestamp);
         for (let i = 0; i < operations.length; i++) {
           this.install(operations[i]!, replaced?.[i], timestamp);
           schedulePoint(POINT.entryInstalled);
@@ -101,7 +101,7 @@ export class CommitPath {
         throw this.fail(error);
       }
       host.committed(size);
-      return { timestamp: this.visible, position };
+      return { timestamp, position };
     } finally {
       host.pages.faulting = faulting;
       schedulePoint(POINT.commitEnded);
@@ -117,16 +117,17 @@ export class CommitPath {
     try {
       const operations = [operation];
       const size = this.prepare(operations, SPARE_PAGES);
+      const timestamp = this.visible + 1;
       let position: number;
       try {
-        position = this.append(operations, this.visible);
-        install(this.record.timestamp);
-        this.publish(this.record.timestamp);
+        position = this.append(operations, this.visible, timestamp);
+        install(timestamp);
+        this.publish(timestamp);
       } catch (error) {
         throw this.fail(error);
       }
       host.committed(size);
-      return { timestamp: this.visible, position };
+      return { timestamp, position };
     } finally {
       host.pages.faulting = faulting;
       schedulePoint(POINT.commitEnded);
@@ -153,9 +154,9 @@ export class CommitPath {
     return size;
   }
 
-  private append(operations: readonly LogOperation[], dependsOn: number): number {
+  private append(operations: readonly LogOperation[], dependsOn: number, timestamp: number): number {
     const record = this.record;
-    record.timestamp = this.visible + 1;
+    record.timestamp = timestamp;
     record.dependsOn = dependsOn;
     record.operations = operations;
     const position = this.surroundings.log.append(record);

@@ -121,10 +121,13 @@ export class Mvcc implements Concurrency {
 
   collect(budget: number): boolean {
     const oldestNeeded = this.oldestNeeded;
+    const versionsBefore = this.versions.count;
     const versionsLeft = this.versions.trim(oldestNeeded, budget);
+    const budgetLeft = budget - (versionsBefore - this.versions.count);
     if (this.tombstones.ripe(oldestNeeded) === null) return versionsLeft;
-    this.path.surroundings.pages.secureSpace(2 * Math.min(budget, this.tombstones.count));
-    for (let removed = 0; removed < budget; removed++) {
+    if (budgetLeft === 0) return true;
+    this.path.surroundings.pages.secureSpace(2 * Math.min(budgetLeft, this.tombstones.count));
+    for (let removed = 0; removed < budgetLeft; removed++) {
       const tombstone = this.tombstones.ripe(oldestNeeded);
       if (tombstone === null) return versionsLeft;
       const { target, index, key, timestamp } = tombstone;

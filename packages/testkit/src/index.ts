@@ -1,4 +1,20 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
+
+export {
+  type CommitPolicyCapability,
+  type CommitPolicyConformanceOptions,
+  commitPolicyConformance,
+  commitPolicySuite,
+} from './conformance/commit-policy.js';
+export {
+  type ConcurrencyCapability,
+  type ConcurrencyConformanceOptions,
+  type ConcurrencyLimits,
+  ConcurrencySubject,
+  concurrencyConformance,
+  concurrencySuite,
+  type NewConcurrency,
+} from './conformance/concurrency.js';
 export { INDEX_SUITE, indexConformance } from './conformance/index-plugin.js';
 export {
   entriesOf,
@@ -6,7 +22,7 @@ export {
   keyText,
   type ModelEntry,
   ModeledIndex,
-  readAll,
+  readCursor,
   type ScanForm,
   type ScannedEntry,
   valueBytes,
@@ -15,6 +31,19 @@ export type { IndexCapability, IndexUnderTest, ReopenableStore } from './conform
 export { checkTree } from './conformance/index-plugin-verification.js';
 export { IO_SUITE, type IoConformanceOptions, ioConformance } from './conformance/io.js';
 export type { IoCapability, IoSubject } from './conformance/io-subject.js';
+export {
+  type LogCapability,
+  type LogConformanceOptions,
+  logConformance,
+  logSuite,
+  type NewLog,
+} from './conformance/log.js';
+export { pageStoreConformance, pageStoreSuite } from './conformance/page-store.js';
+export type { PageStoreCapability, PageStoreSubject } from './conformance/page-store-subject.js';
+export { copyOfModel, FANOUT, newModel, type PageModel, PageTree, pagesOf } from './conformance/page-tree.js';
+export { PageTreeDriver } from './conformance/page-tree-driver.js';
+export { replacementConformance, replacementSuite } from './conformance/replacement.js';
+export { SimulatedFrames } from './conformance/replacement-frames.js';
 export {
   BrokenClause,
   brokenClauses,
@@ -68,7 +97,49 @@ export { GuardedPages } from './pages/guarded-pages.js';
 export { HostilePages } from './pages/hostile-pages.js';
 export type { Chances, HostileCounts } from './pages/hostility.js';
 export type { HostilePagesOptions } from './pages/options.js';
+// Loss of power on real files.
+export { CuttableFileSystem, canCutFileSystems } from './power-cut/cuttable-file-system.js';
+export { checkEndlessWork } from './power-cut/endless-check.js';
+export { EndlessWork } from './power-cut/endless-work.js';
+export { FileSystemPowerCuts } from './power-cut/file-system-power-cuts.js';
+export { type ProcessPlan, runUntilKilled } from './power-cut/killed-process.js';
+export { LayerPowerCuts } from './power-cut/layer-power-cuts.js';
+export { everythingSurvives, type Loss, nothingSurvives, someSurvives } from './power-cut/loss.js';
+export { type DirectoryImage, lossOfPower } from './power-cut/loss-of-power.js';
+export type { Obtained } from './power-cut/native-programs.js';
+export { type PowerCutOptions, type PowerCutSubject, PowerCuts, type RoundSummary } from './power-cut/power-cuts.js';
+export { ProcessKills } from './power-cut/process-kills.js';
+export { describeStandIns, type PowerCutStandIn, powerCutStandIns } from './power-cut/stand-ins.js';
+export { type LayerSettings, VolatileLayer } from './power-cut/volatile-layer.js';
+export { WriterRecord } from './power-cut/writer-record.js';
 export { Random } from './random.js';
+export {
+  bytes,
+  ConcurrencyRig,
+  codeOf,
+  EVERYTHING,
+  RIG_MAX_RECORD_SIZE,
+  RigTarget,
+  text,
+} from './rig/concurrency-rig.js';
+export { isPowerLoss, LogHistory } from './rig/log-history.js';
+export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
+export {
+  LOG_DIRECTORY,
+  LogStore,
+  newSuperblock,
+  type OpenedLog,
+  openLog,
+  readAll,
+  recordsOn,
+  STORE_ID,
+  type Superblock,
+  settled,
+  stateOf,
+} from './rig/log-store.js';
+export { ScriptedStream } from './rig/scripted-stream.js';
+export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';
+export { SCENARIOS, type Scenario, type ScenarioState } from './scenarios.js';
 export {
   type EngineSubject,
   type OpenEngine,

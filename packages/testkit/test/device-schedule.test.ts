@@ -78,6 +78,20 @@ describe('a device with a schedule', () => {
     expect([...outcomes].sort()).toEqual(['1', '3']);
   });
 
+  it('covers by choice what has landed while the sync was under way', async () => {
+    const covered = new Set<boolean>();
+    for (const seed of SEEDS) {
+      const disk = scheduled(seed);
+      const file = await opened(disk, '/store/a', filled(SECTOR, 1));
+      const ended: string[] = [];
+      const syncing = file.sync().then(() => ended.push('sync'));
+      const writing = file.write(filled(SECTOR, 2), 0).then(() => ended.push('write'));
+      await Promise.all([syncing, writing]);
+      if (ended[0] === 'write') covered.add(disk.afterCrash(dropAll).contentOf('/store/a')[0] === 2);
+    }
+    expect(covered.size).toBe(2);
+  });
+
   it('covers an older version of a sector that is written again while its sync is under way', async () => {
     for (const seed of SEEDS) {
       const disk = scheduled(seed);
@@ -102,6 +116,41 @@ describe('a device with a schedule', () => {
       await writing.catch((error) => expect(error).toMatchObject({ code: 'PW_IO' }));
     }
     expect(outcomes.size).toBeGreaterThan(8);
+  });
+
+  it('makes a write happen over several turns, its parts in any order, and ends it with the last', async () => {
+    const seen = new Set<string>();
+    const turns = new Set<number>();
+    for (const seed of SEEDS) {
+      const disk = scheduled(seed);
+      const file = await opened(disk, '/store/a', filled(8 * SECTOR, 1));
+      let over = false;
+      const writing = file.write(filled(8 * SECTOR, 2), 0).then(() => {
+        over = true;
+      });
+      let taken = 0;
+      for (; !over; taken++) {
+        await new Promise(setImmediate);
+        const bytes = disk.contentOf('/store/a');
+        seen.add(`${bytes[0]}${bytes.at(-1)}`);
+        if (bytes.includes(1)) expect(over, `seed ${seed}`).toBe(false);
+      }
+      turns.add(taken);
+      await writing;
+      expect(disk.trace.filter((line) => line.includes('write /'))).toHaveLength(1);
+    }
+    expect([...seen].sort()).toEqual(['11', '12', '21', '22']);
+    expect(turns.size).toBeGreaterThan(3);
+  });
+
+  it('has in flight at a crash what has not landed yet of a write, to the last sector', async () => {
+    for (const seed of SEEDS) {
+      const disk = scheduled(seed);
+      const file = await opened(disk, '/store/a', filled(8 * SECTOR, 1));
+      file.write(filled(8 * SECTOR, 2), 0).catch(() => undefined);
+      for (let turn = seed % 5; turn > 0; turn--) await new Promise(setImmediate);
+      expect(disk.afterCrash(keepAll).contentOf('/store/a'), `seed ${seed}`).toEqual(filled(8 * SECTOR, 2));
+    }
   });
 
   it('waits in close for what is in flight', async () => {

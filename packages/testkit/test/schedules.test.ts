@@ -13,7 +13,8 @@ import { filledStore, runEngineRound } from '../src/schedules/engine-round.js';
 import { uniformPauses } from '../src/schedules/pause-policy.js';
 import { RegisterHistory } from '../src/schedules/register-history.js';
 import { treeOperations } from '../src/schedules/tree-operations.js';
-import { filledTree, runTreeRound } from '../src/schedules/tree-round.js';
+import { runTreeRound } from '../src/schedules/tree-round.js';
+import { filledTree } from '../src/schedules/tree-store.js';
 import { shrink } from '../src/shrink.js';
 
 /** What the first rounds from this seed find. */

@@ -1,21 +1,22 @@
 import type { CommitRecord } from '@pagewright/core';
 import { isPagewrightError, PagewrightError } from '@pagewright/core';
-import { dropAll, Random, SimulatedDevice } from '@pagewright/testkit';
+import {
+  assertSameRecord,
+  dropAll,
+  LOG_DIRECTORY,
+  newSuperblock,
+  Random,
+  readAll,
+  recordOf,
+  SimulatedDevice,
+  STORE_ID,
+  type Superblock,
+} from '@pagewright/testkit';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
 import type { WalOptions } from '../src/options.js';
-import {
-  DIRECTORY,
-  expectSame,
-  newSuperblock,
-  openLog,
-  readAll,
-  recordOf,
-  STORE_ID,
-  type Superblock,
-  TestStore,
-} from './store.js';
+import { openLog, openLogStore } from './store.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -35,7 +36,7 @@ interface IdleLog {
 async function idleLog(sizes: readonly number[], storeId?: string, options?: WalOptions): Promise<IdleLog> {
   const superblock = newSuperblock();
   if (storeId !== undefined) superblock.storeId = storeId;
-  const store = await TestStore.open(new SimulatedDevice(), superblock, { ...(options && { options }) });
+  const store = await openLogStore(new SimulatedDevice(), superblock, { ...(options && { options }) });
   const records: CommitRecord[] = [];
   for (const [i, size] of sizes.entries()) {
     if (i % 3 === 2) store.commitSync(size);
@@ -58,7 +59,7 @@ async function outcome(disk: SimulatedDevice, log: IdleLog, what: string): Promi
     throw error;
   }
   expect(found.length, what).toBe(log.records.length);
-  for (const [i, record] of found.entries()) expectSame(record, log.records[i]);
+  for (const [i, record] of found.entries()) assertSameRecord(record, log.records[i]);
   return 'right';
 }
 
@@ -122,7 +123,7 @@ describe('damage to an idle log', () => {
 
   test('in the last record before a close that kept the log is found, also after a loss of power', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(100);
     const end = store.log.mark().offset;
     await store.log.close({ discard: false });
@@ -207,7 +208,7 @@ describe('damage to an idle log', () => {
     'idle',
   ])('is found when a segment was cut short that had grown for the last record and has no room for a mark, and is %s', async (how) => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock, { options: { segmentSize: 1024 * 1024 } });
+    const store = await openLogStore(new SimulatedDevice(), superblock, { options: { segmentSize: 1024 * 1024 } });
     await store.commit(10);
     const used = store.log.mark().offset;
     let size = 200_000;
@@ -234,7 +235,7 @@ describe('damage to an idle log', () => {
     await expect(openLog(bare, log.superblock).replay).rejects.toMatchObject({
       code: 'PW_CORRUPT_LOG',
       message: expect.stringContaining('removed, belongs to another store'),
-      details: { path: DIRECTORY },
+      details: { path: LOG_DIRECTORY },
     });
     const other = await idleLog([10], 'f'.repeat(32));
     await expect(openLog(other.disk.copy(), log.superblock).replay).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG' });
@@ -266,7 +267,7 @@ describe('damage to an idle log', () => {
   test('a mark is no longer than a record header, and takes no timestamp', async () => {
     const log = await idleLog([10]);
     const superblock = log.superblock;
-    const again = await TestStore.open(log.disk.copy(), superblock);
+    const again = await openLogStore(log.disk.copy(), superblock);
     expect(again.recovered.map(({ timestamp }) => timestamp)).toEqual([1]);
     expect(again.replay.tornBytes()).toBe(0);
     await again.commit(10);

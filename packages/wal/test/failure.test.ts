@@ -1,10 +1,20 @@
 import type { PagewrightError } from '@pagewright/core';
-import { dropAll, ioError, keepAll, SimulatedDevice } from '@pagewright/testkit';
+import {
+  dropAll,
+  ioError,
+  keepAll,
+  type LogStore,
+  newSuperblock,
+  readAll,
+  recordOf,
+  SimulatedDevice,
+  settled,
+} from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { newSuperblock, recordOf, settled, TestStore } from './store.js';
+import { openLog, openLogStore } from './store.js';
 
-async function openStore(): Promise<TestStore> {
-  return TestStore.open(new SimulatedDevice(), newSuperblock());
+async function openStore(): Promise<LogStore> {
+  return openLogStore(new SimulatedDevice(), newSuperblock());
 }
 
 function failOnce(disk: SimulatedDevice, kind: 'write' | 'sync'): void {
@@ -43,7 +53,7 @@ describe('a failed write or sync (IO1)', () => {
     expect({ syncs: store.disk.syncs, operations: store.disk.operations }).toEqual({ syncs, operations });
     expect(store.disk.files()).not.toEqual([]);
 
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered).toHaveLength(1);
   });
 
@@ -94,7 +104,7 @@ describe('a failed write or sync (IO1)', () => {
     ).rejects.toMatchObject({ cause: { details: { errno: 'EIO' } } });
     expect(store.failures).toHaveLength(1);
     store.disk.onOperation = null;
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered.length).toBeGreaterThan(2);
   });
 
@@ -103,7 +113,7 @@ describe('a failed write or sync (IO1)', () => {
     disk.onOperation = ({ kind, path }) => {
       if (kind === 'sync') throw ioError('EIO', path);
     };
-    await expect(TestStore.open(disk, newSuperblock())).rejects.toMatchObject({ code: expect.stringMatching(/^PW_/) });
+    await expect(openLogStore(disk, newSuperblock())).rejects.toMatchObject({ code: expect.stringMatching(/^PW_/) });
   });
 
   test('of a mark that the idle stream writes ends the log', async () => {
@@ -136,7 +146,7 @@ describe('flushes in the background and in place (IO3)', () => {
     const waiting = [store.commit(100), store.commit(200)];
     await settled();
     store.commitSync(300);
-    const crashed = await TestStore.open(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
+    const crashed = await openLogStore(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
     expect(crashed.recovered).toEqual([recordOf(1, 0, 100), recordOf(2, 0, 200), recordOf(3, 0, 300)]);
     release();
     await Promise.allSettled(waiting);
@@ -154,7 +164,7 @@ describe('flushes in the background and in place (IO3)', () => {
     for (const release of held) release();
     await first;
     await store.commit(50);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered).toHaveLength(302);
     expect(again.recovered[301]).toEqual(recordOf(302, 0, 50));
     expect(again.recovered[0]).toEqual(recordOf(1, 0, 100));
@@ -197,7 +207,7 @@ describe('flushes in the background and in place (IO3)', () => {
     await Promise.all([first, checkpoint]);
     await store.commit(10);
     expect(store.failures).toEqual([]);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered.map(({ timestamp }) => timestamp)).toEqual(
       Array.from({ length: 61 }, (_, i) => before + i + 1),
     );
@@ -215,7 +225,7 @@ describe('flushes in the background and in place (IO3)', () => {
     expect(store.disk.operations).toBe(operations);
     await expect(store.log.reserve(10)).rejects.toMatchObject({ code: 'PW_CLOSED' });
     expect(() => store.append(10)).toThrow(expect.objectContaining({ code: 'PW_CLOSED' }));
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered).toHaveLength(1);
   });
 
@@ -224,7 +234,7 @@ describe('flushes in the background and in place (IO3)', () => {
     store.append(10);
     store.append(10);
     await store.log.close({ discard: false });
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered).toHaveLength(2);
   });
 
@@ -232,7 +242,6 @@ describe('flushes in the background and in place (IO3)', () => {
     const store = await openStore();
     await store.commit(10);
     const disk = store.disk.afterCrash(keepAll);
-    const { openLog, readAll } = await import('./store.js');
     const { log, replay } = openLog(disk, store.superblock);
     const before = disk.files();
     await readAll(await replay);

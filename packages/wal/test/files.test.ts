@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LogOpenRequest, NO_LOG, type StoreState } from '@pagewright/core';
 import { NodeFiles } from '@pagewright/io-posix';
+import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
-import { expectSame, newSuperblock, readAll, recordOf, stateOf } from './store.js';
 
 let home: string;
 beforeEach(() => {
@@ -48,7 +48,7 @@ test('what was committed on real files is there for the next process, and a clea
   const replay = await second.open(request(stateOf(superblock)));
   const records = await readAll(replay);
   expect(records).toHaveLength(sizes.length);
-  for (const [i, record] of records.entries()) expectSame(record, recordOf(i + 1, 0, sizes[i]!));
+  for (const [i, record] of records.entries()) assertSameRecord(record, recordOf(i + 1, 0, sizes[i]!));
   expect(replay.tornBytes()).toBe(0);
   await second.secure(second.begin());
   await second.discardOld();

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { CommitRecord } from '@pagewright/core';
+import { assertSameRecord } from '@pagewright/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeOperations } from '../src/format/operations.js';
@@ -14,7 +15,6 @@ import {
 } from '../src/format/record.js';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
 import { segmentName, segmentsAmong } from '../src/format/segment-name.js';
-import { expectSame } from './store.js';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u53 = fc.maxSafeNat();
@@ -64,7 +64,7 @@ describe('a record', () => {
         expect(encoded.bytes.length % 8).toBe(0);
         const found = decode(encoded, seed);
         expect(found).not.toBeNull();
-        expectSame(found!, written);
+        assertSameRecord(found!, written);
         const header = new RecordHeader();
         decodeHeader(encoded.bytes, encoded.view, 0, encoded.bytes.length, seed, header);
         expect(header.durable).toEqual({ segment: 7, offset: 2 ** 40 + 8 });

@@ -1,11 +1,21 @@
 import type { CommitPolicyType, LogOpenRequest, LogStream } from '@pagewright/core';
-import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
+import {
+  dropAll,
+  ioError,
+  LOG_DIRECTORY,
+  type LogStore,
+  newSuperblock,
+  readAll,
+  recordOf,
+  SimulatedDevice,
+  stateOf,
+} from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
-import { DIRECTORY, newSuperblock, readAll, recordOf, SMALL, stateOf, TestStore } from './store.js';
+import { openLogStore, SMALL } from './store.js';
 
-async function openWith(commit: string): Promise<TestStore> {
-  return TestStore.open(new SimulatedDevice(), newSuperblock(), { options: { commit } });
+async function openWith(commit: string): Promise<LogStore> {
+  return openLogStore(new SimulatedDevice(), newSuperblock(), { options: { commit } });
 }
 
 describe('the sync policy', () => {
@@ -46,7 +56,7 @@ describe('the pipelined policy', () => {
     };
     await Promise.all(Array.from({ length: 64 }, client));
     expect(store.disk.syncs - before).toBeLessThanOrEqual(12);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     expect(again.recovered).toHaveLength(640);
   });
 
@@ -105,7 +115,7 @@ describe('commit policies', () => {
     const disk = new SimulatedDevice();
     const state = stateOf(newSuperblock());
     const request: LogOpenRequest = {
-      directory: DIRECTORY,
+      directory: LOG_DIRECTORY,
       io: disk,
       state,
       readOnly: false,
@@ -171,7 +181,7 @@ describe('commit policies', () => {
 });
 
 /** A store whose policy hands out the stream. */
-async function openBare(): Promise<{ store: TestStore; stream: () => LogStream }> {
+async function openBare(): Promise<{ store: LogStore; stream: () => LogStream }> {
   let stream: LogStream | undefined;
   const bare: CommitPolicyType = {
     name: 'bare',
@@ -180,7 +190,7 @@ async function openBare(): Promise<{ store: TestStore; stream: () => LogStream }
       return { commit: () => Promise.resolve(), commitSync: () => undefined };
     },
   };
-  const store = await TestStore.open(new SimulatedDevice(), newSuperblock(), {
+  const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
     options: { commit: 'bare' },
     policies: [bare],
   });

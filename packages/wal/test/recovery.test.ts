@@ -1,7 +1,17 @@
-import { NO_LOG } from '@pagewright/core';
-import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
+import {
+  assertSameRecord,
+  dropAll,
+  keepAll,
+  keepSome,
+  newSuperblock,
+  readAll,
+  recordOf,
+  SimulatedDevice,
+  type Superblock,
+  settled,
+} from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { expectSame, newSuperblock, openLog, readAll, recordOf, type Superblock, settled, TestStore } from './store.js';
+import { openLog, openLogStore } from './store.js';
 
 interface TornLog {
   readonly disk: SimulatedDevice;
@@ -12,7 +22,7 @@ interface TornLog {
 async function holeInTheMiddle(): Promise<TornLog> {
   for (let seed = 1; seed < 1000; seed++) {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     for (let i = 0; i < 3; i++) store.append(2000);
     store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
     store.log.commit(store.log.stats().appendedBytes).catch(() => undefined);
@@ -30,15 +40,15 @@ async function holeInTheMiddle(): Promise<TornLog> {
 describe('recovery', () => {
   test('scenario 26: writes 1, 2, 3 are in flight, 1 and 3 land: an ordinary crash, which is cut and counted', async () => {
     const { disk, superblock } = await holeInTheMiddle();
-    const store = await TestStore.open(disk, superblock);
+    const store = await openLogStore(disk, superblock);
     expect(store.recovered).toEqual([recordOf(1, 0, 2000)]);
   });
 
   test('scenario 27: the hole is filled by a new record, and the old valid record after it stays dead', async () => {
     const { disk, superblock } = await holeInTheMiddle();
-    const store = await TestStore.open(disk, superblock, { generation: 1 });
+    const store = await openLogStore(disk, superblock, { generation: 1 });
     await store.commit(2000);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), superblock);
     expect(again.recovered).toEqual([recordOf(2, 1, 2000)]);
     expect(again.superblock.mark.timestamp).toBe(2);
   });
@@ -46,10 +56,10 @@ describe('recovery', () => {
   test('scenario 28: a record left out does not come back when what it depended on is written again', async () => {
     const { disk, superblock } = await holeInTheMiddle();
     const old = { ...superblock };
-    const store = await TestStore.open(disk, superblock, { generation: 1 });
+    const store = await openLogStore(disk, superblock, { generation: 1 });
     await store.commit(2000);
     await store.commit(2000);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), superblock);
     expect(again.recovered).toEqual([recordOf(2, 1, 2000), recordOf(3, 1, 2000)]);
     // The superblock is lost, and the older one names a log that was removed: loud, not a shorter history.
     const { replay } = openLog(again.disk.afterCrash(dropAll), old);
@@ -76,43 +86,16 @@ describe('recovery', () => {
   test('a store whose only named superblock is from before its first log finds that log', async () => {
     const superblock = newSuperblock();
     const old = { ...superblock };
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(10);
     await store.commit(10);
     const { replay } = openLog(store.disk.afterCrash(dropAll), old);
     expect(await readAll(await replay)).toEqual([recordOf(1, 0, 10), recordOf(2, 0, 10)]);
   });
 
-  test('segments that a clean close did not come to remove are not replayed', async () => {
-    const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
-    await store.commit(10);
-    await store.log.secure(NO_LOG);
-    superblock.mark = { timestamp: 1, log: NO_LOG };
-    const left = store.disk.afterCrash(dropAll);
-    const again = await TestStore.open(left, superblock, { generation: 1 });
-    expect(again.recovered).toEqual([]);
-    expect(left.files()).toHaveLength(1);
-    await again.commit(20);
-    const last = await TestStore.open(again.disk.afterCrash(dropAll), superblock);
-    expect(last.recovered).toEqual([recordOf(2, 1, 20)]);
-  });
-
-  test('scenario 33: what the page cache shows and was never synced is made durable before it is trusted', async () => {
-    const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
-    store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
-    void store.commit(700);
-    await settled();
-    const shown = store.disk.afterKill();
-    expect(await readAll(await openLog(shown, superblock).replay)).toEqual([recordOf(1, 0, 700)]);
-    const afterPowerLoss = shown.afterCrash(dropAll);
-    expect(await readAll(await openLog(afterPowerLoss, superblock).replay)).toEqual([recordOf(1, 0, 700)]);
-  });
-
   test('a segment whose name was not durable is made so before its records are trusted', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     const killed = store.disk.afterKill();
     const { replay } = openLog(killed, superblock);
     await readAll(await replay);
@@ -124,19 +107,19 @@ describe('recovery', () => {
 
   test('reads only records above the checkpoint, and says how much there is to read', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(10);
     const early = store.log.mark();
     for (let i = 0; i < 5; i++) await store.commit(10);
     superblock.mark = { timestamp: 4, log: early };
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), superblock);
     expect(again.recovered.map(({ timestamp }) => timestamp)).toEqual([5, 6]);
     expect(again.replay.bytes).toBe(64 * 1024);
   });
 
   test('a gap in the timestamps is damage', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(10);
     const late = store.log.mark();
     await store.commit(10);
@@ -150,15 +133,15 @@ describe('recovery', () => {
 
   test('records keep their bytes when later ones have been read', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     for (let i = 0; i < 60; i++) await store.commit(20_000);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), superblock);
-    for (const [i, record] of again.recovered.entries()) expectSame(record, recordOf(i + 1, 0, 20_000));
+    const again = await openLogStore(store.disk.afterCrash(dropAll), superblock);
+    for (const [i, record] of again.recovered.entries()) assertSameRecord(record, recordOf(i + 1, 0, 20_000));
   });
 
   test('begins an incarnation that no file in the directory has, and removes the others when asked', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(10);
     const first = superblock.mark.log.incarnation;
     const disk = store.disk.afterCrash(dropAll);
@@ -178,34 +161,11 @@ describe('recovery', () => {
 
   test('is not over before the replay was read to its end', async () => {
     const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
+    const store = await openLogStore(new SimulatedDevice(), superblock);
     await store.commit(10);
     const { log, replay } = openLog(store.disk.afterCrash(dropAll), superblock);
     await replay;
     expect(() => log.begin()).toThrow(expect.objectContaining({ code: 'PW_INTERNAL' }));
-  });
-
-  test('read-only changes nothing', async () => {
-    const superblock = newSuperblock();
-    const store = await TestStore.open(new SimulatedDevice(), superblock);
-    await store.commit(10);
-    const disk = store.disk.afterKill();
-    const { WriteAheadLog } = await import('../src/write-ahead-log.js');
-    const { DIRECTORY, stateOf } = await import('./store.js');
-    const log = new WriteAheadLog();
-    const state = stateOf(superblock);
-    const replay = await log.open({
-      directory: DIRECTORY,
-      io: disk,
-      state,
-      readOnly: true,
-      onFailure: () => undefined,
-    });
-    expect(await readAll(replay)).toHaveLength(1);
-    expect(disk.history.every(({ kind }) => kind === 'open' || kind === 'read')).toBe(true);
-    expect(() => log.begin()).toThrow(expect.objectContaining({ code: 'PW_READ_ONLY' }));
-    await log.close({ discard: true });
-    expect(disk.files()).toHaveLength(1);
   });
 
   test('a secured mark of the new log survives before anything is appended to it', async () => {
@@ -214,8 +174,8 @@ describe('recovery', () => {
     await readAll(await replay);
     expect(log.mark).toThrow();
     const disk = new SimulatedDevice();
-    const store = await TestStore.open(disk, superblock);
+    const store = await openLogStore(disk, superblock);
     expect(store.superblock.mark.log.incarnation).not.toBe(0);
-    await expect(TestStore.open(disk.afterCrash(dropAll), superblock)).resolves.toMatchObject({ recovered: [] });
+    await expect(openLogStore(disk.afterCrash(dropAll), superblock)).resolves.toMatchObject({ recovered: [] });
   });
 });

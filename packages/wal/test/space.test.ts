@@ -1,27 +1,27 @@
-import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
+import { dropAll, ioError, LogStore, newSuperblock, recordOf, SimulatedDevice, settled } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
-import { newSuperblock, recordOf, settled, TestStore } from './store.js';
+import { openLogStore } from './store.js';
 
 const KIB = 1024;
 
-async function openStore(options = {}): Promise<TestStore> {
-  return TestStore.open(new SimulatedDevice(), newSuperblock(), { options: { segmentSize: 64 * KIB, ...options } });
+async function openStore(options = {}): Promise<LogStore> {
+  return openLogStore(new SimulatedDevice(), newSuperblock(), { options: { segmentSize: 64 * KIB, ...options } });
 }
 
 /** Commits as a careful caller does: waits for room first. */
-async function reserveAndCommit(store: TestStore, size: number): Promise<void> {
+async function reserveAndCommit(store: LogStore, size: number): Promise<void> {
   await store.log.reserve(store.log.sizeOf(recordOf(store.timestamp + 1, 0, size).operations));
   await store.commit(size);
 }
 
-async function expectRecovered(store: TestStore, count: number): Promise<void> {
-  const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+async function expectRecovered(store: LogStore, count: number): Promise<void> {
+  const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
   expect(again.recovered.map(({ timestamp }) => timestamp)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
 }
 
 describe('segment files', () => {
   test('of an empty log take less than 80 KiB', async () => {
-    const store = await TestStore.open(new SimulatedDevice(), newSuperblock(), { options: {} });
+    const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: {} });
     expect(store.disk.used).toBeLessThan(80 * KIB);
     await store.commit(10);
     await settled();
@@ -65,7 +65,7 @@ describe('segment files', () => {
     expect(store.disk.history.filter(({ kind, inPlace }) => kind === 'allocate' && inPlace)).toEqual([]);
     store.commitSync(1000 * KIB);
     await store.commit(70 * KIB);
-    const again = await TestStore.open(store.disk.afterCrash(dropAll), store.superblock);
+    const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     const sizes = [10, 3000 * KIB, 10, 1000 * KIB, 70 * KIB];
     const expected = sizes.map((size, i) => recordOf(i + 1, 0, size).operations[0]!.value);
     expect(again.recovered.map(({ operations }) => Buffer.compare(operations[0]!.value, expected.shift()!))).toEqual(
@@ -91,7 +91,7 @@ describe('segment files', () => {
     for (let i = 0; i < 10; i++) {
       await store.commit(8 * KIB); // where one of the same size has been before
       await settled();
-      const again = await TestStore.open(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
+      const again = await openLogStore(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
       expect(again.recovered.map(({ timestamp }) => timestamp)).toEqual(
         Array.from({ length: i + 1 }, (_, k) => base + k + 1),
       );
@@ -147,8 +147,8 @@ describe('a full disk', () => {
     // A small record still finds room, and the log is whole.
     await reserveAndCommit(store, 10);
     await settled();
-    const full = await TestStore.open(store.disk.copy(), { ...store.superblock }).catch((error) => error);
-    expect(full).toBeInstanceOf(TestStore);
+    const full = await openLogStore(store.disk.copy(), { ...store.superblock }).catch((error) => error);
+    expect(full).toBeInstanceOf(LogStore);
     store.disk.capacity = Number.POSITIVE_INFINITY;
     await reserveAndCommit(store, 100 * KIB);
     store.commitSync(100 * KIB);

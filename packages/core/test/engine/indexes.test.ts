@@ -186,7 +186,7 @@ describe('keys and values', () => {
 });
 
 describe('an index that was dropped', () => {
-  test('and made again under the same name does not get the old entries back from the log (39)', async () => {
+  test('and made again under the same name does not get the old entries back from the log (scenario 39)', async () => {
     const db = await rig.open();
     const old = await db.index<string, number>('index');
     await old.put('old', 1);

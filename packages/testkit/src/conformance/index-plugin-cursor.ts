@@ -2,7 +2,15 @@
 import { EntryBatch } from '@pagewright/core';
 import { Random } from '../random.js';
 import { someEntries } from './index-plugin-entries.js';
-import { batches, entriesOf, keyBytes, type ModeledIndex, nameOf, readAll, valueBytes } from './index-plugin-model.js';
+import {
+  batches,
+  entriesOf,
+  keyBytes,
+  type ModeledIndex,
+  nameOf,
+  readCursor,
+  valueBytes,
+} from './index-plugin-model.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } from './index-plugin-subject.js';
 
 /** A batch stops early where its values exceed this many bytes together. */
@@ -49,7 +57,7 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
       const cursor = model.index.cursor();
       for (const reverse of [false, true]) {
         cursor.seek(null, { reverse });
-        readAll(cursor, 100);
+        readCursor(cursor, 100);
         const batch = new EntryBatch();
         for (let again = 0; again < 3; again++) {
           batch.count = 5;
@@ -58,7 +66,7 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
         }
       }
       cursor.seek(keyBytes(model.sorted[100]!), {});
-      const left = readAll(cursor, 100).length;
+      const left = readCursor(cursor, 100).length;
       expect(left === model.entries.size - 100, `After another seek there are ${left} entries`);
     },
   },

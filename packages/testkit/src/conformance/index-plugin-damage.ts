@@ -13,7 +13,7 @@ import {
 import type { HostilePages } from '../pages/hostile-pages.js';
 import { swipOffsets } from '../pages/swip-table.js';
 import type { Random } from '../random.js';
-import { keyBytes, type ModeledIndex, nameOf, readAll, type ScannedEntry } from './index-plugin-model.js';
+import { keyBytes, type ModeledIndex, nameOf, readCursor, type ScannedEntry } from './index-plugin-model.js';
 
 /** A page while the index is sound: where it is, what its parent says of it, and its bytes. */
 export interface SoundPage {
@@ -112,9 +112,9 @@ export function contradictionOf(index: Index, known: readonly string[]): string 
     const most = known.length * 4;
     const cursor = index.cursor();
     cursor.seek(null, {});
-    const forwards = readAll(cursor, 100, most);
+    const forwards = readCursor(cursor, 100, most);
     cursor.seek(null, { reverse: true });
-    const backwards = readAll(cursor, 100, most).reverse();
+    const backwards = readCursor(cursor, 100, most).reverse();
     for (const [at, { key }] of forwards.entries())
       if (at > 0 && key <= forwards[at - 1]!.key) return `entry ${at} of a scan is not above the one before`;
     if (keysOf(forwards) !== keysOf(backwards)) return 'scans forwards and backwards do not meet the same entries';

@@ -3,7 +3,7 @@ import { EntryBatch, EntryReference, type ErrorCode, isPagewrightError, type Pag
 import type { HostilePages } from '../pages/hostile-pages.js';
 import { Random } from '../random.js';
 import { someEntries } from './index-plugin-entries.js';
-import { entriesOf, keyBytes, type ModeledIndex, nameOf, readAll, valueBytes } from './index-plugin-model.js';
+import { entriesOf, keyBytes, type ModeledIndex, nameOf, readCursor, valueBytes } from './index-plugin-model.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } from './index-plugin-subject.js';
 
 export const FAILURE_CLAUSES: readonly IndexClause[] = [
@@ -91,7 +91,7 @@ export const FAILURE_CLAUSES: readonly IndexClause[] = [
           expect(fails('PW_IO', operation), `${what} does not fail although no page can be read`);
         model.pages.failLoads = false;
         model.pages.assertQuiet();
-        const [entry] = readAll(cursor, 1, 1);
+        const [entry] = readCursor(cursor, 1, 1);
         expect(entry?.key === key, `The cursor went on at ${nameOf(entry?.key ?? '')} instead of ${nameOf(key)}`);
         model.expectEntry(key);
       }

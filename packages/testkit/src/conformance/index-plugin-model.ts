@@ -133,7 +133,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
     const expected = this.keysOf(form).slice(0, most);
     const cursor = this.index.cursor();
     cursor.seek(form.from === null ? null : keyBytes(form.from), form);
-    const scanned = readAll(cursor, limit, Math.min(most, expected.length + 1));
+    const scanned = readCursor(cursor, limit, Math.min(most, expected.length + 1));
     for (let at = 0; at < Math.max(expected.length, scanned.length); at++) {
       const problem = this.#problemOf(expected[at], scanned[at]);
       if (problem !== null) throw new Error(`Entry ${at} of a scan ${scanName(form)} ${problem}`);
@@ -176,7 +176,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
 }
 
 /** All entries that a cursor still has, `limit` at a time; `most` at the most. Throws if it does not end. */
-export function readAll(cursor: Cursor, limit: number, most = Number.POSITIVE_INFINITY): ScannedEntry[] {
+export function readCursor(cursor: Cursor, limit: number, most = Number.POSITIVE_INFINITY): ScannedEntry[] {
   const batch = new EntryBatch();
   batch.limit = limit;
   const entries: ScannedEntry[] = [];

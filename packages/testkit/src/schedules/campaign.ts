@@ -15,7 +15,8 @@ import {
 import { type EngineSubject, filledStore, runEngineRound } from './engine-round.js';
 import { policyFor } from './pause-policy.js';
 import { type TreeOperation, treeOperations } from './tree-operations.js';
-import { filledTree, runTreeRound, type TreeSubject } from './tree-round.js';
+import { runTreeRound } from './tree-round.js';
+import { filledTree, type TreeSubject } from './tree-store.js';
 
 /** What is tested; what is left out has no rounds. */
 export interface ScheduleSubject {

@@ -9,20 +9,21 @@ import { keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { ControlledLoop } from './controlled-loop.js';
 import type { ScheduleCoverage } from './coverage.js';
+import { EngineActors, type OpenEngine } from './engine-actors.js';
+import { EngineIntruders } from './engine-intruders.js';
 import {
   accounts,
   type Content,
   checkWhole,
-  EngineActors,
   type Handle,
   MAIN,
-  type OpenEngine,
   register,
   SIDE,
   stable,
   witness,
-} from './engine-actors.js';
+} from './engine-keys.js';
 import { BALANCE, type EngineOperation, type IntruderOperation, STABLE, WITNESSES } from './engine-operations.js';
+import { EngineOutcomes } from './engine-outcomes.js';
 import type { PausePolicy } from './pause-policy.js';
 import { StressDriver } from './stress-driver.js';
 
@@ -82,9 +83,11 @@ export async function runEngineRound(
 class EngineRound {
   readonly #random: Random;
   readonly #driver: StressDriver;
-  #actors: EngineActors | null = null;
-  /** Commits that are between their beginning and their end. */
-  #committing = 0;
+  readonly #outcomes = new EngineOutcomes();
+  /** Null while no engine is open for them. */
+  #intruders: EngineIntruders | null = null;
+  /** Depths at which a commit has begun and is not published. */
+  readonly #committing = new Set<number>();
   /** Depths at which a transaction has been checked for conflicts, and was not committed yet. */
   readonly #checked = new Set<number>();
 
@@ -102,9 +105,9 @@ class EngineRound {
       coverage,
       (point) => {
         const operation = plan.intruders[next];
-        if (operation === undefined || this.#actors === null || !this.#mayIntrude(point)) return false;
+        if (operation === undefined || this.#intruders === null || !this.#mayIntrude(point)) return false;
         next++;
-        this.#intrude(this.#actors, operation);
+        this.#intrude(this.#intruders, operation);
         return true;
       },
       (point) => this.#note(point),
@@ -117,14 +120,12 @@ class EngineRound {
     this.#driver.install();
     try {
       const open = await this.subject.openEngine(this.device, PATH, options);
-      const actors = await this.#enter(open);
-      await this.#act(open, actors);
+      await this.#act(open);
       // What went wrong while an operation stood at a point counts before what came of it.
       if (this.#driver.failure !== null) throw this.#driver.failure;
-      if (actors.rejected !== null) throw actors.rejected;
-      this.#actors = null;
+      this.#intruders = null;
       const again = await this.subject.openEngine(this.device, PATH, options);
-      await this.#checkWhole(again, actors);
+      await this.#checkWhole(again);
       await again.engine.close();
     } catch (error) {
       throw this.#driver.failure ?? error;
@@ -134,15 +135,13 @@ class EngineRound {
     return this.#driver.trace;
   }
 
-  async #enter(open: OpenEngine): Promise<EngineActors> {
-    const main = await open.engine.index<string, Content>(MAIN);
-    const side = await open.engine.index<string, Content>(SIDE);
-    const actors = new EngineActors(open, main, side, this.loop);
-    this.#actors = actors;
-    return actors;
-  }
-
-  async #act(open: OpenEngine, actors: EngineActors): Promise<void> {
+  async #act(open: OpenEngine): Promise<void> {
+    const { engine } = open;
+    const main = await engine.index<string, Content>(MAIN);
+    const side = await engine.index<string, Content>(SIDE);
+    const actors = new EngineActors(engine, main, side, this.loop, this.#outcomes);
+    const intruders = new EngineIntruders(open, main, this.#outcomes);
+    this.#intruders = intruders;
     const end = this.#random.pick(ENDS);
     let isOver = false;
     const play = async (script: readonly EngineOperation[]): Promise<void> => {
@@ -157,29 +156,29 @@ class EngineRound {
       playing.catch(() => undefined); // awaited below
       for (let turns = this.#random.below(120); turns > 0; turns--) await this.loop.turn();
       isOver = true;
-      actors.end = end === 'close-early' ? 'closing' : 'lost';
+      this.#outcomes.end = end === 'close-early' ? 'closing' : 'lost';
     }
     if (end === 'crash') this.device = this.device.afterCrash(keepSome(this.plan.seed, this.#random.pick([0, 0.5, 1])));
     if (end === 'kill') this.device = this.device.afterKill();
     this.device.hold = this.loop.hold;
-    const closing = end === 'close' ? null : open.engine.close();
+    const closing = end === 'close' ? null : engine.close();
     closing?.catch(() => undefined);
     await playing;
     if (end === 'crash' || end === 'kill') {
       await closing?.catch(() => undefined);
-      actors.history.forgetReads();
+      this.#outcomes.history.forgetReads();
       return;
     }
-    actors.end = 'closing';
-    actors.releaseAll();
-    await (closing ?? open.engine.close());
+    this.#outcomes.end = 'closing';
+    intruders.releaseAll();
+    await (closing ?? engine.close());
   }
 
   /** What is there when the store is opened again: all that was acknowledged, and nothing that nobody wrote. */
-  async #checkWhole({ engine }: OpenEngine, actors: EngineActors): Promise<void> {
+  async #checkWhole({ engine }: OpenEngine): Promise<void> {
     const main = await engine.index<string, Content>(MAIN);
     const side = await engine.index<string, Content>(SIDE);
-    const { history } = actors;
+    const { history, increments } = this.#outcomes;
     const start = history.now();
     const contents = new Map<string, Content>();
     for await (const [key, content] of main.range()) contents.set(key, content);
@@ -191,7 +190,7 @@ class EngineRound {
     }
     history.check();
     checkWhole(contents, 'The store, opened again,');
-    for (const [key, { certain, uncertain }] of actors.increments) {
+    for (const [key, { certain, uncertain }] of increments) {
       const count = contents.get(key)?.count ?? 0;
       if (count < certain || count > certain + uncertain)
         throw new Error(`${key} counts ${count} of ${certain} increments, and ${uncertain} of which nobody knows`);
@@ -218,8 +217,8 @@ class EngineRound {
     if (point === POINT.transactionChecked) this.#checked.add(depth);
     else if (point === POINT.commitBegun) {
       this.#checked.delete(depth);
-      this.#committing++;
-    } else if (point === POINT.commitEnded) this.#committing--;
+      this.#committing.add(depth);
+    } else if (point === POINT.commitPublished || point === POINT.commitEnded) this.#committing.delete(depth);
   }
 
   /**
@@ -235,8 +234,9 @@ class EngineRound {
    * A commit is one step, and takes no other between; so does a snapshot begin before or after it. What a transaction has
    * checked nobody else may write until it is committed: with several threads, its keys are locked.
    */
-  #intrude(actors: EngineActors, operation: IntruderOperation): void {
-    if (this.#committing > 0) actors.intrudeQuietly(operation);
-    else actors.intrude(operation, this.#checked.size > 0);
+  #intrude(intruders: EngineIntruders, operation: IntruderOperation): void {
+    if (this.#committing.size > 0) intruders.intrudeQuietly(operation);
+    else if (this.#checked.size > 0) intruders.intrudeAside(operation);
+    else intruders.intrude(operation);
   }
 }

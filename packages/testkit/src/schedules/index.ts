@@ -9,4 +9,4 @@ export {
 } from './campaign.js';
 export { ScheduleCoverage } from './coverage.js';
 export type { EngineSubject, OpenEngine } from './engine-round.js';
-export type { TreeSubject } from './tree-round.js';
+export type { TreeSubject } from './tree-store.js';

@@ -6,19 +6,15 @@
  */
 import {
   type CheckpointMark,
-  EntryBatch,
   EntryReference,
   type Index,
-  type IndexType,
-  type IoBackend,
   isPagewrightError,
   NO_LOG,
-  type PageBounds,
   PageFault,
   type PageStore,
   POINT,
 } from '@pagewright/core';
-import { SimulatedDevice } from '../device/simulated-device.js';
+import type { SimulatedDevice } from '../device/simulated-device.js';
 import { keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { ControlledLoop } from './controlled-loop.js';
@@ -27,15 +23,9 @@ import type { PausePolicy } from './pause-policy.js';
 import { StressDriver } from './stress-driver.js';
 import { ThreadStack, ThreadView, WouldWait } from './thread-view.js';
 import { ABSENT, describe, TreeModel, type Version, valueBytes, versionWith, type Watch } from './tree-model.js';
-import { KEYS, keyOf, PREFILLED, type TreeOperation } from './tree-operations.js';
-
-/** What a round tests. */
-export interface TreeSubject {
-  /** A page store of the least memory that it takes, open on a store of this device; created if there is none. */
-  openPages(io: IoBackend, path: string): Promise<PageStore>;
-  /** A new one for each actor: threads share no memory of their own. */
-  indexType(): IndexType;
-}
+import { KEYS, keyOf, type TreeOperation } from './tree-operations.js';
+import { CheckedScan } from './tree-scan.js';
+import { bulky, bytes, checkPages, type FilledTree, INDEX, name, PATH, type TreeSubject, tagOf } from './tree-store.js';
 
 export interface TreePlan {
   readonly seed: number;
@@ -46,40 +36,10 @@ export interface TreePlan {
   readonly policy: (random: Random) => PausePolicy;
 }
 
-/** What a store holds, so that rounds need not fill one each. */
-export interface FilledTree {
-  readonly device: SimulatedDevice;
-  readonly content: ReadonlyMap<string, Version>;
-  readonly timestamp: number;
-}
-
-const PATH = '/store/schedules.pw';
-const INDEX = 7;
-/** Every so many keys begin with a large value. */
-const BULKY_STEP = 24;
 /** Attempts of a read without blocking that finds its pages gone again. */
 const MOST_LOADS = 200;
 /** How many actors besides those with scripts run while these stand at points. */
 const INTRUDING_ACTORS = 3;
-
-/** A store with an index of several levels. */
-export async function filledTree(subject: TreeSubject): Promise<FilledTree> {
-  const device = new SimulatedDevice();
-  const pages = await subject.openPages(device, PATH);
-  const model = new TreeModel();
-  const index = subject.indexType().create({ pages, number: INDEX, root: pages.root }, 1);
-  for (let number = 0; number < KEYS; number += PREFILLED) {
-    // Pages of several frames need room side by side: others must leave it, or move.
-    const size = number % BULKY_STEP === 0 ? 12_000 : number % BULKY_STEP === BULKY_STEP / 2 ? 6000 : 150;
-    const version = model.beginWrite(keyOf(number), size);
-    index.upsert(bytes(keyOf(number)), tagOf(version), valueBytes(version.id, version.size), version.stamp);
-    model.endWrite(keyOf(number));
-    if (number % 500 === 0) await checkpoint(pages, model);
-  }
-  await checkpoint(pages, model);
-  await pages.close();
-  return { device, content: model.content(), timestamp: model.timestamp };
-}
 
 /** Runs a round; throws what it finds to be wrong. Answers a number that tells which way it went. */
 export async function runTreeRound(
@@ -275,7 +235,7 @@ class TreeRound {
   }
 
   #scan(actor: Actor, from: number, limit: number, reverse: boolean): void {
-    const scan = new CheckedScan(this.#model, actor, from, limit, reverse);
+    const scan = new CheckedScan(this.#model, actor.index, from, limit, reverse);
     try {
       while (scan.next());
     } finally {
@@ -284,7 +244,7 @@ class TreeRound {
   }
 
   async #scanLater(actor: Actor, { key, size, reverse }: TreeOperation): Promise<void> {
-    const scan = new CheckedScan(this.#model, actor, key, size, reverse);
+    const scan = new CheckedScan(this.#model, actor.index, key, size, reverse);
     try {
       while (await this.#later(actor, () => scan.next())) await this.loop.turn();
     } finally {
@@ -336,7 +296,7 @@ class TreeRound {
   #checkContent(actor: Actor, content: ReadonlyMap<string, Version>, where: string): void {
     const model = new TreeModel(content, this.#model.timestamp);
     for (const reverse of [false, true]) {
-      const scan = new CheckedScan(model, actor, null, Number.POSITIVE_INFINITY, reverse);
+      const scan = new CheckedScan(model, actor.index, null, Number.POSITIVE_INFINITY, reverse);
       try {
         while (scan.next());
       } catch (error) {
@@ -346,124 +306,4 @@ class TreeRound {
       }
     }
   }
-}
-
-/** A scan, checked batch by batch: what stays is met once and in order, and what changes is met as it has been. */
-class CheckedScan {
-  readonly #watch: Watch;
-  readonly #cursor;
-  readonly #batch = new EntryBatch();
-  /** Keys that are there from the beginning and that the scan must meet, in its order; what changes is passed over. */
-  readonly #expected: string[];
-  #at = 0;
-  #last: string | null = null;
-  #left: number;
-
-  constructor(
-    private readonly model: TreeModel,
-    actor: Actor,
-    from: number | null,
-    limit: number,
-    private readonly reverse: boolean,
-  ) {
-    this.#left = limit;
-    this.#watch = model.beginRead();
-    this.#cursor = actor.index.cursor();
-    const first = from === null ? null : keyOf(from);
-    this.#cursor.seek(first === null ? null : bytes(first), { reverse });
-    this.#batch.limit = 32;
-    const keys = [...model.content().keys()].filter((key) => first === null || (reverse ? key <= first : key >= first));
-    this.#expected = keys.sort((a, b) => (a < b === reverse ? 1 : -1));
-  }
-
-  next(): boolean {
-    const more = this.#cursor.next(this.#batch);
-    if (!more) {
-      this.#skipTo(null);
-      return false;
-    }
-    for (let at = 0; at < this.#batch.count; at++) {
-      this.#entry(
-        Buffer.from(this.#batch.keys[at] as Uint8Array).toString('latin1'),
-        this.#batch.values[at] as Uint8Array,
-      );
-      if (--this.#left === 0) return false;
-    }
-    return true;
-  }
-
-  end(): void {
-    this.model.endRead(this.#watch);
-  }
-
-  #entry(key: string, value: Uint8Array): void {
-    if (this.#last !== null && (key === this.#last || key < this.#last !== this.reverse))
-      throw new Error(`A scan gives ${name(key)} after ${name(this.#last)}`);
-    this.#last = key;
-    this.#skipTo(key);
-    const possible = this.model.possible(this.#watch, key);
-    if (versionWith(value, possible) === undefined)
-      throw new Error(`A scan gives ${name(key)} with ${value.length} bytes instead of ${describe(possible)}`);
-  }
-
-  /** Whatever is passed by must have changed meanwhile. */
-  #skipTo(key: string | null): void {
-    for (; this.#at < this.#expected.length; this.#at++) {
-      const expected = this.#expected[this.#at] as string;
-      if (key !== null && expected !== key && expected < key === this.reverse) return;
-      if (expected === key) {
-        this.#at++;
-        return;
-      }
-      if (versionWith(null, this.model.possible(this.#watch, expected)) === undefined)
-        throw new Error(`A scan passes over ${name(expected)}, which was there all the time`);
-    }
-  }
-}
-
-/** Everything that the index says of its own pages. */
-function checkPages(index: Index, pages: PageStore): void {
-  const damage: string[] = [];
-  const visit = (frame: number, bounds: PageBounds): void => {
-    // Pinned, so that it stays where it is while its children are brought in.
-    pages.pin(frame);
-    const children = index.check(frame, bounds, (message) => damage.push(message));
-    for (const [offset, below] of children) visit(childOf(pages, frame, offset), below);
-    pages.unpin(frame);
-  };
-  visit(childOf(pages, pages.root.frame, pages.root.offset), { lower: null, upper: null });
-  if (damage.length > 0) throw new Error(`The pages of the index are damaged: ${damage.slice(0, 5).join('; ')}`);
-}
-
-function childOf(pages: PageStore, frame: number, offset: number): number {
-  pages.latch(frame);
-  try {
-    return pages.childOfLatched(frame, offset);
-  } finally {
-    pages.unlatch(frame);
-  }
-}
-
-async function checkpoint(pages: PageStore, model: TreeModel): Promise<void> {
-  await pages.checkpoint({
-    gate: () => ({ timestamp: model.timestamp, log: NO_LOG }),
-    secureLog: async () => undefined,
-  });
-}
-
-function bytes(key: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(key, 'latin1'));
-}
-
-/** A key whose value is large at the beginning. */
-function bulky(number: number): number {
-  return (number % Math.floor(KEYS / BULKY_STEP)) * BULKY_STEP;
-}
-
-function tagOf(version: Version): number {
-  return version.id & 0xff;
-}
-
-function name(key: string): string {
-  return `${key.slice(0, 4)}…${key.slice(-2)}`;
 }

@@ -9,23 +9,35 @@ import {
   type Index,
   type PageBounds,
   PageFault,
+  TAG_VALUE,
 } from '@pagewright/core';
 
-interface Entry {
+export interface SortedEntry {
+  /** The key, one character for each byte. */
   readonly text: string;
   readonly tag: number;
   readonly value: Uint8Array;
 }
 
-/** Decides whether the next access of a page must wait for a read. */
-export type MustFault = () => boolean;
+/** What an index tells its surroundings, and asks of them. */
+export interface SortedIndexHooks {
+  /** Whether the next access of a page must wait for a read: then it throws `PageFault`. */
+  mustFault(): boolean;
+  /** An entry is about to be put or removed by the commit of this timestamp. May throw to refuse it. */
+  onChange(index: SortedIndex, change: 'upsert' | 'remove', tag: number, timestamp: number): void;
+}
 
 export class SortedIndex implements Index {
-  entries: Entry[] = [];
+  entries: SortedEntry[] = [];
+  /** Set to fail the next change, as a page does that cannot be read. */
   failNextUpsert = false;
+  /** Set to fail all reads. */
+  unreadable: Error | null = null;
+  /** Entries that cursors have handed out. */
+  handedOut = 0;
   private readonly stamps = new Map<string, number>();
 
-  constructor(private readonly mustFault: MustFault) {}
+  constructor(private readonly hooks: SortedIndexHooks) {}
 
   lookup(key: Uint8Array, into: EntryReference): boolean {
     this.touch();
@@ -43,6 +55,7 @@ export class SortedIndex implements Index {
       this.failNextUpsert = false;
       throw new Error('the page could not be read');
     }
+    this.hooks.onChange(this, 'upsert', tag, timestamp);
     const text = textOf(key);
     const at = this.position(text);
     const replaces = this.entries[at]?.text === text ? 1 : 0;
@@ -52,6 +65,7 @@ export class SortedIndex implements Index {
 
   remove(key: Uint8Array, timestamp: number): boolean {
     this.touch();
+    this.hooks.onChange(this, 'remove', TAG_VALUE, timestamp);
     const text = textOf(key);
     const at = this.position(text);
     if (this.entries[at]?.text !== text) return false;
@@ -73,7 +87,8 @@ export class SortedIndex implements Index {
   }
 
   touch(): void {
-    if (this.mustFault()) throw new PageFault();
+    if (this.hooks.mustFault()) throw new PageFault();
+    if (this.unreadable !== null) throw this.unreadable;
   }
 
   /** The first entry that is not below the key. */
@@ -127,6 +142,7 @@ class SortedCursor implements Cursor {
       batch.tags[batch.count] = entry.tag;
       if (batch.wantsValues) batch.values[batch.count] = entry.value.slice();
       batch.count++;
+      this.index.handedOut++;
       this.from = entry.text;
       this.exclusive = true;
       at += this.reverse ? -1 : 1;

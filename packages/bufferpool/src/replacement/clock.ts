@@ -1,0 +1,83 @@
+/**
+ * CLOCK with two hands, as the pagers of 4.3BSD and SVR4 have it. A cool swip is its reference bit: the front hand goes
+ * around and cools pages, the back hand follows at a distance and takes those that nobody has touched since. Unlike sampling it
+ * comes to each page once a round, in the order of frames.
+ *
+ * Must hold: the back hand never passes the front hand, and the front hand never comes around to the back hand.
+ */
+import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
+
+/** At least so many pages are between the hands, however small the pool. */
+const FEWEST_CANDIDATES = 32;
+
+/** No page begins in this frame. */
+const ABSENT = 0;
+/** In use, as far as is known: the front hand has to come by. */
+const IN_USE = 1;
+/** Cooled by the front hand, and not touched since. */
+const CANDIDATE = 2;
+
+export class Clock implements ReplacementPolicy {
+  readonly #states: Uint8Array;
+  readonly #target: number;
+  /** The frame that the back hand looks at next. */
+  #back = 0;
+  /** By how many frames the front hand is ahead of it. */
+  #spread = 0;
+  #candidates = 0;
+
+  /** `fraction` of the frames are between the hands, as candidates. */
+  constructor(
+    private readonly frames: ReplaceableFrames,
+    fraction: number,
+  ) {
+    this.#states = new Uint8Array(new SharedArrayBuffer(frames.count));
+    this.#target = Math.max(FEWEST_CANDIDATES, Math.floor(frames.count * fraction));
+  }
+
+  entered(frame: number): void {
+    this.#set(frame, IN_USE);
+  }
+
+  rewarmed(frame: number): void {
+    this.#set(frame, IN_USE);
+  }
+
+  left(frame: number): void {
+    this.#set(frame, ABSENT);
+  }
+
+  /** Where it is now the back hand may be past it already: it gets a second chance. */
+  moved(from: number, to: number): void {
+    this.#set(from, ABSENT);
+    this.#set(to, IN_USE);
+  }
+
+  prepare(): void {
+    const { count } = this.frames;
+    for (; this.#candidates < this.#target && this.#spread < count; this.#spread++) {
+      const frame = (this.#back + this.#spread) % count;
+      if (this.#states[frame] === IN_USE && this.frames.cool(frame)) this.#set(frame, CANDIDATE);
+    }
+  }
+
+  victims(batch: Int32Array): number {
+    const { count } = this.frames;
+    let found = 0;
+    for (; found < batch.length && this.#spread > 0; this.#spread--) {
+      const frame = this.#back;
+      this.#back = (frame + 1) % count;
+      if (this.#states[frame] !== CANDIDATE) continue;
+      // One that may not leave now waits for the next round; so does a victim, should it stay after all.
+      this.#set(frame, IN_USE);
+      if (this.frames.mayLeave(frame)) batch[found++] = frame;
+    }
+    return found;
+  }
+
+  #set(frame: number, state: number): void {
+    if (this.#states[frame] === CANDIDATE) this.#candidates--;
+    if (state === CANDIDATE) this.#candidates++;
+    this.#states[frame] = state;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Page replacement: which pages leave memory next. A policy decides that and nothing else; how a page leaves (its latch,
+ * its write, its swip: P1, P2, P4) is the page store's. Registered under the token `REPLACEMENTS`, chosen by name.
+ *
+ * A hit on a hot page calls nobody, so a policy never learns of it. What it has instead is LeanStore's trick: it asks for a
+ * page to be *cooled*. A cool page is in memory still, but the next touch of it takes the slow path once, and that is told:
+ * `rewarmed`. So a page that stayed cool for a while was not touched for that while, and the choice of how many pages cool,
+ * which, and for how long is all that a policy is.
+ *
+ * Must hold for a policy: it hands out only pages that are in memory and may leave, each once in a batch; one that was touched
+ * while it was cool only after it has cooled anew. Its work in one call is bounded by the number of frames. The same calls and the
+ * same random numbers give the same choice. Asked often enough, it comes to every page that may leave.
+ * Its state is flat arrays by frame, in shared memory, so that it can serve threads. All calls come one at a time.
+ */
+
+/** What a policy may ask of the page store. Frames are small integers; a page larger than one frame is named by its first. */
+export interface ReplaceableFrames {
+  /** Frames have numbers from 0 up to, not including, this one. It does not change. */
+  readonly count: number;
+  /**
+   * A random page that is hot and may leave, or -1. A random frame, and from a page with children in memory on to one of
+   * these, and so on down: LeanStore's way to keep inner pages in memory longer than leaves. -1 does not mean that there is none.
+   */
+  sample(): number;
+  /** Whether the page in this frame may leave now: it is in the tree, unlatched, unpinned, not being written, without children in memory. */
+  mayLeave(frame: number): boolean;
+  /** Turns a page that may leave cool; whether it is cool now. */
+  cool(frame: number): boolean;
+  /** 32 random bits. Of the store's own generator: the same run draws the same numbers. */
+  random(): number;
+}
+
+/** Decides which pages leave. One object for each page store; what it is told are events off the hit path. */
+export interface ReplacementPolicy {
+  /** A page came into this frame, hot: read from the file, or new. It has 2^sizeClass frames, from this one on. */
+  entered(frame: number, sizeClass: number): void;
+  /** The page, which was cool, is hot again: it was touched, or is losing its place in the tree. */
+  rewarmed(frame: number): void;
+  /** The page has left the frame: it was evicted, or given up. It may have been cool. */
+  left(frame: number): void;
+  /** The page is in another frame now, as cool or hot as before. What was known of `from` goes with it. */
+  moved(from: number, to: number): void;
+  /**
+   * Gets candidates ready, by cooling pages. Called before victims are asked for, and again after they have left, so that
+   * candidates have time to be touched before their turn comes.
+   */
+  prepare(): void;
+  /**
+   * Fills the batch from its beginning with pages that are to leave, the first of all first; how many. They have not left when
+   * it returns: `left` tells, or nothing, when writing them failed. 0 if it has none ready that may leave; if a frame is needed at once,
+   * the store then looks for one itself.
+   */
+  victims(batch: Int32Array): number;
+}
+
+/** How a policy is made; registered under the token `REPLACEMENTS`. */
+export interface ReplacementPolicyType {
+  /** By which the page store's options name it. */
+  readonly name: string;
+  attach(frames: ReplaceableFrames): ReplacementPolicy;
+}

@@ -1,0 +1,6 @@
+/** Transactions keep the contract of concurrency control. */
+import { concurrencyConformance } from '@pagewright/testkit';
+import { describe, it } from 'vitest';
+import { Mvcc } from '../src/index.js';
+
+concurrencyConformance({ describe, it }, { create: (limits) => new Mvcc(limits) });

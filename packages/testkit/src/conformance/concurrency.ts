@@ -1,0 +1,68 @@
+/**
+ * What every concurrency control keeps, over any index: what a snapshot sees never changes (T2, T3), versions live as
+ * long as they are needed and no longer (T4), of two that change a key the first to commit wins, and an error leaves
+ * everything as it was, or fails the engine (T6). One thread; the index, the log and the page store are the suite's own.
+ */
+
+import {
+  type ConcurrencyCapability,
+  type ConcurrencyClause,
+  ConcurrencySubject,
+  type NewConcurrency,
+} from './concurrency-clause.js';
+import { collectionClauses } from './concurrency-collection.js';
+import { commitClauses } from './concurrency-commits.js';
+import { conflictClauses } from './concurrency-conflicts.js';
+import { failureClauses } from './concurrency-failures.js';
+import { modelClauses } from './concurrency-model.js';
+import { revocationClauses } from './concurrency-revocation.js';
+import { snapshotClauses } from './concurrency-snapshots.js';
+import { transactionClauses } from './concurrency-transactions.js';
+import type { Manifest, Suite, TestRunner } from './suite.js';
+import { runSuite } from './suite.js';
+
+export {
+  type ConcurrencyCapability,
+  type ConcurrencyLimits,
+  ConcurrencySubject,
+  type NewConcurrency,
+} from './concurrency-clause.js';
+
+export interface ConcurrencyConformanceOptions {
+  /** New concurrency control, with the limits that a clause asks for. */
+  readonly create: NewConcurrency;
+  /** Default: all. */
+  readonly manifest?: Manifest<ConcurrencyCapability>;
+}
+
+/** Registers the suite for one concurrency control with a test runner. */
+export function concurrencyConformance(runner: TestRunner, { create, manifest }: ConcurrencyConformanceOptions): void {
+  const everything = { snapshots: true, 'write-conflicts': true, savepoints: true, revocation: true };
+  runSuite(concurrencySuite, runner, { create: () => new ConcurrencySubject(create) }, manifest ?? everything);
+}
+
+/** The suite itself, for those who test suites. */
+export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> = {
+  name: 'concurrency control',
+  clauses: [
+    ...snapshotClauses,
+    ...transactionClauses,
+    ...conflictClauses,
+    ...commitClauses,
+    ...failureClauses,
+    ...collectionClauses,
+    ...revocationClauses,
+    ...modelClauses,
+  ].map(watched),
+};
+
+/** A clause holds only if the host was given its due besides. */
+function watched(clause: ConcurrencyClause): ConcurrencyClause {
+  return {
+    ...clause,
+    async check(subject) {
+      await clause.check(subject);
+      subject.assertSound();
+    },
+  };
+}

@@ -1,0 +1,125 @@
+/** Clauses on what recovery keeps of a log that ends in a crash, and on what it leaves out for good (L2 to L5). */
+import assert from 'node:assert/strict';
+import { SimulatedDevice } from '../device/simulated-device.js';
+import { dropAll, keepAll, keepSome, type Survival } from '../device/survival.js';
+import { LogHistory } from '../rig/log-history.js';
+import { assertSameRecord, assertSameRecords, recordOf } from '../rig/log-records.js';
+import { LogStore, newSuperblock, openLog, readAll, recordsOn, settled } from '../rig/log-store.js';
+import { during, type LogClause, type NewLog, outcome } from './log-clause.js';
+
+export const recoveryClauses: readonly LogClause[] = [
+  {
+    id: 'holes-are-cut',
+    rules: ['L2'],
+    says: 'takes a hole in what was never durable for an ordinary crash, cuts what lies behind it, and says how much (scenario 26)',
+    async check(create) {
+      let torn = 0;
+      for (let seed = 1; seed <= 30; seed++) {
+        const { disk, superblock } = await threeInFlight(create, keepSome(seed));
+        const { log, replay } = openLog(create(), disk, superblock);
+        const found = await replay;
+        const records = await readAll(found);
+        for (const [i, record] of records.entries()) assertSameRecord(record, recordOf(i + 1, 0, 2000));
+        assert.ok(found.tornBytes() >= 0);
+        torn += found.tornBytes();
+        await log.close({ discard: false });
+      }
+      assert.ok(torn > 0, 'In 30 crashes with holes no torn byte was reported.');
+      const { disk, superblock } = await threeInFlight(create, keepAll);
+      const whole = await openLog(create(), disk, superblock).replay;
+      assert.equal((await readAll(whole)).length, 3, 'All was kept, and not all was found.');
+      assert.equal(whole.tornBytes(), 0, 'All was kept, and something is said to be torn.');
+    },
+  },
+  {
+    id: 'the-dead-stay-dead',
+    rules: ['L3'],
+    says: 'never brings back what an earlier recovery left out, though its place is filled again (scenarios 27, 28)',
+    async check(create) {
+      for (let seed = 1; seed <= 30; seed++) {
+        await during(`seed ${seed}`, async () => {
+          const history = new LogHistory(create);
+          await history.open();
+          for (let i = 0; i < 3; i++) history.append(2000);
+          const { log } = history.store;
+          history.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
+          log.commit(log.stats().appendedBytes).catch(() => undefined);
+          await settled();
+          history.crash(keepSome(seed));
+          for (let life = 0; life < 2; life++) {
+            await history.open();
+            history.commit(2000);
+            await history.wait();
+            history.crash([dropAll, keepAll][life]!);
+          }
+          await history.open();
+        });
+      }
+    },
+  },
+  {
+    id: 'older-superblock',
+    rules: ['L4'],
+    says: 'gives from an older superblock all that was acknowledged since, or PW_CORRUPT_LOG (scenario 29)',
+    async check(create) {
+      for (let seed = 1; seed <= 12; seed++) {
+        const { disk, superblock } = await threeInFlight(create, keepSome(seed));
+        const { log, replay } = openLog(create(), disk, superblock);
+        const written = await readAll(await replay);
+        await log.secure(log.begin());
+        for (let i = 0; i < 2; i++) {
+          const record = recordOf(written.length + 1, 1, 500);
+          log.reserveSync(log.sizeOf(record.operations));
+          log.commitSync(log.append(record));
+          written.push(record);
+        }
+        const found = await outcome(create, disk.afterCrash(dropAll), superblock);
+        if (found !== 'corrupt') assertSameRecords(found, written);
+      }
+    },
+  },
+  {
+    id: 'not-trusted-unsynced',
+    rules: ['L5'],
+    says: 'makes durable what an earlier process wrote and did not sync, before anything is built on it (scenario 33)',
+    async check(create) {
+      const superblock = newSuperblock();
+      const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
+      store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
+      for (let i = 0; i < 3; i++) store.commit(700).catch(() => undefined);
+      await settled();
+      const shown = store.disk.afterKill();
+      const found = await recordsOn(create(), shown, superblock);
+      for (const survives of [dropAll, keepSome(1), keepSome(2)]) {
+        assertSameRecords(await recordsOn(create(), shown.copy().afterCrash(survives), superblock), found);
+      }
+    },
+  },
+  {
+    id: 'superfluous-log',
+    says: 'does not replay what is left of a log when the superblock names none',
+    async check(create) {
+      const superblock = newSuperblock();
+      const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
+      await store.commit(10);
+      await store.log.secure(store.log.mark());
+      superblock.mark = { timestamp: 1, log: { incarnation: 0, segment: 0, offset: 0 } };
+      const again = await LogStore.open(create(), store.disk.afterCrash(dropAll), superblock, 1);
+      assert.deepEqual(again.recovered, []);
+      await again.commit(20);
+      const last = await recordsOn(create(), again.disk.afterCrash(dropAll), superblock);
+      assertSameRecords(last, [recordOf(2, 1, 20)]);
+    },
+  },
+];
+
+/** Three records are on their way to the device, none of them synced, when the power fails. */
+async function threeInFlight(create: NewLog, survives: Survival) {
+  const superblock = newSuperblock();
+  const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
+  for (let i = 0; i < 3; i++) store.append(2000);
+  store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
+  store.log.commit(store.log.stats().appendedBytes).catch(() => undefined);
+  await settled();
+  return { disk: store.disk.afterCrash(survives), superblock };
+}

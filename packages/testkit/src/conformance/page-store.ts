@@ -1,0 +1,25 @@
+/**
+ * What a page store must do for the indexes on it, and for whoever opens it after a crash. Everything is done through the
+ * contract, on a simulated device; a store that keeps pages in memory alone runs the clauses that need no file.
+ */
+import { checkpointClauses } from './page-store-checkpoints.js';
+import { fileClauses } from './page-store-files.js';
+import { pageClauses } from './page-store-pages.js';
+import { reachingClauses } from './page-store-reaching.js';
+import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
+import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
+
+/** Clauses for what is registered under `PAGES`. */
+export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
+  name: 'page store',
+  clauses: [...pageClauses, ...reachingClauses, ...checkpointClauses, ...fileClauses],
+};
+
+/** Registers the clauses for page stores with a test runner. */
+export function pageStoreConformance(
+  runner: TestRunner,
+  factory: SubjectFactory<PageStoreSubject>,
+  manifest: Manifest<PageStoreCapability>,
+): void {
+  runSuite(pageStoreSuite, runner, factory, manifest);
+}

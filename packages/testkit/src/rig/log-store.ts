@@ -1,0 +1,153 @@
+/**
+ * What a log needs around it, as small as it can be: a superblock that is always durable, and the steps in which an
+ * engine opens a store, commits and takes checkpoints.
+ */
+import {
+  type CheckpointMark,
+  type CommitRecord,
+  type IoBackend,
+  type Log,
+  type LogReplay,
+  NO_LOG,
+  PagewrightError,
+  type StoreState,
+} from '@pagewright/core';
+import type { SimulatedDevice } from '../device/simulated-device.js';
+import { recordOf } from './log-records.js';
+
+/** Where the log of the store lies. */
+export const LOG_DIRECTORY = '/store/app.pw-wal';
+export const STORE_ID = '0123456789abcdef0123456789abcdef';
+
+/** What the page file would keep: it survives everything. */
+export interface Superblock {
+  mark: CheckpointMark;
+  storeId: string;
+}
+
+export function newSuperblock(storeId = STORE_ID): Superblock {
+  return { mark: { timestamp: 0, log: NO_LOG }, storeId };
+}
+
+export function stateOf({ mark, storeId }: Superblock): StoreState {
+  return { created: false, storeId, epoch: 1, mark, usedOlderSlot: false };
+}
+
+export interface OpenedLog {
+  readonly log: Log;
+  readonly replay: Promise<LogReplay>;
+}
+
+/** Opens a log that was just made, as far as its replay. */
+export function openLog(
+  log: Log,
+  io: IoBackend,
+  superblock: Superblock,
+  { readOnly = false, onFailure = () => undefined }: { readOnly?: boolean; onFailure?: (error: Error) => void } = {},
+): OpenedLog {
+  const state = stateOf(superblock);
+  return { log, replay: log.open({ directory: LOG_DIRECTORY, io, state, readOnly, onFailure }) };
+}
+
+export async function readAll(replay: LogReplay): Promise<CommitRecord[]> {
+  const records: CommitRecord[] = [];
+  for await (const record of replay.records()) records.push(record);
+  return records;
+}
+
+/** What a log that was just made finds on a device, without going on from there. */
+export async function recordsOn(log: Log, io: IoBackend, superblock: Superblock): Promise<CommitRecord[]> {
+  const records = await readAll(await openLog(log, io, superblock).replay);
+  await log.close({ discard: false });
+  return records;
+}
+
+/** One process with a store open: it commits through its log, until it is closed or crashes. */
+export class LogStore {
+  /** Of the last commit. */
+  timestamp: number;
+
+  private constructor(
+    readonly disk: SimulatedDevice,
+    readonly superblock: Superblock,
+    readonly log: Log,
+    readonly recovered: readonly CommitRecord[],
+    readonly replay: LogReplay,
+    readonly generation: number,
+    /** What the log has told by `onFailure`. */
+    readonly failures: readonly Error[],
+  ) {
+    this.timestamp = superblock.mark.timestamp + recovered.length;
+  }
+
+  /** Opens with a log that was just made, replays, and ends recovery with a checkpoint, as the engine does. */
+  static async open(log: Log, disk: SimulatedDevice, superblock: Superblock, generation = 0): Promise<LogStore> {
+    const failures: Error[] = [];
+    const replay = await openLog(log, disk, superblock, { onFailure: (error) => failures.push(error) }).replay;
+    const recovered = await readAll(replay);
+    const store = new LogStore(disk, superblock, log, recovered, replay, generation, failures);
+    const mark = { timestamp: store.timestamp, log: log.begin() };
+    await log.secure(mark.log);
+    store.#writeSuperblock(mark);
+    await log.discardOld();
+    return store;
+  }
+
+  /** Appends a record of about this size; the position behind it. */
+  append(size: number): number {
+    const record = recordOf(this.timestamp + 1, this.generation, size);
+    this.log.reserveSync(this.log.sizeOf(record.operations));
+    const position = this.log.append(record);
+    this.timestamp++;
+    return position;
+  }
+
+  async commit(size = 10): Promise<void> {
+    await this.log.commit(this.append(size));
+  }
+
+  /** Commits as a careful caller does: waits for room first. */
+  async reserveAndCommit(size: number): Promise<void> {
+    await this.reserve(size);
+    await this.commit(size);
+  }
+
+  /** Waits for room for the next record, of about this size. */
+  reserve(size: number): Promise<void> {
+    return this.log.reserve(this.log.sizeOf(recordOf(this.timestamp + 1, this.generation, size).operations));
+  }
+
+  commitSync(size = 10): void {
+    this.log.commitSync(this.append(size));
+  }
+
+  /** A checkpoint: what is before it is not replayed any more. */
+  async checkpoint(): Promise<void> {
+    const mark = { timestamp: this.timestamp, log: this.log.mark() };
+    await this.log.secure(mark.log);
+    this.#writeSuperblock(mark);
+    await this.log.recycle(mark.log);
+  }
+
+  /** Closes with a checkpoint that covers the log, as a clean close does, or without one. */
+  async close({ discard }: { readonly discard: boolean }): Promise<void> {
+    await this.log.secure(NO_LOG);
+    if (discard) this.#writeSuperblock({ timestamp: this.timestamp, log: NO_LOG });
+    await this.log.close({ discard });
+  }
+
+  #writeSuperblock(mark: CheckpointMark): void {
+    if (this.disk.isDead) throw powerLoss();
+    this.superblock.mark = mark;
+  }
+}
+
+/** What a process meets that goes on when the power is gone. */
+export function powerLoss(): PagewrightError {
+  return new PagewrightError('PW_IO', 'the power is gone');
+}
+
+/** Lets all happen that waits for nothing but the device. */
+export async function settled(turns = 3): Promise<void> {
+  for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+}

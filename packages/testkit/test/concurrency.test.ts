@@ -1,0 +1,466 @@
+/** The concurrency suite finds each fault that was planted in transactions, and nothing in sound ones. */
+import type {
+  Concurrency,
+  ConcurrencyHost,
+  EntryReference,
+  Index,
+  Scan,
+  Snapshot,
+  Target,
+  TransactionCore,
+  Write,
+} from '@pagewright/core';
+import { isPagewrightError, PageFault, TAG_VALUE } from '@pagewright/core';
+import { Mvcc } from '@pagewright/mvcc';
+import { describe, expect, test } from 'vitest';
+import {
+  brokenClauses,
+  type ConcurrencyCapability,
+  ConcurrencySubject,
+  concurrencySuite,
+  type Manifest,
+  type NewConcurrency,
+} from '../src/index.js';
+import { over } from './over.js';
+
+const ALL: Manifest<ConcurrencyCapability> = {
+  snapshots: true,
+  'write-conflicts': true,
+  savepoints: true,
+  revocation: true,
+};
+const create: NewConcurrency = (limits) => new Mvcc(limits);
+
+/** The ids of the clauses that the concurrency control breaks. */
+async function brokenBy(faulty: NewConcurrency, ids?: readonly string[], manifest = ALL): Promise<string[]> {
+  const factory = { create: () => new ConcurrencySubject(faulty) };
+  const broken = await brokenClauses(concurrencySuite, factory, manifest, ids && new Set(ids));
+  return broken.map(({ id }) => id);
+}
+
+describe('the concurrency suite', () => {
+  test('finds nothing in sound transactions', async () => {
+    expect(await brokenBy(create)).toEqual([]);
+  });
+
+  test('asks a plugin with one writer at a time for no second one', async () => {
+    expect(await brokenBy(oneWriter, undefined, { snapshots: true, savepoints: true })).toEqual([]);
+    expect(await brokenBy(oneWriter)).toContain('no-false-conflict');
+  });
+
+  test.each<[string, NewConcurrency, string[]]>([
+    [
+      'removes entries that older snapshots must meet',
+      withTarget((target) => ({ index: over(target.index, { upsert: forgetTombstones(target.index) }) })),
+      ['scan-meets-deleted-key', 'stable-snapshot', 'any-interleaving'],
+    ],
+    [
+      'notes tombstones too late',
+      withTarget(() => ({ noteTombstones: () => undefined })),
+      ['scan-meets-deleted-key', 'kept-while-needed'],
+    ],
+    [
+      'collects versions that are needed',
+      collectsTooMuch,
+      ['kept-while-needed', 'scan-meets-deleted-key', 'any-interleaving'],
+    ],
+    [
+      'shows a snapshot what was committed later',
+      changed((mvcc) => ({
+        lookup: (target, key, into, snapshot) => {
+          snapshot?.assertStands();
+          return mvcc.lookup(target, key, into, null);
+        },
+      })),
+      ['stable-snapshot', 'cleared-index', 'any-interleaving', 'revoked-never-wrong'],
+    ],
+    [
+      'shows a scan what was committed later',
+      changed((mvcc) => ({ scan: (target, bounds) => mvcc.scan(target, bounds, null) })),
+      ['stable-snapshot', 'scan-meets-deleted-key', 'scan-goes-on'],
+    ],
+    [
+      'takes the snapshot of the commit before',
+      changed((mvcc) => {
+        const last: Snapshot[] = [];
+        return {
+          snapshot: () => {
+            last.push(mvcc.snapshot());
+            return last.length > 1 ? last.shift()! : last[0]!;
+          },
+        };
+      }),
+      ['published-before-return'],
+    ],
+    [
+      'finds no conflicts',
+      onTransactions((transaction, mvcc) => ({
+        commit: () => {
+          const writes = [...transaction.writes()];
+          transaction.abort();
+          return mvcc.commit(writes);
+        },
+      })),
+      ['first-committer-wins', 'conflict-is-remembered', 'clear-conflicts', 'any-interleaving'],
+    ],
+    [
+      'names no key in a conflict',
+      onTransactions((transaction) => ({
+        commit: () => {
+          try {
+            return transaction.commit();
+          } catch (error) {
+            if (isPagewrightError(error, 'PW_CONFLICT')) Object.assign(error, { details: {} });
+            throw error;
+          }
+        },
+      })),
+      ['conflict-names-the-key'],
+    ],
+    ['sees a conflict in every commit', seesConflictsEverywhere, ['no-false-conflict', 'any-interleaving']],
+    [
+      'keeps a write when it rolls back',
+      onTransactions((transaction) => ({
+        rollbackTo: (savepoint) => {
+          const [kept] = [...transaction.writes()].reverse();
+          transaction.rollbackTo(savepoint);
+          if (kept?.value) transaction.put(kept.target, kept.key, kept.value);
+        },
+      })),
+      ['savepoints', 'any-interleaving'],
+    ],
+    [
+      'misses own writes in ranges that run backwards',
+      onTransactions((transaction, mvcc) => ({
+        scan: (target, bounds) =>
+          bounds.reverse ? mvcc.scan(target, bounds, transaction.snapshot) : transaction.scan(target, bounds),
+      })),
+      ['own-ranges', 'own-in-empty-index', 'any-interleaving'],
+    ],
+    [
+      'finds what it has deleted itself',
+      onTransactions((transaction, mvcc) => ({
+        lookup: (target, key, into) =>
+          transaction.lookup(target, key, into) || mvcc.lookup(target, key, into, transaction.snapshot),
+      })),
+      ['own-lookups', 'any-interleaving'],
+    ],
+    ['hands out its own bytes', handsOutItsOwn, ['own-copies']],
+    [
+      'goes on after its end',
+      onTransactions((transaction) => ({
+        put: (...write) => (transaction.closed ? undefined : transaction.put(...write)),
+      })),
+      ['ends-once'],
+    ],
+    [
+      'leaves its snapshot open when it is aborted',
+      onTransactions(() => ({ abort: () => undefined })),
+      ['abort', 'nothing-kept-for-no-one'],
+    ],
+    [
+      'keeps the first write of a key in a batch',
+      onWrites((writes) => writes.filter((write, i) => writes.findIndex((other) => isSame(write, other)) === i)),
+      ['last-write-counts'],
+    ],
+    ['commits a batch write by write', commitsOneByOne, ['last-write-counts', 'too-large']],
+    [
+      'logs nothing of deletions',
+      onHost((host) => ({
+        log: over(host.log, {
+          append: (record) =>
+            host.log.append({ ...record, operations: record.operations.filter(({ kind }) => kind !== 2) }),
+        }),
+      })),
+      ['one-record', 'any-interleaving'],
+    ],
+    [
+      'leaves a gap in the timestamps',
+      onHost((host) => ({
+        log: over(host.log, {
+          append: (record) =>
+            host.log.append({ ...record, timestamp: record.timestamp + (record.timestamp > 3 ? 1 : 0) }),
+        }),
+      })),
+      ['one-record', 'any-interleaving'],
+    ],
+    [
+      'logs before it has secured room',
+      onHost((host) => ({ pages: over(host.pages, { secureSpace: () => undefined }) })),
+      ['refused-before-append', 'one-record'],
+    ],
+    [
+      'logs when the host accepts no commits',
+      onHost(() => ({ assertWritable: () => undefined })),
+      ['refused-before-append'],
+    ],
+    ['goes on after an error that came when the commit was logged', forgetsFailure, ['fails-after-append']],
+    [
+      'tells the host nothing of such an error',
+      onHost((host) => ({ fail: (error) => new (class extends Error {})(String(error), { cause: host }) })),
+      ['fails-after-append'],
+    ],
+    ['loses its place when a page is missing', losesItsPlace, ['fault-in-scan', 'any-interleaving']],
+    ['swallows that a page is missing', swallowsFaults, ['fault-in-lookup']],
+    [
+      'carries out a catalog operation before it is logged',
+      changed((mvcc) => ({
+        commitOperation: (operation, install) => {
+          install(mvcc.visible + 1);
+          return mvcc.commitOperation(operation, () => undefined);
+        },
+      })),
+      ['catalog-operation'],
+    ],
+    ['never revokes a snapshot', () => new Mvcc(), ['revocation', 'one-large-commit']],
+    [
+      'answers through a snapshot that it has revoked',
+      changed((mvcc) => ({
+        lookup: (target, key, into, snapshot) => {
+          try {
+            return mvcc.lookup(target, key, into, snapshot);
+          } catch (error) {
+            if (!isPagewrightError(error, 'PW_SNAPSHOT_TOO_OLD')) throw error;
+            return mvcc.lookup(target, key, into, null);
+          }
+        },
+      })),
+      ['revocation', 'one-large-commit', 'revoked-never-wrong'],
+    ],
+    ['collects nothing', changed(() => ({ collect: () => false })), ['nothing-kept-for-no-one', 'collect-budget']],
+    [
+      'collects without regard to its budget',
+      changed((mvcc) => ({ collect: () => mvcc.collect(1_000_000) })),
+      ['collect-budget'],
+    ],
+    [
+      'sweeps without regard to its budget',
+      changed((mvcc) => ({ sweep: (target, cursor) => mvcc.sweep(target, cursor, 100) })),
+      ['sweep'],
+    ],
+    ['sweeps nothing', changed(() => ({ sweep: () => true })), ['sweep', 'sweep-again']],
+    [
+      'writes an index that was dropped',
+      withTarget(() => ({ dropped: false })),
+      ['dropped-index', 'dropped-meanwhile'],
+    ],
+    [
+      'forgets what an index was before it was cleared',
+      withTarget(() => ({ predecessor: null })),
+      ['cleared-index', 'any-interleaving'],
+    ],
+  ])('finds transactions of which one %s', async (_, faulty, clauses) => {
+    expect(await brokenBy(faulty, clauses)).toEqual(
+      concurrencySuite.clauses.map(({ id }) => id).filter((id) => clauses.includes(id)),
+    );
+  });
+});
+
+/** Sound transactions with some methods replaced. */
+function changed(change: (mvcc: Mvcc) => Partial<Concurrency>): NewConcurrency {
+  return (limits) => {
+    const mvcc = new Mvcc(limits);
+    return over<Concurrency>(mvcc, change(mvcc));
+  };
+}
+
+function onTransactions(
+  change: (transaction: TransactionCore, mvcc: Mvcc) => Partial<TransactionCore>,
+): NewConcurrency {
+  return changed((mvcc) => ({
+    begin: () => {
+      const transaction = mvcc.begin();
+      return over(transaction, change(transaction, mvcc));
+    },
+  }));
+}
+
+function onHost(change: (host: ConcurrencyHost) => Partial<ConcurrencyHost>): NewConcurrency {
+  return changed((mvcc) => ({ start: (host, timestamp) => mvcc.start(over(host, change(host)), timestamp) }));
+}
+
+function onWrites(change: (writes: readonly Write[]) => readonly Write[]): NewConcurrency {
+  return changed((mvcc) => ({ commit: (writes) => mvcc.commit(change(writes)) }));
+}
+
+/** Transactions that see every index through glasses. */
+function withTarget(change: (target: Target) => Partial<Target>): NewConcurrency {
+  return changed((mvcc) => {
+    const glasses = new WeakMap<Target, { index: Index; seen: Target }>();
+    const seen = (target: Target): Target => {
+      const known = glasses.get(target);
+      if (known?.index === target.index) return known.seen;
+      const made = { index: target.index, seen: over(target, change(target)) };
+      glasses.set(target, made);
+      return made.seen;
+    };
+    const transaction = (core: TransactionCore): TransactionCore =>
+      over(core, {
+        lookup: (target, key, into) => core.lookup(seen(target), key, into),
+        scan: (target, bounds) => core.scan(seen(target), bounds),
+        put: (target, key, value) => core.put(seen(target), key, value),
+        delete: (target, key) => core.delete(seen(target), key),
+      });
+    return {
+      begin: () => transaction(mvcc.begin()),
+      lookup: (target, key, into, snapshot) => mvcc.lookup(seen(target), key, into, snapshot),
+      scan: (target, bounds, snapshot) => mvcc.scan(seen(target), bounds, snapshot),
+      commit: (writes) => mvcc.commit(writes.map((write) => ({ ...write, target: seen(write.target) }))),
+    };
+  });
+}
+
+function forgetTombstones(index: Index): Index['upsert'] {
+  return (key, tag, value, timestamp) => {
+    if (tag === TAG_VALUE) index.upsert(key, tag, value, timestamp);
+    else index.remove(key, timestamp);
+  };
+}
+
+/** Lets everything go that the newest snapshot does not need. */
+function collectsTooMuch(): Concurrency {
+  const mvcc = new Mvcc();
+  const versions: { trim(oldestNeeded: number, budget: number): boolean } = Reflect.get(mvcc, 'versions');
+  const trim = versions.trim.bind(versions);
+  versions.trim = (_, budget) => trim(mvcc.visible, budget);
+  return mvcc;
+}
+
+function seesConflictsEverywhere(): Concurrency {
+  const mvcc = new Mvcc();
+  const versions: { lastReplacement(index: Index, key: string): number } = Reflect.get(mvcc, 'versions');
+  versions.lastReplacement = () => mvcc.visible;
+  return mvcc;
+}
+
+/** Look-ups of own writes give the buffer that was written. */
+function handsOutItsOwn(): Concurrency {
+  const mvcc = new Mvcc();
+  return over<Concurrency>(mvcc, {
+    begin: () => {
+      const transaction = mvcc.begin();
+      const lookup = (target: Target, key: Uint8Array, into: EntryReference) => {
+        const own = [...transaction.writes()].find((write) => isSame(write, { target, key, value: null }));
+        if (own?.value == null) return transaction.lookup(target, key, into);
+        into.value = own.value;
+        return true;
+      };
+      return over(transaction, { lookup });
+    },
+  });
+}
+
+function commitsOneByOne(limits: object): Concurrency {
+  const mvcc = new Mvcc(limits);
+  const commit = (writes: readonly Write[]) => {
+    let ticket = mvcc.commit([]);
+    for (const write of writes) ticket = mvcc.commit([write]);
+    return ticket;
+  };
+  return over<Concurrency>(mvcc, { commit });
+}
+
+function forgetsFailure(): Concurrency {
+  const mvcc = new Mvcc();
+  const path: { failure: Error | null } = Reflect.get(mvcc, 'path');
+  const forgetting = <Result>(work: () => Result): Result => {
+    try {
+      return work();
+    } finally {
+      path.failure = null;
+    }
+  };
+  return over<Concurrency>(mvcc, {
+    commit: (writes) => forgetting(() => mvcc.commit(writes)),
+    commitOperation: (operation, install) => forgetting(() => mvcc.commitOperation(operation, install)),
+    begin: () => {
+      const transaction = mvcc.begin();
+      return over(transaction, { commit: () => forgetting(() => transaction.commit()) });
+    },
+  });
+}
+
+/** A scan that starts again from the beginning after a fault. */
+function losesItsPlace(): Concurrency {
+  const mvcc = new Mvcc();
+  const again = (open: () => Scan): Scan => {
+    let scan = open();
+    const next = () => {
+      try {
+        return scan.next();
+      } catch (error) {
+        if (error instanceof PageFault) scan = open();
+        throw error;
+      }
+    };
+    return {
+      get keys() {
+        return scan.keys;
+      },
+      get values() {
+        return scan.values;
+      },
+      get count() {
+        return scan.count;
+      },
+      set count(count) {
+        scan.count = count;
+      },
+      next,
+    };
+  };
+  return over<Concurrency>(mvcc, {
+    scan: (target, bounds, snapshot) => again(() => mvcc.scan(target, bounds, snapshot)),
+  });
+}
+
+function swallowsFaults(): Concurrency {
+  const mvcc = new Mvcc();
+  return over<Concurrency>(mvcc, {
+    lookup: (target, key, into, snapshot) => {
+      try {
+        return mvcc.lookup(target, key, into, snapshot);
+      } catch (error) {
+        if (error instanceof PageFault) return false;
+        throw error;
+      }
+    },
+  });
+}
+
+/** One transaction at a time may write, and plain commits wait for it: here they are refused. */
+const oneWriter: NewConcurrency = (limits) => {
+  const mvcc = new Mvcc(limits);
+  let writer: TransactionCore | null = null;
+  const assertFree = (by: TransactionCore | null) => {
+    if (writer?.closed) writer = null;
+    if (writer !== null && writer !== by) throw new Error('Another transaction writes.');
+  };
+  return over<Concurrency>(mvcc, {
+    commit: (writes) => {
+      assertFree(null);
+      return mvcc.commit(writes);
+    },
+    begin: () => {
+      const transaction = mvcc.begin();
+      const write = () => {
+        assertFree(transaction);
+        if (!transaction.closed) writer = transaction;
+      };
+      return over(transaction, {
+        put: (...change) => {
+          write();
+          transaction.put(...change);
+        },
+        delete: (...change) => {
+          write();
+          transaction.delete(...change);
+        },
+      });
+    },
+  });
+};
+
+function isSame(a: Write, b: Write): boolean {
+  return a.target === b.target && Buffer.compare(a.key, b.key) === 0;
+}

@@ -1,0 +1,336 @@
+/** The log suite finds each fault that was planted in a log, or in the device under it, and nothing in a sound one. */
+import type { CommitRecord, IoBackend, IoFile, Log, LogOpenRequest, LogReplay } from '@pagewright/core';
+import { isPagewrightError } from '@pagewright/core';
+import { type WalOptions, WriteAheadLog } from '@pagewright/wal';
+import { describe, expect, test } from 'vitest';
+import { brokenClauses, logSuite, type NewLog } from '../src/index.js';
+import { over } from './over.js';
+
+const SMALL: WalOptions = { segmentSize: '64KiB', maxRecordSize: '1MiB', bufferLimit: '64KiB' };
+const create: NewLog = () => new WriteAheadLog(SMALL);
+
+/** The ids of the clauses that the log breaks. */
+async function brokenBy(faulty: NewLog, ids?: readonly string[]): Promise<string[]> {
+  const factory = { create: () => faulty };
+  const broken = await brokenClauses(logSuite, factory, { recycles: true }, ids && new Set(ids));
+  return broken.map(({ id }) => id);
+}
+
+describe('the log suite', () => {
+  test('finds nothing in a sound log', async () => {
+    expect(await brokenBy(() => new WriteAheadLog({ ...SMALL, commit: 'sync' }))).toEqual([]);
+  });
+
+  test.each<[string, NewLog, string[]]>([
+    [
+      'acknowledges before the sync',
+      changed((log) => ({
+        commit: async (position) => {
+          log.commit(position).catch(() => undefined);
+        },
+      })),
+      ['acknowledged-is-durable', 'waits-for-the-device', 'crash-anywhere', 'many-lives', 'failed-sync'],
+    ],
+    [
+      'takes a commit in place for durable when a flush is under way',
+      changed((log) => {
+        let waiting = 0;
+        return {
+          commit: (position) => {
+            waiting++;
+            return log.commit(position).finally(() => waiting--);
+          },
+          commitSync: (position) => {
+            if (waiting === 0) log.commitSync(position);
+          },
+        };
+      }),
+      ['in-place-during-flush'],
+    ],
+    [
+      'does not sync',
+      onFiles({ sync: async () => undefined, syncSync: () => undefined }),
+      ['acknowledged-is-durable', 'crash-anywhere'],
+    ],
+    [
+      'swallows a sync that failed',
+      onFiles((file) => ({ sync: () => file.sync().catch(() => undefined) })),
+      ['failed-sync', 'failed-write-back', 'failure-is-told'],
+    ],
+    [
+      'tries a failed write again',
+      onFiles((file) => ({
+        submit: (operations, options) => file.submit(operations, options).catch(() => file.submit(operations, options)),
+      })),
+      ['failed-write', 'failed-sync'],
+    ],
+    ['drops the last record', onReplay(dropLast), ['round-trip', 'close-keeps', 'crash-anywhere']],
+    ['gives a record twice', onReplay(repeatLast), ['in-order', 'round-trip', 'crash-anywhere']],
+    ['gives a record that was torn', onReplay(inventTorn), ['holes-are-cut', 'the-dead-stay-dead']],
+    ['gives what is below the checkpoint as well', ignoresTimestamp, ['above-the-checkpoint']],
+    [
+      'ends the replay in silence where it is damaged',
+      onReplay(endAtDamage),
+      ['flipped-bits', 'cut-short', 'missing-files', 'damage-before-the-end'],
+    ],
+    ['takes a missing log for an empty one', takesMissingForEmpty, ['missing-files']],
+    ['says that nothing was torn', onReplay(untouched, 0), ['holes-are-cut']],
+    ['loses empty values', onReplay(emptyAsMissing), ['round-trip']],
+    ['keeps references to what it was given', keepsReferences, ['keeps-no-reference']],
+    [
+      'recycles what a replay needs',
+      changed((log) => ({ recycle: () => log.recycle(log.mark()) })),
+      ['recycle-keeps-what-follows', 'recycle-own-marks'],
+    ],
+    ['never recycles', changed(() => ({ recycle: async () => undefined })), ['recycle-gives-back']],
+    ['secures nothing', changed(() => ({ secure: async () => undefined })), ['secure']],
+    ['does not remove the log before it', changed(() => ({ discardOld: async () => undefined })), ['new-incarnation']],
+    [
+      'keeps its files when they are to go',
+      changed((log) => ({ close: () => log.close({ discard: false }) })),
+      ['close-discards', 'many-lives'],
+    ],
+    [
+      'removes its files when they are to stay',
+      changed((log) => ({ close: () => log.close({ discard: true }) })),
+      ['close-keeps', 'many-lives'],
+    ],
+    [
+      'does not flush on close',
+      changed((log) => ({ close: async ({ discard }) => (discard ? log.close({ discard }) : undefined) })),
+      ['close-keeps', 'closed'],
+    ],
+    [
+      'opens for writing when it is to read only',
+      changed((log) => ({ open: (request) => log.open({ ...request, readOnly: false }) })),
+      ['read-only'],
+    ],
+    [
+      'writes when it is opened',
+      changed((log) => ({
+        open: async (request) => {
+          await request.io.makeDirectory(request.directory);
+          return log.open(request);
+        },
+      })),
+      ['opens-nothing', 'opening-writes-nothing'],
+    ],
+    ['trusts what was never synced', trustsPageCache, ['not-trusted-unsynced']],
+    [
+      'tells of a failure twice',
+      changed((log) => ({
+        open: (request) =>
+          log.open({
+            ...request,
+            onFailure: (error) => {
+              request.onFailure(error);
+              request.onFailure(error);
+            },
+          }),
+      })),
+      ['failed-write', 'failure-is-told'],
+    ],
+    [
+      'tells of no failure',
+      changed((log) => ({ open: (request) => log.open({ ...request, onFailure: () => undefined }) })),
+      ['failed-sync', 'failure-is-told'],
+    ],
+    [
+      'reserves nothing',
+      changed(() => ({ reserve: async () => undefined, reserveSync: () => undefined })),
+      ['too-large', 'reserved-is-enough'],
+    ],
+    [
+      'appends before it is sure of the room',
+      changed((log) => {
+        let timestamp = 0;
+        return {
+          append: (record) => {
+            timestamp = record.timestamp;
+            return log.append(record);
+          },
+          reserveSync: (bytes) => {
+            try {
+              log.reserveSync(bytes);
+            } catch (error) {
+              if (isPagewrightError(error, 'PW_FULL')) log.append({ ...NOTHING, timestamp: ++timestamp });
+              throw error;
+            }
+          },
+        };
+      }),
+      ['full-device'],
+    ],
+    ['does not see that the log went on in another', seesOneIncarnation, ['older-superblock']],
+    ['says a wrong size', changed((log) => ({ sizeOf: (operations) => log.sizeOf(operations) - 8 })), ['sizes']],
+  ])('finds a log that %s', async (_, faulty, clauses) => {
+    expect(await brokenBy(faulty, clauses)).toEqual(
+      logSuite.clauses.map(({ id }) => id).filter((id) => clauses.includes(id)),
+    );
+  });
+});
+
+/** A sound log with some of its methods replaced. */
+function changed(change: (log: Log) => Partial<Log>): NewLog {
+  return () => {
+    const log = create();
+    return over(log, change(log));
+  };
+}
+
+/** A log on files of which some methods were replaced. */
+function onFiles(change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): NewLog {
+  return changed((log) => ({ open: (request) => log.open({ ...request, io: withFiles(request.io, change) }) }));
+}
+
+function withFiles(io: IoBackend, change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): IoBackend {
+  return over(io, {
+    open: async (path, flags) => {
+      const file = await io.open(path, flags);
+      const changes = typeof change === 'function' ? change(file) : change;
+      const faulty: IoFile = over(file, {
+        // A batch goes through the same write and sync.
+        submit: async (operations, options) => {
+          await file.submit(operations);
+          if (options?.sync === true) await faulty.sync();
+        },
+        submitSync: (operations, options) => {
+          file.submitSync(operations);
+          if (options?.sync === true) faulty.syncSync();
+        },
+        ...changes,
+      });
+      return faulty;
+    },
+  });
+}
+
+type Records = (replay: LogReplay, records: AsyncIterable<CommitRecord>) => AsyncGenerator<CommitRecord, void, void>;
+
+/** A log whose replay goes through a filter. */
+function onReplay(filter: Records, torn?: number): NewLog {
+  return changed((log) => ({
+    open: async (request) => {
+      const replay = await log.open(request);
+      return over(replay, {
+        records: () => filter(replay, replay.records()),
+        tornBytes: () => torn ?? replay.tornBytes(),
+      });
+    },
+  }));
+}
+
+async function* untouched(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+  yield* records;
+}
+
+async function* dropLast(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+  let before: CommitRecord | null = null;
+  for await (const record of records) {
+    if (before !== null) yield before;
+    before = record;
+  }
+}
+
+async function* repeatLast(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+  let last: CommitRecord | null = null;
+  for await (const record of records) {
+    last = record;
+    yield record;
+  }
+  if (last !== null) yield last;
+}
+
+async function* inventTorn(replay: LogReplay, records: AsyncIterable<CommitRecord>) {
+  let timestamp = 0;
+  for await (const record of records) {
+    timestamp = record.timestamp;
+    yield record;
+  }
+  if (replay.tornBytes() > 0) yield { ...NOTHING, timestamp: timestamp + 1 };
+}
+
+async function* endAtDamage(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+  try {
+    yield* records;
+  } catch (error) {
+    if (!isPagewrightError(error, 'PW_CORRUPT_LOG')) throw error;
+  }
+}
+
+async function* emptyAsMissing(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+  for await (const record of records) {
+    yield { ...record, operations: record.operations.filter(({ key, value }) => key.length + value.length > 0) };
+  }
+}
+
+/** Replays from the mark, and does not look at the timestamp of the superblock. */
+function ignoresTimestamp(): Log {
+  const log = create();
+  const open = (request: LogOpenRequest) => {
+    const { log: place, timestamp } = request.state.mark;
+    const mark = { log: place, timestamp: Math.max(0, timestamp - 1) };
+    return log.open({ ...request, state: { ...request.state, mark } });
+  };
+  return over(log, { open });
+}
+
+function takesMissingForEmpty(): Log {
+  const log = create();
+  const open = async (request: LogOpenRequest) => {
+    if ((await request.io.list(request.directory)).length > 0) return log.open(request);
+    const mark = { ...request.state.mark, log: { incarnation: 0, segment: 0, offset: 0 } };
+    return log.open({ ...request, state: { ...request.state, mark } });
+  };
+  return over(log, { open });
+}
+
+/** Looks only at the files of the log that the superblock names. */
+function seesOneIncarnation(): Log {
+  const log = create();
+  const open = (request: LogOpenRequest) => {
+    const named = request.state.mark.log.incarnation.toString(16).padStart(8, '0');
+    const list = async (directory: string) =>
+      (await request.io.list(directory)).filter((name) => name.startsWith(named));
+    return log.open({ ...request, io: over(request.io, { list }) });
+  };
+  return over(log, { open });
+}
+
+/** Syncs nothing of what it found: the files that recovery opens. */
+function trustsPageCache(): Log {
+  const log = create();
+  let begun = false;
+  const open = (request: LogOpenRequest) =>
+    log.open({
+      ...request,
+      io: withFiles(request.io, (file) => ({ sync: async () => (begun ? file.sync() : undefined) })),
+    });
+  const begin = () => {
+    begun = true;
+    return log.begin();
+  };
+  return over(log, { open, begin });
+}
+
+/** Encodes a record when it is flushed, and not when it is appended. */
+function keepsReferences(): Log {
+  const log = create();
+  let kept: CommitRecord[] = [];
+  let position = 0;
+  const flush = () => {
+    for (const record of kept.splice(0)) position = log.append(record);
+    kept = [];
+    return position;
+  };
+  return over(log, {
+    append: (record) => {
+      kept.push(record);
+      return position + log.sizeOf(record.operations);
+    },
+    commit: () => log.commit(flush()),
+    commitSync: () => log.commitSync(flush()),
+  });
+}
+
+const NOTHING: CommitRecord = { timestamp: 0, dependsOn: 0, operations: [] };

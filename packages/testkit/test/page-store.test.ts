@@ -1,0 +1,395 @@
+/** Each fault breaks one thing in a page store that is sound; the clauses named must notice. */
+import { BufferPool } from '@pagewright/bufferpool';
+import {
+  type CheckpointResult,
+  type CheckpointSteps,
+  type IoBackend,
+  type IoFile,
+  PAGE_KIND,
+  PAGE_TIMESTAMP,
+  type PageStore,
+  type PageStoreOpenRequest,
+  type PageStoreStats,
+  RESTART,
+  type StoreState,
+  SWIP_NULL,
+  type SwipLocation,
+} from '@pagewright/core';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FileSpace } from '../../bufferpool/src/file-space.js';
+import { PageFile } from '../../bufferpool/src/page-file.js';
+import { Placement } from '../../bufferpool/src/placement.js';
+import { Residency } from '../../bufferpool/src/residency.js';
+import { brokenClauses, pageStoreSuite } from '../src/index.js';
+
+const PAGE_SIZE = 4096;
+const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true };
+
+type PoolClass = new (options: { memory: number; pageSize: number }) => PageStore;
+
+/** Which of these clauses the store breaks. */
+async function brokenBy(Pool: PoolClass, ...ids: string[]): Promise<string[]> {
+  const make = (frames: number): PageStore => new Pool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE });
+  const broken = await brokenClauses(pageStoreSuite, { create: () => ({ make }) }, EVERYTHING, new Set(ids));
+  return broken.map(({ id }) => id);
+}
+
+/** A pool whose file is reached through this. */
+function onFiles(change: (file: IoFile) => IoFile): PoolClass {
+  return class extends BufferPool {
+    override open(request: PageStoreOpenRequest): Promise<StoreState> {
+      const io: IoBackend = new Proxy(request.io, {
+        get(target, name) {
+          if (name === 'open')
+            return async (...given: Parameters<IoBackend['open']>) => change(await target.open(...given));
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      return super.open({ ...request, io });
+    }
+  };
+}
+
+/** The same file, but for some of its methods. */
+function fileWith(file: IoFile, changes: Partial<IoFile>): IoFile {
+  return new Proxy(file, {
+    get(target, name) {
+      const value: unknown = Reflect.get(changes, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the suite for page stores finds', () => {
+  it('a validation that says yes to everything', async () => {
+    class Trusting extends BufferPool {
+      override validate(): boolean {
+        return true;
+      }
+    }
+    const ids = ['version-tells-change', 'version-never-reset', 'reading-changes-the-parent'];
+    expect(await brokenBy(Trusting, ...ids)).toEqual(ids);
+  });
+
+  it('versions that begin anew when a page is freed (scenario 4)', async () => {
+    class Resetting extends BufferPool {
+      readonly #begin = new Map<number, number>();
+      #base(frame: number): number {
+        return this.#begin.get(frame) ?? 0;
+      }
+      override readVersion(frame: number): number {
+        return super.readVersion(frame) - this.#base(frame);
+      }
+      override validate(frame: number, version: number): boolean {
+        return super.validate(frame, version + this.#base(frame));
+      }
+      override upgrade(frame: number, version: number): boolean {
+        return super.upgrade(frame, version + this.#base(frame));
+      }
+      override child(parent: number, offset: number, version: number): number {
+        return super.child(parent, offset, version + this.#base(parent));
+      }
+      override free(frame: number): void {
+        super.free(frame);
+        this.#begin.set(frame, super.readVersion(frame));
+      }
+    }
+    expect(await brokenBy(Resetting, 'version-tells-change', 'version-never-reset')).toEqual(['version-never-reset']);
+  });
+
+  it('new pages whose header is not filled in', async () => {
+    class Blank extends BufferPool {
+      override allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
+        const frame = super.allocate(index, kind, sizeClass, timestamp);
+        this.segmentOf(frame).u16[(this.baseOf(frame) + PAGE_KIND) >>> 1] = 0;
+        return frame;
+      }
+    }
+    expect(await brokenBy(Blank, 'allocates-formatted', 'keeps-the-tree')).toEqual([
+      'allocates-formatted',
+      'keeps-the-tree',
+    ]);
+  });
+
+  it('a stamp that goes back', async () => {
+    class Latest extends BufferPool {
+      override modify(frame: number, timestamp: number): void {
+        super.modify(frame, timestamp);
+        this.segmentOf(frame).f64[(this.baseOf(frame) + PAGE_TIMESTAMP) >>> 3] = timestamp;
+      }
+    }
+    expect(await brokenBy(Latest, 'stamp-keeps-the-highest')).toEqual(['stamp-keeps-the-highest']);
+  });
+
+  it('changes that mark nothing dirty', async () => {
+    class Forgetful extends BufferPool {
+      #calls = 0;
+      override modify(frame: number, timestamp: number): void {
+        if (++this.#calls % 8 !== 0) super.modify(frame, timestamp);
+      }
+    }
+    const ids = ['stamp-keeps-the-highest', 'evicts-and-reads-back', 'holds-the-gate'];
+    expect(await brokenBy(Forgetful, ...ids)).toEqual(ids.slice(1));
+  });
+
+  it('moved swips whose pages do not know their new parent (scenario 16)', async () => {
+    class Parentless extends BufferPool {
+      override moveSwips(from: number, at: number, to: number, toAt: number, count: number, stride: number): void {
+        for (let step = 0; step < count * stride; step += stride) {
+          const source = this.segmentOf(from).u32;
+          const target = this.segmentOf(to).u32;
+          const sourceAt = (this.baseOf(from) + at + step) >>> 2;
+          const targetAt = (this.baseOf(to) + toAt + step) >>> 2;
+          target.copyWithin(targetAt, sourceAt, sourceAt + 2);
+          target.set(source.slice(sourceAt, sourceAt + 2), targetAt);
+          source.fill(SWIP_NULL, sourceAt, sourceAt + 2);
+        }
+      }
+    }
+    expect(await brokenBy(Parentless, 'moves-swips', 'keeps-the-tree')).toEqual(['moves-swips', 'keeps-the-tree']);
+  });
+
+  it('given up pages that keep their frames', async () => {
+    class Leaking extends BufferPool {
+      override discard(parent: number, offset: number): void {
+        this.unlink(parent, offset);
+      }
+    }
+    expect(await brokenBy(Leaking, 'frees')).toEqual(['frees']);
+  });
+
+  it('a tree that is given up all at once', async () => {
+    class Hasty extends BufferPool {
+      override releaseTree(location: SwipLocation, timestamp: number): boolean {
+        return super.releaseTree(location, timestamp, 1e9);
+      }
+    }
+    expect(await brokenBy(Hasty, 'releases-trees')).toEqual(['releases-trees']);
+  });
+
+  it('a child read by a swip that may have changed', async () => {
+    class Careless extends BufferPool {
+      override child(parent: number, offset: number): number {
+        return super.child(parent, offset, this.readVersion(parent));
+      }
+    }
+    const ids = ['restarts-when-the-parent-changed'];
+    expect(await brokenBy(Careless, ...ids)).toEqual(ids);
+  });
+
+  it('reads that block though faulting is on', async () => {
+    class Blocking extends BufferPool {
+      override child(parent: number, offset: number, version: number): number {
+        const { faulting } = this;
+        this.faulting = false;
+        const answer = super.child(parent, offset, version);
+        this.faulting = faulting;
+        return answer;
+      }
+    }
+    const ids = ['faults-instead-of-reading', 'many-faults-at-once'];
+    expect(await brokenBy(Blocking, ...ids)).toEqual(ids);
+  });
+
+  it('a fault whose page never comes', async () => {
+    class Idle extends BufferPool {
+      override async loadFault(): Promise<void> {}
+    }
+    expect(await brokenBy(Idle, 'faults-instead-of-reading', 'late-arrivals-are-not-used')).toContain(
+      'faults-instead-of-reading',
+    );
+  });
+
+  it('pins that do not hold', async () => {
+    class Slippery extends BufferPool {
+      override pin(): void {}
+      override unpin(): void {}
+    }
+    expect(await brokenBy(Slippery, 'pins-hold')).toEqual(['pins-hold']);
+  });
+
+  it('eviction that takes pages whose latch is held', async () => {
+    const mayMove = Placement.prototype.mayMove;
+    vi.spyOn(Placement.prototype, 'mayMove').mockImplementation(function (this: Placement, frame) {
+      const { latches } = (this as unknown as { parts: { latches: { isHeld(frame: number): boolean } } }).parts;
+      const isHeld = latches.isHeld.bind(latches);
+      latches.isHeld = () => false;
+      const answer = mayMove.call(this, frame, true);
+      latches.isHeld = isHeld;
+      return answer;
+    });
+    expect(await brokenBy(BufferPool, 'pins-hold')).toEqual(['pins-hold']);
+  });
+
+  it('eviction without regard to what is used, below one parent', async () => {
+    vi.spyOn(Residency.prototype, 'keepRoom').mockImplementation(() => {});
+    expect(await brokenBy(BufferPool, 'keeps-what-is-used')).toEqual(['keeps-what-is-used']);
+  });
+
+  it('pages that are read without a look at their checksum', async () => {
+    vi.spyOn(PageFile.prototype, 'verify').mockImplementation(() => {});
+    const ids = ['damage-is-an-error', 'misdirected-writes-are-found'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('extents that are free before no superblock names them (scenarios 20, 22)', async () => {
+    const { giveUp } = FileSpace.prototype;
+    vi.spyOn(FileSpace.prototype, 'giveUp').mockImplementation(function (this: FileSpace, address, epoch, number) {
+      giveUp.call(this, address, epoch, number);
+      this.release(number);
+    });
+    const ids = ['whole-after-a-crash', 'older-slot-stays'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('extents that are never free again', async () => {
+    vi.spyOn(FileSpace.prototype, 'release').mockImplementation(() => {});
+    expect(await brokenBy(BufferPool, 'space-is-used-again')).toEqual(['space-is-used-again']);
+  });
+
+  it('a gate that is passed before the epoch closes (scenario 13)', async () => {
+    class Early extends BufferPool {
+      override async checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        const mark = steps.gate();
+        for (let turn = 0; turn < 3; turn++) await null;
+        return super.checkpoint({ gate: () => mark, secureLog: (given) => steps.secureLog(given) });
+      }
+    }
+    const ids = ['holds-the-gate', 'gate-in-mid-change'];
+    expect(await brokenBy(Early, ...ids)).toEqual(ids);
+  });
+
+  it('a superblock that is written before the log is secured', async () => {
+    class Ahead extends BufferPool {
+      override async checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        const result = await super.checkpoint({ gate: () => steps.gate(), secureLog: async () => {} });
+        await steps.secureLog(result.mark);
+        return result;
+      }
+    }
+    const ids = ['secures-the-log-first', 'log-cannot-be-secured'];
+    expect(await brokenBy(Ahead, ...ids)).toEqual(ids);
+  });
+
+  it('a log that is not waited for', async () => {
+    class Impatient extends BufferPool {
+      override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        return super.checkpoint({
+          gate: () => steps.gate(),
+          secureLog: async (mark) => void steps.secureLog(mark).catch(() => {}),
+        });
+      }
+    }
+    const ids = ['secures-the-log-first', 'log-cannot-be-secured'];
+    expect(await brokenBy(Impatient, ...ids)).toEqual(ids);
+  });
+
+  it('pages that are not synced before the superblock names them', async () => {
+    const Unsynced = onFiles((file) => fileWith(file, { sync: async () => {} }));
+    const ids = ['secures-the-log-first', 'whole-after-a-crash'];
+    expect(await brokenBy(Unsynced, ...ids)).toEqual(ids);
+  });
+
+  it('a superblock that is not synced when the checkpoint is reported', async () => {
+    const Unsynced = onFiles((file) => fileWith(file, { submit: (operations) => file.submit(operations) }));
+    expect(await brokenBy(Unsynced, 'secures-the-log-first')).toEqual(['secures-the-log-first']);
+  });
+
+  it('checkpoints that queue instead of sharing', async () => {
+    class Queueing extends BufferPool {
+      #last: Promise<unknown> = Promise.resolve();
+      override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        const mine = this.#last.then(() => super.checkpoint(steps));
+        this.#last = mine.catch(() => {});
+        return mine;
+      }
+    }
+    expect(await brokenBy(Queueing, 'shares-checkpoints')).toEqual(['shares-checkpoints']);
+  });
+
+  it('a request that shares a checkpoint which was under way already', async () => {
+    class Lazy extends BufferPool {
+      #running: Promise<CheckpointResult> | null = null;
+      override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        this.#running ??= super.checkpoint(steps).finally(() => {
+          this.#running = null;
+        });
+        return this.#running;
+      }
+    }
+    expect(await brokenBy(Lazy, 'shares-checkpoints')).toEqual(['shares-checkpoints']);
+  });
+
+  it('room that is not secured', async () => {
+    class Hopeful extends BufferPool {
+      override secureSpace(): void {}
+    }
+    const ids = ['refuses-before-it-is-full', 'secured-is-enough'];
+    expect(await brokenBy(Hopeful, ...ids)).toEqual(ids);
+  });
+
+  it('a file that is not locked', async () => {
+    const Unlocked = onFiles((file) => fileWith(file, { lock: async () => ({ release: async () => {} }) }));
+    expect(await brokenBy(Unlocked, 'one-holder')).toEqual(['one-holder']);
+  });
+
+  it('writes to a file that was opened read-only', async () => {
+    class Writing extends BufferPool {
+      override open(request: PageStoreOpenRequest): Promise<StoreState> {
+        return super.open({ ...request, readOnly: false });
+      }
+    }
+    expect(await brokenBy(Writing, 'read-only')).toEqual(['read-only']);
+  });
+
+  it('a second close that fails, and one that does not wait', async () => {
+    class Strict extends BufferPool {
+      #closed = false;
+      override close(): Promise<void> {
+        if (this.#closed) throw new Error('closed already');
+        this.#closed = true;
+        return super.close();
+      }
+    }
+    class Abrupt extends BufferPool {
+      override async close(): Promise<void> {
+        void super.close().catch(() => {});
+      }
+    }
+    expect(await brokenBy(Strict, 'close-is-idempotent')).toEqual(['close-is-idempotent']);
+    expect(await brokenBy(Abrupt, 'close-is-idempotent')).toEqual(['close-is-idempotent']);
+  });
+
+  it('a state that is not that of the store', async () => {
+    class Amnesic extends BufferPool {
+      override async open(request: PageStoreOpenRequest): Promise<StoreState> {
+        return { ...(await super.open(request)), storeId: '0'.repeat(32) };
+      }
+    }
+    expect(await brokenBy(Amnesic, 'says-what-it-found')).toEqual(['says-what-it-found']);
+  });
+
+  it('figures that do not add up', async () => {
+    class Boasting extends BufferPool {
+      override stats(): PageStoreStats {
+        const stats = super.stats();
+        return { ...stats, freeFrames: stats.frames, coolFrames: 1 };
+      }
+    }
+    expect(await brokenBy(Boasting, 'counts-add-up')).toEqual(['counts-add-up']);
+  });
+
+  it('readers that never get on', async () => {
+    class Shy extends BufferPool {
+      override child(): number {
+        return RESTART;
+      }
+    }
+    expect(await brokenBy(Shy, 'reaches-what-was-linked')).toEqual(['reaches-what-was-linked']);
+  });
+});
