@@ -1,5 +1,9 @@
 /** All parts of the soak, by name. */
 import { crashes, faults } from './crashes/crashes.js';
+import { fuzzing } from './fuzz/part.js';
 import type { Part } from './part.js';
+import { powerCuts } from './power-cut/part.js';
+import { schedules } from './schedules/part.js';
 
-export const PARTS: readonly Part[] = [crashes, faults];
+/** The longest first: they run beside each other. */
+export const PARTS: readonly Part[] = [fuzzing, crashes, schedules, faults, powerCuts];

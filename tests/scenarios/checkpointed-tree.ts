@@ -5,9 +5,8 @@
  */
 import { BufferPool } from '@pagewright/bufferpool';
 import { NO_LOG, PAGE_HEADER_SIZE, type PageExpectation, SWIP_COLD, SWIP_NULL, SWIP_TAG_MASK } from '@pagewright/core';
-import { SimulatedDevice } from '@pagewright/testkit';
+import { copyOfModel, FANOUT, newModel, type PageModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { expect } from 'vitest';
-import { copyOf, FANOUT, type Model, newModel, PageTree } from '../../packages/bufferpool/test/page-tree.js';
 
 const PATH = '/store/tree.pw';
 const PAGE_SIZE = 4096;
@@ -20,7 +19,7 @@ export type Path = readonly number[];
 
 export class CheckpointedTree {
   readonly disk = new SimulatedDevice();
-  model: Model = newModel(1);
+  model: PageModel = newModel(1);
   #next = 2;
   #ballastAt = 0;
 
@@ -72,7 +71,7 @@ export class CheckpointedTree {
   move(from: Path, fromSlot: number, to: Path, toSlot: number): void {
     this.tree.move(from, fromSlot, to, toSlot);
     const [source, target] = [this.#nodeAt(from), this.#nodeAt(to)];
-    target.children[toSlot] = source.children[fromSlot] as Model;
+    target.children[toSlot] = source.children[fromSlot] as PageModel;
     source.children[fromSlot] = null;
   }
 
@@ -113,7 +112,7 @@ export class CheckpointedTree {
    * the file holds the tree as it was at the beginning, and memory as it is now.
    */
   async checkpointAround(meanwhile: () => void, landing = 0): Promise<void> {
-    const atGate = copyOf(this.model) as Model;
+    const atGate = copyOfModel(this.model) as PageModel;
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => {
       release = resolve;
@@ -140,7 +139,7 @@ export class CheckpointedTree {
   }
 
   /** Opens what the file holds now beside the running store, and compares. */
-  async expectInFile(model: Model): Promise<void> {
+  async expectInFile(model: PageModel): Promise<void> {
     const disk = new SimulatedDevice();
     disk.put(PATH, this.disk.contentOf(PATH));
     const pool = await openPool(disk);
@@ -153,9 +152,9 @@ export class CheckpointedTree {
     return this.pool.close();
   }
 
-  #nodeAt(path: Path): Model {
-    let node: Model = this.model;
-    for (const slot of path) node = node.children[slot] as Model;
+  #nodeAt(path: Path): PageModel {
+    let node: PageModel = this.model;
+    for (const slot of path) node = node.children[slot] as PageModel;
     return node;
   }
 

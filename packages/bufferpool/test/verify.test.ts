@@ -12,10 +12,9 @@ import {
   SWIP_HOT,
   type VerifyProblem,
 } from '@pagewright/core';
-import { keepAll, SimulatedDevice } from '@pagewright/testkit';
+import { FANOUT, keepAll, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferPool } from '../src/index.js';
-import { FANOUT, PageTree } from './page-tree.js';
 
 const PATH = '/store.pw';
 const V = 1000;
