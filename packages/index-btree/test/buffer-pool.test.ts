@@ -3,12 +3,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { BufferPool } from '@pagewright/bufferpool';
-import { EntryBatch, EntryReference, NO_LOG, PageFault } from '@pagewright/core';
+import { NO_LOG } from '@pagewright/core';
 import { NodeFiles } from '@pagewright/io-posix';
+import { checkTree, ModeledIndex, Random, valueBytes } from '@pagewright/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { BtreeType } from '../src/index.js';
-import { bytes, checkTree, INDEX, ModelTree, text, valueBytes } from './model.js';
 
 let directory: string;
 let files = 0;
@@ -30,15 +30,6 @@ async function checkpoint(pool: BufferPool, timestamp: number): Promise<void> {
   await pool.checkpoint({ gate: () => ({ timestamp, log: NO_LOG }), secureLog: async () => {} });
 }
 
-/** Numbers below a million, all of which follow from the seed. */
-function numbersFrom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return Math.floor(((state ^ (state >>> 15)) >>> 0) / 4295);
-  };
-}
-
 /** A key whose shape and neighbours follow from a number. */
 function keyOf(n: number, pageSize: number): string {
   const number = String((n * 7919) % 3000).padStart(6, '0');
@@ -53,12 +44,12 @@ for (const pageSize of [4096, 16384]) {
       fc.asyncProperty(fc.integer(), async (seed) => {
         const file = path.join(directory, `${files++}.pw`);
         let pool = await openPool(file, pageSize, 96);
-        const tree = new ModelTree(pool);
-        const next = numbersFrom(seed);
+        const tree = new ModeledIndex<BufferPool>(new BtreeType(), pool);
+        const random = new Random(seed);
         for (let round = 0; round < 4; round++) {
           let running: Promise<void> | null = null;
           for (let i = 0; i < 1000; i++) {
-            const n = next();
+            const n = random.below(1_000_000);
             const key = keyOf(n % 6000, pageSize);
             const length = n % 41 === 0 ? n % (pageSize * 3) : n % 400;
             if (n % 4 === 0) tree.remove(key);
@@ -69,13 +60,12 @@ for (const pageSize of [4096, 16384]) {
           await running;
           expect(checkTree(tree.index, pool)).toEqual([]);
           for (const key of tree.sorted.slice(0, 300)) tree.expectEntry(key);
-          tree.expectScan(null, false, round % 2 === 0, 40);
+          tree.expectScan({ from: null, exclusive: false, reverse: round % 2 === 0 }, 40);
           await checkpoint(pool, tree.timestamp);
           if (round === 1) {
             await pool.close();
             pool = await openPool(file, pageSize, 96);
-            tree.pages = pool;
-            tree.index = new BtreeType().open({ pages: pool, number: INDEX, root: pool.root });
+            tree.reopen(pool);
           }
         }
         const { evictions, pageReads } = pool.stats();
@@ -90,44 +80,3 @@ for (const pageSize of [4096, 16384]) {
     );
   });
 }
-
-it('reads without blocking: faults are loaded, and the operation is started again', async () => {
-  const file = path.join(directory, 'faults.pw');
-  let pool = await openPool(file, 4096, 128);
-  const tree = new ModelTree(pool);
-  for (let i = 0; i < 3000; i++)
-    tree.put(`k${String(i).padStart(6, '0')}`, 0, valueBytes(i, i % 100 === 0 ? 6000 : 80));
-  await checkpoint(pool, tree.timestamp);
-  await pool.close();
-  pool = await openPool(file, 4096, 128);
-  const index = new BtreeType().open({ pages: pool, number: INDEX, root: pool.root });
-  let faults = 0;
-  const withoutBlocking = async <T>(operation: () => T): Promise<T> => {
-    for (;;) {
-      try {
-        pool.faulting = true;
-        return operation();
-      } catch (error) {
-        if (!(error instanceof PageFault)) throw error;
-        faults++;
-      } finally {
-        pool.faulting = false;
-      }
-      await pool.loadFault();
-    }
-  };
-  const reference = new EntryReference();
-  for (let i = 0; i < 3000; i += 17) {
-    expect(await withoutBlocking(() => index.lookup(bytes(`k${String(i).padStart(6, '0')}`), reference))).toBe(true);
-    expect(reference.value).toEqual(valueBytes(i, i % 100 === 0 ? 6000 : 80));
-  }
-  const cursor = index.cursor();
-  cursor.seek(null, {});
-  const batch = new EntryBatch();
-  const seen: string[] = [];
-  while (await withoutBlocking(() => cursor.next(batch)))
-    for (let i = 0; i < batch.count; i++) seen.push(text(batch.keys[i]!));
-  expect(seen).toEqual(tree.sorted);
-  expect(faults).toBeGreaterThan(50);
-  await pool.close();
-});

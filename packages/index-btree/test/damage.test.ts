@@ -1,10 +1,9 @@
-/** Damaged pages: `check` names what is wrong, and nothing that reads crashes, hangs or goes outside the page. */
-import { EntryBatch, EntryReference, isPagewrightError, type Segment } from '@pagewright/core';
-import fc from 'fast-check';
+/** Damaged pages: `check` names what is wrong; what no check can see, reads notice. */
+import { isPagewrightError } from '@pagewright/core';
+import { checkTree, GuardedPages, keyBytes, readCursor, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { copyKey } from '../src/node-keys.js';
-import { MemoryPages } from './memory-pages.js';
-import { bytes, checkTree, ModelTree, memoryTree, readAll, valueBytes } from './model.js';
+import { ModeledTree } from './model.js';
 
 const LEAF = 1;
 const INNER = 2;
@@ -13,7 +12,7 @@ const VALUE = 3;
 const LARGE = 1000;
 
 function soundTree() {
-  const tree = memoryTree({ frames: 2048 });
+  const tree = new ModeledTree({ frames: 2048 });
   for (let i = 0; i < 600; i++)
     tree.put(
       `users/${String(i * 3).padStart(6, '0')}/${'abc'.repeat(i % 5)}`,
@@ -24,10 +23,8 @@ function soundTree() {
   return tree;
 }
 
-type Tree = ReturnType<typeof soundTree>;
-
 /** The pages of a kind, from left to right. */
-function pagesOf(tree: Tree, kind: number): number[] {
+function pagesOf(tree: ModeledTree, kind: number): number[] {
   const frames: number[] = [];
   tree.pages.walk(tree.root, (frame) => {
     if (tree.pages.segmentOf(frame).u16[tree.pages.baseOf(frame) >>> 1] === kind) frames.push(frame);
@@ -36,7 +33,7 @@ function pagesOf(tree: Tree, kind: number): number[] {
 }
 
 /** Access to one page by offset. */
-function page(tree: { readonly pages: MemoryPages }, frame: number) {
+function page(tree: ModeledTree, frame: number) {
   const { u8, u16, u32 } = tree.pages.segmentOf(frame);
   const base = tree.pages.baseOf(frame);
   return {
@@ -213,13 +210,13 @@ describe('check reports', () => {
 });
 
 /** The bounds of a page as its parent sets them, and its children, found while the page was sound. */
-function boundsOf(tree: Tree, frame: number, sound: Uint8Array) {
+function boundsOf(tree: ModeledTree, frame: number, sound: Uint8Array) {
   const { u8 } = tree.pages.segmentOf(frame);
   const base = tree.pages.baseOf(frame);
   const damaged = u8.slice(base, base + sound.length);
   u8.set(sound, base);
   const silent = () => {};
-  let own = { lower: null, upper: null } as Parameters<Tree['index']['check']>[1];
+  let own = { lower: null, upper: null } as Parameters<ModeledTree['index']['check']>[1];
   const known = new Map<number, typeof own>();
   const children: { frame: number; of: (parent: number) => typeof own }[] = [];
   tree.pages.walk(tree.root, (page, offset, parent) => {
@@ -244,7 +241,7 @@ it('a scan backwards over a damaged separator fails, and does not end before its
   tree.pages.acceptBytes(root);
   const cursor = tree.index.cursor();
   cursor.seek(null, { reverse: true });
-  expect(() => readAll(cursor, 100)).toThrow(/damaged/);
+  expect(() => readCursor(cursor, 100)).toThrow(/damaged/);
 });
 
 it('the page of a value in place of the root is reported', () => {
@@ -256,12 +253,16 @@ it('the page of a value in place of the root is reported', () => {
 
 describe('a change of a damaged page is refused before it writes anywhere', () => {
   /** Damages a page, and expects that the change is refused and that no byte has changed. */
-  function expectRefused(kind: number, plant: (p: Page) => void, change: (tree: Tree, key: Uint8Array) => void): void {
+  function expectRefused(
+    kind: number,
+    plant: (p: Page) => void,
+    change: (tree: ModeledTree, key: Uint8Array) => void,
+  ): void {
     const tree = soundTree();
     const frames = pagesOf(tree, kind);
     const frame = frames.find((leaf) => kind !== LEAF || hasLarge(page(tree, leaf)))!;
     const { own } = boundsOf(tree, frame, copyOf(tree, frame));
-    const key = kind === LEAF ? keyOfLarge(tree, frame) : bytes(`${tree.sorted[0]!}/more`);
+    const key = kind === LEAF ? keyOfLarge(tree, frame) : keyBytes(`${tree.sorted[0]!}/more`);
     plant(page(tree, frame));
     tree.pages.acceptBytes(frame);
     const before = tree.pages.segmentOf(0).u8.slice();
@@ -270,7 +271,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
   }
 
   /** The key of the entry in the first slot whose value has a page of its own. */
-  function keyOfLarge(tree: Tree, leaf: number): Uint8Array {
+  function keyOfLarge(tree: ModeledTree, leaf: number): Uint8Array {
     const slot = (largeSlot(page(tree, leaf)) - 64) / 12;
     const base = tree.pages.baseOf(leaf);
     const key = new Uint8Array(1024);
@@ -308,7 +309,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
   });
 
   it('when the entries of a leaf that must be split overlap, and are more than two pages hold', () => {
-    const tree = memoryTree({ frames: 2048 });
+    const tree = new ModeledTree({ frames: 2048 });
     for (let i = 0; i < 60; i++) tree.put(`key ${String(i).padStart(4, '0')}`, 0, valueBytes(i, 40));
     const [frame] = pagesOf(tree, LEAF) as [number];
     const p = page(tree, frame);
@@ -318,7 +319,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
     tree.pages.acceptBytes(frame);
     const before = tree.pages.segmentOf(0).u8.slice();
     expect(() => {
-      for (let i = 0; i < 200; i++) tree.index.upsert(bytes(`key 0000/${i}`), 0, valueBytes(i, 900), 1);
+      for (let i = 0; i < 200; i++) tree.index.upsert(keyBytes(`key 0000/${i}`), 0, valueBytes(i, 900), 1);
     }).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
     const other = pagesOf(tree, LEAF).filter((leaf) => leaf !== frame);
     for (const leaf of other) {
@@ -328,146 +329,29 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
   });
 });
 
-/** Gives out views of one page each, which note every access outside it. */
-class GuardedPages extends MemoryPages {
-  guarded = false;
-  outside = 0;
-  readonly #views = new Map<number, Segment>();
-
-  override segmentOf(frame: number): Segment {
-    const segment = super.segmentOf(frame);
-    if (!this.guarded) return segment;
-    let view = this.#views.get(frame);
-    if (view === undefined) {
-      const { u8, u16, u32, i32, f64 } = segment;
-      const guard = <T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array>(array: T): T =>
-        this.#guard(array, this.baseOf(frame) / array.BYTES_PER_ELEMENT, this.sizeOf(frame) / array.BYTES_PER_ELEMENT);
-      view = { u8: guard(u8), u16: guard(u16), u32: guard(u32), i32: guard(i32), f64: guard(f64) } as Segment;
-      this.#views.set(frame, view);
-    }
-    return view;
+it('a key whose rest is said to be at the very end of its page is not compared beyond it', () => {
+  const pages = new GuardedPages({ watch: false });
+  const tree = new ModeledTree({}, pages);
+  for (let i = 0; i < 120; i++) tree.put(`k/${i * 7}`, 1, valueBytes(i, i % 20 === 0 ? 3000 : 60));
+  const p = page(tree, pagesOf(tree, LEAF)[0]!);
+  for (let i = 0; i < p.u16(32); i++) {
+    p.set16(64 + 12 * i + 4, 4095);
+    p.set16(64 + 12 * i + 6, 30);
   }
-
-  #guard<T extends object>(array: T, from: number, count: number): T {
-    return new Proxy(array, {
-      get: (target, property) => {
-        if (property === 'subarray') {
-          return (start: number, end: number) => {
-            if (start < from || end > from + count) this.outside++;
-            return (target as unknown as Uint8Array).subarray(start, end);
-          };
-        }
-        const index = Number(property as string);
-        if (!(index >= from && index < from + count)) this.outside++;
-        return Reflect.get(target, property, target);
-      },
-    });
+  pages.guarded = true;
+  for (const key of tree.sorted.map(keyBytes)) {
+    const longer = new Uint8Array(200);
+    longer.set(key);
+    mayBeDamaged(() => tree.index.lookup(longer, tree.reference));
+    longer.set(key.subarray(0, 6));
+    for (let last = 0; last < 256; last++)
+      mayBeDamaged(() => tree.index.lookup(longer.fill(last, 6, 7), tree.reference));
   }
-}
-
-describe('bits that flip', () => {
-  it('never make a look-up read outside the page', () => {
-    const pages = new GuardedPages({ watch: false });
-    const tree = Object.assign(new ModelTree(pages), { pages });
-    for (let i = 0; i < 120; i++) tree.put(`k/${i * 7}`, 1, valueBytes(i, i % 20 === 0 ? 3000 : 60));
-    const frames: number[] = [];
-    pages.walk(tree.root, (frame) => frames.push(frame));
-    const keys = tree.sorted.map(bytes);
-    const offset = fc.oneof(fc.integer({ min: 16, max: 63 }), fc.integer({ min: 64, max: 300 }), fc.nat(4095));
-    const flip = fc.tuple(fc.nat(frames.length - 1), offset, fc.integer({ min: 1, max: 255 }));
-    fc.assert(
-      fc.property(fc.array(flip, { minLength: 1, maxLength: 4 }), fc.nat(keys.length - 1), (flips, at) => {
-        pages.guarded = false;
-        const { u8 } = pages.segmentOf(0);
-        for (const [frame, byte, bits] of flips) u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
-        pages.guarded = true;
-        for (let i = 0; i < 6; i++)
-          mayBeDamaged(() => tree.index.lookup(keys[(at + i * 19) % keys.length]!, tree.reference));
-        pages.guarded = false;
-        for (const [frame, byte, bits] of flips) u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
-        expect(pages.outside).toBe(0);
-      }),
-      { numRuns: 1500 },
-    );
-    // A key whose rest is said to be at the very end of the page, met by a key with the same head.
-    const leaf = frames.find((frame) => page(tree, frame).u16(0) === LEAF)!;
-    const p = page(tree, leaf);
-    for (let i = 0; i < p.u16(32); i++) {
-      p.set16(64 + 12 * i + 4, 4095);
-      p.set16(64 + 12 * i + 6, 30);
-    }
-    pages.guarded = true;
-    for (const key of keys) {
-      const longer = new Uint8Array(200);
-      longer.set(key);
-      mayBeDamaged(() => tree.index.lookup(longer, tree.reference));
-      longer.set(key.subarray(0, 6));
-      for (let last = 0; last < 256; last++)
-        mayBeDamaged(() => tree.index.lookup(longer.fill(last, 6, 7), tree.reference));
-    }
-    pages.guarded = false;
-    expect(pages.outside).toBe(0);
-  });
-
-  it('never crash or hang a look-up, a cursor or a check', () => {
-    const sound = soundTree();
-    const frames = [
-      ...pagesOf(sound, LEAF),
-      ...pagesOf(sound, INNER),
-      ...pagesOf(sound, INNER),
-      ...pagesOf(sound, VALUE),
-    ];
-    const keys = sound.sorted.map(bytes);
-    const images = new Map(frames.map((frame) => [frame, copyOf(sound, frame)] as const));
-    const offset = fc.oneof(
-      fc.integer({ min: 2, max: 63 }),
-      fc.integer({ min: 64, max: 400 }),
-      fc.integer({ min: 0, max: 4095 }),
-    );
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.nat(frames.length - 1), offset, fc.integer({ min: 1, max: 255 })), {
-          minLength: 1,
-          maxLength: 6,
-        }),
-        fc.nat(keys.length - 1),
-        (flips, at) => {
-          for (const [frame, byte, bits] of flips) {
-            const { pages } = sound;
-            pages.segmentOf(frames[frame]!).u8[pages.baseOf(frames[frame]!) + byte]! ^= bits;
-          }
-          try {
-            for (let i = 0; i < 10; i++) {
-              const reference = new EntryReference();
-              mayBeDamaged(() => sound.index.lookup(keys[(at + i * 37) % keys.length]!, reference));
-            }
-            for (const reverse of [false, true]) {
-              const cursor = sound.index.cursor();
-              cursor.seek(keys[at]!, { reverse });
-              const batch = new EntryBatch();
-              mayBeDamaged(() => {
-                let entries = 0;
-                while (cursor.next(batch)) {
-                  entries += batch.count;
-                  if (entries > 100_000) throw new Error('The cursor goes round and round');
-                }
-              });
-            }
-            for (const frame of frames) sound.index.check(frame, { lower: null, upper: null }, () => {});
-          } finally {
-            for (const [frame, image] of images) {
-              sound.pages.segmentOf(frame).u8.set(image, sound.pages.baseOf(frame));
-            }
-          }
-        },
-      ),
-      { numRuns: 1500 },
-    );
-    sound.expectWhole();
-  });
+  pages.guarded = false;
+  expect(pages.outside).toBe(0);
 });
 
-function copyOf(tree: Tree, frame: number): Uint8Array {
+function copyOf(tree: ModeledTree, frame: number): Uint8Array {
   const base = tree.pages.baseOf(frame);
   return tree.pages.segmentOf(frame).u8.slice(base, base + tree.pages.sizeOf(frame));
 }

@@ -1,11 +1,12 @@
 /** Errors at any call of the store leave the tree as it was, with all latches given back; page faults pass through. */
-import { EntryBatch, EntryReference, isPagewrightError, PageFault } from '@pagewright/core';
+import { EntryReference, isPagewrightError, PageFault } from '@pagewright/core';
+import { keyBytes, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
-import { bytes, memoryTree, text, valueBytes } from './model.js';
+import { ModeledTree } from './model.js';
 
 /** A tree in which nearly any put splits: full leaves, and full inner pages above them. */
 function fullTree() {
-  const tree = memoryTree({ frames: 8192 });
+  const tree = new ModeledTree({ frames: 8192 });
   for (let i = 0; i < 400; i++) {
     const group = String.fromCharCode(33 + (i % 200), 33 + (i >>> 2));
     tree.put(`${group}${'x'.repeat(500)}${i}`, 0, valueBytes(i, 300));
@@ -28,12 +29,7 @@ function fails(code: 'PW_POOL_EXHAUSTED' | 'PW_IO' | 'PW_FULL', operation: () =>
  * Puts an entry again and again, with the first, the second, … allocation or `modify` failing, until none is left to
  * fail: first a new entry, then one that is there. The number of failures.
  */
-function putWithEachFailure(
-  tree: ReturnType<typeof memoryTree>,
-  key: string,
-  value: Uint8Array,
-  first: number,
-): number {
+function putWithEachFailure(tree: ModeledTree, key: string, value: Uint8Array, first: number): number {
   const kinds = [
     ['failAllocation', 'PW_POOL_EXHAUSTED'],
     ['failModify', 'PW_FULL'],
@@ -42,7 +38,7 @@ function putWithEachFailure(
   for (const [what, code] of [kinds[first & 1]!, kinds[(first + 1) & 1]!]) {
     for (let nth = 0; ; nth++) {
       tree.pages[what] = nth;
-      const failed = fails(code, () => tree.index.upsert(bytes(key), 5, value, ++tree.timestamp));
+      const failed = fails(code, () => tree.index.upsert(keyBytes(key), 5, value, ++tree.timestamp));
       tree.pages[what] = -1;
       tree.pages.assertQuiet();
       if (!failed) tree.notePut(key, 5, value);
@@ -68,7 +64,7 @@ describe('an allocation or a modify that fails', () => {
   });
 
   it('leaves the tree whole while it grows from nothing, root by root', () => {
-    const tree = memoryTree();
+    const tree = new ModeledTree();
     // Two keys each differ in their last byte alone, and leaves are cut between them: separators are long, and roots soon full.
     const pair = (i: number) => String.fromCharCode(33 + (i >>> 1)) + 'y'.repeat(1000) + (i & 1);
     for (let i = 118; i >= 0; i -= 2) {
@@ -84,7 +80,7 @@ describe('an allocation or a modify that fails', () => {
     for (const [i, key] of [...tree.sorted].entries()) {
       tree.pages.failModify = i % 7;
       try {
-        if (!tree.index.remove(bytes(key), ++tree.timestamp)) throw new Error('The entry is missing');
+        if (!tree.index.remove(keyBytes(key), ++tree.timestamp)) throw new Error('The entry is missing');
         tree.noteRemoval(key);
       } catch (error) {
         if (!isPagewrightError(error, 'PW_FULL')) throw error;
@@ -99,49 +95,21 @@ describe('an allocation or a modify that fails', () => {
     expect(tree.index.stats().height).toBe(1);
   });
 
-  it('leaves no root behind when a tree is created', () => {
-    const tree = memoryTree();
-    tree.pages.failAllocation = 0;
-    const context = { pages: tree.pages, number: 9, root: tree.pages.rootOf(1) };
-    expect(fails('PW_POOL_EXHAUSTED', () => tree.type.create(context, 1))).toBe(true);
-    tree.pages.assertQuiet();
-    tree.type.create(context, 1);
-    tree.pages.assertQuiet();
-  });
-
   it('keeps the old value when there is no page for the new one', () => {
-    const tree = memoryTree();
+    const tree = new ModeledTree();
     tree.put('large', 1, valueBytes(1, 5000));
     tree.put('small', 1, valueBytes(2, 50));
     for (const key of ['large', 'small']) {
       tree.pages.failAllocation = 0;
-      expect(fails('PW_POOL_EXHAUSTED', () => tree.index.upsert(bytes(key), 2, valueBytes(3, 6000), 20))).toBe(true);
+      expect(fails('PW_POOL_EXHAUSTED', () => tree.index.upsert(keyBytes(key), 2, valueBytes(3, 6000), 20))).toBe(true);
     }
     tree.expectWhole();
   });
 });
 
 describe('a page that cannot be read', () => {
-  it('fails the operations that need it, and nothing else', () => {
-    const tree = fullTree();
-    const keys = [...tree.sorted];
-    for (let i = 0; i < 60; i++) {
-      tree.pages.evictAll();
-      const key = keys[(i * 37) % keys.length]!;
-      tree.pages.failLoads = true;
-      expect(fails('PW_IO', () => tree.index.lookup(bytes(key), tree.reference))).toBe(true);
-      expect(fails('PW_IO', () => tree.index.upsert(bytes(key), 1, valueBytes(1, 1), 20))).toBe(true);
-      expect(fails('PW_IO', () => tree.index.remove(bytes(key), 20))).toBe(true);
-      expect(fails('PW_IO', () => tree.index.stats())).toBe(true);
-      tree.pages.failLoads = false;
-      tree.pages.assertQuiet();
-      tree.expectEntry(key);
-    }
-    tree.expectWhole();
-  });
-
   it('does not undo a removal when it is the neighbour that a page would merge with', () => {
-    const tree = memoryTree();
+    const tree = new ModeledTree();
     for (let i = 0; i < 2000; i++) tree.put(String(i).padStart(8, '0'), 0, valueBytes(i, 100));
     const keys = [...tree.sorted];
     for (let i = 600; i < 900; i++) {
@@ -163,10 +131,7 @@ describe('a page that cannot be read', () => {
 
 describe('with faults instead of reads in place', () => {
   /** Starts an operation again after each fault, as its caller would. */
-  async function withFaults<T>(
-    tree: ReturnType<typeof memoryTree>,
-    operation: () => T,
-  ): Promise<{ result: T; faults: number }> {
+  async function withFaults<T>(tree: ModeledTree, operation: () => T): Promise<{ result: T; faults: number }> {
     for (let faults = 0; ; faults++) {
       try {
         tree.pages.faulting = true;
@@ -187,7 +152,7 @@ describe('with faults instead of reads in place', () => {
     tree.put('zzz', 4, valueBytes(9, 9000));
     tree.pages.evictAll();
     const reference = new EntryReference();
-    const { result, faults } = await withFaults(tree, () => tree.index.lookup(bytes('zzz'), reference));
+    const { result, faults } = await withFaults(tree, () => tree.index.lookup(keyBytes('zzz'), reference));
     expect(result).toBe(true);
     expect(faults).toBe(tree.index.stats().height + 1);
     expect(reference.value).toEqual(valueBytes(9, 9000));
@@ -195,17 +160,17 @@ describe('with faults instead of reads in place', () => {
 
   it('changes are made once, whatever is evicted in the middle of them', async () => {
     const tree = fullTree();
-    tree.pages.evict = 0.3;
+    tree.pages.chances.evict = 0.3;
     for (const [i, key] of [...tree.sorted].entries()) {
       if (i % 4 === 0) {
         tree.pages.evictAll();
-        const { result } = await withFaults(tree, () => tree.index.remove(bytes(key), ++tree.timestamp));
+        const { result } = await withFaults(tree, () => tree.index.remove(keyBytes(key), ++tree.timestamp));
         expect(result).toBe(true);
         tree.noteRemoval(key);
       } else if (i % 4 === 1) {
         tree.pages.evictAll();
         const value = valueBytes(i, i % 8 === 1 ? 4000 : 700);
-        await withFaults(tree, () => tree.index.upsert(bytes(`${key}+`), 6, value, ++tree.timestamp));
+        await withFaults(tree, () => tree.index.upsert(keyBytes(`${key}+`), 6, value, ++tree.timestamp));
         tree.notePut(`${key}+`, 6, value);
       }
     }
@@ -213,38 +178,13 @@ describe('with faults instead of reads in place', () => {
   });
 
   it('a removal is done once, even if the page that it empties is evicted before it can be merged', async () => {
-    const tree = memoryTree({ evict: 0.5, seed: 4 });
+    const tree = new ModeledTree({ evict: 0.5, seed: 4 });
     for (let i = 0; i < 1200; i++) tree.put(String(i * 7).padStart(9, '0'), 0, valueBytes(i, 150));
     for (const key of [...tree.sorted]) {
-      const { result } = await withFaults(tree, () => tree.index.remove(bytes(key), ++tree.timestamp));
+      const { result } = await withFaults(tree, () => tree.index.remove(keyBytes(key), ++tree.timestamp));
       expect(result).toBe(true);
       tree.noteRemoval(key);
     }
     tree.expectWhole();
-  });
-
-  it('a cursor stays where it is until its page is there', async () => {
-    const tree = memoryTree();
-    for (let i = 0; i < 900; i++)
-      tree.put(`k${String(i).padStart(5, '0')}`, 0, valueBytes(i, i % 40 === 0 ? 5000 : 60));
-    for (const reverse of [false, true]) {
-      const cursor = tree.index.cursor();
-      cursor.seek(null, { reverse });
-      const batch = new EntryBatch();
-      const keys: string[] = [];
-      let faulted = 0;
-      for (;;) {
-        tree.pages.evictAll();
-        const { result, faults } = await withFaults(tree, () => cursor.next(batch));
-        faulted += faults;
-        if (!result) break;
-        for (let i = 0; i < batch.count; i++) {
-          keys.push(text(batch.keys[i]!));
-          expect(batch.values[i]).toEqual(tree.entries.get(keys.at(-1)!)!.value);
-        }
-      }
-      expect(keys).toEqual(reverse ? [...tree.sorted].reverse() : tree.sorted);
-      expect(faulted).toBeGreaterThan(20);
-    }
   });
 });

@@ -1,13 +1,13 @@
 /** The shape that the tree keeps: how full its pages are, how deep it is, that it shrinks, and that the largest keys fit. */
+import { valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { BtreeType } from '../src/index.js';
-import { MemoryPages } from './memory-pages.js';
-import { bytes, INDEX, type ModelTree, memoryTree, readAll, valueBytes } from './model.js';
+import { ModeledTree } from './model.js';
 
 const KIND_LEAF = 1;
 const KIND_INNER = 2;
 
-function shapeOf(tree: ModelTree & { readonly pages: MemoryPages }) {
+function shapeOf(tree: ModeledTree) {
   const shape = {
     leaves: 0,
     empty: 0,
@@ -61,7 +61,7 @@ describe('sorted loads fill pages to 90 % and more', () => {
     ] as const) {
       for (const direction of ['ascending', 'descending'] as const) {
         it(`with ${direction} ${what} on pages of ${pageSize} bytes`, () => {
-          const tree = memoryTree({ pageSize, watch: false });
+          const tree = new ModeledTree({ pageSize, watch: false });
           for (let i = 0; i < count; i++)
             tree.put(keyOf(direction === 'ascending' ? i : count - i), 0, valueBytes(i, 40));
           const shape = shapeOf(tree);
@@ -74,7 +74,7 @@ describe('sorted loads fill pages to 90 % and more', () => {
   }
 
   it('with runs at many places at once', () => {
-    const tree = memoryTree({ watch: false });
+    const tree = new ModeledTree({ watch: false });
     for (let i = 0; i < 2000; i++)
       for (let user = 0; user < 20; user++) tree.put(`user${user}/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 30));
     expect(shapeOf(tree).leafFill).toBeGreaterThan(0.85);
@@ -82,7 +82,7 @@ describe('sorted loads fill pages to 90 % and more', () => {
   });
 
   it('with runs downwards at many places at once', () => {
-    const tree = memoryTree({ watch: false });
+    const tree = new ModeledTree({ watch: false });
     for (let i = 2000; i > 0; i--)
       for (let user = 0; user < 20; user++) tree.put(`user${user}/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 30));
     expect(shapeOf(tree).leafFill).toBeGreaterThan(0.85);
@@ -90,7 +90,7 @@ describe('sorted loads fill pages to 90 % and more', () => {
   });
 
   it('also in inner pages', () => {
-    const tree = memoryTree({ watch: false, frames: 20000 });
+    const tree = new ModeledTree({ watch: false, frames: 20000 });
     for (let i = 0; i < 40_000; i++) tree.put(String(i).padStart(20, '0'), 0, valueBytes(i, 20));
     const { inner, leaves } = shapeOf(tree);
     // The separators are as short as can be: about four bytes beyond the prefix. A full inner page has some 200 children.
@@ -100,7 +100,7 @@ describe('sorted loads fill pages to 90 % and more', () => {
 });
 
 it('keeps pages about 70 % full under random inserts', () => {
-  const tree = memoryTree({ watch: false, frames: 8192 });
+  const tree = new ModeledTree({ watch: false, frames: 8192 });
   for (const i of shuffled(20_000)) tree.put(String(i * 7919).padStart(16, '0'), 0, valueBytes(i, 60));
   expect(shapeOf(tree).leafFill).toBeGreaterThan(0.65);
   tree.expectWhole();
@@ -115,7 +115,7 @@ describe('pages merge when they become empty', () => {
   };
   for (const [name, order] of Object.entries(orders)) {
     it(`down to one empty leaf, removed in ${name} order`, () => {
-      const tree = memoryTree({ seed: 3, relocate: 0.02, evict: 0.02 });
+      const tree = new ModeledTree({ seed: 3, relocate: 0.02, evict: 0.02 });
       for (let i = 0; i < 4000; i++)
         tree.put(`key-${String(i * 31).padStart(9, '0')}`, 0, valueBytes(i, i % 50 === 0 ? 2000 : 300));
       expect(tree.index.stats().height).toBe(3);
@@ -133,7 +133,7 @@ describe('pages merge when they become empty', () => {
 });
 
 it('merges a page whose parent has no other child, once the parent has neighbours for it', () => {
-  const tree = memoryTree({ watch: false });
+  const tree = new ModeledTree({ watch: false });
   const keyOf = (i: number) => String(i).padStart(12, '0');
   const { pages } = tree;
   /** Children of the last page above the leaves, and entries of the last leaf. */
@@ -187,7 +187,7 @@ describe('keys of a quarter of a page', () => {
     for (const valueLength of [0, 1, pageSize]) {
       it(`fit on pages of ${pageSize} bytes with values of ${valueLength} bytes, at every level`, () => {
         const count = pageSize === 65536 ? 200 : 440;
-        const tree = memoryTree({ pageSize, frames: 4096, watch: pageSize < 65536 });
+        const tree = new ModeledTree({ pageSize, frames: 4096, watch: pageSize < 65536 });
         let most = 0;
         for (const i of staggered(count)) tree.put(worst(pageSize, i), 1, valueBytes(i, valueLength));
         expect(shapeOf(tree).height).toBeGreaterThan(pageSize === 65536 ? 2 : 3);
@@ -209,7 +209,7 @@ describe('keys of a quarter of a page', () => {
   }
 
   it('do not burst a page whose long common prefix ends with them', () => {
-    const tree = memoryTree({ pageSize: 16384, frames: 4096 });
+    const tree = new ModeledTree({ pageSize: 16384, frames: 4096 });
     const prefix = 'p'.repeat(4000);
     for (let i = 0; i < 800; i++) tree.put(prefix + String(i).padStart(6, '0'), 0, valueBytes(i, 3));
     // Without the prefix the keys of one page fill hundreds.
@@ -228,16 +228,8 @@ it('states its limits', () => {
   expect(type.limits(16384, 10)).toEqual({ maxKeySize: 4096, maxValueSize: 16 * 1024 * 1024 - 40 });
 });
 
-it('keeps the largest value that its limits allow', () => {
-  const tree = memoryTree({ maxSizeClass: 6 });
-  const { maxValueSize } = tree.type.limits(4096, 6);
-  tree.put('largest', 0, valueBytes(3, maxValueSize));
-  tree.put('one less', 0, valueBytes(4, maxValueSize - 1));
-  tree.expectWhole();
-});
-
 it('moves a value between its leaf and pages of its own as its length changes', () => {
-  const tree = memoryTree({ seed: 8, relocate: 0.1, evict: 0.1 });
+  const tree = new ModeledTree({ seed: 8, relocate: 0.1, evict: 0.1 });
   for (let i = 0; i < 40; i++) tree.put(`k${i}`, 0, valueBytes(i, 50));
   for (let round = 0; round < 300; round++) {
     const length = [0, 10, 64, 900, 1100, 5000, 60][round % 7]!;
@@ -245,35 +237,6 @@ it('moves a value between its leaf and pages of its own as its length changes', 
     if (round % 25 === 0) tree.expectWhole();
   }
   tree.expectWhole();
-  const live = [...tree.entries.values()].filter((entry) => entry.key.length + entry.value.length > 1024).length;
+  const live = [...tree.entries].filter(([key, { value }]) => key.length + value.length > 1024).length;
   expect(shapeOf(tree).values).toBe(live);
-});
-
-it('opens a tree that another instance made', () => {
-  const tree = memoryTree();
-  for (let i = 0; i < 500; i++) tree.put(`key${i}`, i & 255, valueBytes(i, 90));
-  tree.index = new BtreeType().open({ pages: tree.pages, number: INDEX, root: tree.root });
-  tree.expectWhole();
-});
-
-it('keeps several trees of one store apart', () => {
-  const pages = new MemoryPages({ relocate: 0.05, evict: 0.05 });
-  const type = new BtreeType();
-  const trees = [0, 1, 2].map((i) => type.create({ pages, number: i + 1, root: pages.rootOf(i) }, 1));
-  for (let i = 0; i < 300; i++)
-    for (const [n, tree] of trees.entries()) tree.upsert(bytes(`key${i}`), n, valueBytes(i + n, 50), 2);
-  expect(pages.releaseTree(pages.rootOf(1), 3, 2)).toBe(false);
-  pages.assertQuiet();
-  expect(pages.releaseTree(pages.rootOf(1), 3, 10_000)).toBe(true);
-  pages.assertQuiet();
-  for (const n of [0, 2]) {
-    const cursor = trees[n]!.cursor();
-    cursor.seek(null, {});
-    const entries = readAll(cursor, 100);
-    expect(entries.length).toBe(300);
-    for (const { key, tag, value } of entries) {
-      expect(tag).toBe(n);
-      expect(value).toEqual(valueBytes(Number(key.slice(3)) + n, 50));
-    }
-  }
 });

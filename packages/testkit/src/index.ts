@@ -15,6 +15,20 @@ export {
   concurrencySuite,
   type NewConcurrency,
 } from './conformance/concurrency.js';
+export { INDEX_SUITE, indexConformance } from './conformance/index-plugin.js';
+export {
+  entriesOf,
+  keyBytes,
+  keyText,
+  type ModelEntry,
+  ModeledIndex,
+  readCursor,
+  type ScanForm,
+  type ScannedEntry,
+  valueBytes,
+} from './conformance/index-plugin-model.js';
+export type { IndexCapability, IndexUnderTest, ReopenableStore } from './conformance/index-plugin-subject.js';
+export { checkTree } from './conformance/index-plugin-verification.js';
 export { IO_SUITE, type IoConformanceOptions, ioConformance } from './conformance/io.js';
 export type { IoCapability, IoSubject } from './conformance/io-subject.js';
 export {
@@ -79,7 +93,10 @@ export { type MinimalFinding, minimize } from './fuzz/minimize.js';
 export { type Field, type Mutation, mutated } from './fuzz/mutator.js';
 export { assertSurroundingsUntouched, Surroundings, surrounded } from './fuzz/surroundings.js';
 export type { FuzzSeed, FuzzTarget } from './fuzz/target.js';
-
+export { GuardedPages } from './pages/guarded-pages.js';
+export { HostilePages } from './pages/hostile-pages.js';
+export type { Chances, HostileCounts } from './pages/hostility.js';
+export type { HostilePagesOptions } from './pages/options.js';
 // Loss of power on real files.
 export { CuttableFileSystem, canCutFileSystems } from './power-cut/cuttable-file-system.js';
 export { checkEndlessWork } from './power-cut/endless-check.js';
