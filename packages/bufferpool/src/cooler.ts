@@ -67,8 +67,7 @@ export class Cooler implements ReplaceableFrames {
     this.coolPages++;
     this.cooled++;
     latches.unlatch(parent);
-    schedulePoint(POINT.pageCooled);
-    return true;
+    return true; // though it may have been touched since the latch was given back
   }
 
   random(): number {

@@ -26,11 +26,10 @@ export class Eviction {
 
   /** Evicts until so many blocks are free, as far as that goes without looking at every frame. */
   evictUpTo(free: number): void {
-    const { policy } = this.cooler;
-    policy.prepare();
+    this.#prepare();
     while (this.parts.blocks.freeUnits < free) {
       if (this.evictBatch() === 0) return;
-      policy.prepare();
+      this.#prepare();
     }
   }
 
@@ -74,6 +73,11 @@ export class Eviction {
     schedulePoint(POINT.evictionWritten);
     for (const frame of batch) this.#leave(frame);
     return batch.length;
+  }
+
+  #prepare(): void {
+    this.cooler.policy.prepare();
+    schedulePoint(POINT.pageCooled);
   }
 
   #clean(dirty: readonly number[]): void {

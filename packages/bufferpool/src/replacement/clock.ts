@@ -57,7 +57,10 @@ export class Clock implements ReplacementPolicy {
     const { count } = this.frames;
     for (; this.#candidates < this.#target && this.#spread < count; this.#spread++) {
       const frame = (this.#back + this.#spread) % count;
-      if (this.#states[frame] === IN_USE && this.frames.cool(frame)) this.#set(frame, CANDIDATE);
+      if (this.#states[frame] !== IN_USE) continue;
+      // Before it is cool: whoever touches it as soon as it is finds it so, and says that it is in use.
+      this.#set(frame, CANDIDATE);
+      if (!this.frames.cool(frame)) this.#set(frame, IN_USE);
     }
   }
 

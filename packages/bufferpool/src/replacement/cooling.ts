@@ -58,7 +58,10 @@ export class Cooling implements ReplacementPolicy {
   prepare(): void {
     for (let tries = this.#target * SAMPLES; this.#length < this.#target && tries > 0; tries--) {
       const frame = this.frames.sample();
-      if (frame !== NONE && this.frames.cool(frame)) this.#push(frame);
+      if (frame === NONE || this.#newer[frame] !== NOT_QUEUED) continue;
+      // First the queue: whoever touches the page as soon as it is cool finds it there, and takes it out.
+      this.#push(frame);
+      if (!this.frames.cool(frame)) this.#remove(frame);
     }
   }
 

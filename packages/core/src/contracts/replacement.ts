@@ -24,7 +24,10 @@ export interface ReplaceableFrames {
   sample(): number;
   /** Whether the page in this frame may leave now: it is in the tree, unlatched, unpinned, not being written, without children in memory. */
   mayLeave(frame: number): boolean;
-  /** Turns a page that may leave cool; whether it is cool now. */
+  /**
+   * Turns a page that may leave cool; whether it did. The page may be touched again before the call returns: the policy is
+   * then told `rewarmed` within it, and so has to have it down as cool before it calls.
+   */
   cool(frame: number): boolean;
   /** 32 random bits. Of the store's own generator: the same run draws the same numbers. */
   random(): number;

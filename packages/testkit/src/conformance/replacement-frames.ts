@@ -18,6 +18,8 @@ const WORK_PER_FRAME = 64;
 
 export class SimulatedFrames implements ReplaceableFrames {
   readonly policy: ReplacementPolicy;
+  /** Pages are touched again as soon as they are cool, before the policy hears that they are. */
+  touchesAtOnce = false;
   /** Pages were cooled so many times. */
   cooled = 0;
   readonly #states: Uint8Array;
@@ -57,6 +59,10 @@ export class SimulatedFrames implements ReplaceableFrames {
     if (!this.isResident(frame) || this.#busy[frame] !== 0) return false;
     if (this.#states[frame] === HOT) this.cooled++;
     this.#states[frame] = COOL;
+    if (this.touchesAtOnce) {
+      this.#states[frame] = HOT;
+      this.policy.rewarmed(frame);
+    }
     return true;
   }
 

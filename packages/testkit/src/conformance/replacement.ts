@@ -156,6 +156,18 @@ const choice: readonly ReplacementClause[] = [
     },
   },
   {
+    id: 'touched-at-once',
+    says: 'takes a page that is touched before `cool` has returned for one that is in use',
+    check(type) {
+      const frames = new SimulatedFrames(FRAMES, type).fill();
+      frames.touchesAtOnce = true;
+      for (let round = 0; round < PATIENCE; round++) frames.prepare();
+      for (const frame of frames.victims()) throw new Error(`Frame ${frame} is in use, and is to leave.`);
+      frames.touchesAtOnce = false;
+      drive(frames, new Random(1), 1000);
+    },
+  },
+  {
     id: 'keeps-what-is-used',
     says: 'keeps pages that are used again and again while others pass through once, better than chance does',
     check(type) {
