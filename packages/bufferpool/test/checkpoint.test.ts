@@ -23,7 +23,7 @@ async function openPool(files: SimulatedDevice, memory = MEMORY): Promise<Buffer
 }
 
 async function drive(files: SimulatedDevice, seed: number, steps: number): Promise<PageTreeDriver> {
-  return new PageTreeDriver(await openPool(files), new Random(seed)).runWithCheckpoints(steps);
+  return new PageTreeDriver(await openPool(files), new Random(seed)).runWithCheckpoints(steps, { turns: true });
 }
 
 function unitsOf(model: PageModel | null): number {
@@ -77,7 +77,7 @@ describe('a checkpoint', () => {
         files.crashAt = created + 1 + Math.floor((rehearsal.operations - created) * fraction);
         const driver = new PageTreeDriver(pool, new Random(seed));
         try {
-          await driver.runWithCheckpoints(600);
+          await driver.runWithCheckpoints(600, { turns: true });
         } catch (error) {
           if (!isPagewrightError(error, 'PW_IO')) throw error;
         }

@@ -119,6 +119,22 @@ describe('the suite for replacement policies', () => {
     expect(await brokenBy(faulty(() => ({ moved() {} }), type))).toContain('follows-moves');
   });
 
+  it('finds a policy that notes a page as cool when it may be in use again', async () => {
+    const late = faulty((policy) => {
+      const taken: number[] = [];
+      return {
+        prepare: () => policy.prepare(),
+        rewarmed: (frame) => void taken.push(frame),
+        victims(batch) {
+          const count = policy.victims(batch);
+          for (const frame of taken.splice(0)) policy.rewarmed(frame);
+          return count;
+        },
+      };
+    });
+    expect(await brokenBy(late)).toContain('touched-at-once');
+  });
+
   it.each([cooling, clock])('finds $name deaf to touches', async (type) => {
     expect(await brokenBy(faulty(() => ({ rewarmed() {} }), type))).toContain('spares-the-touched');
   });
@@ -194,7 +210,7 @@ describe('the suite for replacement policies', () => {
         return count;
       },
     }));
-    expect(await brokenBy(orderly)).toEqual(['spares-the-touched']);
+    expect(await brokenBy(orderly)).toEqual(['spares-the-touched', 'touched-at-once']);
   });
 
   it('finds a policy that draws random numbers of its own', async () => {

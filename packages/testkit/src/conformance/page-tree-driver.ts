@@ -84,9 +84,10 @@ export class PageTreeDriver {
 
   /**
    * Steps with checkpoints beginning in between, at random, and work going on while they run; the last one is waited for.
-   * Rejects with the first error of either.
+   * Rejects with the first error of either. With `turns` it also waits for whole turns of the event loop, as a device needs
+   * whose operations take some.
    */
-  async runWithCheckpoints(steps: number): Promise<this> {
+  async runWithCheckpoints(steps: number, { turns = false }: { readonly turns?: boolean } = {}): Promise<this> {
     let running: Promise<void> | null = null;
     let failure: { readonly error: unknown } | null = null;
     for (let step = 0; step < steps && failure === null; step++) {
@@ -101,8 +102,8 @@ export class PageTreeDriver {
           },
         );
       }
-      // Lets a running checkpoint go on for a bit, in between changes: by one step, or until its I/O has come on.
-      if (this.random.chance(0.3)) await (this.random.chance(0.5) ? null : turn());
+      // Lets a running checkpoint go on for a bit, in between changes.
+      if (this.random.chance(0.3)) await (turns ? turn() : null);
     }
     await running;
     if (failure !== null) throw (failure as { readonly error: unknown }).error;
