@@ -4,6 +4,7 @@
  */
 import {
   CrashExplorer,
+  type DeviceOptions,
   FaultExplorer,
   makeWorkload,
   type OpenOn,
@@ -40,6 +41,7 @@ export const crashes: Part = {
           { exhaustive: 2, samples: 1 },
         ]),
         recrash: random.pick([0, 0.005, 0.03]),
+        device: deviceOf(random, seed),
         isOver,
       });
       const { findings, operations, commits, crashes, recrashes } = await explorer.explore(workload);
@@ -52,10 +54,19 @@ export const faults: Part = {
   does: 'lets every I/O operation fail, once or from then on, with EIO, ENOSPC or a failed sync',
   run: (budget) =>
     exploreFor(budget, async (open, workload, seed, isOver) => {
-      const { findings, operations, faults } = await new FaultExplorer(open, { seed, isOver }).explore(workload);
+      const { findings, operations, faults } = await new FaultExplorer(open, {
+        seed,
+        isOver,
+        device: deviceOf(new Random(seed), seed),
+      }).explore(workload);
       return { counts: { operations, faults }, finding: findings[0] ?? null };
     }),
 };
+
+/** Half of the devices let what is in flight overtake what was issued before. */
+function deviceOf(random: Random, seed: number): DeviceOptions {
+  return random.chance(0.5) ? { seed, schedule: { turns: random.between(2, 8) } } : { seed };
+}
 
 async function exploreFor({ minutes, seed, onProgress }: Budget, explore: Explore): Promise<PartResult> {
   const until = Date.now() + minutes * 60_000;

@@ -31,7 +31,7 @@ export const POINT = {
   swipHot: 6,
   /** A page is about to cool. */
   pageCooling: 7,
-  /** A page has cooled, and its parent's latch was given back. */
+  /** The replacement policy has cooled what it wants to be cool. */
   pageCooled: 8,
   /** Images of pages that will be evicted have addresses, and are not written yet. */
   evictionStaged: 9,

@@ -4,7 +4,7 @@
  * and is opened: what was acknowledged must be there, each entry whole, in order; the store must verify and take writes; and
  * a crash during its recovery, at any operation, must be survived as well.
  */
-import { SimulatedDevice } from '../device/simulated-device.js';
+import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
 import { type LossChoice, lossesOf } from './losses.js';
@@ -25,6 +25,8 @@ export interface ExplorerOptions {
   readonly stride?: number;
   /** Stops after so many findings. Default: 1. */
   readonly mostFindings?: number;
+  /** The device that the workload runs on: with a `schedule`, what is in flight overtakes what was issued before. Default: `{}`. */
+  readonly device?: DeviceOptions;
   /** Asked before each crash: true ends the exploration where it is. Default: never. */
   readonly isOver?: () => boolean;
 }
@@ -74,6 +76,7 @@ export class CrashExplorer {
       window: 64,
       stride: 1,
       mostFindings: 1,
+      device: {},
       isOver: () => false,
       ...options,
     };
@@ -122,7 +125,7 @@ export class CrashExplorer {
     workload: Workload,
     isWanted: (operation: number) => boolean,
   ): Promise<{ run: WorkloadRun; points: CrashPoint[]; operations: number }> {
-    const device = new SimulatedDevice();
+    const device = new SimulatedDevice(this.#options.device);
     const run = new WorkloadRun(() => this.#open(device, STORE_PATH));
     const points: CrashPoint[] = [];
     const keep = (operation: number, at: string) => {

@@ -5,7 +5,7 @@
  */
 import { isPagewrightError } from '@pagewright/core';
 import { type DiskOperation, ioError, type OperationKind } from '../device/operation.js';
-import { SimulatedDevice } from '../device/simulated-device.js';
+import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
 import { lossesOf } from './losses.js';
@@ -41,6 +41,8 @@ export interface FaultOptions {
   /** Only every so many operations fails. Default: 1. */
   readonly stride?: number;
   readonly mostFindings?: number;
+  /** The device that the workload runs on. Default: `{}`. */
+  readonly device?: DeviceOptions;
   /** Asked before each fault: true ends the exploration where it is. Default: never. */
   readonly isOver?: () => boolean;
 }
@@ -51,7 +53,7 @@ export class FaultExplorer {
 
   constructor(open: OpenOn, options: FaultOptions = {}) {
     this.#open = open;
-    this.#options = { seed: 1, stride: 1, mostFindings: 1, isOver: () => false, ...options };
+    this.#options = { seed: 1, stride: 1, mostFindings: 1, device: {}, isOver: () => false, ...options };
   }
 
   async explore(workload: Workload): Promise<FaultExploration> {
@@ -63,7 +65,7 @@ export class FaultExplorer {
     for (let reached = true; reached && findings.length < mostFindings && !isOver(); operation += stride) {
       reached = false;
       for (const fault of FAILURES) {
-        const trial = new FaultTrial(this.#open, workload, operation, fault);
+        const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
         await trial.run();
         if (trial.at === null) continue;
         reached = true;
@@ -80,14 +82,14 @@ export class FaultExplorer {
 
   /** Does a finding once more: what it shows now, or null if it is gone. */
   async replay({ workload, operation, fault, loss }: FaultFinding): Promise<string | null> {
-    const trial = new FaultTrial(this.#open, workload, operation, fault);
+    const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
     await trial.run();
     return trial.whatIsWrong(loss);
   }
 }
 
 class FaultTrial {
-  readonly device = new SimulatedDevice();
+  readonly device: SimulatedDevice;
   /** The operation that failed; null if the workload has no operation of that number. */
   at: string | null = null;
   readonly #run: WorkloadRun;
@@ -98,7 +100,9 @@ class FaultTrial {
     readonly workload: Workload,
     readonly operation: number,
     readonly fault: DiskFailure,
+    options: DeviceOptions,
   ) {
+    this.device = new SimulatedDevice(options);
     this.#run = new WorkloadRun(() => open(this.device, STORE_PATH));
   }
 
