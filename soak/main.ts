@@ -11,25 +11,31 @@ import type { Counts, Finding, Part, PartResult } from './part.js';
 import { PARTS } from './parts.js';
 import type { FromPart } from './run-part.js';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    only: { type: 'string', multiple: true },
-    lanes: { type: 'string', default: String(availableParallelism()) },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
-const minutes = numberOf('minutes', values.minutes);
-const seed = numberOf('seed', values.seed);
-const lanes = numberOf('lanes', values.lanes);
-const chosen = partsOf(values.only);
+const USAGE = `npm run soak -- [--minutes N] [--seed S] [--only part]… [--lanes N]
 
+  --minutes  how long the whole run takes, of all parts together (10)
+  --seed     what all that is random follows from (another one in each run; it is printed)
+  --only     a part; several by repeating it (all)
+  --lanes    how many parts run at a time (as many as there are processors)
+
+Exit codes: 0 nothing was found, 1 something was, 2 the arguments are wrong. Parts:
+
+${PARTS.map(({ name, does }) => `  ${name.padEnd(10)} ${does}`).join('\n')}`;
+
+const values = argumentsOf();
 if (values.help) {
-  console.log('npm run soak -- [--minutes N] [--seed S] [--lanes N] [--only part]…\n');
-  for (const { name, does } of PARTS) console.log(`  ${name.padEnd(10)} ${does}`);
+  console.log(USAGE);
   process.exit(0);
 }
+const minutes = numberOf('minutes', values.minutes, (number) => number > 0, 'a number above 0');
+const seed = numberOf('seed', values.seed, (number) => Number.isSafeInteger(number) && number >= 0, 'a whole number');
+const lanes = numberOf(
+  'lanes',
+  values.lanes,
+  (number) => Number.isSafeInteger(number) && number > 0,
+  'a whole number above 0',
+);
+const chosen = partsOf(values.only);
 
 /** Parts that do not end by themselves this long after their time are hanging. */
 const GRACE_MINUTES = 5;
@@ -111,9 +117,25 @@ function partsOf(names: readonly string[] | undefined): readonly Part[] {
   return names === undefined ? PARTS : PARTS.filter(({ name }) => names.includes(name));
 }
 
-function numberOf(option: string, text: string): number {
-  const number = Number(text);
-  if (!(number > 0)) fail(`--${option} is '${text}'; it must be a number above 0.`);
+function argumentsOf() {
+  try {
+    return parseArgs({
+      options: {
+        minutes: { type: 'string', default: '10' },
+        seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+        only: { type: 'string', multiple: true },
+        lanes: { type: 'string', default: String(availableParallelism()) },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values;
+  } catch (error) {
+    fail(`${(error as Error).message}\n\n${USAGE}`);
+  }
+}
+
+function numberOf(option: string, text: string, isRight: (number: number) => boolean, what: string): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!isRight(number)) fail(`--${option} is '${text}'; it must be ${what}.`);
   return number;
 }
 

@@ -21,46 +21,48 @@ const MOST_FINDINGS = 20;
 const MOST_TRIES = 60;
 
 /** Explores one workload; what it has counted, and the first finding. */
-type Explore = (
+export type Explore = (
   open: OpenOn,
   workload: Workload,
   seed: number,
   isOver: () => boolean,
 ) => Promise<{ counts: Record<string, number>; finding: { readonly message: string } | null }>;
 
+/** What each part does with a workload. */
+export const EXPLORATIONS: { readonly [part: string]: Explore } = {
+  async crashes(open, workload, seed, isOver) {
+    const random = new Random(seed);
+    const explorer = new CrashExplorer(open, {
+      seed,
+      losses: random.pick([
+        { exhaustive: 5, samples: 2 },
+        { exhaustive: 2, samples: 1 },
+      ]),
+      recrash: random.pick([0, 0.005, 0.03]),
+      device: deviceOf(random, seed),
+      isOver,
+    });
+    const { findings, operations, commits, crashes, recrashes } = await explorer.explore(workload);
+    return { counts: { operations, commits, crashes, recrashes }, finding: findings[0] ?? null };
+  },
+
+  async faults(open, workload, seed, isOver) {
+    const device = deviceOf(new Random(seed), seed);
+    const { findings, operations, faults } = await new FaultExplorer(open, { seed, isOver, device }).explore(workload);
+    return { counts: { operations, faults }, finding: findings[0] ?? null };
+  },
+};
+
 export const crashes: Part = {
   name: 'crashes',
   does: 'crashes at every I/O operation, with every kind of loss, and again during recovery',
-  run: (budget) =>
-    exploreFor(budget, async (open, workload, seed, isOver) => {
-      const random = new Random(seed);
-      const explorer = new CrashExplorer(open, {
-        seed,
-        losses: random.pick([
-          { exhaustive: 5, samples: 2 },
-          { exhaustive: 2, samples: 1 },
-        ]),
-        recrash: random.pick([0, 0.005, 0.03]),
-        device: deviceOf(random, seed),
-        isOver,
-      });
-      const { findings, operations, commits, crashes, recrashes } = await explorer.explore(workload);
-      return { counts: { operations, commits, crashes, recrashes }, finding: findings[0] ?? null };
-    }),
+  run: (budget) => exploreFor('crashes', budget),
 };
 
 export const faults: Part = {
   name: 'faults',
   does: 'lets every I/O operation fail, once or from then on, with EIO, ENOSPC or a failed sync',
-  run: (budget) =>
-    exploreFor(budget, async (open, workload, seed, isOver) => {
-      const { findings, operations, faults } = await new FaultExplorer(open, {
-        seed,
-        isOver,
-        device: deviceOf(new Random(seed), seed),
-      }).explore(workload);
-      return { counts: { operations, faults }, finding: findings[0] ?? null };
-    }),
+  run: (budget) => exploreFor('faults', budget),
 };
 
 /** Half of the devices let what is in flight overtake what was issued before. */
@@ -68,7 +70,8 @@ function deviceOf(random: Random, seed: number): DeviceOptions {
   return random.chance(0.5) ? { seed, schedule: { turns: random.between(2, 8) } } : { seed };
 }
 
-async function exploreFor({ minutes, seed, onProgress }: Budget, explore: Explore): Promise<PartResult> {
+async function exploreFor(part: string, { minutes, seed, onProgress }: Budget): Promise<PartResult> {
+  const explore = EXPLORATIONS[part] as Explore;
   const until = Date.now() + minutes * 60_000;
   const isOver = () => Date.now() >= until;
   const counts: Record<string, number> = { workloads: 0 };
@@ -84,13 +87,14 @@ async function exploreFor({ minutes, seed, onProgress }: Budget, explore: Explor
     }));
     counts.workloads = (counts.workloads ?? 0) + 1;
     for (const [name, count] of Object.entries(more)) counts[name] = (counts[name] ?? 0) + count;
-    if (finding !== null) findings.push(await describe(open, choice, workload, seed + round, finding, explore));
+    if (finding !== null) findings.push(await describe(part, open, choice, workload, seed + round, finding, explore));
     onProgress({ ...counts, findings: findings.length });
   }
   return { counts, findings };
 }
 
 async function describe(
+  part: string,
   open: OpenOn,
   choice: EngineChoice,
   workload: Workload,
@@ -110,5 +114,6 @@ async function describe(
     return finding !== null;
   };
   const [steps = workload.steps] = await shrink([workload.steps], stillFails, MOST_TRIES);
-  return { message, again: JSON.stringify({ seed, choice, place, workload: { ...workload, steps } }) };
+  const finding = { part, seed, choice, place, workload: { ...workload, steps } };
+  return { message, again: `node soak/dist/crashes/again.js '${JSON.stringify(finding)}'` };
 }

@@ -1,8 +1,8 @@
 /** Transactions with what they need around them. */
-import { ConcurrencyRig } from '@pagewright/testkit';
+import { ConcurrencyRig } from '@pagewright/testkit/rig';
 import { Mvcc, type MvccOptions } from '../src/index.js';
 
-export { bytes, codeOf, RigTarget } from '@pagewright/testkit';
+export { bytes, codeOf, RigTarget } from '@pagewright/testkit/rig';
 
 export class Rig extends ConcurrencyRig {
   readonly mvcc: Mvcc;

@@ -113,32 +113,6 @@ export { describeStandIns, type PowerCutStandIn, powerCutStandIns } from './powe
 export { type LayerSettings, VolatileLayer } from './power-cut/volatile-layer.js';
 export { WriterRecord } from './power-cut/writer-record.js';
 export { Random } from './random.js';
-export {
-  bytes,
-  ConcurrencyRig,
-  codeOf,
-  EVERYTHING,
-  RIG_MAX_RECORD_SIZE,
-  RigTarget,
-  text,
-} from './rig/concurrency-rig.js';
-export { isPowerLoss, LogHistory } from './rig/log-history.js';
-export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
-export {
-  LOG_DIRECTORY,
-  LogStore,
-  newSuperblock,
-  type OpenedLog,
-  openLog,
-  readAll,
-  recordsOn,
-  STORE_ID,
-  type Superblock,
-  settled,
-  stateOf,
-} from './rig/log-store.js';
-export { ScriptedStream } from './rig/scripted-stream.js';
-export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';
 export { SCENARIOS, type Scenario, type ScenarioState } from './scenarios.js';
 export {
   type EngineSubject,

@@ -1,5 +1,6 @@
 /** Crashes of this log in particular: while the idle stream writes its mark, in segments that grow, under each policy. */
-import { dropAll, isPowerLoss, keepAll, keepSome, LogHistory, type Survival } from '@pagewright/testkit';
+import { dropAll, keepAll, keepSome, type Survival } from '@pagewright/testkit';
+import { isPowerLoss, LogHistory } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WriteAheadLog } from '../src/write-ahead-log.js';

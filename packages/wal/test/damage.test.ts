@@ -1,17 +1,15 @@
 import type { CommitRecord } from '@pagewright/core';
 import { isPagewrightError, PagewrightError } from '@pagewright/core';
+import { dropAll, Random, SimulatedDevice } from '@pagewright/testkit';
 import {
   assertSameRecord,
-  dropAll,
   LOG_DIRECTORY,
   newSuperblock,
-  Random,
   readAll,
   recordOf,
-  SimulatedDevice,
   STORE_ID,
   type Superblock,
-} from '@pagewright/testkit';
+} from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';

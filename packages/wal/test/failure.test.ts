@@ -1,15 +1,6 @@
 import type { PagewrightError } from '@pagewright/core';
-import {
-  dropAll,
-  ioError,
-  keepAll,
-  type LogStore,
-  newSuperblock,
-  readAll,
-  recordOf,
-  SimulatedDevice,
-  settled,
-} from '@pagewright/testkit';
+import { dropAll, ioError, keepAll, SimulatedDevice } from '@pagewright/testkit';
+import { type LogStore, newSuperblock, readAll, recordOf, settled } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import { openLog, openLogStore } from './store.js';
 

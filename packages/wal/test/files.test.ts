@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LogOpenRequest, NO_LOG, type StoreState } from '@pagewright/core';
 import { NodeFiles } from '@pagewright/io-posix';
-import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit';
+import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 

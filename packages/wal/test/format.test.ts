@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { CommitRecord } from '@pagewright/core';
-import { assertSameRecord } from '@pagewright/testkit';
+import { assertSameRecord } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeOperations } from '../src/format/operations.js';

@@ -1,15 +1,6 @@
 import type { CommitPolicyType, LogOpenRequest, LogStream } from '@pagewright/core';
-import {
-  dropAll,
-  ioError,
-  LOG_DIRECTORY,
-  type LogStore,
-  newSuperblock,
-  readAll,
-  recordOf,
-  SimulatedDevice,
-  stateOf,
-} from '@pagewright/testkit';
+import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
+import { LOG_DIRECTORY, type LogStore, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
 import { openLogStore, SMALL } from './store.js';

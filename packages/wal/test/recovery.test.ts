@@ -1,15 +1,5 @@
-import {
-  assertSameRecord,
-  dropAll,
-  keepAll,
-  keepSome,
-  newSuperblock,
-  readAll,
-  recordOf,
-  SimulatedDevice,
-  type Superblock,
-  settled,
-} from '@pagewright/testkit';
+import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
+import { assertSameRecord, newSuperblock, readAll, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import { openLog, openLogStore } from './store.js';
 

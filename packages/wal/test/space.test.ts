@@ -1,4 +1,5 @@
-import { dropAll, ioError, LogStore, newSuperblock, recordOf, SimulatedDevice, settled } from '@pagewright/testkit';
+import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
+import { LogStore, newSuperblock, recordOf, settled } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import { openLogStore } from './store.js';
 

@@ -1,6 +1,7 @@
 /** Stores on the log of this package, with options of their own. */
 import type { CommitPolicyType, IoBackend } from '@pagewright/core';
-import { LogStore, type OpenedLog, openLog as open, type SimulatedDevice, type Superblock } from '@pagewright/testkit';
+import type { SimulatedDevice } from '@pagewright/testkit';
+import { LogStore, type OpenedLog, openLog as open, type Superblock } from '@pagewright/testkit/rig';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
 

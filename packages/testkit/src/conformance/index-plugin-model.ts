@@ -48,6 +48,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
   /** Of the newest commit. */
   timestamp = 10;
   #sorted: string[] | null = null;
+  readonly #limits: ReturnType<IndexType['limits']>;
 
   /** Creates an empty index at a null swip, the store's root unless another is given. */
   constructor(
@@ -57,6 +58,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
     readonly number = INDEX_NUMBER,
   ) {
     this.index = type.create({ pages, number, root }, 1);
+    this.#limits = this.limits;
   }
 
   /** What the index takes on these pages. */
@@ -79,8 +81,18 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
   /** Puts an entry by the next commit, or by that of the timestamp. */
   put(key: string, tag: number, value: Uint8Array, timestamp = this.timestamp + 1): void {
     this.timestamp = Math.max(this.timestamp, timestamp);
+    this.#assertWithinLimits(keyBytes(key).length, value.length);
     this.index.upsert(keyBytes(key), tag, value, timestamp);
     this.notePut(key, tag, value, timestamp);
+  }
+
+  /** An index need not take what its limits exclude; but then there is little that can be tested. */
+  #assertWithinLimits(key: number, value: number): void {
+    const { maxKeySize, maxValueSize } = this.#limits;
+    if (key <= maxKeySize && value <= maxValueSize) return;
+    throw new Error(
+      `This clause puts a key of ${key} bytes and a value of ${value}, and the limits of the index are ${maxKeySize} and ${maxValueSize}: it can be tested only if it takes more.`,
+    );
   }
 
   /** Removes an entry, and checks what the index says of it. */

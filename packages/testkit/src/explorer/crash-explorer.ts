@@ -7,7 +7,9 @@
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
+import { shrink } from '../shrink.js';
 import { type LossChoice, lossesOf } from './losses.js';
+import { checkCount, checkShare } from './option-check.js';
 import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { type RunMark, WorkloadRun } from './workload-run.js';
@@ -31,7 +33,7 @@ export interface ExplorerOptions {
   readonly isOver?: () => boolean;
 }
 
-/** A crash after which the store was not as it must be. `replayCrash` does it again. */
+/** A crash after which the store was not as it must be. `CrashExplorer.replay` does it again. */
 export interface CrashFinding {
   readonly workload: Workload;
   /** Number of the operation before which the power went, counted from 1. */
@@ -80,6 +82,13 @@ export class CrashExplorer {
       isOver: () => false,
       ...options,
     };
+    const { losses, recrash, window, stride, mostFindings } = this.#options;
+    checkCount('losses.exhaustive', losses.exhaustive, 0);
+    checkCount('losses.samples', losses.samples, 0);
+    checkShare('recrash', recrash);
+    checkCount('window', window, 1);
+    checkCount('stride', stride, 1);
+    checkCount('mostFindings', mostFindings, 1);
   }
 
   /** Crashes the workload at every operation. Rejects if the workload fails without a crash. */
@@ -109,15 +118,35 @@ export class CrashExplorer {
     return { operations, commits, crashes: this.#crashes, recrashes: this.#recrashes, findings };
   }
 
-  /** Does the crash of a finding once more: what it shows now, or null if it is gone. */
+  /**
+   * Does the crash of a finding once more: what it shows now, or null if it is gone. That holds for as long as the workload
+   * makes the same I/O operations in the same order; throws if it has too few by now.
+   */
   async replay({ workload, operation, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
-    const { run, points } = await this.#capture(workload, (number) => number === operation);
+    const { run, points, operations } = await this.#capture(workload, (number) => number === operation);
     const [point] = points;
-    if (point === undefined) return null;
+    if (point === undefined) throw new Error(`The workload has ${operations} operations by now: explore it again.`);
     if (recrash === null) return this.#examine(workload, run, point, loss);
     const recovery = await this.#captureRecovery(point.device.afterCrash(survivalOf(loss, point.device)));
     const second = recovery.find((again) => again.operation === recrash.operation);
-    return second === undefined ? null : this.#examineAgain(workload, run, point, loss, second, recrash.loss);
+    if (second === undefined) throw new Error(`Recovery has ${recovery.length} operations by now: explore it again.`);
+    return this.#examineAgain(workload, run, point, loss, second, recrash.loss);
+  }
+
+  /** The finding with as few steps as are found to do in so many explorations; the one that was given, if none does with fewer. */
+  async shrink(finding: CrashFinding, mostTries = 60): Promise<CrashFinding> {
+    let smallest = finding;
+    await shrink(
+      [finding.workload.steps],
+      async ([steps = []]) => {
+        const { findings } = await this.explore({ ...finding.workload, steps }).catch(() => ({ findings: [] }));
+        const [found] = findings;
+        if (found !== undefined) smallest = found;
+        return found !== undefined;
+      },
+      mostTries,
+    );
+    return smallest;
   }
 
   /** Runs the workload to its end, and keeps the crash points that are wanted. */

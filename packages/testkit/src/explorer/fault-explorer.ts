@@ -9,6 +9,7 @@ import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
 import { lossesOf } from './losses.js';
+import { checkCount } from './option-check.js';
 import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { WorkloadRun, WrongRead } from './workload-run.js';
@@ -40,6 +41,7 @@ export interface FaultOptions {
   readonly seed?: number;
   /** Only every so many operations fails. Default: 1. */
   readonly stride?: number;
+  /** Stops after the operation that has made it so many findings. Default: 1. */
   readonly mostFindings?: number;
   /** The device that the workload runs on. Default: `{}`. */
   readonly device?: DeviceOptions;
@@ -54,6 +56,8 @@ export class FaultExplorer {
   constructor(open: OpenOn, options: FaultOptions = {}) {
     this.#open = open;
     this.#options = { seed: 1, stride: 1, mostFindings: 1, device: {}, isOver: () => false, ...options };
+    checkCount('stride', this.#options.stride, 1);
+    checkCount('mostFindings', this.#options.mostFindings, 1);
   }
 
   async explore(workload: Workload): Promise<FaultExploration> {
@@ -81,10 +85,13 @@ export class FaultExplorer {
   }
 
   /** Does a finding once more: what it shows now, or null if it is gone. */
-  async replay({ workload, operation, fault, loss }: FaultFinding): Promise<string | null> {
+  async replay(finding: FaultFinding): Promise<FaultFinding | null> {
+    const { workload, operation, fault, loss } = finding;
     const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
     await trial.run();
-    return trial.whatIsWrong(loss);
+    if (trial.at === null) throw new Error(`The workload has no operation ${operation} by now: explore it again.`);
+    const message = await trial.whatIsWrong(loss);
+    return message === null ? null : { ...finding, at: trial.at, message };
   }
 }
 

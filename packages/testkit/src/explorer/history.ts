@@ -10,10 +10,11 @@ export interface Change {
   readonly label: string | null;
 }
 
-/** One step of the history: it takes effect whole, or not at all. */
-export type Entry =
+/** What takes effect whole, or not at all. `step` is the number of the workload's step that asked for it, from 0. */
+export type Entry = { readonly step: number } & (
   | { readonly kind: 'commit'; readonly changes: readonly Change[] }
-  | { readonly kind: 'create' | 'clear' | 'drop'; readonly index: string };
+  | { readonly kind: 'create' | 'clear' | 'drop'; readonly index: string }
+);
 
 /**
  * `open`: not answered yet, or answered in a way that leaves open what became of it (`PW_COMMIT_UNKNOWN`). `refused`: it
@@ -70,15 +71,16 @@ export class History {
    */
   match(found: Content, { asked, promised }: HistoryMark): number | string {
     const content = this.contentAt(promised);
-    let difference = differenceBetween(content, found);
+    const difference = differenceBetween(content, found);
     for (let number = promised; difference !== null && number < asked; number++) {
       this.#apply(content, number);
       if (differenceBetween(content, found) === null) return number + 1;
     }
     if (difference === null) return promised;
-    const beyond = asked - promised;
-    difference = `it is no state from entry ${promised}, the last that was acknowledged, on (${beyond} more were asked for); beside that state ${difference}`;
-    return difference;
+    const [last, next] = [this.#entries[promised - 1], asked - promised];
+    const promise =
+      last === undefined ? 'Nothing was acknowledged' : `Step ${last.step} was acknowledged (${last.kind})`;
+    return `${promise}, and the store is neither as it was then nor as any of the ${next} entries asked for after it would have made it: ${difference}`;
   }
 
   /** After a crash: what was found is what there is, and what was not found never was. */
@@ -113,14 +115,14 @@ export class History {
 export function differenceBetween(wanted: Content, found: Content): string | null {
   for (const [index, entries] of wanted) {
     const there = found.get(index);
-    if (there === undefined) return `index ${index} is missing`;
+    if (there === undefined) return `${index} is missing`;
     for (const [key, label] of entries) {
       const value = there.get(key);
-      if (value !== label) return `${key} in ${index} is ${value ?? 'missing'} instead of ${label}`;
+      if (value !== label) return `${key} in ${index} should be ${label}, and is ${value ?? 'missing'}`;
     }
     if (there.size === entries.size) continue;
     for (const key of there.keys()) if (!entries.has(key)) return `${key} in ${index} should not be there`;
   }
-  for (const index of found.keys()) if (!wanted.has(index)) return `index ${index} should not be there`;
+  for (const index of found.keys()) if (!wanted.has(index)) return `${index} should not be there`;
   return null;
 }

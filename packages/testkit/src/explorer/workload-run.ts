@@ -43,6 +43,7 @@ export class WorkloadRun {
   readonly #waiting: Promise<void>[] = [];
   readonly #snapshots: EngineSnapshot[] = [];
   #writes = 0;
+  #step = -1;
 
   constructor(readonly open: OpenStore) {}
 
@@ -83,6 +84,7 @@ export class WorkloadRun {
 
   async step(step: Step): Promise<void> {
     const engine = this.#engine as Engine;
+    this.#step++;
     switch (step.do) {
       case 'write':
         await this.#write(step);
@@ -133,7 +135,7 @@ export class WorkloadRun {
       changes.set(name, { index: handle.name, key: name, label: isDeleted ? null : label });
     }
     const history = step.index === SYNC_INDEX ? this.inPlace : this.ordered;
-    const entry = history.ask({ kind: 'commit', changes: [...changes.values()] });
+    const entry = history.ask({ step: this.#step, kind: 'commit', changes: [...changes.values()] });
     this.commits++;
     let answer: Promise<void>;
     try {
@@ -192,7 +194,7 @@ export class WorkloadRun {
     const history = number === SYNC_INDEX ? this.inPlace : this.ordered;
     const isNew = engine.indexes().every((index) => index.name !== name);
     if (isNew) await this.#settle();
-    const entry = isNew ? history.ask({ kind: 'create', index: name }) : -1;
+    const entry = isNew ? history.ask({ step: this.#step, kind: 'create', index: name }) : -1;
     const handle = await engine.index<string, Uint8Array>(name, { key: 'utf8', value: 'buffer' });
     if (isNew) history.settle(entry, 'acknowledged');
     this.#handles.set(number, handle);
@@ -202,7 +204,7 @@ export class WorkloadRun {
   async #changeIndex(kind: 'clear' | 'drop', number: number): Promise<void> {
     const handle = await this.#handle(number);
     await this.#settle();
-    const entry = this.ordered.ask({ kind, index: handle.name });
+    const entry = this.ordered.ask({ step: this.#step, kind, index: handle.name });
     if (kind === 'drop') {
       this.#handles.delete(number);
       await (this.#engine as Engine).dropIndex(handle.name);

@@ -46,6 +46,7 @@ const LARGEST = 16_000;
 
 /** The workload of a seed, with this many steps. */
 export function makeWorkload(theme: Theme, seed: number, length: number): Workload {
+  if (!THEMES.includes(theme)) throw new RangeError(`There is no theme '${theme}'; there are: ${THEMES.join(', ')}.`);
   const random = new Random(seed).fork(theme);
   const steps: Step[] = [];
   while (steps.length < length) steps.push(makeStep(theme, random));
