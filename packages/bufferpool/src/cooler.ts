@@ -61,12 +61,15 @@ export class Cooler implements ReplaceableFrames {
     if (frames.get(frame, STATE) === STATE_COOL) return true;
     const parent = frames.get(frame, PARENT);
     if (!latches.tryLatch(parent)) return false;
-    const at = this.placement.findSwip(parent, frame);
-    arena.segmentOf(parent).u32[at] = (frame << 2) | SWIP_COOL;
-    frames.set(frame, STATE, STATE_COOL);
-    this.coolPages++;
-    this.cooled++;
-    latches.unlatch(parent);
+    try {
+      const at = this.placement.findSwip(parent, frame);
+      arena.segmentOf(parent).u32[at] = (frame << 2) | SWIP_COOL;
+      frames.set(frame, STATE, STATE_COOL);
+      this.coolPages++;
+      this.cooled++;
+    } finally {
+      latches.unlatch(parent);
+    }
     return true; // though it may have been touched since the latch was given back
   }
 
