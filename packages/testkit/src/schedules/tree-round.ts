@@ -281,7 +281,12 @@ class TreeRound {
 
   #checkEntry(watch: Watch, key: string, value: Uint8Array | null, found: { tag: number; timestamp: number }): void {
     const possible = this.#model.possible(watch, key);
-    const version = versionWith(value, possible);
+    // Of versions without a byte only the tag tells which it is.
+    const ofTag = versionWith(
+      value,
+      possible.filter((version) => tagOf(version) === found.tag),
+    );
+    const version = ofTag ?? versionWith(value, possible);
     if (version === undefined) {
       const got = value === null ? 'absent' : `another value of ${value.length} bytes`;
       throw new Error(`${name(key)} is ${got} instead of ${describe(possible)}`);
