@@ -43,25 +43,25 @@ const PROGRESS_MS = 60_000;
 
 const startedAt = Date.now();
 const running = Math.min(lanes, chosen.length);
-const minutesEach = (minutes * running) / chosen.length;
 console.log(
-  `soak: ${chosen.length} parts, ${running} at a time, ${minutesEach.toFixed(1)} minutes each, seed ${seed}, Node.js ${process.versions.node}`,
+  `soak: ${chosen.length} parts, ${running} at a time, ${minutes} minutes, seed ${seed}, Node.js ${process.versions.node}`,
 );
 
 const results = new Map<string, PartResult & { readonly minutes: number }>();
-const waiting = [...chosen];
 await Promise.all(
-  Array.from({ length: running }, async () => {
-    for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+  Array.from({ length: running }, async (_, lane) => {
+    // Parts are dealt out as cards are, and those of a lane share the time: all lanes end together.
+    const parts = chosen.filter((_, i) => i % running === lane);
+    for (const part of parts) {
       const began = Date.now();
-      const result = await runPart(part);
+      const result = await runPart(part, minutes / parts.length);
       results.set(part.name, { ...result, minutes: (Date.now() - began) / 60_000 });
     }
   }),
 );
 summarize();
 
-function runPart(part: Part): Promise<PartResult> {
+function runPart(part: Part, minutesEach: number): Promise<PartResult> {
   const program = fileURLToPath(new URL('./run-part.js', import.meta.url));
   const child = fork(program, [part.name, String(minutesEach), String(seed)], { execArgv: [] });
   let counts: Counts = {};

@@ -37,8 +37,8 @@ const FILLERS = [0x5a, 0xa5] as const;
 const UNUSED = 0xdb;
 const PAGE_SIZE = 4096;
 const NOWHERE = -1;
-/** Frames by size class: enough for the trees and for what one change may allocate. */
-const FRAMES = [30, 5, 2] as const;
+/** Frames by size class: enough for the trees, and for a change that splits every level, as often as a target makes one. */
+const FRAMES = [60, 8, 3] as const;
 
 /** All bytes of a rig, and which of its frames are in use, to go back to. */
 export interface RigState {

@@ -44,7 +44,7 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
     const start = keyOffset - field;
     const size = align8(field + restOf(page, slot));
     if (start < 0 || start + size > pageSize) report(`Entry ${i} lies outside the page`);
-    else if (size > 0 && (start & 7) !== 0) report(`The value of entry ${i} is not aligned`);
+    else if ((start & 7) !== 0) report(`The value of entry ${i} is not aligned`);
     else blocks.add(start, size, `entry ${i}`);
   }
   blocks.check(page);
