@@ -4,7 +4,7 @@
  *
  * `FUZZ_SEED` repeats a run, `FUZZ_INPUTS` makes it longer (inputs of the fastest targets; the others get their share).
  */
-import { fuzz, minimize } from '@pagewright/testkit';
+import { fuzz, minimize, replay } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { ALL_TARGETS } from '../soak/fuzz/all-targets.js';
 
@@ -36,4 +36,15 @@ describe('damaged bytes are decoded rightly or refused', () => {
       });
     }
   }
+});
+
+/** Inputs by which soak runs found something, with what it was. */
+const FOUND = [
+  ['B+-tree pages, changed', 20_348_230, 23_672, 'a check let an empty block pass that is not aligned'],
+  ['B+-tree pages, changed', 20_292_797, 14_529, 'a change split leaves more often than the rig had pages'],
+] as const;
+
+it.each(FOUND)('%s, seed %i, input %i, by which was found that %s', async (name, seed, index) => {
+  const { target } = ALL_TARGETS.find((one) => one.target.name === name)!;
+  expect(await replay(target, seed, index)).toBeTypeOf('string');
 });

@@ -244,6 +244,18 @@ it('a scan backwards over a damaged separator fails, and does not end before its
   expect(() => readCursor(cursor, 100)).toThrow(/damaged/);
 });
 
+it('an entry of no bytes in the heap that does not lie where a value may go is reported', () => {
+  const tree = new ModeledTree({ frames: 64 });
+  for (let i = 7; i >= 0; i--) tree.put(`k${i}`, 0, valueBytes(i, i === 0 ? 0 : 40));
+  const [frame] = pagesOf(tree, LEAF) as [number];
+  const p = page(tree, frame);
+  p.set16(64 + 4, p.u16(64 + 4) ^ 1);
+  tree.pages.acceptBytes(frame);
+  expect(checkTree(tree.index, tree.pages).join()).toMatch(/entry 0 is not aligned/);
+  const upsert = () => tree.index.upsert(keyBytes('k0'), 0, valueBytes(1, 40), 1);
+  expect(upsert).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+});
+
 it('the page of a value in place of the root is reported', () => {
   const tree = soundTree();
   const found: string[] = [];

@@ -12,6 +12,7 @@ import { engineOperations, intruderOperations } from '../src/schedules/engine-op
 import { filledStore, runEngineRound } from '../src/schedules/engine-round.js';
 import { uniformPauses } from '../src/schedules/pause-policy.js';
 import { RegisterHistory } from '../src/schedules/register-history.js';
+import { tagOf, valueBytes, versionRead } from '../src/schedules/tree-model.js';
 import { treeOperations } from '../src/schedules/tree-operations.js';
 import { runTreeRound } from '../src/schedules/tree-round.js';
 import { filledTree } from '../src/schedules/tree-store.js';
@@ -261,6 +262,18 @@ describe('a history of one key', () => {
       ],
     ).check();
   });
+});
+
+it('of two versions without a byte, the tag says which was read', () => {
+  const versions = [
+    { id: 7, size: 0, stamp: 20 },
+    { id: 8, size: 0, stamp: 21 },
+    { id: 9, size: 4, stamp: 22 },
+  ];
+  for (const version of versions.slice(0, 2))
+    expect(versionRead(new Uint8Array(0), tagOf(version), versions)).toBe(version);
+  expect(versionRead(valueBytes(9, 4), tagOf(versions[2]!), versions)).toBe(versions[2]);
+  expect(versionRead(new Uint8Array(1), tagOf(versions[0]!), versions)).toBeUndefined();
 });
 
 it('a failing plan is made smaller until every operation of it is needed', async () => {

@@ -120,6 +120,17 @@ export function versionWith(value: Uint8Array | null, versions: readonly Version
   });
 }
 
+/** The tag of an entry, which the index keeps unread. */
+export function tagOf(version: Version): number {
+  return version.id & 0xff;
+}
+
+/** The same for a read that gives the tag as well: of versions without a byte only that tells which it is. */
+export function versionRead(value: Uint8Array | null, tag: number, versions: readonly Version[]): Version | undefined {
+  const tagged = versions.filter((version) => tagOf(version) === tag);
+  return versionWith(value, tagged) ?? versionWith(value, versions);
+}
+
 export function describe(versions: readonly Version[]): string {
   const names = versions.map(({ id, size }) => (size === ABSENT ? `absent(${id})` : `value ${id} of ${size} bytes`));
   return names.join(' or ');

@@ -22,10 +22,10 @@ import type { ScheduleCoverage } from './coverage.js';
 import type { PausePolicy } from './pause-policy.js';
 import { StressDriver } from './stress-driver.js';
 import { ThreadStack, ThreadView, WouldWait } from './thread-view.js';
-import { ABSENT, describe, TreeModel, type Version, valueBytes, versionWith, type Watch } from './tree-model.js';
+import { ABSENT, describe, TreeModel, tagOf, type Version, valueBytes, versionRead, type Watch } from './tree-model.js';
 import { KEYS, keyOf, type TreeOperation } from './tree-operations.js';
 import { CheckedScan } from './tree-scan.js';
-import { bulky, bytes, checkPages, type FilledTree, INDEX, name, PATH, type TreeSubject, tagOf } from './tree-store.js';
+import { bulky, bytes, checkPages, type FilledTree, INDEX, name, PATH, type TreeSubject } from './tree-store.js';
 
 export interface TreePlan {
   readonly seed: number;
@@ -281,12 +281,7 @@ class TreeRound {
 
   #checkEntry(watch: Watch, key: string, value: Uint8Array | null, found: { tag: number; timestamp: number }): void {
     const possible = this.#model.possible(watch, key);
-    // Of versions without a byte only the tag tells which it is.
-    const ofTag = versionWith(
-      value,
-      possible.filter((version) => tagOf(version) === found.tag),
-    );
-    const version = ofTag ?? versionWith(value, possible);
+    const version = versionRead(value, found.tag, possible);
     if (version === undefined) {
       const got = value === null ? 'absent' : `another value of ${value.length} bytes`;
       throw new Error(`${name(key)} is ${got} instead of ${describe(possible)}`);

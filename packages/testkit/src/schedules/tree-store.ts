@@ -1,7 +1,7 @@
 /** The store that rounds of an index begin with: filled once, to several levels, and copied for each round. */
 import { type Index, type IndexType, type IoBackend, NO_LOG, type PageBounds, type PageStore } from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
-import { TreeModel, type Version, valueBytes } from './tree-model.js';
+import { TreeModel, tagOf, type Version, valueBytes } from './tree-model.js';
 import { KEYS, keyOf, PREFILLED } from './tree-operations.js';
 
 /** What a round tests. */
@@ -75,11 +75,6 @@ export function bytes(key: string): Uint8Array {
 /** Number of a key whose value is large at the beginning. */
 export function bulky(number: number): number {
   return (number % Math.floor(KEYS / BULKY_STEP)) * BULKY_STEP;
-}
-
-/** The tag of an entry, which the index keeps unread. */
-export function tagOf(version: Version): number {
-  return version.id & 0xff;
 }
 
 /** A key as messages name it. */
