@@ -29,16 +29,21 @@ export class Arena {
   /** `frame & frameMask` is the block within the segment. */
   readonly frameMask: number;
 
-  /** `frames` blocks of `pageSize` bytes (a power of two). Memory is taken from the system as it is touched. */
+  /**
+   * `frames` blocks of `pageSize` bytes (a power of two), in the segments of another thread's arena or in new ones, whose
+   * memory is taken from the system as it is touched.
+   */
   constructor(
     readonly frames: number,
     readonly pageSize: number,
+    shared?: readonly SharedArrayBuffer[],
   ) {
     this.pageShift = Math.log2(pageSize);
     const framesInSegment = SEGMENT_BYTES / pageSize;
     this.segmentShift = Math.log2(framesInSegment);
     this.frameMask = framesInSegment - 1;
-    for (let left = frames; left > 0; left -= framesInSegment) {
+    if (shared !== undefined) this.segments.push(...shared.map((buffer) => new Segment(buffer)));
+    for (let left = shared === undefined ? frames : 0; left > 0; left -= framesInSegment) {
       const bytes = Math.min(left, framesInSegment) * pageSize;
       const wasmPages = Math.ceil(bytes / WASM_PAGE);
       const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true });

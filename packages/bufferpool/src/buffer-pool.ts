@@ -7,7 +7,6 @@
  * The root of everything is frame 0, which is no page of the file: its one swip is what the superblock says of the
  * catalog's root, so that marking, checkpoints and eviction need no special case for the top of the tree.
  */
-import { threadId } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import {
   type CheckpointResult,
@@ -49,7 +48,7 @@ import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
-import { FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
+import { DIRTY_EPOCH, FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
 import { Latches } from './latches.js';
 import { Loads } from './loads.js';
 import {
@@ -62,8 +61,10 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import { PoolLatch } from './pool-latch.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
+import { Threads } from './threads.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
 
@@ -96,6 +97,8 @@ export class BufferPool implements PageStore {
   // Set by `open`; the arena of a pool that is not open has no frames.
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
   #frames!: FrameTable;
+  #threads!: Threads;
+  #poolLatch!: PoolLatch;
   #latches!: Latches;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
@@ -158,6 +161,8 @@ export class BufferPool implements PageStore {
         blocks: this.#blocks,
         epochs: this.#epochs,
         file: this.#file,
+        threads: this.#threads,
+        poolLatch: this.#poolLatch,
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
@@ -256,6 +261,7 @@ export class BufferPool implements PageStore {
   #childSlowly(parent: number, offset: number, parentVersion: number): number {
     schedulePoint(POINT.swipNotHot);
     if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
+    this.#threads.assertWhole();
     if (!this.#latches.upgrade(parent, parentVersion)) {
       this.#restarts++;
       return RESTART;
@@ -287,18 +293,33 @@ export class BufferPool implements PageStore {
 
   modify(frame: number, timestamp: number): void {
     invariant(this.#latches.isHeld(frame), 'A page is about to change without its latch');
-    this.#epochs.markDirty(frame);
+    if (this.#frames.get(frame, DIRTY_EPOCH) !== this.#epochs.open) this.#markDirty(frame);
     stampPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), timestamp);
   }
 
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
     invariant(sizeClass >= 0, `A page of size class ${sizeClass} was asked for`);
     if (sizeClass > this.maxSizeClass) throw this.#tooLarge(sizeClass);
-    const frame = this.#residency.acquire(sizeClass, STATE_HOT);
+    let frame: number;
+    this.#poolLatch.take();
+    try {
+      frame = this.#residency.acquire(sizeClass, STATE_HOT);
+    } finally {
+      this.#poolLatch.give();
+    }
     this.#latches.latch(frame);
     formatPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), { index, kind, sizeClass, timestamp });
-    this.#epochs.markDirty(frame);
+    this.#markDirty(frame);
     return frame;
+  }
+
+  #markDirty(frame: number): void {
+    this.#poolLatch.take();
+    try {
+      this.#epochs.markDirty(frame);
+    } finally {
+      this.#poolLatch.give();
+    }
   }
 
   link(parent: number, offset: number, child: number): void {
@@ -306,7 +327,9 @@ export class BufferPool implements PageStore {
     invariant(this.#frames.get(child, PARENT) === NO_FRAME, 'A page is linked into the tree twice');
     // What stood here would be reached by nothing any more, and never be given up.
     invariant(this.#arena.segmentOf(parent).u32[at] === SWIP_NULL, 'A page is linked where another one is');
+    this.#poolLatch.take();
     this.#residency.swizzle(parent, offset, child);
+    this.#poolLatch.give();
   }
 
   unlink(parent: number, offset: number): number {
@@ -314,7 +337,9 @@ export class BufferPool implements PageStore {
     const at = (this.#arena.baseOf(parent) + offset) >>> 2;
     if (u32[at] === SWIP_NULL) return NO_FRAME;
     const frame = this.#residency.resolve(parent, offset);
+    this.#poolLatch.take();
     this.#cut(parent, frame, u32, at);
+    this.#poolLatch.give();
     return frame;
   }
 
@@ -322,26 +347,37 @@ export class BufferPool implements PageStore {
     invariant(this.#frames.get(frame, PARENT) === NO_FRAME, 'A page is freed that still has its place in the tree');
     invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is freed that still has children');
     invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is freed');
-    this.#epochs.pageFreed(frame);
-    this.#residency.release(frame);
+    this.#poolLatch.take();
+    try {
+      this.#epochs.pageFreed(frame);
+      this.#residency.release(frame);
+    } finally {
+      this.#poolLatch.give();
+    }
     this.#latches.unlatch(frame);
   }
 
   discard(parent: number, offset: number): void {
     const { u32 } = this.#arena.segmentOf(parent);
     const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+    // The parent's latch keeps the swip as it is, but for its being cool or hot.
     const word = u32[at] as number;
     if (word === SWIP_NULL) return;
-    if ((word & SWIP_TAG_MASK) === SWIP_COLD) {
-      this.#epochs.extentFreed(word >>> 2);
-      u32[at] = SWIP_NULL;
-      u32[at + 1] = 0;
-      return;
+    const frame = (word & SWIP_TAG_MASK) === SWIP_COLD ? NO_FRAME : word >>> 2;
+    if (frame !== NO_FRAME) this.#latches.latch(frame);
+    this.#poolLatch.take();
+    try {
+      if (frame === NO_FRAME) {
+        this.#epochs.extentFreed(word >>> 2);
+        u32[at] = SWIP_NULL;
+        u32[at + 1] = 0;
+      } else {
+        this.#cut(parent, frame, u32, at);
+        this.free(frame);
+      }
+    } finally {
+      this.#poolLatch.give();
     }
-    const frame = word >>> 2;
-    this.#latches.latch(frame);
-    this.#cut(parent, frame, u32, at);
-    this.free(frame);
   }
 
   moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void {
@@ -351,6 +387,7 @@ export class BufferPool implements PageStore {
     let targetAt = (this.#arena.baseOf(to) + toOffset) >>> 2;
     const step = stride >>> 2;
     let resident = 0;
+    this.#poolLatch.take();
     for (let left = count; left > 0; left--, sourceAt += step, targetAt += step) {
       const word = source[sourceAt] as number;
       const tag = word & SWIP_TAG_MASK;
@@ -365,6 +402,7 @@ export class BufferPool implements PageStore {
     }
     this.#frames.add(from, RESIDENT_CHILDREN, -resident);
     this.#frames.add(to, RESIDENT_CHILDREN, resident);
+    this.#poolLatch.give();
   }
 
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean {
@@ -372,15 +410,26 @@ export class BufferPool implements PageStore {
   }
 
   secureSpace(pages: number): void {
-    this.#space.secure(this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + pages + SPARE_UNITS);
+    this.#poolLatch.take();
+    try {
+      this.#space.secure(this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + pages + SPARE_UNITS);
+    } finally {
+      this.#poolLatch.give();
+    }
   }
 
   pin(frame: number): void {
-    this.#frames.add(frame, PINS, 1);
+    this.#addPins(frame, 1);
   }
 
   unpin(frame: number): void {
-    this.#frames.add(frame, PINS, -1);
+    this.#addPins(frame, -1);
+  }
+
+  #addPins(frame: number, pins: number): void {
+    this.#poolLatch.take();
+    this.#frames.add(frame, PINS, pins);
+    this.#poolLatch.give();
   }
 
   /** An index keeps to the limit; a log that was written with a larger pool does not. */
@@ -439,7 +488,9 @@ export class BufferPool implements PageStore {
     this.maxSizeClass = largestClass(LARGEST_PAGE_SHARE);
     this.#arena = new Arena(frames, file.pageSize);
     this.#frames = new FrameTable(frames);
-    this.#latches = new Latches(this.#frames, threadId);
+    this.#threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
+    this.#poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), this.#threads);
+    this.#latches = new Latches(this.#frames, this.#threads);
     this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
@@ -452,12 +503,23 @@ export class BufferPool implements PageStore {
         blocks: this.#blocks,
         epochs: this.#epochs,
         file,
+        threads: this.#threads,
+        poolLatch: this.#poolLatch,
       },
       this.#replacement,
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
-    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
+    this.#loads = new Loads(
+      this.#arena,
+      this.#frames,
+      this.#latches,
+      this.#poolLatch,
+      this.#residency,
+      file,
+      depth,
+      budget,
+    );
     const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
     this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
     this.#buildRoot(file);

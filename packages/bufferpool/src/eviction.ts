@@ -2,12 +2,13 @@
  * Eviction, after LeanStore (ICDE 2018, section III): how pages leave. Which leave is for the replacement policy to say.
  *
  * Must hold: P1 a page leaves after its children. P2 an address replaces a frame in a swip only when the write of the page
- * has completed. A policy is not trusted with that: what it hands out is checked before it is touched.
+ * has completed. A policy is not trusted with that: what it hands out is checked before it is touched. The caller has the
+ * pool latch, which is given back only while pages are written.
  */
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
 import type { Cooler } from './cooler.js';
 import type { StagedImage } from './epochs.js';
-import { ADDRESS, CHECKSUM, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
+import { ADDRESS, CHECKSUM, NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** So many pages leave together: their images are written as one batch. */
@@ -57,22 +58,35 @@ export class Eviction {
     const batch: number[] = [];
     for (let at = 0; at < count; at++) {
       const frame = this.#victims[at] as number;
-      const mayLeave = frame >= 0 && frame < this.parts.frames.count && this.placement.mayLeave(frame, false);
+      const mayLeave = frame >= 0 && frame < this.parts.frames.count && this.placement.isEvictable(frame);
       invariant(
         mayLeave && !batch.includes(frame),
         `The replacement policy handed out frame ${frame}, which may not leave`,
       );
-      batch.push(frame);
+      // It may have been latched since the policy looked.
+      if (this.placement.mayLeave(frame, false)) batch.push(frame);
     }
     return this.evict(batch);
   }
 
-  /** Writes what is dirty of these pages as one batch, then turns their swips cold; how many. */
+  /**
+   * Writes what is dirty of these pages as one batch, then turns their swips cold; how many. Pages that another thread has
+   * latched, or is at work above, stay.
+   */
   evict(batch: readonly number[]): number {
-    this.#clean(batch.filter((frame) => this.parts.epochs.isDirty(frame)));
-    schedulePoint(POINT.evictionWritten);
-    for (const frame of batch) this.#leave(frame);
-    return batch.length;
+    const { latches, epochs } = this.parts;
+    // From here on nobody changes them: the pool latch is given back while they are written.
+    const held = batch.filter((frame) => latches.tryLatch(frame));
+    let left = 0;
+    try {
+      this.#clean(held.filter((frame) => epochs.isDirty(frame)));
+      schedulePoint(POINT.evictionWritten);
+    } catch (error) {
+      for (const frame of held) latches.unlatch(frame);
+      throw error;
+    }
+    for (const frame of held) if (this.#leave(frame)) left++;
+    return left;
   }
 
   #prepare(): void {
@@ -91,7 +105,7 @@ export class Eviction {
         checksums.push(this.parts.epochs.sealForEviction(frame, image));
       }
       schedulePoint(POINT.evictionStaged);
-      this.parts.file.io.submitSync(staged.map((image) => this.parts.file.write(image.address, image.image.bytes)));
+      this.#write(staged);
     } catch (error) {
       for (const image of staged) this.parts.epochs.withdraw(image);
       throw error;
@@ -102,24 +116,39 @@ export class Eviction {
     this.pageWrites += dirty.length;
   }
 
-  /** Turns the swip of a clean page cold and frees its frame. */
-  #leave(frame: number): void {
-    const parent = this.parts.frames.get(frame, PARENT);
-    const own = this.parts.latches.isOwn(parent);
-    if (!own) this.parts.latches.latch(parent);
-    this.parts.latches.latch(frame);
+  /** Without the pool latch: other threads go on meanwhile. */
+  #write(staged: readonly StagedImage[]): void {
+    const { file, poolLatch } = this.parts;
+    const depth = poolLatch.suspend();
+    try {
+      file.io.submitSync(staged.map((image) => file.write(image.address, image.image.bytes)));
+    } finally {
+      poolLatch.resume(depth);
+    }
+  }
+
+  /** Turns the swip of a clean page, which is latched, cold and frees its frame; or leaves it, unlatched. */
+  #leave(frame: number): boolean {
+    const { arena, frames, latches, blocks } = this.parts;
+    const parent = frames.get(frame, PARENT);
+    const own = parent !== NO_FRAME && latches.isOwn(parent);
+    if (!this.placement.mayLeaveLatched(frame) || !(own || latches.tryLatch(parent))) {
+      latches.unlatch(frame);
+      return false;
+    }
     const at = this.placement.findSwip(parent, frame);
-    const words = this.parts.arena.segmentOf(parent).u32;
-    words[at] = ((this.parts.frames.get(frame, ADDRESS) << 2) | SWIP_COLD) >>> 0;
-    words[at + 1] = this.parts.frames.get(frame, CHECKSUM);
-    this.parts.frames.add(parent, RESIDENT_CHILDREN, -1);
+    const words = arena.segmentOf(parent).u32;
+    words[at] = ((frames.get(frame, ADDRESS) << 2) | SWIP_COLD) >>> 0;
+    words[at + 1] = frames.get(frame, CHECKSUM);
+    frames.add(parent, RESIDENT_CHILDREN, -1);
     this.cooler.leaves(frame);
-    const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
-    this.parts.frames.clear(frame, sizeClass);
-    this.parts.blocks.free(frame, sizeClass);
+    const sizeClass = frames.get(frame, SIZE_CLASS);
+    frames.clear(frame, sizeClass);
+    blocks.free(frame, sizeClass);
     this.evictions++;
-    this.parts.latches.unlatch(frame);
-    if (!own) this.parts.latches.unlatch(parent);
+    latches.unlatch(frame);
+    if (!own) latches.unlatch(parent);
     schedulePoint(POINT.pageEvicted);
+    return true;
   }
 }

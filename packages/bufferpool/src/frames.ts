@@ -40,8 +40,15 @@ export const STATE_COOL = 4;
 export class FrameTable {
   readonly words: Int32Array;
 
-  constructor(readonly count: number) {
-    this.words = new Int32Array(new SharedArrayBuffer(count << (WORDS_SHIFT + 2)));
+  static bytes(frames: number): number {
+    return frames << (WORDS_SHIFT + 2);
+  }
+
+  constructor(
+    readonly count: number,
+    memory: SharedArrayBuffer = new SharedArrayBuffer(FrameTable.bytes(count)),
+  ) {
+    this.words = new Int32Array(memory);
   }
 
   /** Index of the frame's first word. */

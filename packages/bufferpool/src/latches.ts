@@ -9,6 +9,7 @@
 import { arch } from 'node:process';
 import { PagewrightError, POINT, schedulePoint } from '@pagewright/core';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
+import type { Threads } from './threads.js';
 
 const HELD = 1;
 const WAITERS = 2;
@@ -16,10 +17,15 @@ const WAITERS = 2;
 const STEP = 4;
 const SPINS = 64;
 const WAIT_MS = 10;
+/** So many waits in vain, and the threads are looked at: the one that holds the latch may be gone. */
+const WAITS_BEFORE_SWEEP = 50;
 
 export class Latches {
   readonly #words: Int32Array;
+  /** What says in a frame's word that this thread holds its latch. */
   readonly #thread: number;
+  readonly #shown: Int32Array;
+  readonly #shownAt: number;
   /** Restarts and waits, for statistics. */
   waits = 0;
   /** On arm64 an earlier load may pass a later acquire: a store before it keeps them in order. Elsewhere null. */
@@ -27,10 +33,12 @@ export class Latches {
 
   constructor(
     private readonly frames: FrameTable,
-    threadId: number,
+    private readonly threads: Threads,
   ) {
     this.#words = frames.words;
-    this.#thread = threadId + 1;
+    this.#thread = threads.slot + 1;
+    this.#shown = threads.words;
+    this.#shownAt = threads.at('latches');
     this.#fence = arch === 'arm64' ? new Int32Array(new SharedArrayBuffer(64)) : null;
   }
 
@@ -49,7 +57,10 @@ export class Latches {
   /** Takes the latch if the frame is as it was when its version was read. */
   upgrade(frame: number, version: number): boolean {
     const at = this.frames.at(frame);
+    // M6: shown before it is held.
+    this.#show(1);
     if (Atomics.compareExchange(this.#words, at + VERSION, version, version | HELD) !== version) {
+      this.#show(-1);
       schedulePoint(POINT.upgradeFailed);
       return false;
     }
@@ -75,6 +86,7 @@ export class Latches {
     const held = Atomics.load(this.#words, at + VERSION);
     const before = Atomics.exchange(this.#words, at + VERSION, ((held & ~(HELD | WAITERS)) + STEP) | 0);
     if ((before & WAITERS) !== 0) Atomics.notify(this.#words, at + VERSION);
+    this.#show(-1);
     schedulePoint(POINT.latchReleased);
   }
 
@@ -87,6 +99,11 @@ export class Latches {
     return this.isHeld(frame) && Atomics.load(this.#words, this.frames.at(frame) + OWNER) === this.#thread;
   }
 
+  /** Nobody else writes this word, so that adding to it needs no more than a store that others see. */
+  #show(difference: number): void {
+    Atomics.store(this.#shown, this.#shownAt, (this.#shown[this.#shownAt] as number) + difference);
+  }
+
   #waitUntilFree(frame: number): number {
     const at = this.frames.at(frame) + VERSION;
     if (this.isOwn(frame)) {
@@ -97,6 +114,8 @@ export class Latches {
       const version = Atomics.load(this.#words, at);
       if ((version & HELD) === 0) return version;
       if (spin < SPINS) continue;
+      if ((spin - SPINS + 1) % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+      this.threads.assertWhole();
       const waiting = version | WAITERS;
       if (version !== waiting && Atomics.compareExchange(this.#words, at, version, waiting) !== version) continue;
       Atomics.wait(this.#words, at, waiting, WAIT_MS);

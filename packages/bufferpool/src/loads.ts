@@ -20,6 +20,7 @@ import type { Arena } from './arena.js';
 import { type FrameTable, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';
 import type { Latches } from './latches.js';
 import type { PageFile } from './page-file.js';
+import type { PoolLatch } from './pool-latch.js';
 import type { Residency } from './residency.js';
 
 export class Loads {
@@ -40,6 +41,7 @@ export class Loads {
     private readonly arena: Arena,
     private readonly frames: FrameTable,
     private readonly latches: Latches,
+    private readonly poolLatch: PoolLatch,
     private readonly residency: Residency,
     private readonly file: PageFile,
     /** Reads in flight at most. */
@@ -84,28 +86,45 @@ export class Loads {
     if (this.#waiting.length === 0 && this.#fits(wanted)) this.#take(wanted);
     else await new Promise<void>((resume) => this.#waiting.push({ frames: wanted, resume }));
     try {
-      const frame = this.residency.acquire(sizeClass, STATE_LOADING);
+      const frame = this.#holdingPoolLatch(() => this.residency.acquire(sizeClass, STATE_LOADING));
       let adopted = false;
       try {
         const bytes = this.arena.view(frame, sizeClass);
         this.residency.pageReads++;
         await this.file.io.read(bytes, this.file.offsetOf(address));
         schedulePoint(POINT.loadArrived);
-        const offset = this.#findSwip(parent, word, checksum);
-        // Given up, moved, or brought in by someone else while the read was under way: the caller will see on its way down.
-        if (offset === 0) return;
-        this.residency.admit(frame, bytes, address, checksum);
-        this.latches.latch(parent);
-        this.residency.swizzle(parent, offset, frame);
-        this.latches.unlatch(parent);
-        adopted = true;
+        adopted = this.#adopt(parent, word, checksum, frame, bytes);
       } finally {
-        if (!adopted) this.residency.release(frame);
+        if (!adopted) this.#holdingPoolLatch(() => this.residency.release(frame));
       }
     } finally {
       this.#running--;
       this.#taken -= wanted;
       this.#admitWaiting();
+    }
+  }
+
+  /** Puts what was read into the swip that still names it; whether there is one. */
+  #adopt(parent: number, word: number, checksum: number, frame: number, bytes: Uint8Array): boolean {
+    this.latches.latch(parent);
+    try {
+      const offset = this.#findSwip(parent, word, checksum);
+      // Given up, moved, or brought in by someone else while the read was under way: the caller will see on its way down.
+      if (offset === 0) return false;
+      this.residency.admit(frame, bytes, word >>> 2, checksum);
+      this.#holdingPoolLatch(() => this.residency.swizzle(parent, offset, frame));
+      return true;
+    } finally {
+      this.latches.unlatch(parent);
+    }
+  }
+
+  #holdingPoolLatch<Result>(step: () => Result): Result {
+    this.poolLatch.take();
+    try {
+      return step();
+    } finally {
+      this.poolLatch.give();
     }
   }
 

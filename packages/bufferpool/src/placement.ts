@@ -20,6 +20,8 @@ import {
 import type { Latches } from './latches.js';
 import type { PageFile } from './page-file.js';
 import { readSwipTable, type SwipTable } from './page-image.js';
+import type { PoolLatch } from './pool-latch.js';
+import type { Threads } from './threads.js';
 
 /** What the parts of a pool that deal with frames share. */
 export interface PoolParts {
@@ -30,6 +32,8 @@ export interface PoolParts {
   readonly blocks: BuddyAllocator;
   readonly epochs: Epochs;
   readonly file: PageFile;
+  readonly threads: Threads;
+  readonly poolLatch: PoolLatch;
 }
 
 export class Placement {
@@ -39,22 +43,44 @@ export class Placement {
 
   /** Whether the page may be evicted now (P1). */
   mayLeave(frame: number, ofLatched: boolean): boolean {
-    return this.parts.frames.get(frame, RESIDENT_CHILDREN) === 0 && this.mayMove(frame, ofLatched);
+    return this.isEvictable(frame) && !this.#isLatched(frame, ofLatched);
+  }
+
+  /** The same but for latches, which other threads take and give back at any time: all else changes under the pool latch alone. */
+  isEvictable(frame: number): boolean {
+    return this.parts.frames.get(frame, RESIDENT_CHILDREN) === 0 && this.#isSettled(frame);
+  }
+
+  /** The same for a page that this thread has latched and written: what may have come between is that it was pinned. */
+  mayLeaveLatched(frame: number): boolean {
+    const { frames } = this.parts;
+    return (
+      frames.get(frame, RESIDENT_CHILDREN) === 0 &&
+      frames.get(frame, PARENT) !== NO_FRAME &&
+      frames.get(frame, PINS) === 0
+    );
   }
 
   /** Whether the page may go to another frame now. Children of pages that this thread has latched only if asked. */
   mayMove(frame: number, ofLatched: boolean): boolean {
-    const { frames, latches, epochs } = this.parts;
+    return this.#isSettled(frame) && !this.#isLatched(frame, ofLatched);
+  }
+
+  #isSettled(frame: number): boolean {
+    const { frames, epochs } = this.parts;
     const state = frames.get(frame, STATE);
-    const parent = frames.get(frame, PARENT);
     return (
       (state === STATE_HOT || state === STATE_COOL) &&
-      parent !== NO_FRAME &&
+      frames.get(frame, PARENT) !== NO_FRAME &&
       frames.get(frame, PINS) === 0 &&
-      !latches.isHeld(frame) &&
-      (!latches.isHeld(parent) || (ofLatched && latches.isOwn(parent))) &&
       !epochs.isBeingWritten(frame)
     );
+  }
+
+  #isLatched(frame: number, ofLatched: boolean): boolean {
+    const { frames, latches } = this.parts;
+    const parent = frames.get(frame, PARENT);
+    return latches.isHeld(frame) || (latches.isHeld(parent) && !(ofLatched && latches.isOwn(parent)));
   }
 
   /** Index of the word of the parent's swip that names the frame. */

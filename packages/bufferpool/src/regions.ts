@@ -98,11 +98,21 @@ export class Regions {
       if (target >= 0) this.parts.blocks.free(target, sizeClass);
       return false;
     }
+    const { latches } = this.parts;
     const parent = this.parts.frames.get(frame, PARENT);
-    const own = this.parts.latches.isOwn(parent);
-    if (!own) this.parts.latches.latch(parent);
-    this.parts.latches.latch(frame);
-    this.parts.latches.latch(target);
+    const own = latches.isOwn(parent);
+    // Latches of pages are tried only: another thread may have one, and wait for the pool latch.
+    if (!own && !latches.tryLatch(parent)) return this.#stays(target, sizeClass);
+    if (!latches.tryLatch(frame)) {
+      if (!own) latches.unlatch(parent);
+      return this.#stays(target, sizeClass);
+    }
+    // Nobody reaches it; but a read that began when another page was here may be about to find that out.
+    if (!latches.tryLatch(target)) {
+      latches.unlatch(frame);
+      if (!own) latches.unlatch(parent);
+      return this.#stays(target, sizeClass);
+    }
     const at = this.placement.findSwip(parent, frame);
     const words = this.parts.arena.segmentOf(parent).u32;
     words[at] = ((target << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
@@ -114,11 +124,16 @@ export class Regions {
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
     this.relocations++;
-    this.parts.latches.unlatch(target);
-    this.parts.latches.unlatch(frame);
-    if (!own) this.parts.latches.unlatch(parent);
+    latches.unlatch(target);
+    latches.unlatch(frame);
+    if (!own) latches.unlatch(parent);
     schedulePoint(POINT.pageMoved);
     return true;
+  }
+
+  #stays(target: number, sizeClass: number): boolean {
+    this.parts.blocks.free(target, sizeClass);
+    return false;
   }
 
   #adoptChildren(frame: number): void {

@@ -1,6 +1,6 @@
 /**
  * Which pages are in memory: gives out frames, and brings pages in and swizzles them. Everything here is synchronous and
- * leaves no latch behind.
+ * leaves no latch behind. Where nothing else is said the caller has the pool latch.
  */
 import {
   PagewrightError,
@@ -35,6 +35,9 @@ import { Regions } from './regions.js';
 /** Frames that allocations under latches may take when nothing can be evicted meanwhile. */
 const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
+/** How often a frame is asked for while other threads may give one back, and how long is waited in between. */
+const MOST_ATTEMPTS = 2000;
+const BETWEEN_ATTEMPTS_MS = 1;
 
 export class Residency {
   readonly cooler: Cooler;
@@ -43,6 +46,8 @@ export class Residency {
   pageReads = 0;
   rewarmed = 0;
   readonly #reserve: number;
+  /** Nobody ever changes it: it is waited for in vain. */
+  readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
   readonly #table: SwipTable = { offset: 0, count: 0, stride: 0 };
 
   constructor(
@@ -63,22 +68,40 @@ export class Residency {
 
   /** A frame for a page of this class, its entry set up, its latch held by nobody. Errors: `PW_POOL_EXHAUSTED`, and those of writing. */
   acquire(sizeClass: number, state: number): number {
-    if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve)
-      this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
-    let frame = this.parts.blocks.allocate(sizeClass);
-    if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
-    if (frame < 0) throw this.#exhausted(sizeClass);
-    this.parts.frames.initialize(frame, sizeClass, state);
-    this.cooler.policy.entered(frame, sizeClass);
-    return frame;
+    const { blocks, frames } = this.parts;
+    for (let attempt = 0; ; attempt++) {
+      if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
+      let frame = blocks.allocate(sizeClass);
+      if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
+      if (frame >= 0) {
+        frames.initialize(frame, sizeClass, state);
+        this.cooler.policy.entered(frame, sizeClass);
+        return frame;
+      }
+      // Other threads hold latches, and frames that are being read, for moments; what they hold for longer will not come free.
+      if (attempt >= MOST_ATTEMPTS || this.parts.threads.count === 1) throw this.#exhausted(sizeClass);
+      this.#letOthersGoOn();
+    }
   }
 
   /**
    * Evicts ahead of a miss, before the parent of the missing page is latched. Under the latch its other children would be
-   * spared, and in a tree with one inner page these are all there are: then the policy would have no say.
+   * spared, and in a tree with one inner page these are all there are: then the policy would have no say. Takes the pool latch.
    */
   keepRoom(): void {
-    if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
+    if (this.parts.blocks.freeUnits > this.#reserve) return;
+    this.parts.poolLatch.take();
+    try {
+      if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
+    } finally {
+      this.parts.poolLatch.give();
+    }
+  }
+
+  #letOthersGoOn(): void {
+    const depth = this.parts.poolLatch.suspend();
+    Atomics.wait(this.#nothing, 0, 0, BETWEEN_ATTEMPTS_MS);
+    this.parts.poolLatch.resume(depth);
   }
 
   /** Gives a frame back. Its page is in no swip. */
@@ -89,37 +112,63 @@ export class Residency {
     this.parts.blocks.free(frame, sizeClass);
   }
 
-  /** The page that a swip of a latched page names, brought in if it is cold and made hot if it is cool. */
+  /**
+   * The page that a swip of a latched page names, brought in if it is cold and made hot if it is cool. The latch keeps the
+   * swip as it is while the page is read. Takes the pool latch, and is called without it.
+   */
   resolve(parent: number, offset: number): number {
-    const segment = this.parts.arena.segmentOf(parent);
-    const at = (this.parts.arena.baseOf(parent) + offset) >>> 2;
-    const word = segment.u32[at] as number;
-    const tag = word & SWIP_TAG_MASK;
-    if (tag === SWIP_HOT || tag === SWIP_COOL) {
-      const frame = word >>> 2;
-      if (frame >= this.parts.frames.count || this.parts.frames.get(frame, PARENT) !== parent)
-        throw this.#notASwip(parent, offset);
-      if (tag === SWIP_COOL) this.#rewarm(frame, segment.u32, at);
-      return frame;
-    }
-    if (tag !== SWIP_COLD || word >>> 2 === 0) throw this.#notASwip(parent, offset);
-    const address = word >>> 2;
-    const frame = this.acquire(this.#boundedClass(address, parent, offset), STATE_LOADING);
+    const { arena, file, poolLatch } = this.parts;
+    const { u32 } = arena.segmentOf(parent);
+    const at = (arena.baseOf(parent) + offset) >>> 2;
+    let frame: number;
+    poolLatch.take();
     try {
-      const bytes = this.parts.arena.view(frame, sizeClassOf(address));
+      const word = u32[at] as number;
+      if ((word & SWIP_TAG_MASK) !== SWIP_COLD || word >>> 2 === 0) return this.#resident(parent, offset, u32, at);
+      frame = this.acquire(this.#boundedClass(word >>> 2, parent, offset), STATE_LOADING);
+    } finally {
+      poolLatch.give();
+    }
+    const address = (u32[at] as number) >>> 2;
+    try {
+      const bytes = arena.view(frame, sizeClassOf(address));
       this.pageReads++;
-      this.parts.file.io.readSync(bytes, this.parts.file.offsetOf(address));
+      file.io.readSync(bytes, file.offsetOf(address));
       schedulePoint(POINT.pageRead);
-      this.admit(frame, bytes, address, segment.u32[at + 1] as number);
+      this.admit(frame, bytes, address, u32[at + 1] as number);
+      poolLatch.take();
     } catch (error) {
-      this.release(frame);
+      this.#giveBack(frame);
       throw error;
     }
     this.swizzle(parent, offset, frame);
+    poolLatch.give();
     return frame;
   }
 
-  /** Checks a page that was read into a frame, and notes where it came from. */
+  #resident(parent: number, offset: number, words: Uint32Array, at: number): number {
+    const word = words[at] as number;
+    const tag = word & SWIP_TAG_MASK;
+    const frame = word >>> 2;
+    const isNamed =
+      (tag === SWIP_HOT || tag === SWIP_COOL) &&
+      frame < this.parts.frames.count &&
+      this.parts.frames.get(frame, PARENT) === parent;
+    if (!isNamed) throw this.#notASwip(parent, offset);
+    if (tag === SWIP_COOL) this.#rewarm(frame, words, at);
+    return frame;
+  }
+
+  #giveBack(frame: number): void {
+    this.parts.poolLatch.take();
+    try {
+      this.release(frame);
+    } finally {
+      this.parts.poolLatch.give();
+    }
+  }
+
+  /** Checks a page that was read into a frame, and notes where it came from. Needs no latch: nothing names the frame. */
   admit(frame: number, bytes: Uint8Array, address: number, checksum: number): void {
     this.parts.file.verify(bytes, address, checksum);
     const segment = this.parts.arena.segmentOf(frame);

@@ -54,6 +54,8 @@ export const ERROR_CODES = {
   PW_IO: 'The operating system reported an error for a file operation.',
   PW_FULL: 'There is no room: the disk is full, or the store or its catalog has reached its largest size.',
   PW_POOL_EXHAUSTED: 'No page of the pool can be evicted.',
+  PW_THREAD_LOST:
+    'A thread ended while it was changing what is in shared memory; reopening recovers from the log.',
   PW_ENGINE_FAILED: 'The engine met an error after which it cannot go on; reopening recovers from the log.',
   PW_INTERNAL: 'An invariant of the engine does not hold. This is a fault in Pagewright, or in a plugin.',
 } as const;

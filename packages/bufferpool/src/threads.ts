@@ -1,0 +1,234 @@
+/**
+ * The threads that have a pool open, each with a slot in shared memory that shows what it holds. A thread may end at any
+ * instruction (`terminate()`, an uncaught error), so a slot says that something is held before it is, and until after it
+ * is not any more.
+ *
+ * Must hold (M6): if a thread ends while its slot shows anything, the pool has failed for all, because pages may be half
+ * changed; if it shows nothing, its slot is cleared and work goes on. Nobody waits for a thread that is not there.
+ */
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { PagewrightError } from '@pagewright/core';
+
+/** So many threads can have one pool open. */
+export const MOST_THREADS = 64;
+
+const SLOT_SHIFT = 4;
+const SLOT_WORDS = 1 << SLOT_SHIFT;
+
+/** Of the memory: 0, or 1 + the slot of the thread that was lost, or {@link CLOSED}. */
+const FAILURE = 0;
+const CLOSED = -1;
+
+/** Of a slot. */
+const STATE = 0;
+/** The thread's id in its system, and when it began: together they are never another thread's. 0 where they cannot be had. */
+const TASK = 1;
+const BEGAN = 2;
+/** Latches of pages that it holds, is about to take, or has just given back. */
+const LATCHES = 3;
+/** Above 0 while it changes pages, and holds the gate. */
+const GATE = 4;
+/** Above 0 while it has the pool latch, or is about to. */
+const POOL_LATCH = 5;
+/** Above 0 while it reads or writes in the page file, between two holds of the pool latch. */
+const TRANSFERS = 6;
+
+/** So many looks at threads that are at work while the pool closes, and it is asked whether they are there. */
+const CLOSING_SWEEP = 100;
+
+const STATE_FREE = 0;
+const STATE_ARRIVING = 1;
+const STATE_TAKEN = 2;
+
+/** What a slot shows. */
+export type Held = 'latches' | 'gate' | 'poolLatch' | 'transfers';
+
+const FIELDS: Readonly<Record<Held, number>> = {
+  latches: LATCHES,
+  gate: GATE,
+  poolLatch: POOL_LATCH,
+  transfers: TRANSFERS,
+};
+
+export class Threads {
+  /** Of the calling thread, from 0 up. */
+  readonly slot: number;
+  readonly #words: Int32Array;
+  readonly #own: number;
+
+  static bytes(): number {
+    return (1 + MOST_THREADS) * SLOT_WORDS * 4;
+  }
+
+  /** Takes a slot for the calling thread. Errors: `PW_ARGUMENT` if as many threads as can have the pool open already. */
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+    this.slot = this.#takeSlot();
+    this.#own = slotAt(this.slot);
+  }
+
+  /** Index of a counter of the calling thread in {@link words}: 1 is added before it takes something, and subtracted after it gave it back. */
+  at(held: Held): number {
+    return this.#own + FIELDS[held];
+  }
+
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  /** Errors: `PW_THREAD_LOST` if a thread has ended while it held something, `PW_CLOSED` if the pool was closed. */
+  assertWhole(): void {
+    const failure = Atomics.load(this.#words, FAILURE);
+    if (failure !== 0) throw failure === CLOSED ? closed() : threadLost(failure - 1);
+  }
+
+  /**
+   * Nothing is done with pages from now on, in any thread but this one. Resolves when no other thread is in the midst of
+   * something, or is found to have ended so.
+   */
+  async closeForOthers(): Promise<void> {
+    Atomics.compareExchange(this.#words, FAILURE, 0, CLOSED);
+    for (let waits = 1; this.#othersAtWork(); waits++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (waits % CLOSING_SWEEP === 0 && this.#othersLost()) return;
+    }
+  }
+
+  /** Whether a thread has ended while it held something. */
+  get isLost(): boolean {
+    return Atomics.load(this.#words, FAILURE) > 0;
+  }
+
+  /** Whether another thread holds the gate. */
+  otherInGate(): number {
+    for (let slot = 0; slot < MOST_THREADS; slot++) {
+      if (slot !== this.slot && Atomics.load(this.#words, slotAt(slot) + GATE) > 0) return slotAt(slot) + GATE;
+    }
+    return -1;
+  }
+
+  /** How many threads have the pool open. */
+  get count(): number {
+    let count = 0;
+    for (let slot = 0; slot < MOST_THREADS; slot++) {
+      if (Atomics.load(this.#words, slotAt(slot) + STATE) === STATE_TAKEN) count++;
+    }
+    return count;
+  }
+
+  /** Looks for threads that have ended. The pool has failed if one of them held something: the next call of {@link assertWhole} says so. */
+  sweep(): void {
+    for (let slot = 0; slot < MOST_THREADS; slot++) {
+      const at = slotAt(slot);
+      if (slot === this.slot || Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
+      if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
+      else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
+    }
+  }
+
+  /** The calling thread has no use of the pool any more. It holds nothing. */
+  leave(): void {
+    Atomics.store(this.#words, this.#own + STATE, STATE_FREE);
+  }
+
+  #othersAtWork(): boolean {
+    return this.#others().some((at) => this.#holdsAnything(at));
+  }
+
+  /** Whether those that hold something have all ended. */
+  #othersLost(): boolean {
+    return this.#others().every((at) => !this.#holdsAnything(at) || !this.#isAlive(at));
+  }
+
+  #others(): number[] {
+    const slots = Array.from({ length: MOST_THREADS }, (_, slot) => slotAt(slot));
+    return slots.filter((at) => at !== this.#own && Atomics.load(this.#words, at + STATE) === STATE_TAKEN);
+  }
+
+  #takeSlot(): number {
+    for (const swept of [false, true]) {
+      for (let slot = 0; slot < MOST_THREADS; slot++) {
+        const at = slotAt(slot);
+        if (Atomics.compareExchange(this.#words, at + STATE, STATE_FREE, STATE_ARRIVING) !== STATE_FREE) continue;
+        const { task, began } = ownTask();
+        Atomics.store(this.#words, at + TASK, task);
+        Atomics.store(this.#words, at + BEGAN, began);
+        for (const field of Object.values(FIELDS)) Atomics.store(this.#words, at + field, 0);
+        Atomics.store(this.#words, at + STATE, STATE_TAKEN);
+        return slot;
+      }
+      if (!swept) this.#freeEnded();
+    }
+    throw new PagewrightError(
+      'PW_ARGUMENT',
+      `${MOST_THREADS} threads have this pool open already, which is as many as can. Close it in one of them.`,
+      { details: { threads: MOST_THREADS } },
+    );
+  }
+
+  #freeEnded(): void {
+    for (let slot = 0; slot < MOST_THREADS; slot++) {
+      const at = slotAt(slot);
+      if (Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
+      if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
+    }
+  }
+
+  #holdsAnything(at: number): boolean {
+    return Object.values(FIELDS).some((field) => Atomics.load(this.#words, at + field) !== 0);
+  }
+
+  #isAlive(at: number): boolean {
+    const task = Atomics.load(this.#words, at + TASK);
+    return task === 0 || beganOf(task) === Atomics.load(this.#words, at + BEGAN);
+  }
+}
+
+function slotAt(slot: number): number {
+  return (1 + slot) << SLOT_SHIFT;
+}
+
+function threadLost(slot: number): PagewrightError {
+  return new PagewrightError(
+    'PW_THREAD_LOST',
+    'A thread ended while it was changing pages: what is in memory cannot be trusted. Close the store in all threads, and open it again; nothing that was acknowledged is lost.',
+    { details: { slot } },
+  );
+}
+
+function closed(): PagewrightError {
+  return new PagewrightError('PW_CLOSED', 'The pool was closed in the thread that opened it.');
+}
+
+// ── Threads as Linux shows them ──────────────────────────────────────────────────────────────────────────────────
+
+/** Where there is no such directory, threads that end are not noticed here, but by the owner of their ports. */
+function ownTask(): { readonly task: number; readonly began: number } {
+  try {
+    const task = Number(readlinkSync('/proc/thread-self').split('/').pop());
+    const began = beganOf(task);
+    if (Number.isInteger(task) && began !== GONE) return { task, began };
+  } catch {
+    // Not Linux, or without /proc.
+  }
+  return { task: 0, began: 0 };
+}
+
+const GONE = -1;
+
+/** When a thread of this process began, in ticks of the system as far as they fit into a word; `GONE` if there is none. */
+function beganOf(task: number): number {
+  const directory = `/proc/self/task/${task}`;
+  try {
+    const stat = readFileSync(`${directory}/stat`, 'latin1');
+    // The name, in parentheses, may hold anything. What follows begins with the third field; the 22nd is the start time.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return GONE;
+    return Number(fields[19]) & 0x7fffffff;
+  } catch {
+    return existsSync(directory) ? UNREADABLE : GONE;
+  }
+}
+
+/** No thread begins then: one whose file cannot be read at the moment is taken for another, unless it always was so. */
+const UNREADABLE = -2;
