@@ -239,6 +239,9 @@ export class PageRig implements PageStore {
   }
   async loadFault(): Promise<void> {}
 
+  enterGate(): void {}
+  leaveGate(): void {}
+
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
 
   modify(frame: number, timestamp: number): void {

@@ -49,6 +49,7 @@ import { Checkpointer } from './checkpointer.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
 import { DIRTY_EPOCH, FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
+import { Gate } from './gate.js';
 import { Latches } from './latches.js';
 import { Loads } from './loads.js';
 import {
@@ -99,6 +100,7 @@ export class BufferPool implements PageStore {
   #frames!: FrameTable;
   #threads!: Threads;
   #poolLatch!: PoolLatch;
+  #gate!: Gate;
   #latches!: Latches;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
@@ -290,6 +292,14 @@ export class BufferPool implements PageStore {
   }
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
+
+  enterGate(): void {
+    this.#gate.enter();
+  }
+
+  leaveGate(): void {
+    this.#gate.leave();
+  }
 
   modify(frame: number, timestamp: number): void {
     invariant(this.#latches.isHeld(frame), 'A page is about to change without its latch');
@@ -490,6 +500,7 @@ export class BufferPool implements PageStore {
     this.#frames = new FrameTable(frames);
     this.#threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
     this.#poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), this.#threads);
+    this.#gate = new Gate(new SharedArrayBuffer(Gate.bytes()), this.#threads);
     this.#latches = new Latches(this.#frames, this.#threads);
     this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
     this.#blocks.extend(frames);

@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
   type FileLock,
+  type IoBackend,
   type IoFile,
   type IoOperation,
   isPagewrightError,
@@ -49,6 +50,15 @@ export class PageFile {
     this.#slot = found.slot;
     this.superblock = found.newest;
     this.olderSuperblock = found.older;
+  }
+
+  /**
+   * The file as another thread of the process has it, which has opened and locked it. Each thread reads and writes through a
+   * file of its own; superblocks are written by the thread with the lock alone.
+   */
+  static async share(io: IoBackend, path: string, superblock: Superblock): Promise<PageFile> {
+    const file = await io.open(path, {});
+    return new PageFile(file, false, false, null, { slot: 0, newest: superblock, older: null });
   }
 
   get pageSize(): number {

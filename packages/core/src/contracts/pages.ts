@@ -183,6 +183,13 @@ export interface PageStore {
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
   /**
+   * C1: who changes pages is in the gate for the whole of a structural change, and a commit from taking its timestamp to
+   * publishing. Waits while a checkpoint closes the gate, which it does for an instant. May be nested; nothing is awaited in it.
+   * Where one thread alone has the store and changes are synchronous it may be left out: a checkpoint comes between them anyway.
+   */
+  enterGate(): void;
+  leaveGate(): void;
+  /**
    * Declares that the latched page is about to change by the commit of this timestamp. Marks it, and all pages above
    * it, dirty in the open epoch; puts their images aside if a running checkpoint still needs them.
    */

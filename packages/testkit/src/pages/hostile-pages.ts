@@ -227,6 +227,9 @@ export class HostilePages extends VolatileStore implements PageStore {
     return this.#residency.resolve(parent, offset);
   }
 
+  enterGate(): void {}
+  leaveGate(): void {}
+
   async loadFault(): Promise<void> {
     const fault = this.#fault;
     this.#fault = null;

@@ -119,6 +119,9 @@ export class ThreadView implements PageStore {
   loadFault(): Promise<void> {
     return this.store.loadFault();
   }
+  /** All threads of a round are one: an operation is over before another begins, or stands where no checkpoint may begin. */
+  enterGate(): void {}
+  leaveGate(): void {}
 
   // ── Latches ─────────────────────────────────────────────────────────────────────────────────────────────────
 
