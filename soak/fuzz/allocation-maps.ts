@@ -45,7 +45,8 @@ function decode(bytes: Uint8Array, pattern: 0 | 1): FoundMap {
 
 /** Gives out all that is free, page by page: what is in use is never among it, and nothing comes twice. */
 function expectNoneTwice(map: FoundMap): void {
-  const space = new fileSpace.FileSpace(new FixedFile(map.units * PAGE), PAGE, RESERVED, false);
+  const { FileSpace } = fileSpace;
+  const space = new FileSpace(new FixedFile(map.units * PAGE), FileSpace.memory(), PAGE, RESERVED, false);
   space.load(map, 3);
   const kept = new Set<number>();
   for (const { address, epoch } of map.givenUp) {

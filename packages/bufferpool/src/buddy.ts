@@ -1,133 +1,133 @@
 /**
  * A buddy allocator over numbered units: blocks of 2^c units, aligned to their size, split and joined again. It serves
  * the arena (units are frames) and the page file (units are pages of class 0). It keeps which blocks are free; who
- * holds the others is not its concern.
+ * holds the others is not its concern. All of it is in the memory that it is given: every thread that has the memory can
+ * have an allocator of its own over it. Calls come one at a time.
  *
  * Must hold: a unit is in at most one free block, and two free buddies never stand side by side.
  */
-const NOT_FREE = -1;
+import { invariant } from '@pagewright/core';
+import { FreeBlocks } from './free-blocks.js';
 
 export class BuddyAllocator {
-  /** For the first unit of each free block its class, else `NOT_FREE`. */
-  #freeClass: Int8Array;
-  /** Stacks of first units by class. An entry counts only if `#freeClass` agrees: blocks that were joined or claimed leave theirs behind. */
-  readonly #stacks: number[][];
-  #units = 0;
-  #freeUnits = 0;
+  readonly #free: FreeBlocks;
 
+  /**
+   * `memory`: of `BuddyAllocator.bytes`, or from `BuddyAllocator.growing`, with the same `maxClass` (at most 20) and
+   * `capacity`. Memory of zeros is an allocator without units.
+   */
   constructor(
+    memory: SharedArrayBuffer,
     readonly maxClass: number,
     capacity: number,
   ) {
-    this.#freeClass = new Int8Array(Math.max(capacity, 64)).fill(NOT_FREE);
-    this.#stacks = Array.from({ length: maxClass + 1 }, () => []);
+    this.#free = new FreeBlocks(memory, maxClass, capacity);
+  }
+
+  /** Bytes of memory for so many units. */
+  static bytes(maxClass: number, capacity: number): number {
+    return FreeBlocks.bytes(maxClass, capacity);
+  }
+
+  /** Memory that grows as units are added, up to the capacity. */
+  static growing(maxClass: number, capacity: number): SharedArrayBuffer {
+    return FreeBlocks.growing(maxClass, capacity);
   }
 
   get units(): number {
-    return this.#units;
+    return this.#free.units;
   }
 
   get freeUnits(): number {
-    return this.#freeUnits;
+    return this.#free.freeUnits;
   }
 
   /** Adds units at the end; they are not free until `release` says so. */
   extend(units: number): void {
-    const total = this.#units + units;
-    if (total > this.#freeClass.length) {
-      const larger = new Int8Array(Math.max(total, this.#freeClass.length * 2)).fill(NOT_FREE);
-      larger.set(this.#freeClass);
-      this.#freeClass = larger;
-    }
-    this.#units = total;
+    this.#free.extend(units);
   }
 
-  /** The first unit of a block of this class, or -1 if there is none. */
+  /**
+   * The first unit of a block of this class, or -1 if none is free. Of the free blocks that are large enough it takes from
+   * the smallest, and of these from the lowest: large ones stay whole, and the end of the file becomes free.
+   */
   allocate(sizeClass: number): number {
-    let from = sizeClass;
-    let unit = this.#pop(from);
-    while (unit < 0 && from < this.maxClass) unit = this.#pop(++from);
-    if (unit < 0) return -1;
+    const enough = this.#free.classes & (-1 << sizeClass);
+    if (enough === 0) return -1;
+    let from = 31 - Math.clz32(enough & -enough);
+    const unit = this.#free.next(from, 0);
+    this.#free.remove(unit, from);
     // Keep the low half and put the high half back: what is allocated in a row lies in a row.
-    while (from > sizeClass) this.#push(unit + 2 ** --from, from);
-    this.#freeUnits -= 2 ** sizeClass;
+    while (from > sizeClass) this.#free.add(unit + (1 << --from), from);
     return unit;
   }
 
   /** Gives a block back and joins it with its free buddies. */
   free(unit: number, sizeClass: number): void {
-    this.#freeUnits += 2 ** sizeClass;
+    const free = this.#free;
+    invariant(unit + (1 << sizeClass) <= free.units, 'Units are given back that are not there');
+    invariant(!free.covers(unit, sizeClass), 'Units are given back that are free');
     let head = unit;
     let size = sizeClass;
-    for (; size < this.maxClass; size++) {
-      const buddy = head ^ (1 << size);
-      if (buddy + 2 ** size > this.#units || this.#freeClass[buddy] !== size) break;
-      this.#freeClass[buddy] = NOT_FREE;
-      head = Math.min(head, buddy);
+    for (; size < this.maxClass && free.has(head ^ (1 << size), size); size++) {
+      free.remove(head ^ (1 << size), size);
+      head &= ~(1 << size);
     }
-    this.#push(head, size);
+    free.add(head, size);
   }
 
-  /** Gives back any run of units, aligned or not. The lowest will be allocated first. */
+  /** Gives back any run of units, aligned or not. */
   release(first: number, count: number): void {
-    const blocks: [unit: number, sizeClass: number][] = [];
     const end = first + count;
     for (let unit = first; unit < end; ) {
       let size = unit === 0 ? this.maxClass : Math.min(this.maxClass, 31 - Math.clz32(unit & -unit));
       while (unit + 2 ** size > end) size--;
-      blocks.push([unit, size]);
+      this.free(unit, size);
       unit += 2 ** size;
     }
-    for (const [unit, size] of blocks.reverse()) this.free(unit, size);
   }
 
   /** Takes every free block that lies within the aligned block of this class; the units taken, as first unit and class. */
   claimWithin(unit: number, sizeClass: number): [unit: number, sizeClass: number][] {
     const claimed: [number, number][] = [];
-    const end = unit + 2 ** sizeClass;
-    for (let at = unit; at < end; ) {
-      const size = this.#freeClass[at] as number;
-      if (size === NOT_FREE) {
-        at++;
-        continue;
-      }
-      this.#freeClass[at] = NOT_FREE;
-      this.#freeUnits -= 2 ** size;
-      claimed.push([at, size]);
-      at += 2 ** size;
-    }
+    this.#visit(unit, unit + 2 ** sizeClass, sizeClass, (head, size) => {
+      this.#free.remove(head, size);
+      claimed.push([head, size]);
+    });
     return claimed;
   }
 
   /** Whether the unit is the first of a free block. */
   isFreeHead(unit: number): boolean {
-    return this.#freeClass[unit] !== NOT_FREE;
+    for (let size = 0; size <= this.maxClass && unit % 2 ** size === 0; size++) {
+      if (this.#free.has(unit, size)) return true;
+    }
+    return false;
   }
 
   /** Calls back for each free block, in order. */
   forEachFree(visit: (unit: number, sizeClass: number) => void): void {
-    for (let unit = 0; unit < this.#units; ) {
-      const size = this.#freeClass[unit] as number;
-      if (size === NOT_FREE) unit++;
-      else {
-        visit(unit, size);
-        unit += 2 ** size;
+    this.#visit(0, this.units, this.maxClass, visit);
+  }
+
+  /** Calls back for each free block of these classes that begins in the run, in order. The callback may take that block. */
+  #visit(first: number, end: number, largest: number, visit: (unit: number, sizeClass: number) => void): void {
+    // The next block of each class; the lowest of them comes first. `end` stands for none.
+    const next = Array.from({ length: largest + 1 }, (_, size) => this.#nextBelow(end, size, first));
+    for (;;) {
+      let lowest = 0;
+      for (let size = 1; size <= largest; size++) {
+        if ((next[size] as number) < (next[lowest] as number)) lowest = size;
       }
+      const unit = next[lowest] as number;
+      if (unit >= end) return;
+      visit(unit, lowest);
+      next[lowest] = this.#nextBelow(end, lowest, unit + 2 ** lowest);
     }
   }
 
-  #push(unit: number, sizeClass: number): void {
-    this.#freeClass[unit] = sizeClass;
-    (this.#stacks[sizeClass] as number[]).push(unit);
-  }
-
-  #pop(sizeClass: number): number {
-    const stack = this.#stacks[sizeClass] as number[];
-    for (let unit = stack.pop(); unit !== undefined; unit = stack.pop()) {
-      if (this.#freeClass[unit] !== sizeClass) continue;
-      this.#freeClass[unit] = NOT_FREE;
-      return unit;
-    }
-    return -1;
+  #nextBelow(end: number, sizeClass: number, from: number): number {
+    const unit = this.#free.next(sizeClass, from);
+    return unit < 0 ? end : unit;
   }
 }

@@ -137,7 +137,7 @@ export class BufferPool implements PageStore {
       this.#file = file;
       this.#pageSize = file.pageSize;
       const map = await this.#readMap(file);
-      this.#space = new FileSpace(file.io, file.pageSize, file.reservedUnits, request.readOnly);
+      this.#space = new FileSpace(file.io, FileSpace.memory(), file.pageSize, file.reservedUnits, request.readOnly);
       // What only a slot that is not valid any more could name, nothing names.
       this.#space.load(map, file.olderSuperblock?.epoch ?? file.superblock.epoch);
       this.#buildPool(file);
@@ -502,7 +502,9 @@ export class BufferPool implements PageStore {
     this.#poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), this.#threads);
     this.#gate = new Gate(new SharedArrayBuffer(Gate.bytes()), this.#threads);
     this.#latches = new Latches(this.#frames, this.#threads);
-    this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
+    const maxClass = largestClass(LARGEST_READ_SHARE);
+    const blocks = new SharedArrayBuffer(BuddyAllocator.bytes(maxClass, frames));
+    this.#blocks = new BuddyAllocator(blocks, maxClass, frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
     this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);

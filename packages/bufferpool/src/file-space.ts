@@ -8,7 +8,9 @@
 import type { IoFile } from '@pagewright/core';
 import { foldAddress, MAX_UNITS, PagewrightError, sizeClassOf, unitOf } from '@pagewright/core';
 import { type AllocationMap, emptyBits, type GivenUp, hasBit, mapBytes, setBits } from './allocation-map.js';
+import { Births, type Epoch } from './births.js';
 import { BuddyAllocator } from './buddy.js';
+import { EpochList, type EpochListMemory } from './epoch-list.js';
 
 /** The file grows by a quarter of its size, within these bounds. */
 const SMALLEST_GROWTH = 64 * 1024;
@@ -16,27 +18,61 @@ const LARGEST_GROWTH = 4 * 1024 * 1024;
 
 /** Large enough for the map of the largest file in the smallest pages. */
 const LARGEST_EXTENT_CLASS = 20;
+/** Holders of trees at one time. */
+const MOST_HOLDERS = 65_535;
+
+// Scalars, each a float of 64 bits.
+const RETAINED_UNITS = 0;
+/** The lower of the epochs in the two slots. */
+const OLDEST_EPOCH = 1;
+/** The number of the last holder. */
+const LAST_HOLDER = 2;
+const SCALARS = 8;
+
+/** The memory of a file's space. It goes to other threads as it is. */
+export interface FileSpaceMemory {
+  readonly scalars: SharedArrayBuffer;
+  readonly blocks: SharedArrayBuffer;
+  readonly births: SharedArrayBuffer;
+  /** Folded addresses of extents that are retained, with the first epoch that does not name them. */
+  readonly retained: EpochListMemory;
+  /** Holders, with the epoch whose tree they read. */
+  readonly held: EpochListMemory;
+}
 
 export class FileSpace {
-  readonly #buddy = new BuddyAllocator(LARGEST_EXTENT_CLASS, 1024);
-  /** Born in the open epoch. */
-  #bornOpen = new Set<number>();
-  /** Born in the closed epoch; empty when no checkpoint runs. */
-  #bornClosed = new Set<number>();
-  #retained: GivenUp[] = [];
-  #retainedUnits = 0;
-  /** The lower of the epochs in the two slots. */
-  #oldestEpoch = 0;
-  /** Epochs whose trees someone is reading; one entry for each reader. */
-  readonly #held: number[] = [];
+  readonly #buddy: BuddyAllocator;
+  readonly #births: Births;
+  readonly #retained: EpochList;
+  readonly #held: EpochList;
+  readonly #scalars: Float64Array;
 
   constructor(
+    /** This thread's own. */
     private readonly file: IoFile,
+    memory: FileSpaceMemory,
     private readonly pageSize: number,
     /** Units at the beginning of the file that hold the superblocks. */
     private readonly reservedUnits: number,
     private readonly readOnly: boolean,
-  ) {}
+  ) {
+    this.#buddy = new BuddyAllocator(memory.blocks, LARGEST_EXTENT_CLASS, MAX_UNITS);
+    this.#births = new Births(memory.births);
+    this.#retained = new EpochList(memory.retained);
+    this.#held = new EpochList(memory.held);
+    this.#scalars = new Float64Array(memory.scalars);
+  }
+
+  /** Memory for the space of one file. It grows as the file does; what is not used is address space alone. */
+  static memory(): FileSpaceMemory {
+    return {
+      scalars: new SharedArrayBuffer(SCALARS * 8),
+      blocks: BuddyAllocator.growing(LARGEST_EXTENT_CLASS, MAX_UNITS),
+      births: Births.memory(MAX_UNITS),
+      retained: EpochList.memory(MAX_UNITS),
+      held: EpochList.memory(MOST_HOLDERS),
+    };
+  }
 
   get units(): number {
     return this.#buddy.units;
@@ -47,10 +83,13 @@ export class FileSpace {
   }
 
   get retainedUnits(): number {
-    return this.#retainedUnits;
+    return this.#scalars[RETAINED_UNITS] as number;
   }
 
-  /** Takes over what the superblock's map says; `oldestEpoch` is the lower of the epochs in the two slots. */
+  /**
+   * Takes over what the superblock's map says; `oldestEpoch` is the lower of the epochs in the two slots. The thread that
+   * opens the file calls it, once for its memory.
+   */
   load(map: AllocationMap | null, oldestEpoch: number): void {
     const fileUnits = Math.min(Math.floor(this.file.size() / this.pageSize), MAX_UNITS);
     const mapped = map === null ? this.reservedUnits : map.units;
@@ -61,10 +100,7 @@ export class FileSpace {
         if (unit > run) this.#buddy.release(run, unit - run);
         run = unit + 1;
       }
-      for (const givenUp of map.givenUp) {
-        this.#retained.push(givenUp);
-        this.#retainedUnits += 2 ** sizeClassOf(givenUp.address);
-      }
+      for (const { address, epoch } of map.givenUp) this.#retain(address, epoch);
     }
     if (fileUnits > mapped) this.#buddy.release(mapped, fileUnits - mapped);
     this.release(oldestEpoch);
@@ -74,66 +110,63 @@ export class FileSpace {
    * An extent for content of the open epoch, or of the closed one. Grows the file if nothing is free.
    * Errors: `PW_FULL`.
    */
-  allocate(sizeClass: number, epoch: 'open' | 'closed'): number {
+  allocate(sizeClass: number, epoch: Epoch): number {
     let unit = this.#buddy.allocate(sizeClass);
     if (unit < 0) {
-      this.#grow(2 ** sizeClass * 2);
+      const { units } = this.#buddy;
+      const size = 2 ** sizeClass;
+      this.#grow(Math.ceil(units / size) * size + size - units);
       unit = this.#buddy.allocate(sizeClass);
     }
-    const address = foldAddress(unit, sizeClass);
-    (epoch === 'open' ? this.#bornOpen : this.#bornClosed).add(address);
-    return address;
+    this.#births.add(unit, 2 ** sizeClass, epoch);
+    return foldAddress(unit, sizeClass);
   }
 
   /** Takes back an extent that was allocated for a write that did not happen. */
   withdraw(address: number): void {
-    this.#bornOpen.delete(address);
-    this.#bornClosed.delete(address);
+    if (!this.#unbear(address, 'open')) this.#unbear(address, 'closed');
     this.#free(address);
   }
 
   /** The content of this epoch names the extent no longer. `epochNumber` is that epoch's number. */
-  giveUp(address: number, epoch: 'open' | 'closed', epochNumber: number): void {
-    const born = epoch === 'open' ? this.#bornOpen : this.#bornClosed;
-    if (born.delete(address)) this.#free(address);
-    else {
-      this.#retained.push({ address, epoch: epochNumber });
-      this.#retainedUnits += 2 ** sizeClassOf(address);
-    }
+  giveUp(address: number, epoch: Epoch, epochNumber: number): void {
+    if (this.#unbear(address, epoch)) this.#free(address);
+    else this.#retain(address, epochNumber);
   }
 
   /** At the gate: what was born in the open epoch is now of the closed one. */
   closeEpoch(): void {
-    this.#bornClosed = this.#bornOpen;
-    this.#bornOpen = new Set();
+    this.#births.close();
   }
 
   /** The checkpoint of the closed epoch counts: from now on what it names is of an earlier epoch. */
   settleClosed(): void {
-    this.#bornClosed = new Set();
+    this.#births.settle();
   }
 
   /** Frees what was given up in this epoch or before: no superblock names it. What a tree that is held names stays. */
   release(oldestEpoch: number): void {
-    this.#oldestEpoch = oldestEpoch;
-    const limit = Math.min(oldestEpoch, ...this.#held);
-    const kept: GivenUp[] = [];
-    for (const givenUp of this.#retained) {
-      if (givenUp.epoch > limit) kept.push(givenUp);
-      else {
-        this.#retainedUnits -= 2 ** sizeClassOf(givenUp.address);
-        this.#free(givenUp.address);
-      }
-    }
-    this.#retained = kept;
+    this.#scalars[OLDEST_EPOCH] = oldestEpoch;
+    let limit = oldestEpoch;
+    this.#held.forEach((_holder, epoch) => {
+      limit = Math.min(limit, epoch);
+    });
+    this.#retained.filter((address, epoch) => {
+      if (epoch > limit) return true;
+      this.#scalars[RETAINED_UNITS] = this.retainedUnits - 2 ** sizeClassOf(address);
+      this.#free(address);
+      return false;
+    });
   }
 
   /** Keeps all that the tree of this epoch names, until the function that is returned is called. A superblock names it now. */
   hold(epoch: number): () => void {
-    this.#held.push(epoch);
+    const own = ((this.#scalars[LAST_HOLDER] as number) + 1) >>> 0;
+    this.#held.push(own, epoch);
+    this.#scalars[LAST_HOLDER] = own;
     return () => {
-      this.#held.splice(this.#held.indexOf(epoch), 1);
-      this.release(this.#oldestEpoch);
+      this.#held.filter((holder) => holder !== own);
+      this.release(this.#scalars[OLDEST_EPOCH] as number);
     };
   }
 
@@ -159,9 +192,23 @@ export class FileSpace {
     const bits = emptyBits(units);
     setBits(bits, 0, units, true);
     this.#buddy.forEachFree((unit, sizeClass) => setBits(bits, unit, 2 ** sizeClass, false));
-    for (const address of this.#bornOpen) setBits(bits, unitOf(address), 2 ** sizeClassOf(address), false);
+    this.#births.clearOpen(bits);
+    const givenUp: GivenUp[] = [];
     // What the open epoch gave up is still reached by the closed one: in use, and nothing more.
-    return { units, bits, givenUp: this.#retained.filter((givenUp) => givenUp.epoch <= closedEpoch) };
+    this.#retained.forEach((address, epoch) => {
+      if (epoch <= closedEpoch) givenUp.push({ address, epoch });
+    });
+    return { units, bits, givenUp };
+  }
+
+  /** Whether the extent was born in the epoch; then it is so no longer. */
+  #unbear(address: number, epoch: Epoch): boolean {
+    return this.#births.remove(unitOf(address), 2 ** sizeClassOf(address), epoch);
+  }
+
+  #retain(address: number, epoch: number): void {
+    this.#retained.push(address, epoch);
+    this.#scalars[RETAINED_UNITS] = this.retainedUnits + 2 ** sizeClassOf(address);
   }
 
   #free(address: number): void {
@@ -176,7 +223,7 @@ export class FileSpace {
     }
     const first = this.#buddy.units;
     const wanted = Math.min(Math.max((first * this.pageSize) / 4, SMALLEST_GROWTH), LARGEST_GROWTH) / this.pageSize;
-    const units = Math.ceil(Math.max(wanted, atLeast));
+    const units = Math.max(Math.min(Math.ceil(wanted), MAX_UNITS - first), atLeast);
     if (first + units > MAX_UNITS) {
       throw new PagewrightError(
         'PW_FULL',
