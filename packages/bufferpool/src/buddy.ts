@@ -6,6 +6,7 @@
  * Must hold: a unit is in at most one free block, and two free buddies never stand side by side.
  */
 const NOT_FREE = -1;
+const BYTES_OF_NUMBER = 8;
 
 export class BuddyAllocator {
   /** For the first unit of each free block its class, else `NOT_FREE`. */
@@ -29,6 +30,11 @@ export class BuddyAllocator {
 
   get freeUnits(): number {
     return this.#freeUnits;
+  }
+
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.#freeClass.length + this.#stacks.reduce((sum, stack) => sum + stack.length * BYTES_OF_NUMBER, 0);
   }
 
   /** Adds units at the end; they are not free until `release` says so. */

@@ -40,6 +40,7 @@ import {
   SWIP_TAG_MASK,
   type SwipLocation,
   schedulePoint,
+  sizeClassOf,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
@@ -47,6 +48,8 @@ import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
+import { type CoolerMemory, coolerMemory } from './cooler.js';
+import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
 import { FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
@@ -64,6 +67,7 @@ import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
+import { poolStats } from './statistics.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
 
@@ -79,6 +83,8 @@ const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
 /** A batch of images of a checkpoint is at most this share of the pool. */
 const BATCH_SHARE = 8;
+/** So many threads can count, each in a row of its own. */
+const MOST_THREADS = 64;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
 
@@ -92,11 +98,12 @@ export class BufferPool implements PageStore {
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
-  #restarts = 0;
   // Set by `open`; the arena of a pool that is not open has no frames.
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
+  #counters!: Counters;
   #frames!: FrameTable;
   #latches!: Latches;
+  #coolerMemory!: CoolerMemory;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
   #space!: FileSpace;
@@ -158,6 +165,7 @@ export class BufferPool implements PageStore {
         blocks: this.#blocks,
         epochs: this.#epochs,
         file: this.#file,
+        counters: this.#counters,
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
@@ -180,27 +188,18 @@ export class BufferPool implements PageStore {
   }
 
   stats(): PageStoreStats {
-    const residency = this.#residency;
-    const { cooler, eviction } = residency;
-    return {
-      pageSize: this.#pageSize,
-      memoryBytes: this.#frames.count * this.#pageSize,
-      frames: this.#frames.count,
-      freeFrames: this.#blocks.freeUnits,
-      coolFrames: cooler.coolPages,
-      dirtyFrames: this.#epochs.dirtyPages,
-      pageReads: residency.pageReads,
-      pageWrites: eviction.pageWrites + this.#checkpointer.pagesWritten,
-      evictions: eviction.evictions,
-      cooled: cooler.cooled,
-      rewarmed: residency.rewarmed,
-      relocations: residency.regions.relocations,
-      restarts: this.#restarts,
-      checkpoints: this.#checkpointer.count,
-      fileBytes: this.#space.units * this.#pageSize,
-      freeFileBytes: this.#space.freeUnits * this.#pageSize,
-      retainedFileBytes: this.#space.retainedUnits * this.#pageSize,
-    };
+    return poolStats({
+      arena: this.#arena,
+      frames: this.#frames,
+      latches: this.#latches,
+      blocks: this.#blocks,
+      epochs: this.#epochs,
+      file: this.#file,
+      space: this.#space,
+      counters: this.#counters,
+      checkpointer: this.#checkpointer,
+      coolerMemory: this.#coolerMemory,
+    });
   }
 
   // ── Addressing ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,11 +223,15 @@ export class BufferPool implements PageStore {
   }
 
   validate(frame: number, version: number): boolean {
-    return this.#latches.validate(frame, version);
+    if (this.#latches.validate(frame, version)) return true;
+    this.#counters.add(RESTARTS);
+    return false;
   }
 
   upgrade(frame: number, version: number): boolean {
-    return this.#latches.upgrade(frame, version);
+    if (this.#latches.upgrade(frame, version)) return true;
+    this.#counters.add(RESTARTS);
+    return false;
   }
 
   latch(frame: number): void {
@@ -245,7 +248,10 @@ export class BufferPool implements PageStore {
     const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
     const frame = word >>> 2;
     // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
-    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) return frame;
+    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) {
+      this.#counters.add(HITS);
+      return frame;
+    }
     return this.#childSlowly(parent, offset, parentVersion);
   }
 
@@ -257,13 +263,14 @@ export class BufferPool implements PageStore {
     schedulePoint(POINT.swipNotHot);
     if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
     if (!this.#latches.upgrade(parent, parentVersion)) {
-      this.#restarts++;
+      this.#counters.add(RESTARTS);
       return RESTART;
     }
     try {
       if (this.faulting && this.#isCold(parent, offset)) {
         const words = this.#arena.segmentOf(parent).u32;
         const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+        this.#counters.addOf(MISSES, sizeClassOf((words[at] as number) >>> 2));
         throw this.#loads.note(parent, words[at] as number, words[at + 1] as number);
       }
       this.#residency.resolve(parent, offset);
@@ -439,11 +446,13 @@ export class BufferPool implements PageStore {
     this.maxSizeClass = largestClass(LARGEST_PAGE_SHARE);
     this.#arena = new Arena(frames, file.pageSize);
     this.#frames = new FrameTable(frames);
-    this.#latches = new Latches(this.#frames, threadId);
+    this.#counters = new Counters(new SharedArrayBuffer(Counters.bytes(MOST_THREADS)), 0);
+    this.#latches = new Latches(this.#frames, threadId, this.#counters);
     this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
-    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
+    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, this.#counters, file.superblock.epoch + 1);
+    this.#coolerMemory = coolerMemory(frames, this.#replacement);
     this.#residency = new Residency(
       {
         arena: this.#arena,
@@ -452,12 +461,23 @@ export class BufferPool implements PageStore {
         blocks: this.#blocks,
         epochs: this.#epochs,
         file,
+        counters: this.#counters,
       },
       this.#replacement,
+      this.#coolerMemory,
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
-    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
+    this.#loads = new Loads(
+      this.#arena,
+      this.#frames,
+      this.#latches,
+      this.#residency,
+      file,
+      this.#counters,
+      depth,
+      budget,
+    );
     const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
     this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
     this.#buildRoot(file);

@@ -6,6 +6,8 @@
  */
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
 import type { Cooler } from './cooler.js';
+import { EVICTIONS, RESIDENT, WRITES } from './counters.js';
+import { tellEviction } from './diagnostics.js';
 import type { StagedImage } from './epochs.js';
 import { ADDRESS, CHECKSUM, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
@@ -14,8 +16,6 @@ import type { Placement, PoolParts } from './placement.js';
 const EVICTION_BATCH = 32;
 
 export class Eviction {
-  evictions = 0;
-  pageWrites = 0;
   readonly #victims = new Int32Array(EVICTION_BATCH);
 
   constructor(
@@ -69,9 +69,11 @@ export class Eviction {
 
   /** Writes what is dirty of these pages as one batch, then turns their swips cold; how many. */
   evict(batch: readonly number[]): number {
-    this.#clean(batch.filter((frame) => this.parts.epochs.isDirty(frame)));
+    const dirty = batch.filter((frame) => this.parts.epochs.isDirty(frame));
+    this.#clean(dirty);
     schedulePoint(POINT.evictionWritten);
     for (const frame of batch) this.#leave(frame);
+    tellEviction(this.parts.file, batch.length, dirty.length);
     return batch.length;
   }
 
@@ -97,9 +99,9 @@ export class Eviction {
       throw error;
     }
     for (const [index, frame] of dirty.entries()) {
+      this.parts.counters.addOf(WRITES, this.parts.frames.get(frame, SIZE_CLASS));
       this.parts.epochs.settleEvicted(frame, staged[index] as StagedImage, checksums[index] as number);
     }
-    this.pageWrites += dirty.length;
   }
 
   /** Turns the swip of a clean page cold and frees its frame. */
@@ -117,7 +119,8 @@ export class Eviction {
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
-    this.evictions++;
+    this.parts.counters.addOf(EVICTIONS, sizeClass);
+    this.parts.counters.addOf(RESIDENT, sizeClass, -1);
     this.parts.latches.unlatch(frame);
     if (!own) this.parts.latches.unlatch(parent);
     schedulePoint(POINT.pageEvicted);

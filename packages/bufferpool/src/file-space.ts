@@ -30,6 +30,11 @@ export class FileSpace {
   /** Epochs whose trees someone is reading; one entry for each reader. */
   readonly #held: number[] = [];
 
+  /** Memory that it takes, but for what a few extents on their way take. */
+  get bytes(): number {
+    return this.#buddy.bytes;
+  }
+
   constructor(
     private readonly file: IoFile,
     private readonly pageSize: number,

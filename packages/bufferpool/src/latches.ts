@@ -8,6 +8,7 @@
  */
 import { arch } from 'node:process';
 import { PagewrightError, POINT, schedulePoint } from '@pagewright/core';
+import { type Counters, LATCH_WAITS } from './counters.js';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
 
 const HELD = 1;
@@ -20,14 +21,13 @@ const WAIT_MS = 10;
 export class Latches {
   readonly #words: Int32Array;
   readonly #thread: number;
-  /** Restarts and waits, for statistics. */
-  waits = 0;
   /** On arm64 an earlier load may pass a later acquire: a store before it keeps them in order. Elsewhere null. */
   readonly #fence: Int32Array | null;
 
   constructor(
     private readonly frames: FrameTable,
     threadId: number,
+    private readonly counters: Counters,
   ) {
     this.#words = frames.words;
     this.#thread = threadId + 1;
@@ -92,7 +92,7 @@ export class Latches {
     if (this.isOwn(frame)) {
       throw new PagewrightError('PW_INTERNAL', `Frame ${frame} is latched twice by one thread. Please report this.`);
     }
-    this.waits++;
+    this.counters.add(LATCH_WAITS);
     for (let spin = 0; ; spin++) {
       const version = Atomics.load(this.#words, at);
       if ((version & HELD) === 0) return version;

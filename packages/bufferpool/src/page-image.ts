@@ -55,19 +55,27 @@ export class PageImage {
 export class ImagePool {
   readonly #free = new Map<number, PageImage[]>();
   #keptBytes = 0;
+  /** Of all images that there are: those that are kept, and those that were taken. */
+  bytes = 0;
 
   /** Keeps at most so many bytes for later. */
   constructor(private readonly limit: number) {}
 
   take(size: number): PageImage {
     const image = this.#free.get(size)?.pop();
-    if (image === undefined) return new PageImage(size);
+    if (image === undefined) {
+      this.bytes += size;
+      return new PageImage(size);
+    }
     this.#keptBytes -= size;
     return image;
   }
 
   give(image: PageImage): void {
-    if (this.#keptBytes + image.size > this.limit) return;
+    if (this.#keptBytes + image.size > this.limit) {
+      this.bytes -= image.size;
+      return;
+    }
     this.#keptBytes += image.size;
     const same = this.#free.get(image.size);
     if (same === undefined) this.#free.set(image.size, [image]);

@@ -5,6 +5,7 @@
 import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
+import type { Counters } from './counters.js';
 import type { Epochs } from './epochs.js';
 import {
   type FrameTable,
@@ -30,6 +31,7 @@ export interface PoolParts {
   readonly blocks: BuddyAllocator;
   readonly epochs: Epochs;
   readonly file: PageFile;
+  readonly counters: Counters;
 }
 
 export class Placement {

@@ -13,7 +13,9 @@ import {
   schedulePoint,
   sizeClassOf,
 } from '@pagewright/core';
-import { Cooler } from './cooler.js';
+import { Cooler, type CoolerMemory } from './cooler.js';
+import { MISSES, READS, RESIDENT, REWARMED } from './counters.js';
+import { tellRead } from './diagnostics.js';
 import { Eviction } from './eviction.js';
 import {
   ADDRESS,
@@ -40,17 +42,16 @@ export class Residency {
   readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
-  pageReads = 0;
-  rewarmed = 0;
   readonly #reserve: number;
   readonly #table: SwipTable = { offset: 0, count: 0, stride: 0 };
 
   constructor(
     private readonly parts: PoolParts,
     replacement: ReplacementPolicyType,
+    memory: CoolerMemory,
   ) {
     const placement = new Placement(parts);
-    this.cooler = new Cooler(parts, placement, replacement);
+    this.cooler = new Cooler(parts, placement, replacement, memory);
     this.eviction = new Eviction(parts, placement, this.cooler);
     this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
@@ -70,6 +71,7 @@ export class Residency {
     if (frame < 0) throw this.#exhausted(sizeClass);
     this.parts.frames.initialize(frame, sizeClass, state);
     this.cooler.policy.entered(frame, sizeClass);
+    this.parts.counters.addOf(RESIDENT, sizeClass);
     return frame;
   }
 
@@ -87,6 +89,7 @@ export class Residency {
     this.cooler.leaves(frame);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
+    this.parts.counters.addOf(RESIDENT, sizeClass, -1);
   }
 
   /** The page that a swip of a latched page names, brought in if it is cold and made hot if it is cool. */
@@ -104,10 +107,12 @@ export class Residency {
     }
     if (tag !== SWIP_COLD || word >>> 2 === 0) throw this.#notASwip(parent, offset);
     const address = word >>> 2;
-    const frame = this.acquire(this.#boundedClass(address, parent, offset), STATE_LOADING);
+    const sizeClass = this.#boundedClass(address, parent, offset);
+    this.parts.counters.addOf(MISSES, sizeClass);
+    const frame = this.acquire(sizeClass, STATE_LOADING);
     try {
-      const bytes = this.parts.arena.view(frame, sizeClassOf(address));
-      this.pageReads++;
+      const bytes = this.parts.arena.view(frame, sizeClass);
+      this.parts.counters.addOf(READS, sizeClass);
       this.parts.file.io.readSync(bytes, this.parts.file.offsetOf(address));
       schedulePoint(POINT.pageRead);
       this.admit(frame, bytes, address, segment.u32[at + 1] as number);
@@ -116,6 +121,7 @@ export class Residency {
       throw error;
     }
     this.swizzle(parent, offset, frame);
+    tellRead(this.parts.file, address, this.parts.arena.pageSize << sizeClass, true);
     return frame;
   }
 
@@ -153,7 +159,7 @@ export class Residency {
   #rewarm(frame: number, words: Uint32Array, at: number): void {
     words[at] = (frame << 2) | SWIP_HOT;
     this.cooler.rewarm(frame);
-    this.rewarmed++;
+    this.parts.counters.add(REWARMED);
   }
 
   #boundedClass(address: number, parent: number, offset: number): number {

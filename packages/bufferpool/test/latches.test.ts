@@ -1,11 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
+import { Counters, LATCH_WAITS } from '../src/counters.js';
 import { FrameTable, VERSION } from '../src/frames.js';
 import { Latches } from '../src/latches.js';
 
+const counters = (): Counters => new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0);
+
 it('a version is another after every change, and never one that a reader of an earlier page may hold', () => {
   const frames = new FrameTable(4);
-  const latches = new Latches(frames, 0);
+  const latches = new Latches(frames, 0, counters());
   const seen = new Set<number>();
   for (let change = 0; change < 1000; change++) {
     const version = latches.readVersion(2);
@@ -23,7 +26,7 @@ it('a version is another after every change, and never one that a reader of an e
 
 it('the version counts on over the end of its word', () => {
   const frames = new FrameTable(1);
-  const latches = new Latches(frames, 0);
+  const latches = new Latches(frames, 0, counters());
   frames.words[VERSION] = 0x7ffffffc;
   for (let change = 0; change < 4; change++) {
     latches.latch(0);
@@ -34,14 +37,14 @@ it('the version counts on over the end of its word', () => {
 });
 
 it('a latch that one thread takes twice is reported, not waited for', () => {
-  const latches = new Latches(new FrameTable(1), 0);
+  const latches = new Latches(new FrameTable(1), 0, counters());
   latches.latch(0);
   expect(() => latches.latch(0)).toThrow(expect.objectContaining({ code: 'PW_INTERNAL' }));
 });
 
 it('waits, asleep, for a latch that another thread holds, and is woken when it is given back', async () => {
   const frames = new FrameTable(1);
-  const latches = new Latches(frames, 0);
+  const latches = new Latches(frames, 0, counters());
   latches.latch(0);
   // The other thread gives the latch back as `unlatch` does, once this one has said that it waits.
   const other = new Worker(
@@ -52,10 +55,11 @@ it('waits, asleep, for a latch that another thread holds, and is woken when it i
      Atomics.notify(words, 0);`,
     { eval: true, workerData: frames.words },
   );
-  const outsider = new Latches(frames, 1);
+  const counted = counters();
+  const outsider = new Latches(frames, 1, counted);
   const version = outsider.readVersion(0);
   expect(version).toBe(4);
   expect(frames.words[2]).toBe(7);
-  expect(outsider.waits).toBe(1);
+  expect(counted.total(LATCH_WAITS)).toBe(1);
   await other.terminate();
 });
