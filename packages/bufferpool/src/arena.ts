@@ -51,6 +51,10 @@ export class Arena {
     }
   }
 
+  get bytes(): number {
+    return this.segments.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  }
+
   segmentOf(frame: number): Segment {
     return this.segments[frame >>> this.segmentShift] as Segment;
   }

@@ -30,6 +30,10 @@ export class Births {
     this.#words = viewOf(memory);
   }
 
+  get bytes(): number {
+    return this.memory.byteLength;
+  }
+
   /** Memory for so many units at most. What there are no births in is address space alone. */
   static memory(capacity: number): SharedArrayBuffer {
     return new SharedArrayBuffer(HEADER * 4, { maxByteLength: bytesOf(capacity) });

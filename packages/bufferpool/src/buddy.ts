@@ -42,6 +42,11 @@ export class BuddyAllocator {
     return this.#free.freeUnits;
   }
 
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.#free.bytes;
+  }
+
   /** Adds units at the end; they are not free until `release` says so. */
   extend(units: number): void {
     this.#free.extend(units);

@@ -39,6 +39,7 @@ import {
   SWIP_TAG_MASK,
   type SwipLocation,
   schedulePoint,
+  sizeClassOf,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
@@ -46,6 +47,8 @@ import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
+import { type CoolerMemory, coolerMemory } from './cooler.js';
+import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
 import { DIRTY_EPOCH, FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
@@ -65,7 +68,8 @@ import { formatPage, stampPage } from './page-image.js';
 import { PoolLatch } from './pool-latch.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
-import { Threads } from './threads.js';
+import { poolStats } from './statistics.js';
+import { MOST_THREADS, Threads } from './threads.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
 
@@ -94,14 +98,15 @@ export class BufferPool implements PageStore {
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
-  #restarts = 0;
   // Set by `open`; the arena of a pool that is not open has no frames.
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
+  #counters!: Counters;
   #frames!: FrameTable;
   #threads!: Threads;
   #poolLatch!: PoolLatch;
   #gate!: Gate;
   #latches!: Latches;
+  #coolerMemory!: CoolerMemory;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
   #space!: FileSpace;
@@ -165,6 +170,7 @@ export class BufferPool implements PageStore {
         file: this.#file,
         threads: this.#threads,
         poolLatch: this.#poolLatch,
+        counters: this.#counters,
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
@@ -187,27 +193,20 @@ export class BufferPool implements PageStore {
   }
 
   stats(): PageStoreStats {
-    const residency = this.#residency;
-    const { cooler, eviction } = residency;
-    return {
-      pageSize: this.#pageSize,
-      memoryBytes: this.#frames.count * this.#pageSize,
-      frames: this.#frames.count,
-      freeFrames: this.#blocks.freeUnits,
-      coolFrames: cooler.coolPages,
-      dirtyFrames: this.#epochs.dirtyPages,
-      pageReads: residency.pageReads,
-      pageWrites: eviction.pageWrites + this.#checkpointer.pagesWritten,
-      evictions: eviction.evictions,
-      cooled: cooler.cooled,
-      rewarmed: residency.rewarmed,
-      relocations: residency.regions.relocations,
-      restarts: this.#restarts,
-      checkpoints: this.#checkpointer.count,
-      fileBytes: this.#space.units * this.#pageSize,
-      freeFileBytes: this.#space.freeUnits * this.#pageSize,
-      retainedFileBytes: this.#space.retainedUnits * this.#pageSize,
-    };
+    return poolStats({
+      arena: this.#arena,
+      frames: this.#frames,
+      latches: this.#latches,
+      blocks: this.#blocks,
+      epochs: this.#epochs,
+      file: this.#file,
+      space: this.#space,
+      threads: this.#threads,
+      poolLatch: this.#poolLatch,
+      counters: this.#counters,
+      checkpointer: this.#checkpointer,
+      coolerMemory: this.#coolerMemory,
+    });
   }
 
   // ── Addressing ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,11 +230,15 @@ export class BufferPool implements PageStore {
   }
 
   validate(frame: number, version: number): boolean {
-    return this.#latches.validate(frame, version);
+    if (this.#latches.validate(frame, version)) return true;
+    this.#counters.add(RESTARTS);
+    return false;
   }
 
   upgrade(frame: number, version: number): boolean {
-    return this.#latches.upgrade(frame, version);
+    if (this.#latches.upgrade(frame, version)) return true;
+    this.#counters.add(RESTARTS);
+    return false;
   }
 
   latch(frame: number): void {
@@ -252,7 +255,10 @@ export class BufferPool implements PageStore {
     const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
     const frame = word >>> 2;
     // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
-    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) return frame;
+    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) {
+      this.#counters.add(HITS);
+      return frame;
+    }
     return this.#childSlowly(parent, offset, parentVersion);
   }
 
@@ -265,13 +271,14 @@ export class BufferPool implements PageStore {
     if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
     this.#threads.assertWhole();
     if (!this.#latches.upgrade(parent, parentVersion)) {
-      this.#restarts++;
+      this.#counters.add(RESTARTS);
       return RESTART;
     }
     try {
       if (this.faulting && this.#isCold(parent, offset)) {
         const words = this.#arena.segmentOf(parent).u32;
         const at = (this.#arena.baseOf(parent) + offset) >>> 2;
+        this.#counters.addOf(MISSES, sizeClassOf((words[at] as number) >>> 2));
         throw this.#loads.note(parent, words[at] as number, words[at + 1] as number);
       }
       this.#residency.resolve(parent, offset);
@@ -499,15 +506,17 @@ export class BufferPool implements PageStore {
     this.#arena = new Arena(frames, file.pageSize);
     this.#frames = new FrameTable(frames);
     this.#threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
+    this.#counters = new Counters(new SharedArrayBuffer(Counters.bytes(MOST_THREADS)), this.#threads.slot);
     this.#poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), this.#threads);
     this.#gate = new Gate(new SharedArrayBuffer(Gate.bytes()), this.#threads);
-    this.#latches = new Latches(this.#frames, this.#threads);
+    this.#latches = new Latches(this.#frames, this.#threads, this.#counters);
     const maxClass = largestClass(LARGEST_READ_SHARE);
     const blocks = new SharedArrayBuffer(BuddyAllocator.bytes(maxClass, frames));
     this.#blocks = new BuddyAllocator(blocks, maxClass, frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
-    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
+    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, this.#counters, file.superblock.epoch + 1);
+    this.#coolerMemory = coolerMemory(frames, this.#replacement);
     this.#residency = new Residency(
       {
         arena: this.#arena,
@@ -518,8 +527,10 @@ export class BufferPool implements PageStore {
         file,
         threads: this.#threads,
         poolLatch: this.#poolLatch,
+        counters: this.#counters,
       },
       this.#replacement,
+      this.#coolerMemory,
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
@@ -530,6 +541,7 @@ export class BufferPool implements PageStore {
       this.#poolLatch,
       this.#residency,
       file,
+      this.#counters,
       depth,
       budget,
     );

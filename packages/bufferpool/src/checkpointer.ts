@@ -15,6 +15,7 @@ import {
   sizeClassOf,
 } from '@pagewright/core';
 import { encodeMap, mapBytes } from './allocation-map.js';
+import { tellCheckpoint } from './diagnostics.js';
 import type { Epochs, StagedImage } from './epochs.js';
 import type { FileSpace } from './file-space.js';
 import type { PageFile } from './page-file.js';
@@ -25,7 +26,6 @@ const BATCH_BYTES = 1024 * 1024;
 export class Checkpointer {
   /** Completed ones. */
   count = 0;
-  pagesWritten = 0;
   #running: Promise<CheckpointResult> | null = null;
   #next: Promise<CheckpointResult> | null = null;
   #failure: unknown = null;
@@ -104,8 +104,7 @@ export class Checkpointer {
       this.space.release(previous.epoch);
       schedulePoint(POINT.spaceRecycled);
       this.count++;
-      this.pagesWritten += entries;
-      return {
+      const result: CheckpointResult = {
         epoch,
         mark,
         olderMark: previous.mark,
@@ -113,6 +112,8 @@ export class Checkpointer {
         bytesWritten: bytes,
         durationMs: performance.now() - begun,
       };
+      tellCheckpoint(this.file, result);
+      return result;
     } catch (error) {
       this.#failure = error;
       throw error;

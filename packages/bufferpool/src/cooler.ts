@@ -3,6 +3,7 @@
  * And it keeps the policy told of what becomes of them. The policy sees frames; pages, swips and latches stay here.
  */
 import {
+  invariant,
   POINT,
   type ReplaceableFrames,
   type ReplacementPolicy,
@@ -12,29 +13,47 @@ import {
   SWIP_TAG_MASK,
   schedulePoint,
 } from '@pagewright/core';
+import { COOL_PAGES, COOLED } from './counters.js';
 import { NO_FRAME, PARENT, RESIDENT_CHILDREN, STATE, STATE_COOL, STATE_HOT } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** How far sampling goes down from an inner page. */
 const DEEPEST_SAMPLE = 16;
+/** Where the random numbers begin: memory of zeros stands for it, as xorshift never comes to 0. */
+const SEED = 0x9e3779b9;
+
+/** A policy has a buffer to itself, so that it can reach nobody else's state. */
+export interface CoolerMemory {
+  readonly random: SharedArrayBuffer;
+  readonly policy: SharedArrayBuffer;
+}
+
+/** Memory for a new pool. `PW_INTERNAL` if the policy asks for what cannot be. */
+export function coolerMemory(frames: number, replacement: ReplacementPolicyType): CoolerMemory {
+  const bytes = replacement.stateBytes(frames);
+  invariant(
+    Number.isSafeInteger(bytes) && bytes >= 0,
+    `The replacement policy "${replacement.name}" asks for ${bytes} bytes for its state`,
+  );
+  return { random: new SharedArrayBuffer(4), policy: new SharedArrayBuffer(bytes) };
+}
 
 export class Cooler implements ReplaceableFrames {
   readonly count: number;
   readonly policy: ReplacementPolicy;
-  /** Pages that are cool now. */
-  coolPages = 0;
-  /** Pages that were cooled, ever. */
-  cooled = 0;
-  /** State of xorshift32: sampling needs no better randomness, and the same run samples the same frames. */
-  #random = 0x9e3779b9;
+  /** One word, the state of xorshift32: sampling needs no better randomness, and the same run samples the same frames. */
+  readonly #random: Int32Array;
 
+  /** Over memory that was zeros in the beginning. */
   constructor(
     private readonly parts: PoolParts,
     private readonly placement: Placement,
     replacement: ReplacementPolicyType,
+    memory: CoolerMemory,
   ) {
     this.count = parts.frames.count;
-    this.policy = replacement.attach(this);
+    this.#random = new Int32Array(memory.random);
+    this.policy = replacement.attach(this, memory.policy);
   }
 
   // ── For the policy ──────────────────────────────────────────────────────────────────────────────────────────
@@ -55,7 +74,7 @@ export class Cooler implements ReplaceableFrames {
   }
 
   cool(frame: number): boolean {
-    const { arena, frames, latches } = this.parts;
+    const { arena, frames, latches, counters } = this.parts;
     schedulePoint(POINT.pageCooling);
     if (!this.mayLeave(frame)) return false;
     if (frames.get(frame, STATE) === STATE_COOL) return true;
@@ -65,8 +84,8 @@ export class Cooler implements ReplaceableFrames {
       const at = this.placement.findSwip(parent, frame);
       arena.segmentOf(parent).u32[at] = (frame << 2) | SWIP_COOL;
       frames.set(frame, STATE, STATE_COOL);
-      this.coolPages++;
-      this.cooled++;
+      counters.add(COOLED);
+      counters.add(COOL_PAGES);
     } finally {
       latches.unlatch(parent);
     }
@@ -74,11 +93,11 @@ export class Cooler implements ReplaceableFrames {
   }
 
   random(): number {
-    let x = this.#random;
+    let x = this.#random[0] || SEED;
     x ^= x << 13;
     x ^= x >>> 17;
     x ^= x << 5;
-    this.#random = x;
+    this.#random[0] = x;
     return x >>> 0;
   }
 
@@ -88,25 +107,26 @@ export class Cooler implements ReplaceableFrames {
   rewarm(frame: number): boolean {
     if (this.parts.frames.get(frame, STATE) !== STATE_COOL) return false;
     this.parts.frames.set(frame, STATE, STATE_HOT);
-    this.coolPages--;
+    this.parts.counters.add(COOL_PAGES, -1);
     this.policy.rewarmed(frame);
     return true;
   }
 
   /** The page is about to leave its frame. */
   leaves(frame: number): void {
-    if (this.parts.frames.get(frame, STATE) === STATE_COOL) this.coolPages--;
+    if (this.parts.frames.get(frame, STATE) === STATE_COOL) this.parts.counters.add(COOL_PAGES, -1);
     this.policy.left(frame);
   }
 
   #randomChild(frame: number): number {
     const segment = this.parts.arena.segmentOf(frame);
     const base = this.parts.arena.baseOf(frame);
-    const table = this.placement.swipTableOf(frame);
+    // M3: another thread may be changing the page. A table that cannot be has no children; a frame is asked itself what it is.
+    const table = this.placement.tornSwipTableOf(frame);
     let index = this.random() % table.count;
     for (let left = table.count; left > 0; left--) {
       const word = segment.u32[(base + table.offset + index * table.stride) >>> 2] as number;
-      if ((word & SWIP_TAG_MASK) === SWIP_HOT) return word >>> 2;
+      if ((word & SWIP_TAG_MASK) === SWIP_HOT && word >>> 2 < this.count) return word >>> 2;
       index = index + 1 === table.count ? 0 : index + 1;
     }
     return NO_FRAME;

@@ -24,6 +24,10 @@ export class EpochList {
     this.#look();
   }
 
+  get bytes(): number {
+    return this.memory.numbers.byteLength + this.memory.epochs.byteLength;
+  }
+
   /** Memory for so many entries at most. What is not used is address space alone. */
   static memory(most: number): EpochListMemory {
     return {

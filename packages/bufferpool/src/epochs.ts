@@ -18,6 +18,7 @@ import {
   schedulePoint,
 } from '@pagewright/core';
 import type { Arena } from './arena.js';
+import { type Counters, WRITES } from './counters.js';
 import type { FileSpace } from './file-space.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, NO_FRAME, PARENT, SIZE_CLASS } from './frames.js';
 import type { PageFile } from './page-file.js';
@@ -77,6 +78,7 @@ export class Epochs {
     private readonly frames: FrameTable,
     private readonly file: PageFile,
     private readonly space: FileSpace,
+    private readonly counters: Counters,
     open: number,
   ) {
     this.open = open;
@@ -249,6 +251,7 @@ export class Epochs {
 
   /** A staged image is in the file. */
   settleStaged(staged: StagedImage): void {
+    this.counters.addOf(WRITES, (this.#closed as ClosedEpoch).sizeClass[staged.entry] as number);
     this.#complete(staged.entry);
     this.images.give(staged.image);
   }

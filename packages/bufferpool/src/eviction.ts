@@ -7,6 +7,8 @@
  */
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
 import type { Cooler } from './cooler.js';
+import { EVICTIONS, RESIDENT, WRITES } from './counters.js';
+import { tellEviction } from './diagnostics.js';
 import type { StagedImage } from './epochs.js';
 import { ADDRESS, CHECKSUM, NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
@@ -15,8 +17,6 @@ import type { Placement, PoolParts } from './placement.js';
 const EVICTION_BATCH = 32;
 
 export class Eviction {
-  evictions = 0;
-  pageWrites = 0;
   readonly #victims = new Int32Array(EVICTION_BATCH);
 
   constructor(
@@ -74,18 +74,20 @@ export class Eviction {
    * latched, or is at work above, stay.
    */
   evict(batch: readonly number[]): number {
-    const { latches, epochs } = this.parts;
+    const { latches, epochs, file } = this.parts;
     // From here on nobody changes them: the pool latch is given back while they are written.
     const held = batch.filter((frame) => latches.tryLatch(frame));
+    const dirty = held.filter((frame) => epochs.isDirty(frame));
     let left = 0;
     try {
-      this.#clean(held.filter((frame) => epochs.isDirty(frame)));
+      this.#clean(dirty);
       schedulePoint(POINT.evictionWritten);
     } catch (error) {
       for (const frame of held) latches.unlatch(frame);
       throw error;
     }
     for (const frame of held) if (this.#leave(frame)) left++;
+    tellEviction(file, left, dirty.length);
     return left;
   }
 
@@ -111,9 +113,9 @@ export class Eviction {
       throw error;
     }
     for (const [index, frame] of dirty.entries()) {
+      this.parts.counters.addOf(WRITES, this.parts.frames.get(frame, SIZE_CLASS));
       this.parts.epochs.settleEvicted(frame, staged[index] as StagedImage, checksums[index] as number);
     }
-    this.pageWrites += dirty.length;
   }
 
   /** Without the pool latch: other threads go on meanwhile. */
@@ -129,7 +131,7 @@ export class Eviction {
 
   /** Turns the swip of a clean page, which is latched, cold and frees its frame; or leaves it, unlatched. */
   #leave(frame: number): boolean {
-    const { arena, frames, latches, blocks } = this.parts;
+    const { arena, frames, latches, blocks, counters } = this.parts;
     const parent = frames.get(frame, PARENT);
     const own = parent !== NO_FRAME && latches.isOwn(parent);
     if (!this.placement.mayLeaveLatched(frame) || !(own || latches.tryLatch(parent))) {
@@ -145,7 +147,8 @@ export class Eviction {
     const sizeClass = frames.get(frame, SIZE_CLASS);
     frames.clear(frame, sizeClass);
     blocks.free(frame, sizeClass);
-    this.evictions++;
+    counters.addOf(EVICTIONS, sizeClass);
+    counters.addOf(RESIDENT, sizeClass, -1);
     latches.unlatch(frame);
     if (!own) latches.unlatch(parent);
     schedulePoint(POINT.pageEvicted);

@@ -47,6 +47,11 @@ export class FileSpace {
   readonly #held: EpochList;
   readonly #scalars: Float64Array;
 
+  /** Memory that it takes, but for what a few extents on their way take. */
+  get bytes(): number {
+    return this.#buddy.bytes + this.#births.bytes + this.#retained.bytes + this.#held.bytes;
+  }
+
   constructor(
     /** This thread's own. */
     private readonly file: IoFile,

@@ -43,6 +43,11 @@ export class FreeBlocks {
     this.#words = viewOf(memory);
   }
 
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.memory.byteLength;
+  }
+
   /** Bytes of memory for so many units. */
   static bytes(maxClass: number, capacity: number): number {
     return bytesOf(shapeOf(maxClass, capacity), capacity);

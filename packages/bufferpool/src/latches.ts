@@ -8,6 +8,7 @@
  */
 import { arch } from 'node:process';
 import { PagewrightError, POINT, schedulePoint } from '@pagewright/core';
+import { type Counters, LATCH_WAITS } from './counters.js';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
 import type { Threads } from './threads.js';
 
@@ -26,14 +27,13 @@ export class Latches {
   readonly #thread: number;
   readonly #shown: Int32Array;
   readonly #shownAt: number;
-  /** Restarts and waits, for statistics. */
-  waits = 0;
   /** On arm64 an earlier load may pass a later acquire: a store before it keeps them in order. Elsewhere null. */
   readonly #fence: Int32Array | null;
 
   constructor(
     private readonly frames: FrameTable,
     private readonly threads: Threads,
+    private readonly counters: Counters,
   ) {
     this.#words = frames.words;
     this.#thread = threads.slot + 1;
@@ -109,7 +109,7 @@ export class Latches {
     if (this.isOwn(frame)) {
       throw new PagewrightError('PW_INTERNAL', `Frame ${frame} is latched twice by one thread. Please report this.`);
     }
-    this.waits++;
+    this.counters.add(LATCH_WAITS);
     for (let spin = 0; ; spin++) {
       const version = Atomics.load(this.#words, at);
       if ((version & HELD) === 0) return version;

@@ -17,6 +17,8 @@ import {
   sizeClassOf,
 } from '@pagewright/core';
 import type { Arena } from './arena.js';
+import { type Counters, READS } from './counters.js';
+import { tellRead } from './diagnostics.js';
 import { type FrameTable, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';
 import type { Latches } from './latches.js';
 import type { PageFile } from './page-file.js';
@@ -44,6 +46,7 @@ export class Loads {
     private readonly poolLatch: PoolLatch,
     private readonly residency: Residency,
     private readonly file: PageFile,
+    private readonly counters: Counters,
     /** Reads in flight at most. */
     private readonly depth: number,
     /** Frames that they may take together; a larger page is read alone. */
@@ -90,10 +93,11 @@ export class Loads {
       let adopted = false;
       try {
         const bytes = this.arena.view(frame, sizeClass);
-        this.residency.pageReads++;
+        this.counters.addOf(READS, sizeClass);
         await this.file.io.read(bytes, this.file.offsetOf(address));
         schedulePoint(POINT.loadArrived);
         adopted = this.#adopt(parent, word, checksum, frame, bytes);
+        if (adopted) tellRead(this.file, address, bytes.length, false);
       } finally {
         if (!adopted) this.#holdingPoolLatch(() => this.residency.release(frame));
       }

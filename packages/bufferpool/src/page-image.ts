@@ -55,19 +55,27 @@ export class PageImage {
 export class ImagePool {
   readonly #free = new Map<number, PageImage[]>();
   #keptBytes = 0;
+  /** Of all images that there are: those that are kept, and those that were taken. */
+  bytes = 0;
 
   /** Keeps at most so many bytes for later. */
   constructor(private readonly limit: number) {}
 
   take(size: number): PageImage {
     const image = this.#free.get(size)?.pop();
-    if (image === undefined) return new PageImage(size);
+    if (image === undefined) {
+      this.bytes += size;
+      return new PageImage(size);
+    }
     this.#keptBytes -= size;
     return image;
   }
 
   give(image: PageImage): void {
-    if (this.#keptBytes + image.size > this.limit) return;
+    if (this.#keptBytes + image.size > this.limit) {
+      this.bytes -= image.size;
+      return;
+    }
     this.#keptBytes += image.size;
     const same = this.#free.get(image.size);
     if (same === undefined) this.#free.set(image.size, [image]);
@@ -84,11 +92,16 @@ export interface SwipTable {
 
 /** Fills in where the page's swips are. `PW_INTERNAL` if the header says what cannot be: an index has overwritten it. */
 export function readSwipTable(segment: Segment, base: number, size: number, into: SwipTable): void {
+  peekSwipTable(segment, base, into);
+  if (into.count === 0) return;
+  invariant(isSwipTable(into, size), `A page of index ${indexOf(segment, base)} has a swip table beyond its end`);
+}
+
+/** Fills in what the page's header says, whatever that is. */
+export function peekSwipTable(segment: Segment, base: number, into: SwipTable): void {
   into.offset = segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] as number;
   into.count = segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] as number;
   into.stride = segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] as number;
-  if (into.count === 0) return;
-  invariant(isSwipTable(into, size), `A page of index ${indexOf(segment, base)} has a swip table beyond its end`);
 }
 
 /** Whether the table lies within a page of this size. */

@@ -5,6 +5,7 @@
 import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
+import type { Counters } from './counters.js';
 import type { Epochs } from './epochs.js';
 import {
   type FrameTable,
@@ -19,7 +20,7 @@ import {
 } from './frames.js';
 import type { Latches } from './latches.js';
 import type { PageFile } from './page-file.js';
-import { readSwipTable, type SwipTable } from './page-image.js';
+import { isSwipTable, peekSwipTable, readSwipTable, type SwipTable } from './page-image.js';
 import type { PoolLatch } from './pool-latch.js';
 import type { Threads } from './threads.js';
 
@@ -34,6 +35,7 @@ export interface PoolParts {
   readonly file: PageFile;
   readonly threads: Threads;
   readonly poolLatch: PoolLatch;
+  readonly counters: Counters;
 }
 
 export class Placement {
@@ -98,6 +100,15 @@ export class Placement {
       'PW_INTERNAL',
       `The page in frame ${frame} is not in the swip table of its parent. An index wrote over it.`,
     );
+  }
+
+  /** The same for a page that is not latched: without entries where the table cannot be. */
+  tornSwipTableOf(frame: number): SwipTable {
+    const { arena, frames } = this.parts;
+    const table = this.#table;
+    peekSwipTable(arena.segmentOf(frame), arena.baseOf(frame), table);
+    if (!isSwipTable(table, arena.pageSize << frames.get(frame, SIZE_CLASS))) table.count = 0;
+    return table;
   }
 
   /** The swip table of the page in a frame. The object is used again by the next call. */

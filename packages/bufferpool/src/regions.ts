@@ -4,13 +4,12 @@
  */
 import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
 import type { Cooler } from './cooler.js';
+import { RELOCATIONS } from './counters.js';
 import type { Eviction } from './eviction.js';
 import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 export class Regions {
-  relocations = 0;
-
   constructor(
     private readonly parts: PoolParts,
     private readonly placement: Placement,
@@ -123,7 +122,7 @@ export class Regions {
     this.#adoptChildren(target);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
-    this.relocations++;
+    this.parts.counters.add(RELOCATIONS);
     latches.unlatch(target);
     latches.unlatch(frame);
     if (!own) latches.unlatch(parent);

@@ -13,7 +13,9 @@ import {
   schedulePoint,
   sizeClassOf,
 } from '@pagewright/core';
-import { Cooler } from './cooler.js';
+import { Cooler, type CoolerMemory } from './cooler.js';
+import { MISSES, READS, RESIDENT, REWARMED } from './counters.js';
+import { tellRead } from './diagnostics.js';
 import { Eviction } from './eviction.js';
 import {
   ADDRESS,
@@ -43,8 +45,6 @@ export class Residency {
   readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
-  pageReads = 0;
-  rewarmed = 0;
   readonly #reserve: number;
   /** Nobody ever changes it: it is waited for in vain. */
   readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
@@ -53,9 +53,10 @@ export class Residency {
   constructor(
     private readonly parts: PoolParts,
     replacement: ReplacementPolicyType,
+    memory: CoolerMemory,
   ) {
     const placement = new Placement(parts);
-    this.cooler = new Cooler(parts, placement, replacement);
+    this.cooler = new Cooler(parts, placement, replacement, memory);
     this.eviction = new Eviction(parts, placement, this.cooler);
     this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
@@ -68,7 +69,7 @@ export class Residency {
 
   /** A frame for a page of this class, its entry set up, its latch held by nobody. Errors: `PW_POOL_EXHAUSTED`, and those of writing. */
   acquire(sizeClass: number, state: number): number {
-    const { blocks, frames } = this.parts;
+    const { blocks, frames, counters } = this.parts;
     for (let attempt = 0; ; attempt++) {
       if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
       let frame = blocks.allocate(sizeClass);
@@ -76,6 +77,7 @@ export class Residency {
       if (frame >= 0) {
         frames.initialize(frame, sizeClass, state);
         this.cooler.policy.entered(frame, sizeClass);
+        counters.addOf(RESIDENT, sizeClass);
         return frame;
       }
       // Other threads hold latches, and frames that are being read, for moments; what they hold for longer will not come free.
@@ -110,6 +112,7 @@ export class Residency {
     this.cooler.leaves(frame);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
+    this.parts.counters.addOf(RESIDENT, sizeClass, -1);
   }
 
   /**
@@ -117,7 +120,7 @@ export class Residency {
    * swip as it is while the page is read. Takes the pool latch, and is called without it.
    */
   resolve(parent: number, offset: number): number {
-    const { arena, file, poolLatch } = this.parts;
+    const { arena, file, poolLatch, counters } = this.parts;
     const { u32 } = arena.segmentOf(parent);
     const at = (arena.baseOf(parent) + offset) >>> 2;
     let frame: number;
@@ -125,14 +128,16 @@ export class Residency {
     try {
       const word = u32[at] as number;
       if ((word & SWIP_TAG_MASK) !== SWIP_COLD || word >>> 2 === 0) return this.#resident(parent, offset, u32, at);
-      frame = this.acquire(this.#boundedClass(word >>> 2, parent, offset), STATE_LOADING);
+      const sizeClass = this.#boundedClass(word >>> 2, parent, offset);
+      counters.addOf(MISSES, sizeClass);
+      frame = this.acquire(sizeClass, STATE_LOADING);
     } finally {
       poolLatch.give();
     }
     const address = (u32[at] as number) >>> 2;
+    const bytes = arena.view(frame, sizeClassOf(address));
     try {
-      const bytes = arena.view(frame, sizeClassOf(address));
-      this.pageReads++;
+      counters.addOf(READS, sizeClassOf(address));
       file.io.readSync(bytes, file.offsetOf(address));
       schedulePoint(POINT.pageRead);
       this.admit(frame, bytes, address, u32[at + 1] as number);
@@ -143,6 +148,7 @@ export class Residency {
     }
     this.swizzle(parent, offset, frame);
     poolLatch.give();
+    tellRead(file, address, bytes.length, true);
     return frame;
   }
 
@@ -202,7 +208,7 @@ export class Residency {
   #rewarm(frame: number, words: Uint32Array, at: number): void {
     words[at] = (frame << 2) | SWIP_HOT;
     this.cooler.rewarm(frame);
-    this.rewarmed++;
+    this.parts.counters.add(REWARMED);
   }
 
   #boundedClass(address: number, parent: number, offset: number): number {

@@ -1,11 +1,16 @@
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
+import { Counters, LATCH_WAITS } from '../src/counters.js';
 import { FrameTable, VERSION } from '../src/frames.js';
 import { Latches } from '../src/latches.js';
 import { Threads } from '../src/threads.js';
 
-function latchesOf(frames: FrameTable, memory = new SharedArrayBuffer(Threads.bytes())): Latches {
-  return new Latches(frames, new Threads(memory));
+function latchesOf(
+  frames: FrameTable,
+  memory = new SharedArrayBuffer(Threads.bytes()),
+  counters = new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0),
+): Latches {
+  return new Latches(frames, new Threads(memory), counters);
 }
 
 it('a version is another after every change, and never one that a reader of an earlier page may hold', () => {
@@ -58,10 +63,11 @@ it('waits, asleep, for a latch that another thread holds, and is woken when it i
      Atomics.notify(words, 0);`,
     { eval: true, workerData: frames.words },
   );
-  const outsider = latchesOf(frames, memory);
+  const counted = new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0);
+  const outsider = latchesOf(frames, memory, counted);
   const version = outsider.readVersion(0);
   expect(version).toBe(4);
   expect(frames.words[2]).toBe(7);
-  expect(outsider.waits).toBe(1);
+  expect(counted.total(LATCH_WAITS)).toBe(1);
   await other.terminate();
 });

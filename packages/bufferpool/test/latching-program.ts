@@ -1,5 +1,6 @@
 /** A thread that takes the latches of a pool, as it is told, for `threads.test.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { Counters } from '../src/counters.js';
 import { FrameTable } from '../src/frames.js';
 import { Gate } from '../src/gate.js';
 import { Latches } from '../src/latches.js';
@@ -29,7 +30,7 @@ const { memory, role, times } = workerData as LatchingTask;
 const threads = new Threads(memory.threads);
 const poolLatch = new PoolLatch(memory.poolLatch, threads);
 const gate = new Gate(memory.gate, threads);
-const latches = new Latches(new FrameTable(4, memory.frames), threads);
+const latches = new Latches(new FrameTable(4, memory.frames), threads, new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0));
 const counters = new Float64Array(memory.counters);
 
 /** A change that another thread could tear: the value is away for a while. */

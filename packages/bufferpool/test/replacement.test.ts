@@ -12,6 +12,7 @@ function byChance(fault: (frame: number) => number = (frame) => frame): Replacem
   const type = {
     name: 'chance',
     asked: 0,
+    stateBytes: () => 0,
     attach(frames: Parameters<ReplacementPolicyType['attach']>[0]) {
       return {
         entered() {},

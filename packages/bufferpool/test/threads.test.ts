@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../../io-posix/test/bundle.js';
+import { Counters } from '../src/counters.js';
 import { FrameTable } from '../src/frames.js';
 import { Gate } from '../src/gate.js';
 import { Latches } from '../src/latches.js';
@@ -35,7 +36,7 @@ class Rig {
   readonly threads = new Threads(this.memory.threads);
   readonly poolLatch = new PoolLatch(this.memory.poolLatch, this.threads);
   readonly gate = new Gate(this.memory.gate, this.threads);
-  readonly latches = new Latches(new FrameTable(4, this.memory.frames), this.threads);
+  readonly latches = new Latches(new FrameTable(4, this.memory.frames), this.threads, new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0));
   readonly counters = new Float64Array(this.memory.counters);
 
   /** A thread in a role, and when it is done with it. */

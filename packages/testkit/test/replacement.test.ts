@@ -12,8 +12,9 @@ function faulty(
 ): ReplacementPolicyType {
   return {
     name: 'faulty',
-    attach(frames) {
-      const policy = type.attach(frames);
+    stateBytes: type.stateBytes,
+    attach(frames, state) {
+      const policy = type.attach(frames, state);
       const sound: ReplacementPolicy = {
         entered: (frame, sizeClass) => policy.entered(frame, sizeClass),
         rewarmed: (frame) => policy.rewarmed(frame),
@@ -36,15 +37,17 @@ async function brokenBy(type: ReplacementPolicyType): Promise<string[]> {
 function blindToBusy(type: ReplacementPolicyType): ReplacementPolicyType {
   return {
     name: 'blind',
-    attach(frames) {
+    stateBytes: type.stateBytes,
+    attach(frames, state) {
       const resident = new Set<number>();
-      const policy = type.attach({
+      const all: ReplaceableFrames = {
         count: frames.count,
         sample: () => frames.sample(),
         cool: (frame) => frames.cool(frame),
         random: () => frames.random(),
         mayLeave: (frame) => resident.has(frame),
-      });
+      };
+      const policy = type.attach(all, state);
       return {
         entered: (frame, sizeClass) => {
           resident.add(frame);
@@ -71,16 +74,23 @@ function blindToBusy(type: ReplacementPolicyType): ReplacementPolicyType {
 function arrivalOrder({ forgetsWhatLeft = true } = {}): ReplacementPolicyType {
   return {
     name: 'arrival',
-    attach(frames) {
-      const queue: number[] = [];
+    stateBytes: (frames) => 8 * (frames + 1),
+    attach(frames, state) {
+      // When a page came, by frame; the last word counts arrivals.
+      const arrived = new Float64Array(state);
       return {
-        entered: (frame) => void queue.push(frame),
+        entered(frame) {
+          arrived[frame] = ++arrived[frames.count]!;
+        },
         rewarmed() {},
-        left: (frame) => void (forgetsWhatLeft && queue.splice(queue.indexOf(frame), 1)),
-        moved: (from, to) => void queue.splice(queue.indexOf(from), 1, to),
+        left: (frame) => void (forgetsWhatLeft && arrived.fill(0, frame, frame + 1)),
+        moved: (from, to) => void arrived.copyWithin(to, from, from + 1).fill(0, from, from + 1),
         prepare() {},
         victims(batch) {
-          const ready = queue.filter((frame) => !forgetsWhatLeft || frames.mayLeave(frame)).slice(0, batch.length);
+          const ready = Array.from({ length: frames.count }, (_, frame) => frame)
+            .filter((frame) => arrived[frame]! > 0 && (!forgetsWhatLeft || frames.mayLeave(frame)))
+            .sort((one, other) => arrived[one]! - arrived[other]!)
+            .slice(0, batch.length);
           batch.set(ready);
           return ready.length;
         },
@@ -221,15 +231,66 @@ describe('the suite for replacement policies', () => {
         return draws++ % 3 === 0 && count > 1 ? count - 1 : count;
       },
     }));
-    expect(await brokenBy(own)).toEqual(['same-choice', 'state-of-its-own']);
+    expect(await brokenBy(own)).toEqual(['threads-by-turns', 'attaching-to-state', 'same-choice', 'state-of-its-own']);
+  });
+
+  it('finds a scalar that is kept in a field', async () => {
+    const inField = faulty((policy, frames) => {
+      let hand = 0;
+      return {
+        prepare() {},
+        victims(batch) {
+          if (policy.victims(batch) > 0) throw new Error('Nothing was cooled.');
+          let count = 0;
+          for (let looked = 0; looked < frames.count && count < batch.length; looked++) {
+            hand = (hand + 1) % frames.count;
+            if (frames.mayLeave(hand)) batch[count++] = hand;
+          }
+          return count;
+        },
+      };
+    });
+    const broken = await brokenBy(inField);
+    expect(broken).toEqual(expect.arrayContaining(['threads-by-turns', 'attaching-to-state']));
+    expect(broken).not.toContain('same-choice');
+  });
+
+  it.each([cooling, clock])('finds $name beginning anew when it is attached', async (type) => {
+    const clearing: ReplacementPolicyType = {
+      ...type,
+      attach(frames, state) {
+        new Uint8Array(state).fill(0);
+        return type.attach(frames, state);
+      },
+    };
+    expect(await brokenBy(clearing)).toEqual(['attaching-to-state']);
+  });
+
+  it.each([cooling, clock])('finds $name working on a copy of its state', async (type) => {
+    const copying: ReplacementPolicyType = {
+      ...type,
+      attach: (frames, state) => type.attach(frames, state.slice(0)),
+    };
+    expect(await brokenBy(copying)).toEqual(['threads-by-turns', 'attaching-to-state']);
+  });
+
+  it.each([Number.NaN, -8, 0.5])('finds a policy that asks for %d bytes for its state', async (bytes) => {
+    expect(await brokenBy({ ...cooling, stateBytes: () => bytes })).toContain('state-bytes');
+  });
+
+  it('finds a policy that asks for more bytes each time', async () => {
+    let asked = 0;
+    const growing = { ...cooling, stateBytes: (frames: number) => cooling.stateBytes(frames) + 8 * asked++ };
+    expect(await brokenBy(growing)).toEqual(['state-bytes']);
   });
 
   it('finds two stores that share the state of a policy', async () => {
     let shared: ReplacementPolicy | null = null;
     const common: ReplacementPolicyType = {
       name: 'common',
-      attach: (frames) => {
-        shared = frames.count === 256 ? cooling.attach(frames) : shared;
+      stateBytes: cooling.stateBytes,
+      attach: (frames, state) => {
+        shared = frames.count === 256 ? cooling.attach(frames, state) : shared;
         return shared as ReplacementPolicy;
       },
     };

@@ -6,8 +6,16 @@ import { Cooling } from './cooling.js';
 /** Both keep this share of the frames cool. */
 export function builtInReplacements(coolingFraction: number): readonly ReplacementPolicyType[] {
   return [
-    { name: 'cooling', attach: (frames) => new Cooling(frames, coolingFraction) },
-    { name: 'clock', attach: (frames) => new Clock(frames, coolingFraction) },
+    {
+      name: 'cooling',
+      stateBytes: Cooling.stateBytes,
+      attach: (frames, state) => new Cooling(frames, state, coolingFraction),
+    },
+    {
+      name: 'clock',
+      stateBytes: Clock.stateBytes,
+      attach: (frames, state) => new Clock(frames, state, coolingFraction),
+    },
   ];
 }
 

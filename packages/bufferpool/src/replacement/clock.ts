@@ -10,29 +10,39 @@ import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
 /** At least so many pages are between the hands, however small the pool. */
 const FEWEST_CANDIDATES = 32;
 
-/** No page begins in this frame. */
+/** No page begins in this frame. Of all states the one that zeros are. */
 const ABSENT = 0;
 /** In use, as far as is known: the front hand has to come by. */
 const IN_USE = 1;
 /** Cooled by the front hand, and not touched since. */
 const CANDIDATE = 2;
 
+// Words of the header:
+/** The frame that the back hand looks at next. */
+const BACK = 0;
+/** By how many frames the front hand is ahead of it. */
+const SPREAD = 1;
+const CANDIDATES = 2;
+const HEADER_WORDS = 3;
+
 export class Clock implements ReplacementPolicy {
+  readonly #header: Int32Array;
   readonly #states: Uint8Array;
   readonly #target: number;
-  /** The frame that the back hand looks at next. */
-  #back = 0;
-  /** By how many frames the front hand is ahead of it. */
-  #spread = 0;
-  #candidates = 0;
 
   /** `fraction` of the frames are between the hands, as candidates. */
   constructor(
     private readonly frames: ReplaceableFrames,
+    state: SharedArrayBuffer,
     fraction: number,
   ) {
-    this.#states = new Uint8Array(new SharedArrayBuffer(frames.count));
+    this.#header = new Int32Array(state, 0, HEADER_WORDS);
+    this.#states = new Uint8Array(state, HEADER_WORDS * 4, frames.count);
     this.#target = Math.max(FEWEST_CANDIDATES, Math.floor(frames.count * fraction));
+  }
+
+  static stateBytes(frames: number): number {
+    return HEADER_WORDS * 4 + frames;
   }
 
   entered(frame: number): void {
@@ -55,8 +65,8 @@ export class Clock implements ReplacementPolicy {
 
   prepare(): void {
     const { count } = this.frames;
-    for (; this.#candidates < this.#target && this.#spread < count; this.#spread++) {
-      const frame = (this.#back + this.#spread) % count;
+    for (; this.#get(CANDIDATES) < this.#target && this.#get(SPREAD) < count; this.#add(SPREAD, 1)) {
+      const frame = (this.#get(BACK) + this.#get(SPREAD)) % count;
       if (this.#states[frame] !== IN_USE) continue;
       // Before it is cool: whoever touches it as soon as it is finds it so, and says that it is in use.
       this.#set(frame, CANDIDATE);
@@ -67,9 +77,9 @@ export class Clock implements ReplacementPolicy {
   victims(batch: Int32Array): number {
     const { count } = this.frames;
     let found = 0;
-    for (; found < batch.length && this.#spread > 0; this.#spread--) {
-      const frame = this.#back;
-      this.#back = (frame + 1) % count;
+    for (; found < batch.length && this.#get(SPREAD) > 0; this.#add(SPREAD, -1)) {
+      const frame = this.#get(BACK);
+      this.#header[BACK] = (frame + 1) % count;
       if (this.#states[frame] !== CANDIDATE) continue;
       // One that may not leave now waits for the next round; so does a victim, should it stay after all.
       this.#set(frame, IN_USE);
@@ -79,8 +89,16 @@ export class Clock implements ReplacementPolicy {
   }
 
   #set(frame: number, state: number): void {
-    if (this.#states[frame] === CANDIDATE) this.#candidates--;
-    if (state === CANDIDATE) this.#candidates++;
+    if (this.#states[frame] === CANDIDATE) this.#add(CANDIDATES, -1);
+    if (state === CANDIDATE) this.#add(CANDIDATES, 1);
     this.#states[frame] = state;
+  }
+
+  #get(word: number): number {
+    return this.#header[word] as number;
+  }
+
+  #add(word: number, count: number): void {
+    this.#header[word] = this.#get(word) + count;
   }
 }

@@ -2,7 +2,10 @@
  * LeanStore's replacement (ICDE 2018, section III-B): a share of the pages, sampled at random, waits in a queue, first in,
  * first out. A touch takes a page out; what reaches the end untouched leaves.
  *
- * Must hold: a page is in the queue exactly while it is cool.
+ * The queue is a ring of links: node 0 is its head, a frame is the node after its number. The head links to the oldest page as the
+ * newer one, and to the newest as the older one; so memory of zeros is an empty queue.
+ *
+ * Must hold: a page is in the queue exactly while it is cool. A node that is not queued links to node 0 as the newer one.
  */
 import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
 
@@ -11,89 +14,96 @@ const SHORTEST_QUEUE = 32;
 /** Samples for each page that should wait; many find none. */
 const SAMPLES = 4;
 const NONE = -1;
-/** Of `newer`: the frame is not in the queue. */
-const NOT_QUEUED = -2;
+const HEAD = 0;
 
 export class Cooling implements ReplacementPolicy {
-  /** Neighbours in the queue, by frame. */
+  /** Word 0: how many pages wait. */
+  readonly #header: Int32Array;
+  /** Neighbours in the ring, by node. */
   readonly #newer: Int32Array;
   readonly #older: Int32Array;
   readonly #target: number;
-  #newest = NONE;
-  #oldest = NONE;
-  #length = 0;
 
   /** `fraction` of the frames wait. */
   constructor(
     private readonly frames: ReplaceableFrames,
+    state: SharedArrayBuffer,
     fraction: number,
   ) {
-    const links = (): Int32Array => new Int32Array(new SharedArrayBuffer(frames.count * 4));
-    this.#newer = links().fill(NOT_QUEUED);
-    this.#older = links();
+    const nodes = frames.count + 1;
+    this.#header = new Int32Array(state, 0, 1);
+    this.#newer = new Int32Array(state, 4, nodes);
+    this.#older = new Int32Array(state, 4 + nodes * 4, nodes);
     this.#target = Math.max(SHORTEST_QUEUE, Math.floor(frames.count * fraction));
+  }
+
+  static stateBytes(frames: number): number {
+    return 4 + 2 * 4 * (frames + 1);
   }
 
   /** What is hot is found by sampling: nothing is kept of it. */
   entered(): void {}
 
   rewarmed(frame: number): void {
-    this.#remove(frame);
+    this.#remove(frame + 1);
   }
 
   left(frame: number): void {
-    this.#remove(frame);
+    this.#remove(frame + 1);
   }
 
   moved(from: number, to: number): void {
-    const newer = this.#newer[from] as number;
-    if (newer === NOT_QUEUED) return;
-    const older = this.#older[from] as number;
-    this.#newer[from] = NOT_QUEUED;
-    this.#newer[to] = newer;
-    this.#older[to] = older;
-    this.#tellNeighbours(newer, to, to, older);
+    if (!this.#isQueued(from + 1)) return;
+    const newer = this.#newer[from + 1] as number;
+    const older = this.#older[from + 1] as number;
+    this.#newer[from + 1] = HEAD;
+    this.#join(older, to + 1);
+    this.#join(to + 1, newer);
   }
 
   prepare(): void {
     for (let tries = this.#target * SAMPLES; this.#length < this.#target && tries > 0; tries--) {
       const frame = this.frames.sample();
-      if (frame === NONE || this.#newer[frame] !== NOT_QUEUED) continue;
+      if (frame === NONE || this.#isQueued(frame + 1)) continue;
       // First the queue: whoever touches the page as soon as it is cool finds it there, and takes it out.
-      this.#push(frame);
-      if (!this.frames.cool(frame)) this.#remove(frame);
+      this.#push(frame + 1);
+      if (!this.frames.cool(frame)) this.#remove(frame + 1);
     }
   }
 
   victims(batch: Int32Array): number {
     let count = 0;
-    for (let frame = this.#oldest; frame !== NONE && count < batch.length; frame = this.#newer[frame] as number) {
-      if (this.frames.mayLeave(frame)) batch[count++] = frame;
+    let node = this.#newer[HEAD] as number;
+    for (; node !== HEAD && count < batch.length; node = this.#newer[node] as number) {
+      if (this.frames.mayLeave(node - 1)) batch[count++] = node - 1;
     }
     return count;
   }
 
-  #push(frame: number): void {
-    this.#newer[frame] = NONE;
-    this.#older[frame] = this.#newest;
-    this.#tellNeighbours(NONE, frame, frame, this.#newest);
-    this.#length++;
+  get #length(): number {
+    return this.#header[0] as number;
   }
 
-  #remove(frame: number): void {
-    const newer = this.#newer[frame] as number;
-    if (newer === NOT_QUEUED) return;
-    const older = this.#older[frame] as number;
-    this.#tellNeighbours(newer, older, newer, older);
-    this.#newer[frame] = NOT_QUEUED;
-    this.#length--;
+  #isQueued(node: number): boolean {
+    return this.#newer[node] !== HEAD || this.#older[HEAD] === node;
   }
 
-  /** Between `newer` and `older` something has changed: who stands next to each of them now. */
-  #tellNeighbours(newer: number, nextOlder: number, nextNewer: number, older: number): void {
-    if (newer === NONE) this.#newest = nextOlder;
-    else this.#older[newer] = nextOlder;
-    if (older === NONE) this.#oldest = nextNewer;
-    else this.#newer[older] = nextNewer;
+  #push(node: number): void {
+    this.#join(this.#older[HEAD] as number, node);
+    this.#join(node, HEAD);
+    this.#header[0] = this.#length + 1;
+  }
+
+  #remove(node: number): void {
+    if (!this.#isQueued(node)) return;
+    this.#join(this.#older[node] as number, this.#newer[node] as number);
+    this.#newer[node] = HEAD;
+    this.#header[0] = this.#length - 1;
+  }
+
+  /** From now on these two are neighbours. */
+  #join(older: number, newer: number): void {
+    this.#newer[older] = newer;
+    this.#older[newer] = older;
   }
 }

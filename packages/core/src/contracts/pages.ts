@@ -90,22 +90,45 @@ export interface CheckpointResult {
   readonly durationMs: number;
 }
 
-/** Counters since the store was opened; sizes in bytes. */
+/** Pages of one size class. Counters since the store was opened. */
+export interface SizeClassStats {
+  readonly sizeClass: number;
+  readonly pageBytes: number;
+  /** In memory now. */
+  readonly residentPages: number;
+  readonly misses: number;
+  readonly pageReads: number;
+  readonly pageWrites: number;
+  readonly evictions: number;
+}
+
+/** Counters since the store was opened, of all threads together; sizes in bytes. */
 export interface PageStoreStats {
   readonly pageSize: number;
+  /** All memory that the store has taken for pages, and for keeping track of them. Of pages it is touched as they come. */
   readonly memoryBytes: number;
   readonly frames: number;
   readonly freeFrames: number;
   readonly coolFrames: number;
   readonly dirtyFrames: number;
-  /** Look-ups of a swip that found no frame and read the file. */
+  /** Look-ups of a swip that found the page in memory. A read of an index does one for each level, and those again when it starts again. */
+  readonly hits: number;
+  /** Look-ups of a swip whose page was not in memory. */
+  readonly misses: number;
+  /** Pages that were read: less than the misses where several waited for one, more where pages were read ahead. */
   readonly pageReads: number;
+  /** Images of pages that were written, because their frames were wanted or for a checkpoint. */
   readonly pageWrites: number;
   readonly evictions: number;
   readonly cooled: number;
   readonly rewarmed: number;
   readonly relocations: number;
+  /** What was read without a latch had changed meanwhile, so often. */
   readonly restarts: number;
+  /** So often a latch was held by another thread, and waited for. */
+  readonly latchWaits: number;
+  /** From the smallest class, 0, on; the totals above are their sums. */
+  readonly bySizeClass: readonly SizeClassStats[];
   readonly checkpoints: number;
   readonly fileBytes: number;
   readonly freeFileBytes: number;

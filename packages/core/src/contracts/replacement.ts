@@ -10,7 +10,10 @@
  * Must hold for a policy: it hands out only pages that are in memory and may leave, each once in a batch; one that was touched
  * while it was cool only after it has cooled anew. Its work in one call is bounded by the number of frames. The same calls and the
  * same random numbers give the same choice. Asked often enough, it comes to every page that may leave.
- * Its state is flat arrays by frame, in shared memory, so that it can serve threads. All calls come one at a time.
+ *
+ * Its state is memory that the store gives it, and nothing else. Every thread that works on the store makes an object of its own
+ * over that memory. Calls come one at a time, but each from whichever thread it happens on: what one object has noted, another one
+ * has to find. So nothing that decides is kept in a field; what was computed from the number of frames may be.
  */
 
 /** What a policy may ask of the page store. Frames are small integers; a page larger than one frame is named by its first. */
@@ -33,7 +36,7 @@ export interface ReplaceableFrames {
   random(): number;
 }
 
-/** Decides which pages leave. One object for each page store; what it is told are events off the hit path. */
+/** Decides which pages leave. One object for each thread of a page store; what it is told are events off the hit path. */
 export interface ReplacementPolicy {
   /** A page came into this frame, hot: read from the file, or new. It has 2^sizeClass frames, from this one on. */
   entered(frame: number, sizeClass: number): void;
@@ -60,5 +63,11 @@ export interface ReplacementPolicy {
 export interface ReplacementPolicyType {
   /** By which the page store's options name it. */
   readonly name: string;
-  attach(frames: ReplaceableFrames): ReplacementPolicy;
+  /** Bytes of memory that it needs to keep its state of so many frames. For one number always the same. */
+  stateBytes(frames: number): number;
+  /**
+   * Makes an object over the state. Memory of zeros, which is what a new store gives, is the state of a policy that was told nothing
+   * yet; else it is in use by other objects already, and stays as it is.
+   */
+  attach(frames: ReplaceableFrames, state: SharedArrayBuffer): ReplacementPolicy;
 }

@@ -231,9 +231,18 @@ export const fileClauses: readonly PageStoreClause[] = [
       const { pages, files } = await stores.open(undefined, { frames: SMALL });
       const driver = new PageTreeDriver(pages, new Random(12)).run(800);
       for (let round = 0; round < 4; round++) {
-        const stats = pages.stats();
+        const { bySizeClass, ...stats } = pages.stats();
         for (const [name, value] of Object.entries(stats)) assert.ok(value >= 0, `${name} is ${value}.`);
-        assert.equal(stats.memoryBytes, stats.frames * stats.pageSize);
+        for (const total of ['misses', 'pageReads', 'pageWrites', 'evictions'] as const) {
+          const sum = bySizeClass.reduce((sum, ofClass) => sum + ofClass[total], 0);
+          assert.equal(sum, stats[total], `${total} of all size classes are ${sum}, and ${stats[total]} together.`);
+        }
+        const resident = bySizeClass.reduce((sum, ofClass) => sum + (ofClass.residentPages << ofClass.sizeClass), 0);
+        assert.ok(
+          resident > 0 && resident + stats.freeFrames <= stats.frames,
+          'More is in memory than there are frames.',
+        );
+        assert.ok(stats.memoryBytes >= stats.frames * stats.pageSize, 'The frames take more memory than there is.');
         assert.ok(stats.freeFrames + stats.coolFrames <= stats.frames, 'More frames are free or cool than there are.');
         assert.ok(stats.dirtyFrames <= stats.frames, 'More frames are dirty than there are.');
         assert.ok(
@@ -246,8 +255,9 @@ export const fileClauses: readonly PageStoreClause[] = [
         await driver.checkpoint();
       }
       driver.tree.change([], 5);
-      const { dirtyFrames, pageReads, evictions, cooled, rewarmed } = pages.stats();
+      const { dirtyFrames, hits, misses, pageReads, evictions, cooled, rewarmed } = pages.stats();
       assert.ok(dirtyFrames > 0, 'A page has changed, and none is dirty.');
+      assert.ok(hits > 0 && misses > 0, 'Look-ups were not counted.');
       assert.ok(pageReads > 0 && evictions > 0 && rewarmed <= cooled, 'What came and went was not counted.');
     },
   ),

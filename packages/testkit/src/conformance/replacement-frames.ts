@@ -17,7 +17,6 @@ const NONE = -1;
 const WORK_PER_FRAME = 64;
 
 export class SimulatedFrames implements ReplaceableFrames {
-  readonly policy: ReplacementPolicy;
   /** Pages are touched again as soon as they are cool, before the policy hears that they are. */
   touchesAtOnce = false;
   /** Pages were cooled so many times. */
@@ -26,18 +25,34 @@ export class SimulatedFrames implements ReplaceableFrames {
   readonly #classes: Uint8Array;
   readonly #busy: Uint8Array;
   readonly #random: Random;
+  readonly #state: SharedArrayBuffer;
+  /** One for each thread that has attached; they take turns. */
+  readonly #policies: ReplacementPolicy[] = [];
+  #turn = 0;
   #work = 0;
 
   constructor(
     readonly count: number,
-    type: ReplacementPolicyType,
+    private readonly type: ReplacementPolicyType,
     seed = 1,
   ) {
     this.#states = new Uint8Array(count);
     this.#classes = new Uint8Array(count);
     this.#busy = new Uint8Array(count);
     this.#random = new Random(seed);
-    this.policy = type.attach(this);
+    this.#state = new SharedArrayBuffer(type.stateBytes(count));
+    this.attach();
+  }
+
+  /** One more thread attaches: it has an object of its own over the state that there is. */
+  attach(): this {
+    this.#policies.push(this.type.attach(this, this.#state));
+    return this;
+  }
+
+  /** The thread that attached first has ended. */
+  detach(): void {
+    this.#policies.shift();
   }
 
   // ── What the policy asks ────────────────────────────────────────────────────────────────────────────────────
@@ -61,7 +76,8 @@ export class SimulatedFrames implements ReplaceableFrames {
     this.#states[frame] = COOL;
     if (this.touchesAtOnce) {
       this.#states[frame] = HOT;
-      this.policy.rewarmed(frame);
+      // Within a call: in the same thread.
+      this.#policy.rewarmed(frame);
     }
     return true;
   }
@@ -101,7 +117,7 @@ export class SimulatedFrames implements ReplaceableFrames {
 
   enter(frame: number, sizeClass = 0): void {
     this.#place(frame, sizeClass, HOT);
-    this.#ask('entered', () => this.policy.entered(frame, sizeClass));
+    this.#ask('entered', (policy) => policy.entered(frame, sizeClass));
   }
 
   /** Fills all frames with pages of one frame each. */
@@ -114,11 +130,11 @@ export class SimulatedFrames implements ReplaceableFrames {
   touch(frame: number): void {
     if (this.#states[frame] !== COOL) return;
     this.#states[frame] = HOT;
-    this.#ask('rewarmed', () => this.policy.rewarmed(frame));
+    this.#ask('rewarmed', (policy) => policy.rewarmed(frame));
   }
 
   leave(frame: number): void {
-    this.#ask('left', () => this.policy.left(frame));
+    this.#ask('left', (policy) => policy.left(frame));
     this.#clear(frame);
   }
 
@@ -126,7 +142,7 @@ export class SimulatedFrames implements ReplaceableFrames {
     this.#place(to, this.#classes[from] as number, this.#states[from] as number);
     this.#busy[to] = this.#busy[from] as number;
     this.#clear(from);
-    this.#ask('moved', () => this.policy.moved(from, to));
+    this.#ask('moved', (policy) => policy.moved(from, to));
   }
 
   /** Moves a page to wherever there is room for it; nowhere if there is none. */
@@ -141,13 +157,13 @@ export class SimulatedFrames implements ReplaceableFrames {
   }
 
   prepare(): void {
-    this.#ask('prepare', () => this.policy.prepare());
+    this.#ask('prepare', (policy) => policy.prepare());
   }
 
   /** What the policy hands out, checked; nothing leaves. */
   victims(most = 32): number[] {
     const batch = new Int32Array(most).fill(NONE);
-    const count = this.#ask('victims', () => this.policy.victims(batch));
+    const count = this.#ask('victims', (policy) => policy.victims(batch));
     if (!(Number.isInteger(count) && count >= 0 && count <= most))
       throw new Error(`Asked for ${most} pages at most, it says that it handed out ${count}.`);
     const victims = [...batch.subarray(0, count)];
@@ -180,10 +196,16 @@ export class SimulatedFrames implements ReplaceableFrames {
     this.#busy[frame] = 0;
   }
 
-  #ask<Answer>(what: string, call: () => Answer): Answer {
+  /** The object of the thread whose turn it is. */
+  get #policy(): ReplacementPolicy {
+    return this.#policies[this.#turn % this.#policies.length] as ReplacementPolicy;
+  }
+
+  #ask<Answer>(what: string, call: (policy: ReplacementPolicy) => Answer): Answer {
     this.#work = 0;
+    this.#turn++;
     try {
-      return call();
+      return call(this.#policy);
     } catch (error) {
       if (error instanceof TooMuchWork) error.message = `One call of ${what} ${error.message}`;
       throw error;

@@ -18,6 +18,49 @@ export function replacementConformance(runner: TestRunner, factory: SubjectFacto
   runSuite(replacementSuite, runner, factory, {});
 }
 
+const state: readonly ReplacementClause[] = [
+  {
+    id: 'state-bytes',
+    says: 'asks for a whole number of bytes for its state, the same for the same number of frames',
+    check(type) {
+      for (const frames of [64, FRAMES, 2 ** 20]) {
+        const [bytes, again] = [type.stateBytes(frames), type.stateBytes(frames)];
+        if (!(Number.isSafeInteger(bytes) && bytes >= 0))
+          throw new Error(`For ${frames} frames it wants ${bytes} bytes.`);
+        if (bytes !== again) throw new Error(`For ${frames} frames it wants ${bytes} bytes, then ${again}.`);
+      }
+    },
+  },
+  {
+    id: 'threads-by-turns',
+    says: 'chooses through several objects over one state, used by turns, as it does through one',
+    check(type) {
+      for (const seed of [1, 2, 3]) {
+        const one = drive(new SimulatedFrames(FRAMES, type, seed), new Random(seed), 2000);
+        const three = new SimulatedFrames(FRAMES, type, seed).attach().attach();
+        expectSame(one, drive(three, new Random(seed), 2000), `by three objects, with seed ${seed},`);
+      }
+    },
+  },
+  {
+    id: 'attaching-to-state',
+    says: 'goes on as it was when an object is made over a state in use, and the one before is gone',
+    check(type) {
+      const run = (frames: SimulatedFrames, handOver: () => void): number[] => {
+        const random = new Random(4);
+        return Array.from({ length: 20 }, () => {
+          handOver();
+          return drive(frames, random, 100);
+        }).flat();
+      };
+      const one = run(new SimulatedFrames(FRAMES, type, 4), () => {});
+      const frames = new SimulatedFrames(FRAMES, type, 4);
+      const handedOn = run(frames, () => frames.attach().detach());
+      expectSame(one, handedOn, 'handed on from object to object');
+    },
+  },
+];
+
 const handsOut: readonly ReplacementClause[] = [
   {
     id: 'nothing-in-memory',
@@ -184,10 +227,7 @@ const choice: readonly ReplacementClause[] = [
     says: 'chooses the same when the same happens and the same random numbers are drawn',
     check(type) {
       const run = (): number[] => drive(new SimulatedFrames(FRAMES, type, 5), new Random(5), 2000);
-      const [first, second] = [run(), run()];
-      const at = first.findIndex((frame, index) => frame !== second[index]);
-      if (at >= 0 || first.length !== second.length)
-        throw new Error(`Its choice number ${at} was frame ${first[at]}, and ${second[at]} the second time.`);
+      expectSame(run(), run(), 'the second time');
     },
   },
   {
@@ -206,11 +246,18 @@ const choice: readonly ReplacementClause[] = [
 /** Clauses for what is registered under `REPLACEMENTS`. */
 export const replacementSuite: Suite<ReplacementPolicyType> = {
   name: 'replacement policy',
-  clauses: [...handsOut, ...progress, ...choice],
+  clauses: [...state, ...handsOut, ...progress, ...choice],
 };
 
 function expectNone(victims: readonly number[]): void {
   if (victims.length > 0) throw new Error(`It handed out ${victims.length} pages, the first in frame ${victims[0]}.`);
+}
+
+function expectSame(first: readonly number[], second: readonly number[], how: string): void {
+  const at = Array.from({ length: Math.max(first.length, second.length) }).findIndex(
+    (_, at) => first[at] !== second[at],
+  );
+  if (at >= 0) throw new Error(`Its choice number ${at} was frame ${first[at]}, and ${how} frame ${second[at]}.`);
 }
 
 /** Evicts until nothing is left; says if something stays for good. */
@@ -287,6 +334,7 @@ function hitsOf(type: ReplacementPolicyType): number {
 /** Chooses by chance alone. */
 const CHANCE: ReplacementPolicyType = {
   name: 'chance',
+  stateBytes: () => 0,
   attach: (frames) => ({
     entered() {},
     rewarmed() {},

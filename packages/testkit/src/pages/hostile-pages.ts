@@ -142,6 +142,7 @@ export class HostilePages extends VolatileStore implements PageStore {
       memoryBytes: count * this.pageSize,
       frames: count,
       freeFrames: count - live.length,
+      misses: this.counts.loads,
       pageReads: this.counts.loads,
       evictions: this.counts.evictions,
       relocations: this.counts.relocations,

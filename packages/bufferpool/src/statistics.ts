@@ -1,0 +1,81 @@
+/**
+ * What the pool says of itself. Counters are added up from the rows of all threads; gauges are read where they are kept.
+ * `memoryBytes` names every memory of the pool that grows with what it was asked for or with the store.
+ */
+import type { PageStoreStats, SizeClassStats } from '@pagewright/core';
+import type { Checkpointer } from './checkpointer.js';
+import type { CoolerMemory } from './cooler.js';
+import {
+  COOL_PAGES,
+  COOLED,
+  EVICTIONS,
+  HITS,
+  LATCH_WAITS,
+  MISSES,
+  READS,
+  RELOCATIONS,
+  RESIDENT,
+  RESTARTS,
+  REWARMED,
+  WRITES,
+} from './counters.js';
+import type { FileSpace } from './file-space.js';
+import type { PoolParts } from './placement.js';
+
+export interface CountedParts extends PoolParts {
+  readonly space: FileSpace;
+  readonly checkpointer: Checkpointer;
+  readonly coolerMemory: CoolerMemory;
+}
+
+export function poolStats(parts: CountedParts): PageStoreStats {
+  const { arena, frames, blocks, epochs, space, counters, checkpointer } = parts;
+  return {
+    pageSize: arena.pageSize,
+    memoryBytes: memoryBytes(parts),
+    frames: frames.count,
+    freeFrames: blocks.freeUnits,
+    coolFrames: counters.total(COOL_PAGES),
+    dirtyFrames: epochs.dirtyPages,
+    hits: counters.total(HITS),
+    misses: counters.totalOfAll(MISSES),
+    pageReads: counters.totalOfAll(READS),
+    pageWrites: counters.totalOfAll(WRITES),
+    evictions: counters.totalOfAll(EVICTIONS),
+    cooled: counters.total(COOLED),
+    rewarmed: counters.total(REWARMED),
+    relocations: counters.total(RELOCATIONS),
+    restarts: counters.total(RESTARTS),
+    latchWaits: counters.total(LATCH_WAITS),
+    bySizeClass: Array.from({ length: blocks.maxClass + 1 }, (_, sizeClass) => ofClass(parts, sizeClass)),
+    checkpoints: checkpointer.count,
+    fileBytes: space.units * arena.pageSize,
+    freeFileBytes: space.freeUnits * arena.pageSize,
+    retainedFileBytes: space.retainedUnits * arena.pageSize,
+  };
+}
+
+function ofClass({ arena, counters }: CountedParts, sizeClass: number): SizeClassStats {
+  return {
+    sizeClass,
+    pageBytes: arena.pageSize << sizeClass,
+    residentPages: counters.totalOf(RESIDENT, sizeClass),
+    misses: counters.totalOf(MISSES, sizeClass),
+    pageReads: counters.totalOf(READS, sizeClass),
+    pageWrites: counters.totalOf(WRITES, sizeClass),
+    evictions: counters.totalOf(EVICTIONS, sizeClass),
+  };
+}
+
+function memoryBytes({ arena, frames, blocks, epochs, space, counters, coolerMemory }: CountedParts): number {
+  return (
+    arena.bytes +
+    frames.words.byteLength +
+    blocks.bytes +
+    coolerMemory.policy.byteLength +
+    coolerMemory.random.byteLength +
+    epochs.images.bytes +
+    space.bytes +
+    counters.bytes
+  );
+}
