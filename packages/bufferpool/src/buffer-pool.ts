@@ -47,6 +47,7 @@ import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
+import { batchBytes } from './epoch-memory.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
 import { FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
@@ -77,8 +78,6 @@ const LARGEST_READ_SHARE = 4;
 /** Reads in flight take at most this share of the frames. */
 const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
-/** A batch of images of a checkpoint is at most this share of the pool. */
-const BATCH_SHARE = 8;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
 
@@ -184,7 +183,7 @@ export class BufferPool implements PageStore {
     const { cooler, eviction } = residency;
     return {
       pageSize: this.#pageSize,
-      memoryBytes: this.#frames.count * this.#pageSize,
+      memoryBytes: this.#frames.count * this.#pageSize + Epochs.imageBytes(this.#frames.count, this.#pageSize),
       frames: this.#frames.count,
       freeFrames: this.#blocks.freeUnits,
       coolFrames: cooler.coolPages,
@@ -443,7 +442,11 @@ export class BufferPool implements PageStore {
     this.#blocks = new BuddyAllocator(largestClass(LARGEST_READ_SHARE), frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
-    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
+    this.#epochs = new Epochs(
+      { arena: this.#arena, frames: this.#frames, file, space: this.#space },
+      new SharedArrayBuffer(Epochs.bytes(frames, file.pageSize)),
+    );
+    this.#epochs.initialize(file.superblock.epoch + 1);
     this.#residency = new Residency(
       {
         arena: this.#arena,
@@ -458,8 +461,8 @@ export class BufferPool implements PageStore {
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
     this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
-    const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
-    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
+    const batch = batchBytes(frames, file.pageSize);
+    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batch);
     this.#buildRoot(file);
   }
 

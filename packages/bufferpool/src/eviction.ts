@@ -5,8 +5,8 @@
  * has completed. A policy is not trusted with that: what it hands out is checked before it is touched.
  */
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
+import type { StagedImage } from './closed-epoch.js';
 import type { Cooler } from './cooler.js';
-import type { StagedImage } from './epochs.js';
 import { ADDRESS, CHECKSUM, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
@@ -71,8 +71,10 @@ export class Eviction {
   evict(batch: readonly number[]): number {
     this.#clean(batch.filter((frame) => this.parts.epochs.isDirty(frame)));
     schedulePoint(POINT.evictionWritten);
-    for (const frame of batch) this.#leave(frame);
-    return batch.length;
+    // A page that has changed while it was written stays.
+    const clean = batch.filter((frame) => !this.parts.epochs.isDirty(frame));
+    for (const frame of clean) this.#leave(frame);
+    return clean.length;
   }
 
   #prepare(): void {
@@ -91,7 +93,7 @@ export class Eviction {
         checksums.push(this.parts.epochs.sealForEviction(frame, image));
       }
       schedulePoint(POINT.evictionStaged);
-      this.parts.file.io.submitSync(staged.map((image) => this.parts.file.write(image.address, image.image.bytes)));
+      this.parts.file.writeImagesSync(staged);
     } catch (error) {
       for (const image of staged) this.parts.epochs.withdraw(image);
       throw error;

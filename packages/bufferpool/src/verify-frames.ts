@@ -186,6 +186,8 @@ class Census {
       this.#report(frame, `The page has its place in frame ${parent}, where there is no page`);
     else if (frames.get(frame, DIRTY_EPOCH) === epochs.open && frames.get(parent, DIRTY_EPOCH) !== epochs.open)
       this.#report(frame, `The page is dirty, and frame ${parent} above it is not`);
+    else if (epochs.isDirty(frame) && !epochs.isDirty(parent) && !epochs.isBeingWritten(frame))
+      this.#report(frame, `The page is owed to a checkpoint, and frame ${parent} above it is not`);
   }
 
   /** When all parents were gone through: one swip names the page. */

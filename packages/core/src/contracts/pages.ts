@@ -93,6 +93,7 @@ export interface CheckpointResult {
 /** Counters since the store was opened; sizes in bytes. */
 export interface PageStoreStats {
   readonly pageSize: number;
+  /** Of all frames, and of what is kept beside them for images of pages that a checkpoint owes. */
   readonly memoryBytes: number;
   readonly frames: number;
   readonly freeFrames: number;

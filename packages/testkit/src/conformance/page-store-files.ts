@@ -233,7 +233,7 @@ export const fileClauses: readonly PageStoreClause[] = [
       for (let round = 0; round < 4; round++) {
         const stats = pages.stats();
         for (const [name, value] of Object.entries(stats)) assert.ok(value >= 0, `${name} is ${value}.`);
-        assert.equal(stats.memoryBytes, stats.frames * stats.pageSize);
+        assert.ok(stats.memoryBytes >= stats.frames * stats.pageSize, 'It counts less memory than its frames have.');
         assert.ok(stats.freeFrames + stats.coolFrames <= stats.frames, 'More frames are free or cool than there are.');
         assert.ok(stats.dirtyFrames <= stats.frames, 'More frames are dirty than there are.');
         assert.ok(
