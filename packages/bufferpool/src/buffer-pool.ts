@@ -49,9 +49,20 @@ import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';
 import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
+import { batchBytes } from './epoch-memory.js';
 import { Epochs } from './epochs.js';
 import { FileSpace } from './file-space.js';
-import { DIRTY_EPOCH, FrameTable, NO_FRAME, PARENT, PINS, RESIDENT_CHILDREN, SIZE_CLASS, STATE_HOT } from './frames.js';
+import {
+  DIRTY_EPOCH,
+  FrameTable,
+  NO_FRAME,
+  PARENT,
+  PINS,
+  RESIDENT_CHILDREN,
+  SIZE_CLASS,
+  STATE_HOT,
+  WRITING,
+} from './frames.js';
 import { Gate } from './gate.js';
 import { Latches } from './latches.js';
 import { Loads } from './loads.js';
@@ -83,8 +94,6 @@ const LARGEST_READ_SHARE = 4;
 /** Reads in flight take at most this share of the frames. */
 const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
-/** A batch of images of a checkpoint is at most this share of the pool. */
-const BATCH_SHARE = 8;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
 
@@ -310,7 +319,9 @@ export class BufferPool implements PageStore {
 
   modify(frame: number, timestamp: number): void {
     invariant(this.#latches.isHeld(frame), 'A page is about to change without its latch');
-    if (this.#frames.get(frame, DIRTY_EPOCH) !== this.#epochs.open) this.#markDirty(frame);
+    const frames = this.#frames;
+    if (frames.get(frame, DIRTY_EPOCH) !== this.#epochs.open || frames.get(frame, WRITING) !== 0)
+      this.#markDirty(frame);
     stampPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), timestamp);
   }
 
@@ -515,7 +526,11 @@ export class BufferPool implements PageStore {
     this.#blocks = new BuddyAllocator(blocks, maxClass, frames);
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
-    this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, this.#counters, file.superblock.epoch + 1);
+    this.#epochs = new Epochs(
+      { arena: this.#arena, frames: this.#frames, file, space: this.#space, counters: this.#counters },
+      new SharedArrayBuffer(Epochs.bytes(frames, file.pageSize)),
+    );
+    this.#epochs.initialize(file.superblock.epoch + 1);
     this.#coolerMemory = coolerMemory(frames, this.#replacement);
     this.#residency = new Residency(
       {
@@ -545,8 +560,16 @@ export class BufferPool implements PageStore {
       depth,
       budget,
     );
-    const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
-    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
+    const batch = batchBytes(frames, file.pageSize);
+    this.#checkpointer = new Checkpointer(
+      this.#epochs,
+      this.#space,
+      file,
+      ROOT_FRAME,
+      batch,
+      this.#gate,
+      this.#poolLatch,
+    );
     this.#buildRoot(file);
   }
 

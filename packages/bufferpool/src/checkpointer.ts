@@ -15,13 +15,16 @@ import {
   sizeClassOf,
 } from '@pagewright/core';
 import { encodeMap, mapBytes } from './allocation-map.js';
+import type { StagedImage } from './closed-epoch.js';
 import { tellCheckpoint } from './diagnostics.js';
-import type { Epochs, StagedImage } from './epochs.js';
+import type { Epochs } from './epochs.js';
 import type { FileSpace } from './file-space.js';
+import type { Gate } from './gate.js';
 import type { PageFile } from './page-file.js';
+import type { PoolLatch } from './pool-latch.js';
 
-/** Images are written in batches of so many bytes. */
-const BATCH_BYTES = 1024 * 1024;
+/** Images are staged in slices of so many bytes. */
+const SLICE_BYTES = 128 * 1024;
 
 export class Checkpointer {
   /** Completed ones. */
@@ -35,10 +38,11 @@ export class Checkpointer {
     private readonly space: FileSpace,
     private readonly file: PageFile,
     private readonly rootFrame: number,
+    /** Images are written in batches of so many bytes. */
     private readonly batchBytes: number,
-  ) {
-    this.batchBytes = Math.min(batchBytes, BATCH_BYTES);
-  }
+    private readonly gate: Gate,
+    private readonly poolLatch: PoolLatch,
+  ) {}
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
   run(steps: CheckpointSteps): Promise<CheckpointResult> {
@@ -81,17 +85,22 @@ export class Checkpointer {
       );
     }
     const begun = performance.now();
-    const mark = steps.gate();
-    this.epochs.close(this.rootFrame);
+    const mark = this.gate.whileClosed(() => {
+      const mark = steps.gate();
+      this.#latched(() => this.epochs.close(this.rootFrame));
+      return mark;
+    });
     schedulePoint(POINT.gateClosed);
     try {
       const epoch = this.epochs.closedNumber;
-      const entries = this.epochs.entries;
-      const bytes = await this.#writeImages(entries);
+      const pages = this.epochs.closedPages;
+      const bytes = await this.#writeImages();
+      this.epochs.checkReached();
       const previous = this.file.superblock;
       let { catalogAddress, catalogChecksum, mapAddress, mapChecksum } = previous;
-      if (entries > 0) {
-        ({ address: catalogAddress, checksum: catalogChecksum } = this.epochs.topImage);
+      const top = this.epochs.topImage;
+      if (top !== null) {
+        ({ address: catalogAddress, checksum: catalogChecksum } = top);
         ({ address: mapAddress, checksum: mapChecksum } = await this.#writeMap(epoch, mapAddress));
         await this.file.io.sync();
         schedulePoint(POINT.pagesSynced);
@@ -100,15 +109,17 @@ export class Checkpointer {
       schedulePoint(POINT.logSecured);
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
       schedulePoint(POINT.superblockWritten);
-      this.epochs.settle();
-      this.space.release(previous.epoch);
+      this.#latched(() => {
+        this.epochs.settle();
+        this.space.release(previous.epoch);
+      });
       schedulePoint(POINT.spaceRecycled);
       this.count++;
       const result: CheckpointResult = {
         epoch,
         mark,
         olderMark: previous.mark,
-        pagesWritten: entries,
+        pagesWritten: pages,
         bytesWritten: bytes,
         durationMs: performance.now() - begun,
       };
@@ -116,40 +127,79 @@ export class Checkpointer {
       return result;
     } catch (error) {
       this.#failure = error;
+      this.#latched(() => this.epochs.fail());
       throw error;
     }
   }
 
-  async #writeImages(entries: number): Promise<number> {
+  /**
+   * Writes what the closed epoch owes, one batch in flight at a time, so that reads of others find the device free in between.
+   * Returns the bytes that were written here; others write images too, by eviction and to make room for more.
+   */
+  async #writeImages(): Promise<number> {
     let total = 0;
-    let batch: StagedImage[] = [];
-    let bytes = 0;
-    const flush = async (): Promise<void> => {
+    for (;;) {
+      const batch: StagedImage[] = [];
+      const bytes = this.#stageBatch(batch);
+      if (batch.length === 0) {
+        if (this.epochs.hasFailed) throw this.#elsewhere();
+        if (this.epochs.isStaged) return total;
+        // What comes next is being evicted by another thread, which may still fail to write it.
+        await new Promise(setImmediate);
+        continue;
+      }
       try {
-        await this.file.io.submit(batch.map((staged) => this.file.write(staged.address, staged.image.bytes)));
-        schedulePoint(POINT.imagesWritten);
+        await this.file.writeImages(batch);
       } catch (error) {
-        for (const staged of batch) this.epochs.unstage(staged);
+        this.#latched(() => {
+          for (const staged of batch) this.epochs.unstage(staged);
+        });
         throw error;
       }
-      for (const staged of batch) this.epochs.settleStaged(staged);
+      schedulePoint(POINT.imagesWritten);
+      this.#latched(() => {
+        for (const staged of batch) this.epochs.settleStaged(staged);
+      });
       total += bytes;
-      batch = [];
-      bytes = 0;
-    };
-    for (let entry = 0; entry < entries; entry++) {
-      const staged = this.epochs.stage(entry);
-      if (staged === null) continue;
-      batch.push(staged);
-      bytes += staged.image.size;
-      if (bytes >= this.batchBytes) await flush();
     }
-    if (batch.length > 0) await flush();
-    return total;
+  }
+
+  /** Stages a batch in slices, each of which is one call: others wait for one of them, not for a batch. */
+  #stageBatch(batch: StagedImage[]): number {
+    let bytes = 0;
+    try {
+      while (bytes < this.batchBytes) {
+        const slice = Math.min(SLICE_BYTES, this.batchBytes - bytes);
+        const staged = this.#latched(() => this.epochs.stage(batch, slice));
+        if (staged === 0) break;
+        bytes += staged;
+      }
+    } catch (error) {
+      this.#latched(() => {
+        for (const staged of batch) this.epochs.unstage(staged);
+      });
+      throw error;
+    }
+    return bytes;
+  }
+
+  #elsewhere(): PagewrightError {
+    return new PagewrightError(
+      'PW_IO',
+      `A page that the checkpoint of ${this.file.io.path} needs could not be written by a change that had to make room. Close the store and open it again.`,
+      { details: { path: this.file.io.path } },
+    );
   }
 
   /** Writes the map of the closed epoch to an extent that it names itself. */
   async #writeMap(epoch: number, previous: number): Promise<{ address: number; checksum: number }> {
+    const { address, block } = this.#latched(() => this.#makeMap(epoch, previous));
+    await this.file.io.write(block, this.file.offsetOf(address));
+    schedulePoint(POINT.mapWritten);
+    return { address, checksum: crc32(block) };
+  }
+
+  #makeMap(epoch: number, previous: number): { readonly address: number; readonly block: Buffer } {
     const { pageSize } = this.file;
     if (previous !== 0) this.space.giveUp(previous, 'closed', epoch);
     let address = 0;
@@ -166,8 +216,15 @@ export class Checkpointer {
     }
     const block = Buffer.alloc(pageSize << sizeClassOf(address));
     encodeMap(map, block);
-    await this.file.io.write(block, this.file.offsetOf(address));
-    schedulePoint(POINT.mapWritten);
-    return { address, checksum: crc32(block) };
+    return { address, block };
+  }
+
+  #latched<Result>(step: () => Result): Result {
+    this.poolLatch.take();
+    try {
+      return step();
+    } finally {
+      this.poolLatch.give();
+    }
   }
 }

@@ -6,11 +6,11 @@
  * pool latch, which is given back only while pages are written.
  */
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
+import type { StagedImage } from './closed-epoch.js';
 import type { Cooler } from './cooler.js';
 import { EVICTIONS, RESIDENT, WRITES } from './counters.js';
 import { tellEviction } from './diagnostics.js';
-import type { StagedImage } from './epochs.js';
-import { ADDRESS, CHECKSUM, NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
+import { ADDRESS, CHECKSUM, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** So many pages leave together: their images are written as one batch. */
@@ -74,20 +74,12 @@ export class Eviction {
    * latched, or is at work above, stay.
    */
   evict(batch: readonly number[]): number {
-    const { latches, epochs, file } = this.parts;
-    // From here on nobody changes them: the pool latch is given back while they are written.
-    const held = batch.filter((frame) => latches.tryLatch(frame));
-    const dirty = held.filter((frame) => epochs.isDirty(frame));
+    const { epochs, file } = this.parts;
+    const written = this.#clean(batch.filter((frame) => epochs.isDirty(frame)));
+    schedulePoint(POINT.evictionWritten);
     let left = 0;
-    try {
-      this.#clean(dirty);
-      schedulePoint(POINT.evictionWritten);
-    } catch (error) {
-      for (const frame of held) latches.unlatch(frame);
-      throw error;
-    }
-    for (const frame of held) if (this.#leave(frame)) left++;
-    tellEviction(file, left, dirty.length);
+    for (const frame of batch) if (this.#leave(frame)) left++;
+    tellEviction(file, left, written);
     return left;
   }
 
@@ -96,45 +88,66 @@ export class Eviction {
     schedulePoint(POINT.pageCooled);
   }
 
-  #clean(dirty: readonly number[]): void {
-    if (dirty.length === 0) return;
-    const staged: StagedImage[] = [];
+  /** Writes dirty pages, as far as nobody else has their latches; how many are clean now. */
+  #clean(dirty: readonly number[]): number {
+    const staged = this.#stage(dirty);
+    if (staged.length === 0) return 0;
+    const { epochs, frames, counters } = this.parts;
     const checksums: number[] = [];
+    schedulePoint(POINT.evictionStaged);
     try {
-      for (const frame of dirty) {
-        const image = this.parts.epochs.stageForEviction(frame);
-        staged.push(image);
-        checksums.push(this.parts.epochs.sealForEviction(frame, image));
-      }
-      schedulePoint(POINT.evictionStaged);
-      this.#write(staged);
+      this.#write(staged, checksums);
     } catch (error) {
-      for (const image of staged) this.parts.epochs.withdraw(image);
+      for (const image of staged) epochs.withdraw(image);
       throw error;
     }
-    for (const [index, frame] of dirty.entries()) {
-      this.parts.counters.addOf(WRITES, this.parts.frames.get(frame, SIZE_CLASS));
-      this.parts.epochs.settleEvicted(frame, staged[index] as StagedImage, checksums[index] as number);
+    let written = 0;
+    for (const [at, image] of staged.entries()) {
+      const sizeClass = frames.get(image.frame, SIZE_CLASS);
+      if (!epochs.settleEvicted(image.frame, image, checksums[at] as number)) continue;
+      counters.addOf(WRITES, sizeClass);
+      written++;
     }
+    return written;
   }
 
-  /** Without the pool latch: other threads go on meanwhile. */
-  #write(staged: readonly StagedImage[]): void {
-    const { file, poolLatch } = this.parts;
+  /** P4: copies pages under their latches. From then on whoever changes one says so, and its copy does not count. */
+  #stage(dirty: readonly number[]): StagedImage[] {
+    const { epochs, latches } = this.parts;
+    const staged: StagedImage[] = [];
+    for (const frame of dirty) {
+      if (!latches.tryLatch(frame)) continue;
+      try {
+        staged.push(epochs.stageForEviction(frame));
+      } catch (error) {
+        for (const image of staged) epochs.withdraw(image);
+        throw error;
+      } finally {
+        latches.unlatch(frame);
+      }
+    }
+    return staged;
+  }
+
+  /** Without the pool latch: other threads go on meanwhile, and may change, move or give up what is being written. */
+  #write(staged: readonly StagedImage[], checksums: number[]): void {
+    const { epochs, file, poolLatch } = this.parts;
     const depth = poolLatch.suspend();
     try {
-      file.io.submitSync(staged.map((image) => file.write(image.address, image.image.bytes)));
+      for (const image of staged) checksums.push(epochs.sealForEviction(image.frame, image));
+      file.writeImagesSync(staged);
     } finally {
       poolLatch.resume(depth);
     }
   }
 
-  /** Turns the swip of a clean page, which is latched, cold and frees its frame; or leaves it, unlatched. */
+  /** Turns the swip of a clean page cold and frees its frame; whether it could. The frame may have another page by now. */
   #leave(frame: number): boolean {
-    const { arena, frames, latches, blocks, counters } = this.parts;
+    const { arena, epochs, frames, latches, blocks, counters } = this.parts;
+    if (epochs.isDirty(frame) || !this.placement.isEvictable(frame) || !latches.tryLatch(frame)) return false;
     const parent = frames.get(frame, PARENT);
-    const own = parent !== NO_FRAME && latches.isOwn(parent);
-    if (!this.placement.mayLeaveLatched(frame) || !(own || latches.tryLatch(parent))) {
+    const own = latches.isOwn(parent);
+    if (!own && !latches.tryLatch(parent)) {
       latches.unlatch(frame);
       return false;
     }

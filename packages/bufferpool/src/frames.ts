@@ -15,14 +15,17 @@ export const PARENT = 4;
 export const ADDRESS = 5;
 /** CRC-32 of that extent. */
 export const CHECKSUM = 6;
-/** Epoch in which the page, or one below it, last changed; 0 if not since it was read. */
+/** Epoch in which the page, or one below it, last changed: the open one, or the closed one that it owes its image; else 0. */
 export const DIRTY_EPOCH = 7;
 /** Not evicted, moved or cooled while above 0. */
 export const PINS = 8;
 /** How many of its swips are hot or cool: only a page without any may leave (P1). */
 export const RESIDENT_CHILDREN = 9;
-/** 1 + the entry of the closed epoch that this page still owes its image; 0 if it owes none. */
+/** The entry of the closed epoch that stands for this page; 0 if there is none (`owed-pages.ts`). */
 export const ENTRY = 10;
+
+/** The extent that eviction is writing the page to; 0 if it is not, or if the page has changed or gone meanwhile. */
+export const WRITING = 11;
 
 const WORDS_SHIFT = 4;
 
@@ -82,6 +85,7 @@ export class FrameTable {
     words[at + PINS] = 0;
     words[at + RESIDENT_CHILDREN] = 0;
     words[at + ENTRY] = 0;
+    words[at + WRITING] = 0;
     for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
       words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
   }

@@ -33,6 +33,12 @@ import {
   type Superblock,
 } from './superblock.js';
 
+/** What is to be written, and the extent that it is written to. */
+interface AddressedImage {
+  readonly address: number;
+  readonly image: { readonly bytes: Uint8Array };
+}
+
 export class PageFile {
   /** The superblock that counts. */
   superblock: Superblock;
@@ -178,9 +184,21 @@ export class PageFile {
     );
   }
 
-  /** The transfer of an image to its extent. */
-  write(address: number, image: Uint8Array): IoOperation {
-    return { kind: 'write', offset: this.offsetOf(address), buffer: image };
+  /** Writes images to their extents, as one batch in the order of the file. */
+  async writeImages(images: readonly AddressedImage[]): Promise<void> {
+    await this.io.submit(this.#writesOf(images));
+  }
+
+  writeImagesSync(images: readonly AddressedImage[]): void {
+    this.io.submitSync(this.#writesOf(images));
+  }
+
+  #writesOf(images: readonly AddressedImage[]): IoOperation[] {
+    return images
+      .map(
+        ({ address, image }): IoOperation => ({ kind: 'write', offset: this.offsetOf(address), buffer: image.bytes }),
+      )
+      .sort((one, other) => one.offset - other.offset);
   }
 
   async close(): Promise<void> {

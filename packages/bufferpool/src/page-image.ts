@@ -1,6 +1,6 @@
 /**
  * Private copies of pages, and what a page store reads of them: the header and the swip table. What is written to the
- * file is always such a copy (P4), in which every swip is cold.
+ * file is always such a copy (P4), in which every swip is cold. It is used while one thread stages, writes and settles.
  */
 
 import { crc32 } from 'node:zlib';
@@ -30,18 +30,6 @@ export class PageImage {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.#numbers = new Float64Array(buffer);
-  }
-
-  get swipOffset(): number {
-    return this.words[PAGE_SWIP_OFFSET >>> 2] as number;
-  }
-
-  get swipCount(): number {
-    return (this.words[PAGE_SWIP_COUNT >>> 2] as number) & 0xffff;
-  }
-
-  get swipStride(): number {
-    return (this.words[PAGE_SWIP_COUNT >>> 2] as number) >>> 16;
   }
 
   /** Writes the epoch whose content this is, and gives the checksum of the whole. */
@@ -102,6 +90,15 @@ export function peekSwipTable(segment: Segment, base: number, into: SwipTable): 
   into.offset = segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] as number;
   into.count = segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] as number;
   into.stride = segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] as number;
+}
+
+/** The same of a copy of a page, which begins at this byte offset. Its table was checked when the copy was made. */
+export function swipTableOfImage(words: Uint32Array, offset: number, into: SwipTable): SwipTable {
+  const counts = words[(offset + PAGE_SWIP_COUNT) >>> 2] as number;
+  into.offset = words[(offset + PAGE_SWIP_OFFSET) >>> 2] as number;
+  into.count = counts & 0xffff;
+  into.stride = counts >>> 16;
+  return into;
 }
 
 /** Whether the table lies within a page of this size. */

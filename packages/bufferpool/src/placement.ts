@@ -53,16 +53,6 @@ export class Placement {
     return this.parts.frames.get(frame, RESIDENT_CHILDREN) === 0 && this.#isSettled(frame);
   }
 
-  /** The same for a page that this thread has latched and written: what may have come between is that it was pinned. */
-  mayLeaveLatched(frame: number): boolean {
-    const { frames } = this.parts;
-    return (
-      frames.get(frame, RESIDENT_CHILDREN) === 0 &&
-      frames.get(frame, PARENT) !== NO_FRAME &&
-      frames.get(frame, PINS) === 0
-    );
-  }
-
   /** Whether the page may go to another frame now. Children of pages that this thread has latched only if asked. */
   mayMove(frame: number, ofLatched: boolean): boolean {
     return this.#isSettled(frame) && !this.#isLatched(frame, ofLatched);

@@ -74,7 +74,7 @@ function memoryBytes({ arena, frames, blocks, epochs, space, counters, coolerMem
     blocks.bytes +
     coolerMemory.policy.byteLength +
     coolerMemory.random.byteLength +
-    epochs.images.bytes +
+    epochs.bytes +
     space.bytes +
     counters.bytes
   );

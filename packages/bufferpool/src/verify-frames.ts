@@ -179,13 +179,15 @@ class Census {
 
   /** The page has a parent; if it is dirty, so is its parent (C2). */
   #checkPlace(frame: number): void {
-    const { frames, epochs } = this.parts;
+    const { frames, epochs, rootFrame } = this.parts;
     const parent = frames.get(frame, PARENT);
     if (parent === NO_FRAME) this.#report(frame, 'The page has no place in the tree, and keeps its frame');
     else if (parent < 0 || parent >= frames.count || !isResident(frames, parent))
       this.#report(frame, `The page has its place in frame ${parent}, where there is no page`);
     else if (frames.get(frame, DIRTY_EPOCH) === epochs.open && frames.get(parent, DIRTY_EPOCH) !== epochs.open)
       this.#report(frame, `The page is dirty, and frame ${parent} above it is not`);
+    else if (parent !== rootFrame && epochs.isDirty(frame) && !epochs.isDirty(parent) && !epochs.isBeingWritten(frame))
+      this.#report(frame, `The page is owed to a checkpoint, and frame ${parent} above it is not`);
   }
 
   /** When all parents were gone through: one swip names the page. */

@@ -30,7 +30,11 @@ const { memory, role, times } = workerData as LatchingTask;
 const threads = new Threads(memory.threads);
 const poolLatch = new PoolLatch(memory.poolLatch, threads);
 const gate = new Gate(memory.gate, threads);
-const latches = new Latches(new FrameTable(4, memory.frames), threads, new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0));
+const latches = new Latches(
+  new FrameTable(4, memory.frames),
+  threads,
+  new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0),
+);
 const counters = new Float64Array(memory.counters);
 
 /** A change that another thread could tear: the value is away for a while. */

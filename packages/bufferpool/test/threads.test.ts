@@ -36,7 +36,11 @@ class Rig {
   readonly threads = new Threads(this.memory.threads);
   readonly poolLatch = new PoolLatch(this.memory.poolLatch, this.threads);
   readonly gate = new Gate(this.memory.gate, this.threads);
-  readonly latches = new Latches(new FrameTable(4, this.memory.frames), this.threads, new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0));
+  readonly latches = new Latches(
+    new FrameTable(4, this.memory.frames),
+    this.threads,
+    new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0),
+  );
   readonly counters = new Float64Array(this.memory.counters);
 
   /** A thread in a role, and when it is done with it. */
