@@ -44,9 +44,17 @@ export function emptyBits(units: number): Uint8Array {
 }
 
 export function setBits(bits: Uint8Array, first: number, count: number, value: boolean): void {
-  for (let unit = first; unit < first + count; unit++) {
+  const end = first + count;
+  for (let unit = first; unit < end; ) {
+    // Whole bytes at once: a checkpoint goes through all units of the file.
+    if ((unit & 7) === 0 && end - unit >= 8) {
+      bits.fill(value ? 0xff : 0, unit >>> 3, end >>> 3);
+      unit = (end >>> 3) * 8;
+      continue;
+    }
     const byte = bits[unit >>> 3] as number;
     bits[unit >>> 3] = value ? byte | (1 << (unit & 7)) : byte & ~(1 << (unit & 7));
+    unit++;
   }
 }
 
