@@ -25,6 +25,7 @@ import { SimulatedDevice } from '@pagewright/testkit';
 import { hasBit, setBits } from '../src/allocation-map.js';
 import { Arena } from '../src/arena.js';
 import type { StagedImage } from '../src/closed-epoch.js';
+import { Counters } from '../src/counters.js';
 import { Epochs } from '../src/epochs.js';
 import { FileSpace } from '../src/file-space.js';
 import {
@@ -98,7 +99,8 @@ export class EpochRig {
     this.frames = new FrameTable(count);
     const memory = new SharedArrayBuffer(Epochs.bytes(count, PAGE));
     const { arena, frames } = this;
-    this.threads = [0, 1].map(() => new Epochs({ arena, frames, file, space }, memory));
+    const counters = new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0);
+    this.threads = [0, 1].map(() => new Epochs({ arena, frames, file, space, counters }, memory));
     this.threads[0]!.initialize(file.superblock.epoch + 1);
     this.#format(ROOT, 0, 1);
   }
@@ -107,7 +109,7 @@ export class EpochRig {
     const files = new SimulatedDevice();
     const request = { path: '/store.pw', io: files, create: true, errorIfExists: false, readOnly: false };
     const file = await PageFile.open(request, { memory: count * PAGE, pageSize: PAGE }, PAGE);
-    const space = new FileSpace(file.io, PAGE, file.reservedUnits, false);
+    const space = new FileSpace(file.io, FileSpace.memory(), PAGE, file.reservedUnits, false);
     space.load(null, file.superblock.epoch);
     return new EpochRig(files, file, space, count);
   }
