@@ -4,6 +4,7 @@ import { fuzzing } from './fuzz/part.js';
 import type { Part } from './part.js';
 import { powerCuts } from './power-cut/part.js';
 import { schedules } from './schedules/part.js';
+import { threads } from './threads/part.js';
 
 /** The longest first: they run beside each other. */
-export const PARTS: readonly Part[] = [fuzzing, crashes, schedules, faults, powerCuts];
+export const PARTS: readonly Part[] = [fuzzing, crashes, schedules, faults, powerCuts, threads];

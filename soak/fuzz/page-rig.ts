@@ -186,6 +186,12 @@ export class PageRig implements PageStore {
   async verify(): Promise<VerifyProgress> {
     throw unsupported();
   }
+  share(): unknown {
+    throw unsupported();
+  }
+  async attach(): Promise<void> {
+    throw unsupported();
+  }
   async close(): Promise<void> {}
   stats(): PageStoreStats {
     return { ...NOTHING_COUNTED, frames: this.frames };

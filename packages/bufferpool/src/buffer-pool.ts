@@ -22,6 +22,7 @@ import {
   PAGE_SWIP_STRIDE,
   type PageExpectation,
   type PageStore,
+  type PageStoreAttachRequest,
   type PageStoreOpenRequest,
   type PageStoreStats,
   PagewrightError,
@@ -47,7 +48,6 @@ import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
-import { type CoolerMemory, coolerMemory } from './cooler.js';
 import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
 import { batchBytes } from './epoch-memory.js';
 import { Epochs } from './epochs.js';
@@ -76,11 +76,20 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import type { PoolParts } from './placement.js';
 import { PoolLatch } from './pool-latch.js';
+import {
+  checkHandle,
+  createMemory,
+  handleOf,
+  type PoolHandle,
+  type PoolMemory,
+  type PoolShape,
+} from './pool-memory.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { poolStats } from './statistics.js';
-import { MOST_THREADS, Threads } from './threads.js';
+import { Threads } from './threads.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
 
@@ -96,6 +105,8 @@ const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
+/** How often it is looked for threads that have ended. */
+const SWEEP_MS = 250;
 
 @injectable()
 export class BufferPool implements PageStore {
@@ -103,7 +114,8 @@ export class BufferPool implements PageStore {
   faulting = false;
   maxSizeClass = 0;
   readonly #options: CheckedOptions;
-  readonly #replacement: ReplacementPolicyType;
+  readonly #replacements: readonly ReplacementPolicyType[] | undefined;
+  #replacement: ReplacementPolicyType;
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
@@ -115,7 +127,9 @@ export class BufferPool implements PageStore {
   #poolLatch!: PoolLatch;
   #gate!: Gate;
   #latches!: Latches;
-  #coolerMemory!: CoolerMemory;
+  #shape!: PoolShape;
+  #memory!: PoolMemory;
+  #sweeping: NodeJS.Timeout | null = null;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
   #space!: FileSpace;
@@ -134,6 +148,7 @@ export class BufferPool implements PageStore {
   ) {
     this.#options = checkOptions(options);
     const { replacement, coolingFraction } = this.#options;
+    this.#replacements = replacements;
     this.#replacement = findReplacement(replacement, replacements ?? builtInReplacements(coolingFraction));
   }
 
@@ -148,13 +163,16 @@ export class BufferPool implements PageStore {
     this.#opened = true;
     const file = await PageFile.open(request, this.#options, DEFAULT_PAGE_SIZE);
     try {
-      this.#file = file;
-      this.#pageSize = file.pageSize;
-      const map = await this.#readMap(file);
-      this.#space = new FileSpace(file.io, FileSpace.memory(), file.pageSize, file.reservedUnits, request.readOnly);
+      const map = await readMap(file);
+      const shape = this.#shapeFor(file, request.readOnly);
+      this.#build(file, shape, createMemory(shape, this.#replacement));
       // What only a slot that is not valid any more could name, nothing names.
       this.#space.load(map, file.olderSuperblock?.epoch ?? file.superblock.epoch);
-      this.#buildPool(file);
+      this.#blocks.extend(shape.frames);
+      this.#blocks.release(ROOT_FRAME + 1, shape.frames - 1);
+      this.#epochs.initialize(file.superblock.epoch + 1);
+      this.#buildRoot(file);
+      this.#sweeping = setInterval(() => this.#threads.sweep(), SWEEP_MS).unref();
     } catch (error) {
       this.#closing = file.close();
       await this.#closing;
@@ -164,22 +182,39 @@ export class BufferPool implements PageStore {
     return { created: file.created, storeId, epoch, mark, usedOlderSlot: file.usedOlderSlot };
   }
 
+  share(): PoolHandle {
+    return handleOf(this.#file.io.path, this.#file.superblock, this.#shape, this.#memory);
+  }
+
+  async attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
+    invariant(!this.#opened, 'A buffer pool is opened once');
+    const { path, superblock, shape, memory } = checkHandle(handle);
+    this.#opened = true;
+    this.#replacement = findReplacement(
+      shape.replacement,
+      this.#replacements ?? builtInReplacements(shape.coolingFraction),
+    );
+    const file = await PageFile.share(io, path, superblock, shape.readOnly);
+    try {
+      this.#build(file, shape, memory);
+      this.#threads.assertWhole();
+    } catch (error) {
+      this.#closing = file.close();
+      await this.#closing;
+      throw error;
+    }
+  }
+
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+    if (!this.#isOwner) return Promise.reject(notHere('A checkpoint is written'));
     return this.#checkpointer.run(steps);
   }
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    if (!this.#isOwner) return Promise.reject(notHere('A store is verified'));
     return verifyStore(
       {
-        arena: this.#arena,
-        frames: this.#frames,
-        latches: this.#latches,
-        blocks: this.#blocks,
-        epochs: this.#epochs,
-        file: this.#file,
-        threads: this.#threads,
-        poolLatch: this.#poolLatch,
-        counters: this.#counters,
+        ...this.#parts,
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
@@ -198,23 +233,26 @@ export class BufferPool implements PageStore {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
     await this.#loads.idle();
+    if (this.#isOwner) {
+      // Once the lock is given back nobody may write any more.
+      await this.#threads.closeForOthers();
+      clearInterval(this.#sweeping as NodeJS.Timeout);
+    }
+    this.#threads.leave();
     await this.#file.close();
+  }
+
+  /** The thread that opened the pool, and not one that attached to it. */
+  get #isOwner(): boolean {
+    return this.#sweeping !== null;
   }
 
   stats(): PageStoreStats {
     return poolStats({
-      arena: this.#arena,
-      frames: this.#frames,
-      latches: this.#latches,
-      blocks: this.#blocks,
-      epochs: this.#epochs,
-      file: this.#file,
+      ...this.#parts,
       space: this.#space,
-      threads: this.#threads,
-      poolLatch: this.#poolLatch,
-      counters: this.#counters,
       checkpointer: this.#checkpointer,
-      coolerMemory: this.#coolerMemory,
+      coolerMemory: this.#memory.cooler,
     });
   }
 
@@ -486,81 +524,49 @@ export class BufferPool implements PageStore {
 
   // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #readMap(file: PageFile): Promise<AllocationMap | null> {
-    const { mapAddress, mapChecksum } = file.superblock;
-    const { path } = file.io;
-    if (mapAddress === 0) return null;
-    const bytes = file.bytesOf(mapAddress);
-    if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
-    const block = Buffer.alloc(bytes);
-    await file.io.read(block, file.offsetOf(mapAddress));
-    if (crc32(block) !== mapChecksum) {
-      throw new PagewrightError(
-        'PW_CORRUPT_FILE',
-        `The allocation map of ${path} does not match its checksum. Restore the file from a backup.`,
-        {
-          details: { path, offset: file.offsetOf(mapAddress) },
-        },
-      );
-    }
-    const map = decodeMap(block, file.reservedUnits, path);
-    if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
-    return map;
+  #shapeFor(file: PageFile, readOnly: boolean): PoolShape {
+    const { memory, coolingFraction } = this.#options;
+    const { pageSize } = file;
+    checkMemory(memory, pageSize);
+    const frames = Math.floor(memory / pageSize);
+    const largestClass = (share: number): number =>
+      Math.floor(Math.log2(Math.min(LARGEST_PAGE / pageSize, frames / share)));
+    return {
+      frames,
+      pageSize,
+      maxSizeClass: largestClass(LARGEST_PAGE_SHARE),
+      largestReadClass: largestClass(LARGEST_READ_SHARE),
+      replacement: this.#replacement.name,
+      coolingFraction,
+      readOnly,
+    };
   }
 
-  #buildPool(file: PageFile): void {
-    checkMemory(this.#options.memory, file.pageSize);
-    const frames = Math.floor(this.#options.memory / file.pageSize);
-    const largestClass = (share: number): number =>
-      Math.floor(Math.log2(Math.min(LARGEST_PAGE / file.pageSize, frames / share)));
-    this.maxSizeClass = largestClass(LARGEST_PAGE_SHARE);
-    this.#arena = new Arena(frames, file.pageSize);
-    this.#frames = new FrameTable(frames);
-    this.#threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
-    this.#counters = new Counters(new SharedArrayBuffer(Counters.bytes(MOST_THREADS)), this.#threads.slot);
-    this.#poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), this.#threads);
-    this.#gate = new Gate(new SharedArrayBuffer(Gate.bytes()), this.#threads);
+  /** The parts as this thread has them, over memory that may be another thread's. */
+  #build(file: PageFile, shape: PoolShape, memory: PoolMemory): void {
+    const { frames, pageSize, maxSizeClass, largestReadClass, readOnly } = shape;
+    this.#file = file;
+    this.#shape = shape;
+    this.#memory = memory;
+    this.#pageSize = pageSize;
+    this.maxSizeClass = maxSizeClass;
+    this.#threads = new Threads(memory.threads);
+    this.#counters = new Counters(memory.counters, this.#threads.slot);
+    this.#poolLatch = new PoolLatch(memory.poolLatch, this.#threads);
+    this.#gate = new Gate(memory.gate, this.#threads);
+    this.#arena = new Arena(frames, pageSize, memory.segments);
+    this.#frames = new FrameTable(frames, memory.frames);
     this.#latches = new Latches(this.#frames, this.#threads, this.#counters);
-    const maxClass = largestClass(LARGEST_READ_SHARE);
-    const blocks = new SharedArrayBuffer(BuddyAllocator.bytes(maxClass, frames));
-    this.#blocks = new BuddyAllocator(blocks, maxClass, frames);
-    this.#blocks.extend(frames);
-    this.#blocks.release(ROOT_FRAME + 1, frames - 1);
+    this.#blocks = new BuddyAllocator(memory.blocks, largestReadClass, frames);
+    this.#space = new FileSpace(file.io, memory.space, pageSize, file.reservedUnits, readOnly);
     this.#epochs = new Epochs(
       { arena: this.#arena, frames: this.#frames, file, space: this.#space, counters: this.#counters },
-      new SharedArrayBuffer(Epochs.bytes(frames, file.pageSize)),
+      memory.epochs,
     );
-    this.#epochs.initialize(file.superblock.epoch + 1);
-    this.#coolerMemory = coolerMemory(frames, this.#replacement);
-    this.#residency = new Residency(
-      {
-        arena: this.#arena,
-        frames: this.#frames,
-        latches: this.#latches,
-        blocks: this.#blocks,
-        epochs: this.#epochs,
-        file,
-        threads: this.#threads,
-        poolLatch: this.#poolLatch,
-        counters: this.#counters,
-      },
-      this.#replacement,
-      this.#coolerMemory,
-    );
+    this.#residency = new Residency(this.#parts, this.#replacement, memory.cooler);
     const budget = Math.floor(frames / LOADS_SHARE);
-    const depth = Math.min(MOST_LOADS, budget);
-    this.#loads = new Loads(
-      this.#arena,
-      this.#frames,
-      this.#latches,
-      this.#poolLatch,
-      this.#residency,
-      file,
-      this.#counters,
-      depth,
-      budget,
-    );
-    const batch = batchBytes(frames, file.pageSize);
+    this.#loads = new Loads(this.#parts, this.#residency, Math.min(MOST_LOADS, budget), budget);
+    const batch = batchBytes(frames, pageSize);
     this.#checkpointer = new Checkpointer(
       this.#epochs,
       this.#space,
@@ -570,7 +576,20 @@ export class BufferPool implements PageStore {
       this.#gate,
       this.#poolLatch,
     );
-    this.#buildRoot(file);
+  }
+
+  get #parts(): PoolParts {
+    return {
+      arena: this.#arena,
+      frames: this.#frames,
+      latches: this.#latches,
+      blocks: this.#blocks,
+      epochs: this.#epochs,
+      file: this.#file,
+      threads: this.#threads,
+      poolLatch: this.#poolLatch,
+      counters: this.#counters,
+    };
   }
 
   /** Frame 0: a page of one swip, which names what the superblock names. */
@@ -586,6 +605,30 @@ export class BufferPool implements PageStore {
     segment.u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
     segment.u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
   }
+}
+
+async function readMap(file: PageFile): Promise<AllocationMap | null> {
+  const { mapAddress, mapChecksum } = file.superblock;
+  const { path } = file.io;
+  if (mapAddress === 0) return null;
+  const bytes = file.bytesOf(mapAddress);
+  if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
+  const block = Buffer.alloc(bytes);
+  await file.io.read(block, file.offsetOf(mapAddress));
+  if (crc32(block) !== mapChecksum) {
+    throw new PagewrightError(
+      'PW_CORRUPT_FILE',
+      `The allocation map of ${path} does not match its checksum. Restore the file from a backup.`,
+      { details: { path, offset: file.offsetOf(mapAddress) } },
+    );
+  }
+  const map = decodeMap(block, file.reservedUnits, path);
+  if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
+  return map;
+}
+
+function notHere(what: string): PagewrightError {
+  return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
 }
 
 function truncated(path: string, bytes: number, expected?: number): PagewrightError {

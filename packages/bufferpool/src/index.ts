@@ -3,4 +3,5 @@ export { BufferPool } from './buffer-pool.js';
 export type { PoolCheckpoint, PoolEviction, PoolRead } from './diagnostics.js';
 export type { BufferPoolOptions } from './options.js';
 export { bufferPool, bufferPool as default } from './plugin.js';
+export type { PoolHandle } from './pool-memory.js';
 export { builtInReplacements } from './replacement/choice.js';

@@ -16,13 +16,10 @@ import {
   schedulePoint,
   sizeClassOf,
 } from '@pagewright/core';
-import type { Arena } from './arena.js';
-import { type Counters, READS } from './counters.js';
+import { READS } from './counters.js';
 import { tellRead } from './diagnostics.js';
-import { type FrameTable, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';
-import type { Latches } from './latches.js';
-import type { PageFile } from './page-file.js';
-import type { PoolLatch } from './pool-latch.js';
+import { SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';
+import type { PoolParts } from './placement.js';
 import type { Residency } from './residency.js';
 
 export class Loads {
@@ -40,13 +37,8 @@ export class Loads {
   #checksum = 0;
 
   constructor(
-    private readonly arena: Arena,
-    private readonly frames: FrameTable,
-    private readonly latches: Latches,
-    private readonly poolLatch: PoolLatch,
+    private readonly parts: PoolParts,
     private readonly residency: Residency,
-    private readonly file: PageFile,
-    private readonly counters: Counters,
     /** Reads in flight at most. */
     private readonly depth: number,
     /** Frames that they may take together; a larger page is read alone. */
@@ -82,7 +74,7 @@ export class Loads {
     if (address === 0 || sizeClass > this.residency.largestClass) {
       throw new PagewrightError(
         'PW_POOL_EXHAUSTED',
-        `A page of ${this.arena.pageSize * 2 ** sizeClass} bytes does not fit into the pool. Open the store with more memory.`,
+        `A page of ${this.parts.arena.pageSize * 2 ** sizeClass} bytes does not fit into the pool. Open the store with more memory.`,
       );
     }
     const wanted = 2 ** sizeClass;
@@ -92,12 +84,12 @@ export class Loads {
       const frame = this.#holdingPoolLatch(() => this.residency.acquire(sizeClass, STATE_LOADING));
       let adopted = false;
       try {
-        const bytes = this.arena.view(frame, sizeClass);
-        this.counters.addOf(READS, sizeClass);
-        await this.file.io.read(bytes, this.file.offsetOf(address));
+        const bytes = this.parts.arena.view(frame, sizeClass);
+        this.parts.counters.addOf(READS, sizeClass);
+        await this.parts.file.io.read(bytes, this.parts.file.offsetOf(address));
         schedulePoint(POINT.loadArrived);
         adopted = this.#adopt(parent, word, checksum, frame, bytes);
-        if (adopted) tellRead(this.file, address, bytes.length, false);
+        if (adopted) tellRead(this.parts.file, address, bytes.length, false);
       } finally {
         if (!adopted) this.#holdingPoolLatch(() => this.residency.release(frame));
       }
@@ -110,7 +102,7 @@ export class Loads {
 
   /** Puts what was read into the swip that still names it; whether there is one. */
   #adopt(parent: number, word: number, checksum: number, frame: number, bytes: Uint8Array): boolean {
-    this.latches.latch(parent);
+    this.parts.latches.latch(parent);
     try {
       const offset = this.#findSwip(parent, word, checksum);
       // Given up, moved, or brought in by someone else while the read was under way: the caller will see on its way down.
@@ -119,16 +111,16 @@ export class Loads {
       this.#holdingPoolLatch(() => this.residency.swizzle(parent, offset, frame));
       return true;
     } finally {
-      this.latches.unlatch(parent);
+      this.parts.latches.unlatch(parent);
     }
   }
 
   #holdingPoolLatch<Result>(step: () => Result): Result {
-    this.poolLatch.take();
+    this.parts.poolLatch.take();
     try {
       return step();
     } finally {
-      this.poolLatch.give();
+      this.parts.poolLatch.give();
     }
   }
 
@@ -151,11 +143,11 @@ export class Loads {
 
   /** Byte offset of the swip with these words in the page, or 0. The frame may hold any page by now, or none. */
   #findSwip(parent: number, word: number, checksum: number): number {
-    const state = this.frames.get(parent, STATE);
+    const state = this.parts.frames.get(parent, STATE);
     if ((word & 3) !== SWIP_COLD || (state !== STATE_HOT && state !== STATE_COOL)) return 0;
-    const segment = this.arena.segmentOf(parent);
-    const base = this.arena.baseOf(parent);
-    const size = this.arena.pageSize << this.frames.get(parent, SIZE_CLASS);
+    const segment = this.parts.arena.segmentOf(parent);
+    const base = this.parts.arena.baseOf(parent);
+    const size = this.parts.arena.pageSize << this.parts.frames.get(parent, SIZE_CLASS);
     const first = segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] as number;
     const stride = segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] as number;
     let left = segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] as number;

@@ -62,8 +62,8 @@ export class PageFile {
    * The file as another thread of the process has it, which has opened and locked it. Each thread reads and writes through a
    * file of its own; superblocks are written by the thread with the lock alone.
    */
-  static async share(io: IoBackend, path: string, superblock: Superblock): Promise<PageFile> {
-    const file = await io.open(path, {});
+  static async share(io: IoBackend, path: string, superblock: Superblock, readOnly: boolean): Promise<PageFile> {
+    const file = await io.open(path, { readOnly });
     return new PageFile(file, false, false, null, { slot: 0, newest: superblock, older: null });
   }
 

@@ -14,7 +14,8 @@ export const ERROR_CODES = {
   PW_PLUGIN_DUPLICATE: 'Two plugins have the same name, or provide the same token.',
   PW_PLUGIN_MISSING: 'A plugin requires what no plugin provides.',
   PW_OPTION_INVALID: 'An option has a value that its plugin does not accept.',
-  PW_UNSUPPORTED: 'None of the I/O plugins works on this machine.',
+  PW_UNSUPPORTED:
+    'What was asked for cannot be had here: none of the I/O plugins works on this machine, or a part cannot do it.',
 
   // Opening
   PW_NOT_FOUND: 'There is no store at that path.',
@@ -54,8 +55,7 @@ export const ERROR_CODES = {
   PW_IO: 'The operating system reported an error for a file operation.',
   PW_FULL: 'There is no room: the disk is full, or the store or its catalog has reached its largest size.',
   PW_POOL_EXHAUSTED: 'No page of the pool can be evicted.',
-  PW_THREAD_LOST:
-    'A thread ended while it was changing what is in shared memory; reopening recovers from the log.',
+  PW_THREAD_LOST: 'A thread ended while it was changing what is in shared memory; reopening recovers from the log.',
   PW_ENGINE_FAILED: 'The engine met an error after which it cannot go on; reopening recovers from the log.',
   PW_INTERNAL: 'An invariant of the engine does not hold. This is a fault in Pagewright, or in a plugin.',
 } as const;

@@ -136,6 +136,13 @@ export interface PageStoreStats {
   readonly retainedFileBytes: number;
 }
 
+/** How a thread joins a store that another one has open. */
+export interface PageStoreAttachRequest {
+  readonly io: IoBackend;
+  /** What `share` returned in the other thread, posted to this one. */
+  readonly handle: unknown;
+}
+
 export interface PageStoreOpenRequest {
   readonly path: string;
   readonly io: IoBackend;
@@ -164,7 +171,19 @@ export interface PageStore {
    */
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress>;
   /**
-   * Ends the use of the file and releases the lock. No checkpoint is written. Idempotent.
+   * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any
+   * number of threads. Errors: `PW_UNSUPPORTED` if the store serves one thread.
+   */
+  share(): unknown;
+  /**
+   * In another thread, instead of `open`: the same pages in the same memory. The thread has its own view of them, its own
+   * `faulting`, and files of its own. Checkpoints and what else concerns the store as a whole stay with the thread that opened it. `close`
+   * leaves the pages to the others. Errors: `PW_ARGUMENT` for what is no handle, `PW_CLOSED`, `PW_THREAD_LOST`.
+   */
+  attach(request: PageStoreAttachRequest): Promise<void>;
+  /**
+   * Ends the use of the file and releases the lock. No checkpoint is written. In the thread that opened the store it waits until no
+   * other thread is in the midst of something; these get `PW_CLOSED` from then on. Idempotent.
    */
   close(): Promise<void>;
   stats(): PageStoreStats;

@@ -24,6 +24,14 @@ export abstract class VolatileStore {
     throw new Error('There is no file, so there is nothing to verify');
   }
 
+  share(): unknown {
+    throw new Error('These pages are of one thread');
+  }
+
+  async attach(): Promise<void> {
+    throw new Error('These pages are of one thread');
+  }
+
   async close(): Promise<void> {}
 
   /** There is always room. */

@@ -10,6 +10,7 @@ import type {
   CheckpointSteps,
   PageExpectation,
   PageStore,
+  PageStoreAttachRequest,
   PageStoreOpenRequest,
   PageStoreStats,
   Segment,
@@ -88,6 +89,12 @@ export class ThreadView implements PageStore {
   }
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     return this.store.verify(request);
+  }
+  share(): unknown {
+    return this.store.share();
+  }
+  attach(request: PageStoreAttachRequest): Promise<void> {
+    return this.store.attach(request);
   }
   close(): Promise<void> {
     return this.store.close();

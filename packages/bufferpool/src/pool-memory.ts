@@ -1,0 +1,89 @@
+/**
+ * What a pool has in shared memory, and what another thread needs to work on it. Nothing of a pool that decides anything is
+ * anywhere else: the objects of a thread are views on this, and a few private buffers.
+ */
+import { invariant, PagewrightError, type ReplacementPolicyType } from '@pagewright/core';
+import { Arena } from './arena.js';
+import { BuddyAllocator } from './buddy.js';
+import { type CoolerMemory, coolerMemory } from './cooler.js';
+import { Counters } from './counters.js';
+import { Epochs } from './epochs.js';
+import { FileSpace, type FileSpaceMemory } from './file-space.js';
+import { FrameTable } from './frames.js';
+import { Gate } from './gate.js';
+import { PoolLatch } from './pool-latch.js';
+import type { Superblock } from './superblock.js';
+import { MOST_THREADS, Threads } from './threads.js';
+
+/** What all threads have to agree on. */
+export interface PoolShape {
+  readonly frames: number;
+  readonly pageSize: number;
+  /** Of pages that can be written, and of those that can be read. */
+  readonly maxSizeClass: number;
+  readonly largestReadClass: number;
+  readonly replacement: string;
+  readonly coolingFraction: number;
+  readonly readOnly: boolean;
+}
+
+export interface PoolMemory {
+  readonly segments: readonly SharedArrayBuffer[];
+  readonly frames: SharedArrayBuffer;
+  readonly threads: SharedArrayBuffer;
+  readonly poolLatch: SharedArrayBuffer;
+  readonly gate: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly blocks: SharedArrayBuffer;
+  readonly space: FileSpaceMemory;
+  readonly epochs: SharedArrayBuffer;
+  readonly cooler: CoolerMemory;
+}
+
+/**
+ * A pool that is open, for other threads of the process: to be posted as it is, to any number of them. It holds on to the
+ * pool's memory, and is worth nothing once the pool is closed.
+ */
+export interface PoolHandle {
+  readonly what: typeof WHAT;
+  readonly path: string;
+  readonly superblock: Superblock;
+  readonly shape: PoolShape;
+  readonly memory: PoolMemory;
+}
+
+const WHAT = 'a pool of pages, 1';
+
+export function handleOf(path: string, superblock: Superblock, shape: PoolShape, memory: PoolMemory): PoolHandle {
+  return { what: WHAT, path, superblock, shape, memory };
+}
+
+/** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
+export function checkHandle(handle: unknown): PoolHandle {
+  const what = (handle as Partial<PoolHandle> | null | undefined)?.what;
+  if (what === WHAT) return handle as PoolHandle;
+  throw new PagewrightError(
+    'PW_ARGUMENT',
+    'What was given is no handle of a buffer pool of this release. Post what share() of the pool returned, as it is.',
+    { details: { what: typeof what === 'string' ? what : typeof handle } },
+  );
+}
+
+/** Memory for a new pool: zeros, which for each part is a state to begin with. */
+export function createMemory(shape: PoolShape, replacement: ReplacementPolicyType): PoolMemory {
+  const { frames, pageSize, largestReadClass } = shape;
+  invariant(frames > 0, 'A pool has frames');
+  const words = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
+  return {
+    segments: new Arena(frames, pageSize).segments.map(({ buffer }) => buffer),
+    frames: words(FrameTable.bytes(frames)),
+    threads: words(Threads.bytes()),
+    poolLatch: words(PoolLatch.bytes()),
+    gate: words(Gate.bytes()),
+    counters: words(Counters.bytes(MOST_THREADS)),
+    blocks: words(BuddyAllocator.bytes(largestReadClass, frames)),
+    space: FileSpace.memory(),
+    epochs: words(Epochs.bytes(frames, pageSize)),
+    cooler: coolerMemory(frames, replacement),
+  };
+}

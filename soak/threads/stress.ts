@@ -1,0 +1,223 @@
+/**
+ * Stress over real threads: one store on real files, a pool much smaller than the data, several workers that write keys of
+ * their own and read all, while this thread writes checkpoints. Every answer is checked; in the end the tree is, and what a
+ * reopened store holds. With `lose`, a worker is ended at some moment: either the pool fails for all with `PW_THREAD_LOST`, or
+ * nothing was held and the others go on.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { BufferPool } from '@pagewright/bufferpool';
+import { EntryReference, type Index, isPagewrightError, NO_LOG, type PageBounds } from '@pagewright/core';
+import { BtreeType } from '@pagewright/index-btree';
+import { NodeFiles } from '@pagewright/io-posix';
+import { Random } from '@pagewright/testkit';
+import { isAbsent, keyOf, Versions, valueOf } from './versions.js';
+import type { ThreadReport, ThreadTask } from './worker.js';
+
+export interface StressOptions {
+  /** The file of the worker's program. */
+  readonly program: string;
+  readonly seed: number;
+  readonly threads: number;
+  /** Of each thread. */
+  readonly operations: number;
+  readonly keys: number;
+  /** Frames of 4 KiB. */
+  readonly frames: number;
+  /** Ends one of the threads while it is at work. */
+  readonly lose?: boolean;
+  readonly replacement?: string;
+}
+
+export interface StressResult {
+  readonly operations: number;
+  readonly checkpoints: number;
+  readonly evictions: number;
+  readonly pageReads: number;
+  /** Whether a thread was lost while it held something. */
+  readonly lost: boolean;
+}
+
+const INDEX = 7;
+const PAGE_SIZE = 4096;
+
+/** Runs it; throws what it finds to be wrong. */
+export async function stress(options: StressOptions): Promise<StressResult> {
+  const directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-stress-'));
+  try {
+    return await new Stress(options, join(directory, 'stress.pw')).run();
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+class Stress {
+  readonly #random: Random;
+  readonly #versions: Versions;
+  readonly #clock = new Int32Array(new SharedArrayBuffer(4));
+  /** What each key had at the gate of the last checkpoint that is over. */
+  #checkpointed: Int32Array;
+  #checkpoints = 0;
+
+  constructor(
+    private readonly options: StressOptions,
+    private readonly path: string,
+  ) {
+    this.#random = new Random(options.seed);
+    this.#versions = new Versions(options.keys, new SharedArrayBuffer(Versions.bytes(options.keys)));
+    this.#checkpointed = new Int32Array(options.keys);
+  }
+
+  async run(): Promise<StressResult> {
+    const pages = await this.#openPool();
+    const index = new BtreeType().create({ pages, number: INDEX, root: pages.root }, this.#tick());
+    this.#fill(index);
+    await this.#checkpoint(pages);
+    const { reports, lost } = await this.#runThreads(pages);
+    const { evictions, pageReads } = pages.stats();
+    if (!lost) {
+      this.#checkTree(pages, index);
+      this.#checkContent(index, this.#now(), 'the tree');
+      if (this.#random.chance(0.7)) await this.#checkpoint(pages);
+    }
+    await pages.close();
+    await this.#reopen();
+    const operations = reports.reduce((sum, report) => sum + report.operations, 0);
+    return { operations, checkpoints: this.#checkpoints, evictions, pageReads, lost };
+  }
+
+  async #openPool(): Promise<BufferPool> {
+    const { frames, replacement } = this.options;
+    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement });
+    await pages.open({ path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false });
+    return pages;
+  }
+
+  #fill(index: Index): void {
+    for (let key = 0; key < this.options.keys; key++) {
+      const version = this.#versions.begin(key);
+      index.upsert(keyOf(key), 0, valueOf(key, version), this.#tick());
+      this.#versions.end(key, version);
+    }
+  }
+
+  async #runThreads(pages: BufferPool): Promise<{ readonly reports: readonly ThreadReport[]; readonly lost: boolean }> {
+    const { threads, program, operations, keys, seed, lose = false } = this.options;
+    const running = Array.from({ length: threads }, (_, thread) => {
+      const task: ThreadTask = {
+        handle: pages.share(),
+        index: INDEX,
+        thread,
+        threads,
+        keys,
+        versions: this.#versions.memory,
+        clock: this.#clock.buffer as SharedArrayBuffer,
+        operations,
+        seed,
+      };
+      return reportOf(new Worker(program, { workerData: task }));
+    });
+    let left = threads;
+    for (const { report } of running) void report.then(() => left--);
+    let fails = false;
+    while (left > 0 && !fails) {
+      if (lose && this.#checkpoints === 2) {
+        const { worker, ended } = this.#random.pick(running);
+        await worker.terminate();
+        await ended;
+      }
+      fails = !(await this.#checkpointIfWhole(pages));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const reports = await Promise.all(running.map(({ report }) => report));
+    const failure = reports.find(({ failure, code }) => failure !== undefined && !(lose && code === 'PW_THREAD_LOST'));
+    if (failure !== undefined)
+      throw new Error(`A thread fails after ${failure.operations} operations: ${failure.failure}`);
+    return { reports, lost: fails || reports.some(({ code }) => code === 'PW_THREAD_LOST') };
+  }
+
+  async #checkpointIfWhole(pages: BufferPool): Promise<boolean> {
+    try {
+      await this.#checkpoint(pages);
+      return true;
+    } catch (error) {
+      if (this.options.lose === true && isPagewrightError(error, 'PW_THREAD_LOST')) return false;
+      throw error;
+    }
+  }
+
+  async #checkpoint(pages: BufferPool): Promise<void> {
+    let closed = this.#checkpointed;
+    const gate = () => {
+      closed = this.#now();
+      return { timestamp: Atomics.load(this.#clock, 0), log: NO_LOG };
+    };
+    await pages.checkpoint({ gate, secureLog: async () => {} });
+    this.#checkpointed = closed;
+    this.#checkpoints++;
+  }
+
+  /** The version of each key; nobody is about to leave another. */
+  #now(): Int32Array {
+    return Int32Array.from({ length: this.options.keys }, (_, key) => this.#versions.least(key));
+  }
+
+  #tick(): number {
+    return Atomics.add(this.#clock, 0, 1) + 1;
+  }
+
+  async #reopen(): Promise<void> {
+    const pages = await this.#openPool();
+    const index = new BtreeType().open({ pages, number: INDEX, root: pages.root });
+    this.#checkTree(pages, index);
+    this.#checkContent(index, this.#checkpointed, 'the store opened again');
+    await pages.close();
+  }
+
+  #checkTree(pages: BufferPool, index: Index): void {
+    const damage: string[] = [];
+    const childOf = (parent: number, offset: number): number => {
+      pages.latch(parent);
+      try {
+        return pages.childOfLatched(parent, offset);
+      } finally {
+        pages.unlatch(parent);
+      }
+    };
+    const visit = (frame: number, bounds: PageBounds): void => {
+      pages.pin(frame);
+      const children = index.check(frame, bounds, (message) => damage.push(message));
+      for (const [offset, below] of children) visit(childOf(frame, offset), below);
+      pages.unpin(frame);
+    };
+    visit(childOf(pages.root.frame, pages.root.offset), { lower: null, upper: null });
+    if (damage.length > 0) throw new Error(`The tree is damaged: ${damage.slice(0, 5).join('; ')}`);
+  }
+
+  #checkContent(index: Index, versions: Int32Array, where: string): void {
+    const reference = new EntryReference();
+    for (let key = 0; key < this.options.keys; key++) {
+      const version = versions[key] as number;
+      const isThere = index.lookup(keyOf(key), reference);
+      const isRight = isAbsent(version)
+        ? !isThere
+        : isThere && Buffer.compare(reference.value, valueOf(key, version)) === 0;
+      if (!isRight) throw new Error(`In ${where} key ${key} is not as version ${version} left it`);
+    }
+  }
+}
+
+/** What the thread says in the end; one that was ended from outside says nothing. */
+function reportOf(worker: Worker) {
+  let report: ThreadReport = { operations: 0 };
+  worker.on('message', (message: ThreadReport) => {
+    report = message;
+  });
+  worker.on('error', (error) => {
+    report = { operations: 0, failure: error.stack ?? error.message };
+  });
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  return { worker, ended, report: ended.then(() => report) };
+}

@@ -1,0 +1,50 @@
+/** A thread of the stress over threads: attaches to the pool, does so many operations, and says how it went. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { BufferPool, type PoolHandle } from '@pagewright/bufferpool';
+import { isPagewrightError } from '@pagewright/core';
+import { BtreeType } from '@pagewright/index-btree';
+import { NodeFiles } from '@pagewright/io-posix';
+import { Random } from '@pagewright/testkit';
+import { Actions } from './actions.js';
+import { Versions } from './versions.js';
+
+export interface ThreadTask {
+  readonly handle: PoolHandle;
+  readonly index: number;
+  readonly thread: number;
+  readonly threads: number;
+  readonly keys: number;
+  readonly versions: SharedArrayBuffer;
+  readonly clock: SharedArrayBuffer;
+  readonly operations: number;
+  readonly seed: number;
+}
+
+export interface ThreadReport {
+  readonly operations: number;
+  /** Of a `PagewrightError`. */
+  readonly code?: string;
+  readonly failure?: string;
+}
+
+const task = workerData as ThreadTask;
+let operations = 0;
+
+async function run(): Promise<ThreadReport> {
+  const pages = new BufferPool();
+  try {
+    await pages.attach({ io: new NodeFiles(), handle: task.handle });
+    const index = new BtreeType().open({ pages, number: task.index, root: pages.root });
+    const { thread, threads, keys } = task;
+    const share = { thread, threads, versions: new Versions(keys, task.versions), clock: new Int32Array(task.clock) };
+    const actions = new Actions(pages, index, share, new Random(task.seed + thread));
+    for (; operations < task.operations; operations++) await actions.act();
+    await pages.close();
+    return { operations };
+  } catch (error) {
+    const { stack = String(error) } = error as Error;
+    return { operations, failure: stack, ...(isPagewrightError(error) ? { code: error.code } : {}) };
+  }
+}
+
+parentPort?.postMessage(await run());
