@@ -268,7 +268,8 @@ export class Epochs {
     const reached = units - this.owedUnits;
     // A dirty page that is not reached would be missing from the checkpoint: its parent was not marked (C2).
     invariant(reached === units, `A checkpoint reaches ${reached} dirty units of ${units}`);
-    invariant(this.#memory.owed.used === 0, 'A checkpoint ends before all that its images name');
+    const { owed, area } = this.#memory;
+    invariant(owed.used === 0 && area.usedPages === 0, 'A checkpoint ends before all that its images name');
   }
 
   /** The superblock of the closed epoch counts. */
