@@ -14,7 +14,17 @@ import { invariant, POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } f
 import type { Arena } from './arena.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';
 import type { FileSpace } from './file-space.js';
-import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, NO_FRAME, SIZE_CLASS, WRITING } from './frames.js';
+import {
+  ADDRESS,
+  CHECKSUM,
+  DIRTY_EPOCH,
+  ENTRY,
+  type FrameTable,
+  NO_FRAME,
+  PARENT,
+  SIZE_CLASS,
+  WRITING,
+} from './frames.js';
 import type { OwedImages } from './owed-images.js';
 import { ASIDE, NO_ENTRY, OWED, STAGED } from './owed-pages.js';
 import type { PageFile } from './page-file.js';
@@ -175,9 +185,12 @@ export class ClosedEpoch {
       const entry = owed.agenda;
       const isAside = owed.get(entry, OWED.state) === ASIDE;
       const frame = owed.get(entry, OWED.frame);
-      if (!isAside && frames.get(frame, WRITING) !== 0) {
-        if (!takeOver) return NO_ENTRY;
-        frames.set(frame, WRITING, 0);
+      if (!isAside) {
+        invariant(this.owedImages.isOwed(frame) && frames.get(frame, ENTRY) === entry, 'An entry has lost its page');
+        if (frames.get(frame, WRITING) !== 0) {
+          if (!takeOver) return NO_ENTRY;
+          frames.set(frame, WRITING, 0);
+        }
       }
       const below = isAside ? this.#nextNamed(entry) : this.#nextOwedChild(entry, frame);
       if (below === NO_ENTRY) return entry;
@@ -203,7 +216,7 @@ export class ClosedEpoch {
 
   /** The entry of the next child that is owed and not staged, of a page in its frame. */
   #nextOwedChild(entry: number, frame: number): number {
-    const { arena } = this.parts;
+    const { arena, frames } = this.parts;
     const { owed } = this.memory;
     const segment = arena.segmentOf(frame);
     const base = arena.baseOf(frame);
@@ -215,6 +228,7 @@ export class ClosedEpoch {
       if (tag !== SWIP_HOT && tag !== SWIP_COOL) continue;
       const child = word >>> 2;
       if (!this.owedImages.isOwed(child) || this.owedImages.isStaged(child)) continue;
+      invariant(frames.get(child, PARENT) === frame, 'A swip names a page that has its place elsewhere');
       owed.set(entry, OWED.cursor, swip);
       return this.owedImages.entryOf(child);
     }
@@ -224,7 +238,7 @@ export class ClosedEpoch {
 
   /** Gives an image its address, and a copy to write; its bytes. All below it have addresses. */
   #stageEntry(entry: number, into: StagedImage[]): number {
-    const { arena, frames, space } = this.parts;
+    const { arena, space } = this.parts;
     const { owed, area } = this.memory;
     const sizeClass = owed.get(entry, OWED.sizeClass);
     const image = this.images.take(arena.pageSize << sizeClass);
@@ -236,10 +250,7 @@ export class ClosedEpoch {
       const offset = area.offsetOf(page);
       image.bytes.set(area.bytes.subarray(offset, offset + image.size));
       area.give(page, sizeClass);
-    } else {
-      invariant(frames.get(frame, ENTRY) === entry && this.owedImages.isOwed(frame), 'An entry has lost its page');
-      this.owedImages.copy(frame, image.bytes, image.words, 0, NO_ENTRY);
-    }
+    } else this.owedImages.copy(frame, image.bytes, image.words, 0, NO_ENTRY);
     const checksum = image.seal(this.owedImages.number);
     owed.set(entry, OWED.state, STAGED);
     owed.unqueue(entry);
