@@ -3,40 +3,36 @@
  * its pages at the gate. They are found later, each by whichever comes first: the checkpoint, which goes down from the top
  * and writes children before parents; eviction; or a change, which puts the page's image aside.
  *
- * An image names its children as the closed epoch has them: one that is clean in it by the address and checksum in its
- * frame, one that is owed by an entry, until its address is known; then that is written into the image, and the entry
- * goes when the child is in the file. So an image needs no frame but its own, and once nothing is pending in it, none at all.
- *
  * Must hold, for each page that is dirty in the closed epoch and in memory:
  * 1. It owes its image and has not changed, or it is dirty in the open epoch, and so are all pages above it, whose images
- *    were taken before. So where an image is taken, no child has changed since the gate, and what its frame says is true.
- * 2. Its parent is dirty in one of the two epochs until its own image is in the file. A page is clean only if all below are.
+ *    were taken before.
+ * 2. Its parent is dirty in one of the two epochs until its own image has its address.
  * 3. An image that is put aside was named before, by the one above it, which was put aside earlier. A page for which that
  *    is not so is out of reach of the checkpoint: its parent was not marked.
  */
-import {
-  invariant,
-  POINT,
-  SWIP_COLD,
-  SWIP_COOL,
-  SWIP_HOT,
-  SWIP_NULL,
-  SWIP_TAG_MASK,
-  schedulePoint,
-} from '@pagewright/core';
+import { invariant, POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import { type Counters, WRITES } from './counters.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';
 import type { FileSpace } from './file-space.js';
-import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, NO_FRAME, SIZE_CLASS, WRITING } from './frames.js';
-import { ASIDE, OWED, STAGED, TOP } from './owed-pages.js';
+import {
+  ADDRESS,
+  CHECKSUM,
+  DIRTY_EPOCH,
+  ENTRY,
+  type FrameTable,
+  NO_FRAME,
+  PARENT,
+  SIZE_CLASS,
+  WRITING,
+} from './frames.js';
+import type { OwedImages } from './owed-images.js';
+import { ASIDE, NO_ENTRY, OWED, STAGED } from './owed-pages.js';
 import type { PageFile } from './page-file.js';
 import { type ImagePool, type PageImage, readSwipTable, type SwipTable, swipTableOfImage } from './page-image.js';
 
 /** Images that are written at once because there is no room to put more aside: so many bytes. */
 const ROOM_BYTES = 256 * 1024;
-/** Stands for `no entry`: nothing below is left, or whatever is next is on its way to the file by eviction. */
-const NO_ENTRY = 0;
 
 /** An image on its way to the file. */
 export interface StagedImage {
@@ -64,40 +60,10 @@ export class ClosedEpoch {
   constructor(
     private readonly parts: EpochParts,
     private readonly memory: EpochMemory,
+    private readonly owedImages: OwedImages,
     /** Memory of this thread. */
     private readonly images: ImagePool,
   ) {}
-
-  get number(): number {
-    return this.memory.get(EPOCH.open) - 1;
-  }
-
-  /** Whether the checkpoint is writing the page as it stands in the frame. */
-  isStaged(frame: number): boolean {
-    const entry = this.parts.frames.get(frame, ENTRY);
-    return entry !== 0 && this.#isOwed(frame) && this.memory.owed.get(entry, OWED.state) === STAGED;
-  }
-
-  /** At the gate: takes what the root block names, as it is now. The root block is no page of the file. */
-  takeTop(root: number): void {
-    const { arena, frames } = this.parts;
-    const { memory } = this;
-    const segment = arena.segmentOf(root);
-    const base = arena.baseOf(root);
-    readSwipTable(segment, base, arena.pageSize, this.#table);
-    invariant(this.#table.count === 1, 'The root block has one swip');
-    const at = (base + this.#table.offset) >>> 2;
-    const word = segment.u32[at] as number;
-    const tag = word & SWIP_TAG_MASK;
-    const child = word >>> 2;
-    if (word === SWIP_NULL || tag === SWIP_COLD) this.#setTop(child, segment.u32[at + 1] as number);
-    else if (this.#isOwed(child)) {
-      const entry = this.#entryOf(child);
-      memory.owed.set(entry, OWED.namedBy, TOP);
-      memory.owed.queue(entry);
-      this.#setTop(0, 0);
-    } else this.#setTop(frames.get(child, ADDRESS), frames.get(child, CHECKSUM));
-  }
 
   // ── Pages that go on ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +76,7 @@ export class ClosedEpoch {
     const { owed, area } = this.memory;
     // An eviction that is under way writes what the page was: it will be told so.
     frames.set(frame, WRITING, 0);
-    while (this.#isOwed(frame)) {
+    while (this.owedImages.isOwed(frame)) {
       const entry = frames.get(frame, ENTRY);
       invariant(entry !== 0, 'A page changes that no image names: it is out of reach of the checkpoint');
       if (owed.get(entry, OWED.state) === STAGED) return;
@@ -120,7 +86,7 @@ export class ClosedEpoch {
         this.#makeRoom(entry);
         continue;
       }
-      this.#copy(frame, area.bytes, area.words, area.offsetOf(image), entry);
+      this.owedImages.copy(frame, area.bytes, area.words, area.offsetOf(image), entry);
       owed.set(entry, OWED.state, ASIDE);
       owed.set(entry, OWED.image, image);
       schedulePoint(POINT.imagePutAside);
@@ -144,7 +110,7 @@ export class ClosedEpoch {
     const entry = this.parts.frames.get(frame, ENTRY);
     const previous = this.parts.frames.get(frame, ADDRESS) >>> 0;
     if (entry !== 0) {
-      this.#publish(entry, address, checksum);
+      this.owedImages.publish(entry, address, checksum);
       this.memory.owed.remove(entry);
     }
     this.#written(frame, this.parts.frames.get(frame, SIZE_CLASS), previous, address, checksum);
@@ -153,7 +119,7 @@ export class ClosedEpoch {
   /** A copy of a page that has no children in memory, for eviction. */
   copyForEviction(frame: number): PageImage {
     const image = this.images.take(this.parts.arena.pageSize << this.parts.frames.get(frame, SIZE_CLASS));
-    this.#copy(frame, image.bytes, image.words, 0, NO_ENTRY);
+    this.owedImages.copy(frame, image.bytes, image.words, 0, NO_ENTRY);
     return image;
   }
 
@@ -206,26 +172,12 @@ export class ClosedEpoch {
     owed.forEach((entry) => {
       const frame = owed.get(entry, OWED.frame);
       if (frame === NO_FRAME) return;
-      if (this.isStaged(frame)) staged.push(frame);
+      if (this.owedImages.isStaged(frame)) staged.push(frame);
       frames.set(frame, ENTRY, 0);
     });
     owed.clear();
     area.clear();
     for (const frame of staged) unwritten(frame);
-  }
-
-  /** Dirty in the closed epoch, and not changed since. */
-  #isOwed(frame: number): boolean {
-    return this.parts.frames.get(frame, DIRTY_EPOCH) === this.number;
-  }
-
-  #entryOf(frame: number): number {
-    const { frames } = this.parts;
-    const known = frames.get(frame, ENTRY);
-    if (known !== 0) return known;
-    const entry = this.memory.owed.add(frame, frames.get(frame, SIZE_CLASS), frames.get(frame, ADDRESS));
-    frames.set(frame, ENTRY, entry);
-    return entry;
   }
 
   /** Follows the agenda down to an entry with nothing below it left to stage. With `takeOver` evictions under way lose their pages. */
@@ -236,9 +188,12 @@ export class ClosedEpoch {
       const entry = owed.agenda;
       const isAside = owed.get(entry, OWED.state) === ASIDE;
       const frame = owed.get(entry, OWED.frame);
-      if (!isAside && frames.get(frame, WRITING) !== 0) {
-        if (!takeOver) return NO_ENTRY;
-        frames.set(frame, WRITING, 0);
+      if (!isAside) {
+        invariant(this.owedImages.isOwed(frame) && frames.get(frame, ENTRY) === entry, 'An entry has lost its page');
+        if (frames.get(frame, WRITING) !== 0) {
+          if (!takeOver) return NO_ENTRY;
+          frames.set(frame, WRITING, 0);
+        }
       }
       const below = isAside ? this.#nextNamed(entry) : this.#nextOwedChild(entry, frame);
       if (below === NO_ENTRY) return entry;
@@ -264,7 +219,7 @@ export class ClosedEpoch {
 
   /** The entry of the next child that is owed and not staged, of a page in its frame. */
   #nextOwedChild(entry: number, frame: number): number {
-    const { arena } = this.parts;
+    const { arena, frames } = this.parts;
     const { owed } = this.memory;
     const segment = arena.segmentOf(frame);
     const base = arena.baseOf(frame);
@@ -275,9 +230,10 @@ export class ClosedEpoch {
       const tag = word & SWIP_TAG_MASK;
       if (tag !== SWIP_HOT && tag !== SWIP_COOL) continue;
       const child = word >>> 2;
-      if (!this.#isOwed(child) || this.isStaged(child)) continue;
+      if (!this.owedImages.isOwed(child) || this.owedImages.isStaged(child)) continue;
+      invariant(frames.get(child, PARENT) === frame, 'A swip names a page that has its place elsewhere');
       owed.set(entry, OWED.cursor, swip);
-      return this.#entryOf(child);
+      return this.owedImages.entryOf(child);
     }
     owed.set(entry, OWED.cursor, table.count);
     return NO_ENTRY;
@@ -285,7 +241,7 @@ export class ClosedEpoch {
 
   /** Gives an image its address, and a copy to write; its bytes. All below it have addresses. */
   #stageEntry(entry: number, into: StagedImage[]): number {
-    const { arena, frames, space } = this.parts;
+    const { arena, space } = this.parts;
     const { owed, area } = this.memory;
     const sizeClass = owed.get(entry, OWED.sizeClass);
     const image = this.images.take(arena.pageSize << sizeClass);
@@ -297,44 +253,20 @@ export class ClosedEpoch {
       const offset = area.offsetOf(page);
       image.bytes.set(area.bytes.subarray(offset, offset + image.size));
       area.give(page, sizeClass);
-    } else {
-      invariant(frames.get(frame, ENTRY) === entry && this.#isOwed(frame), 'An entry has lost its page');
-      this.#copy(frame, image.bytes, image.words, 0, NO_ENTRY);
-    }
-    const checksum = image.seal(this.number);
+    } else this.owedImages.copy(frame, image.bytes, image.words, 0, NO_ENTRY);
+    const checksum = image.seal(this.owedImages.number);
     owed.set(entry, OWED.state, STAGED);
     owed.unqueue(entry);
-    this.#publish(entry, address, checksum);
-    into.push({ entry, frame: NO_FRAME, epoch: this.number, address, image });
+    this.owedImages.publish(entry, address, checksum);
+    into.push({ entry, frame: NO_FRAME, epoch: this.owedImages.number, address, image });
     return image.size;
-  }
-
-  /** The address of an image is known: the one above it names it by that from now on. */
-  #publish(entry: number, address: number, checksum: number): void {
-    const { owed, area } = this.memory;
-    owed.set(entry, OWED.address, address);
-    owed.set(entry, OWED.checksum, checksum);
-    const above = owed.get(entry, OWED.namedBy);
-    if (above === TOP) this.#setTop(address, checksum);
-    else if (above !== 0) {
-      const at = owed.get(entry, OWED.namedAt);
-      area.words[at] = ((address << 2) | SWIP_COLD) >>> 0;
-      area.words[at + 1] = checksum;
-      owed.set(above, OWED.pending, owed.get(above, OWED.pending) - 1);
-    }
-    owed.set(entry, OWED.namedBy, 0);
-  }
-
-  #setTop(address: number, checksum: number): void {
-    this.memory.set(EPOCH.topAddress, address);
-    this.memory.set(EPOCH.topChecksum, checksum);
   }
 
   /** The image of a page is in the file. */
   #written(frame: number, sizeClass: number, previous: number, address: number, checksum: number): void {
     const { frames, space } = this.parts;
     this.memory.add(EPOCH.owedUnits, -(1 << sizeClass));
-    if (previous !== 0) space.giveUp(previous, 'closed', this.number);
+    if (previous !== 0) space.giveUp(previous, 'closed', this.owedImages.number);
     if (frame === NO_FRAME) {
       // The page has gone on, or is gone: the closed epoch is the only one that names this image.
       space.giveUp(address, 'open', this.memory.get(EPOCH.open));
@@ -343,7 +275,7 @@ export class ClosedEpoch {
     frames.set(frame, ADDRESS, address);
     frames.set(frame, CHECKSUM, checksum);
     frames.set(frame, ENTRY, 0);
-    if (this.#isOwed(frame)) frames.set(frame, DIRTY_EPOCH, 0);
+    if (this.owedImages.isOwed(frame)) frames.set(frame, DIRTY_EPOCH, 0);
   }
 
   // ── Room for images ─────────────────────────────────────────────────────────────────────────────────────────
@@ -378,51 +310,5 @@ export class ClosedEpoch {
       return bytes < most;
     });
     return bytes;
-  }
-
-  /**
-   * Copies a page and makes its swips cold, as the closed epoch has them. Children whose addresses are not known are named
-   * by their entries, tagged hot, if the image is put aside under an entry; else there are none.
-   */
-  #copy(frame: number, bytes: Uint8Array, words: Uint32Array, offset: number, namer: number): void {
-    const { arena, frames } = this.parts;
-    const { owed } = this.memory;
-    const segment = arena.segmentOf(frame);
-    const base = arena.baseOf(frame);
-    const size = arena.pageSize << frames.get(frame, SIZE_CLASS);
-    const table = this.#table;
-    readSwipTable(segment, base, size, table);
-    bytes.set(segment.u8.subarray(base, base + size), offset);
-    let pending = 0;
-    const step = table.stride >>> 2;
-    for (let left = table.count, at = (offset + table.offset) >>> 2; left > 0; left--, at += step) {
-      const word = words[at] as number;
-      const tag = word & SWIP_TAG_MASK;
-      if (word === SWIP_NULL || tag === SWIP_COLD) continue;
-      const child = word >>> 2;
-      const epoch = frames.get(child, DIRTY_EPOCH);
-      invariant(epoch === 0 || epoch === this.number, 'A page has changed before the image of its parent was taken');
-      let address = frames.get(child, ADDRESS) >>> 0;
-      let checksum = frames.get(child, CHECKSUM);
-      if (epoch !== 0) {
-        const entry = namer === NO_ENTRY ? frames.get(child, ENTRY) : this.#entryOf(child);
-        const isStaged = entry !== 0 && owed.get(entry, OWED.state) === STAGED;
-        invariant(isStaged || namer !== NO_ENTRY, 'A page is written before its child');
-        if (!isStaged) {
-          words[at] = ((entry << 2) | SWIP_HOT) >>> 0;
-          words[at + 1] = 0;
-          owed.set(entry, OWED.namedBy, namer);
-          owed.set(entry, OWED.namedAt, at);
-          pending++;
-          continue;
-        }
-        address = owed.get(entry, OWED.address) >>> 0;
-        checksum = owed.get(entry, OWED.checksum);
-      }
-      invariant(address !== 0, 'A page is as it was stored, and stored nowhere');
-      words[at] = ((address << 2) | SWIP_COLD) >>> 0;
-      words[at + 1] = checksum;
-    }
-    if (namer !== NO_ENTRY) owed.set(namer, OWED.pending, pending);
   }
 }

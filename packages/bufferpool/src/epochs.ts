@@ -27,6 +27,7 @@ import { invariant } from '@pagewright/core';
 import { ClosedEpoch, type EpochParts, type StagedImage } from './closed-epoch.js';
 import { EPOCH, EpochMemory, FAILED, NONE, RUNNING } from './epoch-memory.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, NO_FRAME, PARENT, SIZE_CLASS, WRITING } from './frames.js';
+import { OwedImages } from './owed-images.js';
 import { ImagePool } from './page-image.js';
 
 /** Private images kept for later use, in bytes. */
@@ -34,6 +35,7 @@ const KEPT_IMAGES = 2 * 1024 * 1024;
 
 export class Epochs {
   readonly #memory: EpochMemory;
+  readonly #owedImages: OwedImages;
   readonly #closed: ClosedEpoch;
   readonly #images = new ImagePool(KEPT_IMAGES);
 
@@ -57,7 +59,8 @@ export class Epochs {
     private readonly memory: SharedArrayBuffer,
   ) {
     this.#memory = new EpochMemory(memory, parts.frames.count, parts.arena.pageSize);
-    this.#closed = new ClosedEpoch(parts, this.#memory, this.#images);
+    this.#owedImages = new OwedImages(parts.arena, parts.frames, this.#memory);
+    this.#closed = new ClosedEpoch(parts, this.#memory, this.#owedImages, this.#images);
   }
 
   /** By the thread that creates the memory, which is all zeros: the epoch in which changes are made first. */
@@ -86,7 +89,7 @@ export class Epochs {
   }
 
   get closedNumber(): number {
-    return this.#closed.number;
+    return this.#owedImages.number;
   }
 
   /** C2: marks the page and all above it, before any of them changes. Those above come first. Errors: those of writing. */
@@ -115,7 +118,7 @@ export class Epochs {
 
   /** A page whose image is being written as it stands in the frame: it must stay until that is over. */
   isBeingWritten(frame: number): boolean {
-    return this.parts.frames.get(frame, WRITING) !== 0 || this.#closed.isStaged(frame);
+    return this.parts.frames.get(frame, WRITING) !== 0 || this.#owedImages.isStaged(frame);
   }
 
   // ── Writing a page because its frame is wanted ──────────────────────────────────────────────────────────────
@@ -212,7 +215,7 @@ export class Epochs {
     memory.set(EPOCH.openWrites, 0);
     this.parts.space.closeEpoch();
     memory.add(EPOCH.open, 1);
-    if (hasChanged) this.#closed.takeTop(root);
+    if (hasChanged) this.#owedImages.takeTop(root);
   }
 
   /** How many pages were dirty when the epoch closed. */

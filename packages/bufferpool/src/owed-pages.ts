@@ -46,6 +46,9 @@ export const ASIDE = 2;
 /** The image has its address and is being written. */
 export const STAGED = 3;
 
+/** Stands for no entry. */
+export const NO_ENTRY = 0;
+
 /** Stands for the root block as the one that names an entry. */
 export const TOP = -1;
 

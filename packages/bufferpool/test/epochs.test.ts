@@ -310,7 +310,7 @@ describe('images put aside', () => {
 });
 
 it('whatever happens between the steps of checkpoints and evictions, by two threads, each checkpoint is right', async () => {
-  const rounds = Number(process.env.EPOCH_ROUNDS ?? 60);
+  const rounds = Number(process.env.EPOCH_ROUNDS ?? 25);
   const first = Number(process.env.EPOCH_SEED ?? 1);
   for (let seed = first; seed < first + rounds; seed++) {
     try {
