@@ -50,6 +50,11 @@ describe('threads on one pool', () => {
     expect(result.evictions).toBeGreaterThan(500);
   });
 
+  it('fail together when one ends in the midst of a change, and the store is what its last checkpoint was', async () => {
+    const { lost } = await run({ seed: SEED, threads: 3, operations: 800, keys: 300, frames: 100, stall: true });
+    expect(lost).toBe(true);
+  });
+
   it('go on when one ends that held nothing, and fail together when one ends that held something', async () => {
     for (let seed = SEED; seed < SEED + 4; seed++)
       await run({ seed, threads: 3, operations: 1500, keys: 1000, frames: 90, lose: true });

@@ -1,7 +1,7 @@
 /** What a thread does with an index that all threads share: writes of its own keys, reads and scans of all, each answer checked. */
 import { EntryBatch, EntryReference, type Index, PageFault, type PageStore, TAG_VALUE } from '@pagewright/core';
 import type { Random } from '@pagewright/testkit';
-import { isAbsent, keyOf, numberOf, type Versions, valueOf } from './versions.js';
+import { bytesOf, isAbsent, keyOf, numberOf, type Versions } from './versions.js';
 
 export interface Share {
   /** From 0 up to `threads`. */
@@ -50,7 +50,7 @@ export class Actions {
       if (isAbsent(version)) {
         if (!this.index.remove(keyOf(key), timestamp)) throw new Error(`Key ${key} was not there to be removed`);
       } else {
-        this.index.upsert(keyOf(key), TAG_VALUE, valueOf(key, version), timestamp);
+        this.index.upsert(keyOf(key), TAG_VALUE, bytesOf(key, version), timestamp);
       }
     } finally {
       this.pages.leaveGate();

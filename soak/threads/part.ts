@@ -42,6 +42,7 @@ export function shapeOf(seed: number): StressOptions {
     keys: random.pick([200, 2000, 8000]),
     frames: random.pick([64, 96, 200, 1000]),
     lose: random.chance(0.3),
+    stall: random.chance(0.15),
     replacement: random.pick(['cooling', 'clock']),
   };
 }

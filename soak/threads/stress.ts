@@ -13,7 +13,7 @@ import { EntryReference, type Index, isPagewrightError, NO_LOG, type PageBounds 
 import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
-import { isAbsent, keyOf, Versions, valueOf } from './versions.js';
+import { bytesOf, isAbsent, keyOf, Versions } from './versions.js';
 import type { ThreadReport, ThreadTask } from './worker.js';
 
 export interface StressOptions {
@@ -28,6 +28,8 @@ export interface StressOptions {
   readonly frames: number;
   /** Ends one of the threads while it is at work. */
   readonly lose?: boolean;
+  /** Ends one of them in the midst of a change. */
+  readonly stall?: boolean;
   readonly replacement?: string;
 }
 
@@ -98,13 +100,13 @@ class Stress {
   #fill(index: Index): void {
     for (let key = 0; key < this.options.keys; key++) {
       const version = this.#versions.begin(key);
-      index.upsert(keyOf(key), 0, valueOf(key, version), this.#tick());
+      index.upsert(keyOf(key), 0, bytesOf(key, version), this.#tick());
       this.#versions.end(key, version);
     }
   }
 
   async #runThreads(pages: BufferPool): Promise<{ readonly reports: readonly ThreadReport[]; readonly lost: boolean }> {
-    const { threads, program, operations, keys, seed, lose = false } = this.options;
+    const { threads, program, operations, keys, seed, lose = false, stall = false } = this.options;
     const running = Array.from({ length: threads }, (_, thread) => {
       const task: ThreadTask = {
         handle: pages.share(),
@@ -116,6 +118,7 @@ class Stress {
         clock: this.#clock.buffer as SharedArrayBuffer,
         operations,
         seed,
+        stalls: stall && thread === 0,
       };
       return reportOf(new Worker(program, { workerData: task }));
     });
@@ -132,7 +135,9 @@ class Stress {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     const reports = await Promise.all(running.map(({ report }) => report));
-    const failure = reports.find(({ failure, code }) => failure !== undefined && !(lose && code === 'PW_THREAD_LOST'));
+    const failure = reports.find(
+      ({ failure, code }) => failure !== undefined && !(this.#mayLose && code === 'PW_THREAD_LOST'),
+    );
     if (failure !== undefined)
       throw new Error(`A thread fails after ${failure.operations} operations: ${failure.failure}`);
     return { reports, lost: fails || reports.some(({ code }) => code === 'PW_THREAD_LOST') };
@@ -143,9 +148,13 @@ class Stress {
       await this.#checkpoint(pages);
       return true;
     } catch (error) {
-      if (this.options.lose === true && isPagewrightError(error, 'PW_THREAD_LOST')) return false;
+      if (this.#mayLose && isPagewrightError(error, 'PW_THREAD_LOST')) return false;
       throw error;
     }
+  }
+
+  get #mayLose(): boolean {
+    return this.options.lose === true || this.options.stall === true;
   }
 
   async #checkpoint(pages: BufferPool): Promise<void> {
@@ -203,7 +212,7 @@ class Stress {
       const isThere = index.lookup(keyOf(key), reference);
       const isRight = isAbsent(version)
         ? !isThere
-        : isThere && Buffer.compare(reference.value, valueOf(key, version)) === 0;
+        : isThere && Buffer.compare(reference.value, bytesOf(key, version)) === 0;
       if (!isRight) throw new Error(`In ${where} key ${key} is not as version ${version} left it`);
     }
   }
@@ -212,8 +221,9 @@ class Stress {
 /** What the thread says in the end; one that was ended from outside says nothing. */
 function reportOf(worker: Worker) {
   let report: ThreadReport = { operations: 0 };
-  worker.on('message', (message: ThreadReport) => {
-    report = message;
+  worker.on('message', (message: ThreadReport | 'stalled') => {
+    if (message === 'stalled') void worker.terminate();
+    else report = message;
   });
   worker.on('error', (error) => {
     report = { operations: 0, failure: error.stack ?? error.message };

@@ -61,7 +61,7 @@ export function isAbsent(version: number): boolean {
 }
 
 /** The bytes of a version that is a value. */
-export function valueOf(key: number, version: number): Uint8Array {
+export function bytesOf(key: number, version: number): Uint8Array {
   const size = version % LARGE_EVERY === 0 ? 2000 + ((key * 37) % 3000) : 12 + ((key * 31 + version * 17) % 240);
   const value = new Uint8Array(size);
   const view = new DataView(value.buffer);
@@ -81,7 +81,7 @@ export function numberOf(key: Uint8Array): number {
 
 function isVersion(key: number, version: number, found: Uint8Array | null): boolean {
   if (isAbsent(version) || found === null) return isAbsent(version) && found === null;
-  return Buffer.compare(valueOf(key, version), found) === 0;
+  return Buffer.compare(bytesOf(key, version), found) === 0;
 }
 
 function describe(found: Uint8Array | null): string {

@@ -18,6 +18,8 @@ export interface ThreadTask {
   readonly clock: SharedArrayBuffer;
   readonly operations: number;
   readonly seed: number;
+  /** After half of its operations this thread begins a change, and never ends it. */
+  readonly stalls: boolean;
 }
 
 export interface ThreadReport {
@@ -38,13 +40,25 @@ async function run(): Promise<ThreadReport> {
     const { thread, threads, keys } = task;
     const share = { thread, threads, versions: new Versions(keys, task.versions), clock: new Int32Array(task.clock) };
     const actions = new Actions(pages, index, share, new Random(task.seed + thread));
-    for (; operations < task.operations; operations++) await actions.act();
+    for (; operations < task.operations; operations++) {
+      if (task.stalls && operations * 2 >= task.operations) stall(pages);
+      await actions.act();
+    }
     await pages.close();
     return { operations };
   } catch (error) {
     const { stack = String(error) } = error as Error;
     return { operations, failure: stack, ...(isPagewrightError(error) ? { code: error.code } : {}) };
   }
+}
+
+/** The catalog's place is latched by nobody else here, so that others go on until they meet the gate. */
+function stall(pages: BufferPool): never {
+  pages.enterGate();
+  pages.latch(pages.root.frame);
+  parentPort?.postMessage('stalled');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  throw new Error('Nobody ended this thread');
 }
 
 parentPort?.postMessage(await run());

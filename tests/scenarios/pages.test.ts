@@ -71,7 +71,7 @@ it('scenario 5: pages are torn under their readers, with slots beyond them, huge
   }
   expect(index.stats().height).toBeGreaterThan(1);
   const keys = [...model.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  pool.share = 0.2;
+  pool.tornShare = 0.2;
   const found = new EntryReference();
   for (let i = 0; i < 1200; i++) {
     const key = random.pick(keys);

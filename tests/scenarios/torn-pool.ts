@@ -9,7 +9,7 @@ import type { Random } from '@pagewright/testkit';
 
 export class TornPool extends BufferPool {
   /** How often a version that is taken begins a tear, from 0 to 1. */
-  share = 0;
+  tornShare = 0;
   tears = 0;
   #torn: { readonly frame: number; readonly bytes: Uint8Array } | null = null;
 
@@ -24,7 +24,7 @@ export class TornPool extends BufferPool {
   override readVersion(frame: number): number {
     this.#mend(frame);
     const version = super.readVersion(frame);
-    if (this.#torn === null && frame !== this.root.frame && this.random.chance(this.share)) this.#tear(frame);
+    if (this.#torn === null && frame !== this.root.frame && this.random.chance(this.tornShare)) this.#tear(frame);
     return version;
   }
 
