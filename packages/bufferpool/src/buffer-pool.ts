@@ -38,6 +38,7 @@ import {
   SWIP_NULL,
   SWIP_SIZE,
   SWIP_TAG_MASK,
+  type SwipList,
   type SwipLocation,
   schedulePoint,
   type VerifyProgress,
@@ -45,6 +46,7 @@ import {
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
+import { Arrivals } from './arrivals.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { Epochs } from './epochs.js';
@@ -62,6 +64,8 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import { Prefetch } from './prefetch.js';
+import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { releaseTree } from './tree-release.js';
@@ -102,7 +106,9 @@ export class BufferPool implements PageStore {
   #space!: FileSpace;
   #epochs!: Epochs;
   #residency!: Residency;
+  #inFlight!: ReadsInFlight;
   #loads!: Loads;
+  #prefetch!: Prefetch;
   #checkpointer!: Checkpointer;
 
   /**
@@ -175,7 +181,7 @@ export class BufferPool implements PageStore {
   async #close(): Promise<void> {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
-    await this.#loads.idle();
+    await this.#inFlight.idle();
     await this.#file.close();
   }
 
@@ -281,6 +287,10 @@ export class BufferPool implements PageStore {
 
   loadFault(): Promise<void> {
     return this.#loads.load();
+  }
+
+  prefetch(swips: SwipList): number {
+    return this.faulting ? this.#prefetch.begin(swips) : this.#prefetch.now(swips);
   }
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
@@ -457,7 +467,17 @@ export class BufferPool implements PageStore {
     );
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
-    this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
+    const parts = {
+      arena: this.#arena,
+      frames: this.#frames,
+      latches: this.#latches,
+      residency: this.#residency,
+      file,
+    };
+    const arrivals = new Arrivals(this.#arena, this.#frames, this.#latches, this.#residency);
+    this.#inFlight = new ReadsInFlight(depth, budget);
+    this.#loads = new Loads(this.#arena, this.#residency, file, this.#inFlight, arrivals);
+    this.#prefetch = new Prefetch(parts, this.#space, this.#inFlight, arrivals);
     const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
     this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
     this.#buildRoot(file);

@@ -73,6 +73,22 @@ export class Residency {
     return frame;
   }
 
+  /** A frame for a page of this class that can be had at once, and is not needed for allocations under latches; else -1. */
+  acquireSpare(sizeClass: number, state: number): number {
+    if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve) return NO_FRAME;
+    const frame = this.parts.blocks.allocate(sizeClass);
+    if (frame < 0) return NO_FRAME;
+    this.parts.frames.initialize(frame, sizeClass, state);
+    this.cooler.policy.entered(frame, sizeClass);
+    return frame;
+  }
+
+  /** Evicts one batch at most, so that there may be so many blocks to spare. Errors: those of writing. */
+  makeSpare(blocks: number): void {
+    const wanted = this.#reserve + blocks;
+    if (this.parts.blocks.freeUnits < wanted) this.eviction.evictUpTo(wanted, 1);
+  }
+
   /**
    * Evicts ahead of a miss, before the parent of the missing page is latched. Under the latch its other children would be
    * spared, and in a tree with one inner page these are all there are: then the policy would have no say.

@@ -11,6 +11,7 @@ import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { Operations } from './operations.js';
+import { prefetchEntries } from './prefetching.js';
 import type { EngineState } from './state.js';
 
 /** M5: pages are brought into memory for so many writes of a commit; those of further ones are read in place. */
@@ -128,7 +129,8 @@ export class Commits {
     let bytes = RECORD_OVERHEAD;
     let count = 0;
     let loads = 0;
-    for (const write of writes) {
+    const all = Array.isArray(writes) ? (writes as readonly Write[]) : [...writes];
+    for (const write of all) {
       bytes += OPERATION_OVERHEAD + write.key.length + (write.value === null ? 0 : write.value.length);
       if (count++ >= TOUCH_QUOTA) {
         this.touchNow(write);
@@ -136,6 +138,7 @@ export class Commits {
       }
       while (loads < MOST_LOADS + count && !this.isThere(write)) {
         loads++;
+        prefetchEntries(this.pages, all, count - 1);
         await this.pages.loadFault();
       }
     }

@@ -11,6 +11,7 @@ import type { EngineCore } from './engine-core.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
+import { prefetchKeys } from './prefetching.js';
 import { argument, checkRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -104,8 +105,10 @@ export class IndexHandle<Key = string, Value = unknown> {
     };
     while (values.length < encoded.length) {
       this.core.state.assertUsable();
-      if (attemptRead(this.core.pages, readSome) === FAULTED) await this.core.readOn(readOne);
-      else if (values.length < encoded.length) await new Promise(setImmediate);
+      if (attemptRead(this.core.pages, readSome) === FAULTED) {
+        prefetchKeys(this.core.pages, this.entry, encoded, values.length);
+        await this.core.readOn(readOne);
+      } else if (values.length < encoded.length) await new Promise(setImmediate);
     }
     return values;
   }

@@ -14,6 +14,7 @@ import type {
   PageStoreStats,
   Segment,
   StoreState,
+  SwipList,
   SwipLocation,
   VerifyProgress,
   VerifyRequest,
@@ -118,6 +119,17 @@ export class ThreadView implements PageStore {
   }
   loadFault(): Promise<void> {
     return this.store.loadFault();
+  }
+
+  /** What is read in the midst of another operation is in memory: it asks for nothing ahead. */
+  prefetch(swips: SwipList): number {
+    if (this.peeks) return 0;
+    this.store.faulting = this.faulting;
+    try {
+      return this.#inside(() => this.store.prefetch(swips));
+    } finally {
+      this.store.faulting = false;
+    }
   }
 
   // ── Latches ─────────────────────────────────────────────────────────────────────────────────────────────────
