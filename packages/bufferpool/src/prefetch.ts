@@ -58,12 +58,13 @@ export class Prefetch {
   /** Begins to read; does not block. How many of the swips it has dealt with. */
   begin(swips: SwipList): number {
     const batch = this.#take(swips);
-    if (batch.length === 0) return this.#dealtWith;
+    const dealtWith = this.#dealtWith;
+    if (batch.length === 0) return dealtWith;
     const reading = this.#read(batch);
     for (const { word } of batch) this.inFlight.begin(word >>> 2, reading);
     // What it rejects with is no error of reading, and for those who wait for one of the pages. There may be nobody.
     reading.catch(() => {});
-    return this.#dealtWith;
+    return dealtWith;
   }
 
   /** Reads in place. How many of the swips it has dealt with. */

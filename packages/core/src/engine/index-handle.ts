@@ -95,6 +95,8 @@ export class IndexHandle<Key = string, Value = unknown> {
     const snapshot = this.core.snapshotFor(options);
     const encoded = keys.map((key) => this.keyToRead(key));
     const values: (Value | undefined)[] = [];
+    // An older snapshot may see the tree that was there before a `clear`.
+    const isNewest = snapshot === null || snapshot.timestamp >= this.entry.incarnation;
     const readSome = (): void => {
       const end = Math.min(encoded.length, (Math.floor(values.length / ENTRIES_A_TURN) + 1) * ENTRIES_A_TURN);
       while (values.length < end) values.push(this.read(encoded[values.length]!, snapshot));
@@ -106,7 +108,7 @@ export class IndexHandle<Key = string, Value = unknown> {
     while (values.length < encoded.length) {
       this.core.state.assertUsable();
       if (attemptRead(this.core.pages, readSome) === FAULTED) {
-        prefetchKeys(this.core.pages, this.entry, encoded, values.length);
+        if (isNewest) prefetchKeys(this.core.pages, this.entry, encoded, values.length);
         await this.core.readOn(readOne);
       } else if (values.length < encoded.length) await new Promise(setImmediate);
     }
