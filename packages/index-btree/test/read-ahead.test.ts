@@ -1,17 +1,9 @@
 /** Cold scans and look-ups ask for many pages at once, and for few that nobody wants. */
 import { BufferPool } from '@pagewright/bufferpool';
-import {
-  EntryBatch,
-  type IoBackend,
-  type IoFile,
-  NO_LOG,
-  PageFault,
-  type PageStore,
-  PagewrightError,
-  type SeekOptions,
-} from '@pagewright/core';
+import { EntryBatch, NO_LOG, PageFault, type PageStore, type SeekOptions } from '@pagewright/core';
 import { ModeledIndex, Random, SimulatedDevice, valueBytes } from '@pagewright/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
+import { WatchedFiles } from '../../testkit/src/conformance/watched-files.js';
 import { BtreeType } from '../src/index.js';
 
 const PAGE_SIZE = 4096;
@@ -23,76 +15,21 @@ afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.close();
 });
 
-/** Counts reads: each call once, whatever it reads. */
-class CountedReads {
-  calls = 0;
-  pages = 0;
-  /** Reads of more than one page fail. */
-  batchesFail = false;
-  readonly io: IoBackend;
-
-  constructor(device: SimulatedDevice) {
-    this.io = changed<IoBackend>(device, {
-      open: async (path, flags) => {
-        const file = await device.open(path, flags);
-        return changed<IoFile>(file, {
-          read: async (buffer, offset) => {
-            this.#count(1);
-            await file.read(buffer, offset);
-          },
-          readSync: (buffer, offset) => {
-            this.#count(1);
-            file.readSync(buffer, offset);
-          },
-          submit: async (operations, options) => {
-            if (operations[0]?.kind === 'read') this.#count(operations.length);
-            await file.submit(operations, options);
-          },
-          submitSync: (operations, options) => {
-            if (operations[0]?.kind === 'read') this.#count(operations.length);
-            file.submitSync(operations, options);
-          },
-        });
-      },
-    });
-  }
-
-  forget(): void {
-    this.calls = this.pages = 0;
-  }
-
-  #count(pages: number): void {
-    this.calls++;
-    this.pages += pages;
-    if (this.batchesFail && pages > 1) throw new PagewrightError('PW_IO', 'This batch was told to fail.');
-  }
-}
-
-/** The same object with some methods of others. */
-function changed<Subject extends object>(subject: Subject, changes: Partial<Subject>): Subject {
-  return new Proxy(subject, {
-    get: (target, name) => {
-      const own: unknown = Reflect.get(name in changes ? changes : target, name);
-      return typeof own === 'function' && !(name in changes) ? own.bind(target) : own;
-    },
-  });
-}
-
 interface Opened {
   readonly pool: BufferPool;
-  readonly reads: CountedReads;
+  readonly files: WatchedFiles;
   readonly tree: ModeledIndex<BufferPool>;
 }
 
 async function open(device: SimulatedDevice, frames: number, tree?: ModeledIndex<BufferPool>): Promise<Opened> {
-  const reads = new CountedReads(device);
+  const files = new WatchedFiles(device);
   const pool = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE });
-  await pool.open({ path: PATH, io: reads.io, create: true, errorIfExists: false, readOnly: false });
+  await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
   pools.push(pool);
-  reads.forget();
-  if (tree === undefined) return { pool, reads, tree: new ModeledIndex(new BtreeType(), pool) };
+  files.forget();
+  if (tree === undefined) return { pool, files, tree: new ModeledIndex(new BtreeType(), pool) };
   tree.reopen(pool);
-  return { pool, reads, tree };
+  return { pool, files, tree };
 }
 
 /** A store with entries of 100 bytes, about 35 a leaf. */
@@ -135,6 +72,12 @@ async function unblocked<Result>(pages: PageStore, work: () => Result): Promise<
   throw new Error('It faults for ever');
 }
 
+/** Pages that are in memory: each was read once, if none had to leave. */
+function pagesOf({ pool }: Opened): number {
+  const { frames, freeFrames } = pool.stats();
+  return frames - freeFrames - 1;
+}
+
 interface Form extends SeekOptions {
   readonly from?: string;
   /** Entries read at most. */
@@ -165,10 +108,9 @@ describe.each([
   it('reads its leaves in far fewer reads than there are leaves, each of them once', async () => {
     const store = await coldStore();
     expect(await scan(store, form)).toEqual(store.tree.keysOf({ from: null, exclusive: false, reverse: form.reverse }));
-    const { calls, pages } = store.reads;
-    expect(pages).toBeGreaterThan(160);
-    expect(calls).toBeLessThan(pages / 8);
-    expect(store.pool.stats().pageReads).toBe(pages);
+    const { pageReads } = store.pool.stats();
+    expect(pageReads).toBe(pagesOf(store));
+    expect(store.files.readCalls).toBeLessThan(pageReads / 8);
   });
 
   it('of ten entries reads at most one leaf that it does not need', async () => {
@@ -194,7 +136,7 @@ describe.each([
     const other = await coldStore();
     for (const key of keys) other.tree.expectEntry(key);
     expect(read).toBe(other.pool.stats().pageReads);
-    expect(store.reads.calls).toBeLessThan(read / 2);
+    expect(store.files.readCalls).toBeLessThan(read / 2);
   });
 
   it('reads hardly more leaves than the entries that it is known to want take', async () => {
@@ -208,14 +150,14 @@ describe.each([
 
   it('hands out everything though no batch can be read', async () => {
     const store = await coldStore();
-    store.reads.batchesFail = true;
+    store.files.refusesReadsOf = 2;
     expect((await scan(store, form)).length).toBe(ENTRIES);
   });
 
   it('hands out everything from a pool of hardly any memory', async () => {
     const store = await coldStore(64);
     expect(await scan(store, form)).toEqual(store.tree.keysOf({ from: null, exclusive: false, reverse: form.reverse }));
-    expect(store.reads.calls).toBeLessThan(store.reads.pages / 1.5);
+    expect(store.files.readCalls).toBeLessThan(store.pool.stats().pageReads / 1.5);
   });
 
   it('neither repeats nor skips what stays, whatever is changed between its batches', async () => {
@@ -262,9 +204,9 @@ describe.each([
 });
 
 it('pages of several keys are read together, level by level', async () => {
-  const { tree, pool, reads } = await coldStore();
+  const { tree, pool, files } = await coldStore();
   const keys = Array.from({ length: 30 }, (_, at) => Buffer.from(keyOf(at * 190)));
-  const before = reads.calls;
+  files.forget();
   for (let level = 0; level < 3; level++) {
     pool.faulting = true;
     tree.index.prefetch!(keys);
@@ -280,5 +222,5 @@ it('pages of several keys are read together, level by level', async () => {
     if (missing) await pool.loadFault();
   }
   for (let at = 0; at < 30; at++) tree.expectEntry(keyOf(at * 190));
-  expect(reads.calls - before).toBeLessThanOrEqual(3);
+  expect(files.readCalls).toBeLessThanOrEqual(3);
 });

@@ -122,14 +122,14 @@ export const prefetchClauses: readonly PageStoreClause[] = [
         const tree = new PageTree(pages);
         const parent = frameAt(tree, [3]);
         const { freeFrames } = pages.stats();
-        files.refusesReads = true;
+        files.refusesReadsOf = 1;
         pages.faulting = faulting;
         pages.prefetch(below(tree, parent, ALL_SLOTS));
         pages.faulting = false;
         await assert.rejects(numberWithoutBlocking(tree, [3, 5]), { code: 'PW_IO' });
         assert.equal((thrownBy(() => tree.numberAt([3, 6])) as { code?: unknown }).code, 'PW_IO');
         assert.equal(pages.stats().freeFrames, freeFrames, 'Frames for pages that did not come are not free.');
-        files.refusesReads = false;
+        files.refusesReadsOf = Number.POSITIVE_INFINITY;
         for (const slot of ALL_SLOTS) assert.equal(await numberWithoutBlocking(tree, [3, slot]), 1048 + slot);
       }
     },

@@ -26,8 +26,8 @@ export class WatchedFiles implements IoBackend {
   readsInPlace = 0;
   /** Reads, each batch counted once. */
   readCalls = 0;
-  /** Reads fail: `PW_IO`. */
-  refusesReads = false;
+  /** Reads of so many pages or more fail: `PW_IO`. */
+  refusesReadsOf = Number.POSITIVE_INFINITY;
   readonly locked = new Set<string>();
 
   constructor(readonly device: SimulatedDevice) {}
@@ -90,13 +90,13 @@ class WatchedFile implements IoFile {
   }
 
   async read(buffer: Uint8Array, offset: number): Promise<void> {
-    this.#noteRead();
+    this.#noteRead(1);
     return this.file.read(buffer, offset);
   }
 
   readSync(buffer: Uint8Array, offset: number): void {
     this.watch.readsInPlace++;
-    this.#noteRead();
+    this.#noteRead(1);
     this.file.readSync(buffer, offset);
   }
 
@@ -162,15 +162,19 @@ class WatchedFile implements IoFile {
     return this.file.close();
   }
 
-  #noteRead(): void {
-    this.watch.readCalls++;
-    if (this.watch.refusesReads)
-      throw new PagewrightError('PW_IO', `Reads of ${this.path} were told to fail.`, { details: { path: this.path } });
+  #noteAll(operations: readonly IoOperation[]): void {
+    let reads = 0;
+    for (const { kind, buffer, offset } of operations) {
+      if (kind === 'write') this.#note(buffer, offset);
+      else reads++;
+    }
+    if (reads > 0) this.#noteRead(reads);
   }
 
-  #noteAll(operations: readonly IoOperation[]): void {
-    if (operations.some(({ kind }) => kind === 'read')) this.#noteRead();
-    for (const { kind, buffer, offset } of operations) if (kind === 'write') this.#note(buffer, offset);
+  #noteRead(buffers: number): void {
+    this.watch.readCalls++;
+    if (buffers < this.watch.refusesReadsOf) return;
+    throw new PagewrightError('PW_IO', `Reads of ${this.path} were told to fail.`, { details: { path: this.path } });
   }
 
   #note(bytes: Uint8Array, offset: number): void {
