@@ -60,7 +60,10 @@ export class Prefetch {
     const batch = this.#take(swips);
     const dealtWith = this.#dealtWith;
     if (batch.length === 0) return dealtWith;
-    const reading = this.#read(batch);
+    // Even a read that fails at once is over only after it has begun.
+    const reading = this.#read(batch).finally(() => {
+      for (const { word } of batch) this.inFlight.end(word >>> 2);
+    });
     for (const { word } of batch) this.inFlight.begin(word >>> 2, reading);
     // What it rejects with is no error of reading, and for those who wait for one of the pages. There may be nobody.
     reading.catch(() => {});
@@ -93,7 +96,6 @@ export class Prefetch {
       }
       this.#arrive(batch, POINT.loadArrived);
     } finally {
-      for (const { word } of batch) this.inFlight.end(word >>> 2);
       this.#leave(batch);
     }
   }

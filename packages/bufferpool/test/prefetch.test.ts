@@ -1,13 +1,14 @@
 /** Pages that are read ahead: what the conformance suite cannot see from outside. */
-import { NO_LOG, PAGE_HEADER_SIZE, SWIP_COLD, SwipList } from '@pagewright/core';
+import { type IoBackend, NO_LOG, PAGE_HEADER_SIZE, PagewrightError, SWIP_COLD, SwipList } from '@pagewright/core';
 import { FANOUT, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, expect, it } from 'vitest';
+import { over } from '../../testkit/test/over.js';
 import { BufferPool } from '../src/index.js';
 
 const PATH = '/store.pw';
 const pools: BufferPool[] = [];
 
-async function openPool(files: SimulatedDevice, frames = 1024): Promise<BufferPool> {
+async function openPool(files: IoBackend, frames = 1024): Promise<BufferPool> {
   const pool = new BufferPool({ memory: frames * 4096, pageSize: 4096 });
   await pool.open({ path: PATH, io: files, create: true, errorIfExists: false, readOnly: false });
   pools.push(pool);
@@ -113,6 +114,36 @@ it('who misses a page that is on its way waits for it, and reads nothing', async
   expect(() => tree.numberAt([3, 7])).toThrow();
   await pool.loadFault();
   expect(files.operations - before).toBe(FANOUT);
+  expect(tree.numberAt([3, 7])).toBe(1055);
+  pool.faulting = false;
+});
+
+it('a file that refuses at once leaves nothing behind that others would wait for', async () => {
+  const files = await stored();
+  const refuses = { now: false };
+  const io = over<IoBackend>(files, {
+    open: async (path, flags) => {
+      const file = await files.open(path, flags);
+      const submit: typeof file.submit = (...given) => {
+        if (refuses.now) throw new PagewrightError('PW_IO', 'No.');
+        return file.submit(...given);
+      };
+      return over(file, { submit });
+    },
+  });
+  const pool = await openPool(io);
+  const tree = new PageTree(pool);
+  const parent = frameAt(tree, [3]);
+  const { freeFrames } = pool.stats();
+  refuses.now = true;
+  pool.faulting = true;
+  pool.prefetch(below(pool, tree, parent));
+  refuses.now = false;
+  expect(pool.stats().freeFrames).toBe(freeFrames);
+  await null;
+  await null;
+  expect(() => tree.numberAt([3, 7])).toThrow();
+  await pool.loadFault();
   expect(tree.numberAt([3, 7])).toBe(1055);
   pool.faulting = false;
 });

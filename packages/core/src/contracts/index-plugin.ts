@@ -96,7 +96,8 @@ export interface Index {
   /**
    * Optional. Has the store `prefetch` the pages that look-ups of these keys would miss, as one batch: for each key the
    * first one on its way. What is below that one is not known yet; another call goes on there. Reads nothing itself,
-   * changes nothing, and never throws `PageFault`. An index without it is read page by page.
+   * changes nothing, and never throws `PageFault`; damage that it meets is `PW_CORRUPT_PAGE`, as in a look-up. An index
+   * without it is read page by page.
    */
   prefetch?(keys: readonly Uint8Array[]): void;
   /** Checks what the index keeps on one resident page, and gives the bounds of each child by swip offset. Holds for torn and damaged bytes: it reports, and never throws or loops. */
