@@ -26,7 +26,9 @@ import {
   SWIP_COLD,
   SWIP_HOT,
   SWIP_NULL,
+  SWIP_SIZE,
   SWIP_TAG_MASK,
+  type SwipList,
   type SwipLocation,
   type VerifyProgress,
 } from '@pagewright/core';
@@ -244,6 +246,16 @@ export class PageRig implements PageStore {
     return frame;
   }
   async loadFault(): Promise<void> {}
+  /** Pages are all there. That swips lie within their pages is the caller's to know. */
+  prefetch(swips: SwipList): number {
+    this.#step();
+    for (let at = 0; at < swips.count; at++) {
+      const offset = swips.offsets[at]!;
+      if (offset < PAGE_HEADER_SIZE || offset + SWIP_SIZE > this.sizeOf(swips.parents[at]!))
+        throw new Error(`A swip outside its page is asked for ahead: at ${offset} of frame ${swips.parents[at]}`);
+    }
+    return swips.count;
+  }
 
   enterGate(): void {}
   leaveGate(): void {}

@@ -38,6 +38,7 @@ import {
   SWIP_NULL,
   SWIP_SIZE,
   SWIP_TAG_MASK,
+  type SwipList,
   type SwipLocation,
   schedulePoint,
   sizeClassOf,
@@ -46,6 +47,7 @@ import {
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
+import { Arrivals } from './arrivals.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
@@ -86,6 +88,8 @@ import {
   type PoolMemory,
   type PoolShape,
 } from './pool-memory.js';
+import { Prefetch } from './prefetch.js';
+import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { poolStats } from './statistics.js';
@@ -135,7 +139,9 @@ export class BufferPool implements PageStore {
   #space!: FileSpace;
   #epochs!: Epochs;
   #residency!: Residency;
+  #inFlight!: ReadsInFlight;
   #loads!: Loads;
+  #prefetch!: Prefetch;
   #checkpointer!: Checkpointer;
 
   /**
@@ -232,7 +238,7 @@ export class BufferPool implements PageStore {
   async #close(): Promise<void> {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
-    await this.#loads.idle();
+    await this.#inFlight.idle();
     if (this.#isOwner) {
       // Once the lock is given back nobody may write any more.
       await this.#threads.closeForOthers();
@@ -345,6 +351,10 @@ export class BufferPool implements PageStore {
     return this.#loads.load();
   }
 
+  prefetch(swips: SwipList): number {
+    return this.faulting ? this.#prefetch.begin(swips) : this.#prefetch.now(swips);
+  }
+
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
 
   enterGate(): void {
@@ -366,13 +376,7 @@ export class BufferPool implements PageStore {
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
     invariant(sizeClass >= 0, `A page of size class ${sizeClass} was asked for`);
     if (sizeClass > this.maxSizeClass) throw this.#tooLarge(sizeClass);
-    let frame: number;
-    this.#poolLatch.take();
-    try {
-      frame = this.#residency.acquire(sizeClass, STATE_HOT);
-    } finally {
-      this.#poolLatch.give();
-    }
+    const frame = this.#poolLatch.holding(() => this.#residency.acquire(sizeClass, STATE_HOT));
     this.#latches.latch(frame);
     formatPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), { index, kind, sizeClass, timestamp });
     this.#markDirty(frame);
@@ -380,12 +384,7 @@ export class BufferPool implements PageStore {
   }
 
   #markDirty(frame: number): void {
-    this.#poolLatch.take();
-    try {
-      this.#epochs.markDirty(frame);
-    } finally {
-      this.#poolLatch.give();
-    }
+    this.#poolLatch.holding(() => this.#epochs.markDirty(frame));
   }
 
   link(parent: number, offset: number, child: number): void {
@@ -413,13 +412,10 @@ export class BufferPool implements PageStore {
     invariant(this.#frames.get(frame, PARENT) === NO_FRAME, 'A page is freed that still has its place in the tree');
     invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is freed that still has children');
     invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is freed');
-    this.#poolLatch.take();
-    try {
+    this.#poolLatch.holding(() => {
       this.#epochs.pageFreed(frame);
       this.#residency.release(frame);
-    } finally {
-      this.#poolLatch.give();
-    }
+    });
     this.#latches.unlatch(frame);
   }
 
@@ -565,7 +561,10 @@ export class BufferPool implements PageStore {
     );
     this.#residency = new Residency(this.#parts, this.#replacement, memory.cooler);
     const budget = Math.floor(frames / LOADS_SHARE);
-    this.#loads = new Loads(this.#parts, this.#residency, Math.min(MOST_LOADS, budget), budget);
+    this.#inFlight = new ReadsInFlight(Math.min(MOST_LOADS, budget), budget);
+    const arrivals = new Arrivals(this.#parts, this.#residency);
+    this.#loads = new Loads(this.#parts, this.#residency, this.#inFlight, arrivals);
+    this.#prefetch = new Prefetch(this.#parts, this.#residency, this.#space, this.#inFlight, arrivals);
     const batch = batchBytes(frames, pageSize);
     this.#checkpointer = new Checkpointer(
       this.#epochs,

@@ -87,7 +87,7 @@ export class Checkpointer {
     const begun = performance.now();
     const mark = this.gate.whileClosed(() => {
       const mark = steps.gate();
-      this.#latched(() => this.epochs.close(this.rootFrame));
+      this.poolLatch.holding(() => this.epochs.close(this.rootFrame));
       return mark;
     });
     schedulePoint(POINT.gateClosed);
@@ -109,7 +109,7 @@ export class Checkpointer {
       schedulePoint(POINT.logSecured);
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
       schedulePoint(POINT.superblockWritten);
-      this.#latched(() => {
+      this.poolLatch.holding(() => {
         this.epochs.settle();
         this.space.release(previous.epoch);
       });
@@ -127,7 +127,7 @@ export class Checkpointer {
       return result;
     } catch (error) {
       this.#failure = error;
-      this.#latched(() => this.epochs.fail());
+      this.poolLatch.holding(() => this.epochs.fail());
       throw error;
     }
   }
@@ -151,13 +151,13 @@ export class Checkpointer {
       try {
         await this.file.writeImages(batch);
       } catch (error) {
-        this.#latched(() => {
+        this.poolLatch.holding(() => {
           for (const staged of batch) this.epochs.unstage(staged);
         });
         throw error;
       }
       schedulePoint(POINT.imagesWritten);
-      this.#latched(() => {
+      this.poolLatch.holding(() => {
         for (const staged of batch) this.epochs.settleStaged(staged);
       });
       total += bytes;
@@ -170,12 +170,12 @@ export class Checkpointer {
     try {
       while (bytes < this.batchBytes) {
         const slice = Math.min(SLICE_BYTES, this.batchBytes - bytes);
-        const staged = this.#latched(() => this.epochs.stage(batch, slice));
+        const staged = this.poolLatch.holding(() => this.epochs.stage(batch, slice));
         if (staged === 0) break;
         bytes += staged;
       }
     } catch (error) {
-      this.#latched(() => {
+      this.poolLatch.holding(() => {
         for (const staged of batch) this.epochs.unstage(staged);
       });
       throw error;
@@ -193,7 +193,7 @@ export class Checkpointer {
 
   /** Writes the map of the closed epoch to an extent that it names itself. */
   async #writeMap(epoch: number, previous: number): Promise<{ address: number; checksum: number }> {
-    const { address, block } = this.#latched(() => this.#makeMap(epoch, previous));
+    const { address, block } = this.poolLatch.holding(() => this.#makeMap(epoch, previous));
     await this.file.io.write(block, this.file.offsetOf(address));
     schedulePoint(POINT.mapWritten);
     return { address, checksum: crc32(block) };
@@ -217,14 +217,5 @@ export class Checkpointer {
     const block = Buffer.alloc(pageSize << sizeClassOf(address));
     encodeMap(map, block);
     return { address, block };
-  }
-
-  #latched<Result>(step: () => Result): Result {
-    this.poolLatch.take();
-    try {
-      return step();
-    } finally {
-      this.poolLatch.give();
-    }
   }
 }

@@ -25,10 +25,10 @@ export class Eviction {
     private readonly cooler: Cooler,
   ) {}
 
-  /** Evicts until so many blocks are free, as far as that goes without looking at every frame. */
-  evictUpTo(free: number): void {
+  /** Evicts until so many blocks are free, as far as that goes without looking at every frame, and with so many batches. */
+  evictUpTo(free: number, batches = Number.POSITIVE_INFINITY): void {
     this.#prepare();
-    while (this.parts.blocks.freeUnits < free) {
+    for (let left = batches; this.parts.blocks.freeUnits < free && left > 0; left--) {
       if (this.evictBatch() === 0) return;
       this.#prepare();
     }

@@ -59,6 +59,16 @@ export class PoolLatch {
     this.#release();
   }
 
+  /** Runs a step while the calling thread has it. */
+  holding<Result>(step: () => Result): Result {
+    this.take();
+    try {
+      return step();
+    } finally {
+      this.give();
+    }
+  }
+
   /** Gives it back, however often it was taken, for a transfer. Returns what {@link resume} takes. */
   suspend(): number {
     const depth = this.#depth;

@@ -86,18 +86,32 @@ export class Residency {
     }
   }
 
+  /** A frame for a page of this class that can be had at once, and is not needed for allocations under latches; else -1. */
+  acquireSpare(sizeClass: number, state: number): number {
+    if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve) return NO_FRAME;
+    const frame = this.parts.blocks.allocate(sizeClass);
+    if (frame < 0) return NO_FRAME;
+    this.parts.frames.initialize(frame, sizeClass, state);
+    this.cooler.policy.entered(frame, sizeClass);
+    this.parts.counters.addOf(RESIDENT, sizeClass);
+    return frame;
+  }
+
+  /** Evicts one batch at most, so that there may be so many blocks to spare. Errors: those of writing. */
+  makeSpare(blocks: number): void {
+    const wanted = this.#reserve + blocks;
+    if (this.parts.blocks.freeUnits < wanted) this.eviction.evictUpTo(wanted, 1);
+  }
+
   /**
    * Evicts ahead of a miss, before the parent of the missing page is latched. Under the latch its other children would be
    * spared, and in a tree with one inner page these are all there are: then the policy would have no say. Takes the pool latch.
    */
   keepRoom(): void {
     if (this.parts.blocks.freeUnits > this.#reserve) return;
-    this.parts.poolLatch.take();
-    try {
+    this.parts.poolLatch.holding(() => {
       if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
-    } finally {
-      this.parts.poolLatch.give();
-    }
+    });
   }
 
   #letOthersGoOn(): void {
@@ -143,7 +157,7 @@ export class Residency {
       this.admit(frame, bytes, address, u32[at + 1] as number);
       poolLatch.take();
     } catch (error) {
-      this.#giveBack(frame);
+      poolLatch.holding(() => this.release(frame));
       throw error;
     }
     this.swizzle(parent, offset, frame);
@@ -163,15 +177,6 @@ export class Residency {
     if (!isNamed) throw this.#notASwip(parent, offset);
     if (tag === SWIP_COOL) this.#rewarm(frame, words, at);
     return frame;
-  }
-
-  #giveBack(frame: number): void {
-    this.parts.poolLatch.take();
-    try {
-      this.release(frame);
-    } finally {
-      this.parts.poolLatch.give();
-    }
   }
 
   /** Checks a page that was read into a frame, and notes where it came from. Needs no latch: nothing names the frame. */

@@ -18,6 +18,7 @@ import { checkPage } from './check.js';
 import { BtreeCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
 import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
+import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { Merger } from './merge.js';
 import { levelOf } from './node-layout.js';
@@ -41,6 +42,7 @@ export class Btree implements Index {
   readonly #pageSize: number;
   readonly #splitter: Splitter;
   readonly #merger: Merger;
+  readonly #keyPrefetch: KeyPrefetch;
 
   constructor(context: IndexContext, workspace: Workspace) {
     this.#context = context;
@@ -50,6 +52,7 @@ export class Btree implements Index {
     this.#descent = this.#parts.descent;
     this.#splitter = new Splitter(this.#parts);
     this.#merger = new Merger(this.#parts);
+    this.#keyPrefetch = new KeyPrefetch(this.#parts);
   }
 
   lookup(key: Uint8Array, into: EntryReference): boolean {
@@ -100,6 +103,10 @@ export class Btree implements Index {
 
   cursor(): Cursor {
     return new BtreeCursor(this.#parts);
+  }
+
+  prefetch(keys: readonly Uint8Array[]): void {
+    this.#keyPrefetch.prefetch(keys);
   }
 
   check(frame: number, bounds: PageBounds, report: ReportDamage): ReadonlyMap<number, PageBounds> {

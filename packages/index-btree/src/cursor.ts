@@ -9,6 +9,7 @@ import {
   type PageStore,
   POINT,
   RESTART,
+  type SeekOptions,
   schedulePoint,
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
@@ -17,6 +18,7 @@ import { compareKeys } from './key-order.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { copyFence, copyKey } from './node-keys.js';
 import { countOf, NO_FENCE } from './node-layout.js';
+import { ReadAhead } from './read-ahead.js';
 import { DAMAGED, findSlot } from './search.js';
 import type { TreeParts } from './tree-parts.js';
 
@@ -27,6 +29,7 @@ export class BtreeCursor implements Cursor {
   readonly #parts: TreeParts;
   readonly #pages: PageStore;
   readonly #descent: Descent;
+  readonly #readAhead: ReadAhead;
   /** Where to go on: at this key, or behind it; null is the first or the last entry of all. */
   #key: Uint8Array | null = null;
   #exclusive = false;
@@ -37,13 +40,15 @@ export class BtreeCursor implements Cursor {
     this.#parts = parts;
     this.#pages = parts.context.pages;
     this.#descent = parts.descent;
+    this.#readAhead = new ReadAhead(parts);
   }
 
-  seek(key: Uint8Array | null, options: { readonly exclusive?: boolean; readonly reverse?: boolean }): void {
+  seek(key: Uint8Array | null, options: SeekOptions): void {
     this.#key = key === null ? null : key.slice();
     this.#exclusive = options.exclusive ?? false;
     this.#reverse = options.reverse ?? false;
     this.#ended = false;
+    this.#readAhead.begin(options);
   }
 
   next(batch: EntryBatch): boolean {
@@ -53,12 +58,13 @@ export class BtreeCursor implements Cursor {
     const { workspace } = this.#parts;
     const { thirdImage } = workspace;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
-      const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse);
+      const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse, this.#readAhead);
       if (frame === RESTART) continue;
       const { version } = this.#descent;
       workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
       schedulePoint(POINT.cursorCopied);
       if (!this.#pages.validate(frame, version)) continue;
+      this.#readAhead.reached();
       if (this.#fill(batch, frame, version, false)) return batch.count > 0 || !this.#ended;
     }
     const frame = this.#descent.descendLatched(this.#key, this.#mode(), LEAF_LEVEL, false, this.#reverse);
@@ -104,10 +110,15 @@ export class BtreeCursor implements Cursor {
       batch.tags[batch.count] = tagAt(images, leafSlot(thirdImage, index));
       batch.count++;
     }
+    this.#readAhead.took(batch.count);
     batch.timestamp = images.f64[(thirdImage + PAGE_TIMESTAMP) >>> 3]!;
-    if (index !== end) this.#goOn(leaf, keyA.slice(0, length), true);
-    else if (this.#reverse) this.#goBelowLeaf(leaf);
+    if (index !== end) {
+      this.#goOn(leaf, keyA.slice(0, length), true);
+      return true;
+    }
+    if (this.#reverse) this.#goBelowLeaf(leaf);
     else this.#goAboveLeaf(leaf);
+    this.#readAhead.passed(count);
     return true;
   }
 

@@ -13,7 +13,9 @@ import {
   POINT,
   RESTART,
   type Segment,
+  SWIP_COLD,
   SWIP_NULL,
+  SWIP_TAG_MASK,
   schedulePoint,
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
@@ -37,6 +39,18 @@ export const LEAF_LEVEL = 0;
 
 /** Answer of a descent to a level that the tree does not have. */
 export const TOO_LOW = -2;
+
+/** Answer of a descent that met a page which is not in memory, and was told to stop there. */
+export const MISSED = -3;
+
+/** Told of pages that a descent is about to read. */
+export interface MissingPages {
+  /**
+   * The page that the swip at `offset` of `parent` names is not in memory: a child in this slot, on this level, or below 0
+   * where the level is not known. Nothing of it is validated. True: the descent ends here with {@link MISSED}.
+   */
+  missed(parent: number, version: number, offset: number, slot: number, level: number): boolean;
+}
 
 const NO_KEY = new Uint8Array(0);
 const ANY_LEVEL = -1;
@@ -75,9 +89,15 @@ export class Descent {
 
   /**
    * Goes to the page on a level, optimistically. RESTART if something changed on the way, {@link TOO_LOW} if
-   * the tree is not that high. May throw `PageFault`; holds no latch.
+   * the tree is not that high. May throw `PageFault`; holds no latch. Whoever `missing` is hears of pages to be read.
    */
-  descend(key: Uint8Array | null, mode: number, level: number, wantsLowerFence = false): number {
+  descend(
+    key: Uint8Array | null,
+    mode: number,
+    level: number,
+    wantsLowerFence = false,
+    missing: MissingPages | null = null,
+  ): number {
     const pages = this.#pages;
     let parent = this.#root.frame;
     let offset = this.#root.offset;
@@ -87,6 +107,9 @@ export class Descent {
     this.lowerFenceLength = -1;
     for (;;) {
       if (this.#isNull(parent, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
+      if (missing !== null && this.#isCold(parent, offset)) {
+        if (missing.missed(parent, parentVersion, offset, slot, expected)) return MISSED;
+      }
       const frame = pages.child(parent, offset, parentVersion);
       if (frame === RESTART) return RESTART;
       schedulePoint(POINT.descentFrame);
@@ -211,6 +234,11 @@ export class Descent {
 
   #isNull(parent: number, offset: number): boolean {
     return this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2] === SWIP_NULL;
+  }
+
+  #isCold(parent: number, offset: number): boolean {
+    const word = this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2]!;
+    return (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   /** The level of a page that is a node of this index, on the expected level if that is known; else -1. */

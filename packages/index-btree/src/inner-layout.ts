@@ -24,3 +24,7 @@ export function innerSlot(base: number, index: number): number {
 export function childOffset(index: number): number {
   return NODE_HEADER_SIZE + INNER_CHILD + index * INNER_SLOT_SIZE;
 }
+/** The slot whose child's swip is at this offset. */
+export function slotOfChild(offset: number): number {
+  return (offset - NODE_HEADER_SIZE - INNER_CHILD) / INNER_SLOT_SIZE;
+}

@@ -2,8 +2,11 @@
  * Private memory that operations of one thread work in: copies of pages, keys, separators. Made once for all indexes of
  * an engine, because operations are synchronous and none calls another. Nothing in it outlives an operation.
  */
-import { Segment } from '@pagewright/core';
+import { Segment, SwipList } from '@pagewright/core';
 import { ResultSlab } from './result-slab.js';
+
+/** Pages that are asked for ahead at once, at most. */
+const MOST_WANTED = 64;
 
 export class Workspace {
   /**
@@ -21,6 +24,8 @@ export class Workspace {
   readonly leftFence: Uint8Array;
   readonly rightFence: Uint8Array;
   readonly results = new ResultSlab();
+  /** Pages that are asked for ahead. */
+  readonly wanted = new SwipList(MOST_WANTED);
 
   constructor(readonly pageSize: number) {
     this.images = new Segment(new SharedArrayBuffer(3 * pageSize));

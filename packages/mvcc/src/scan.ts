@@ -102,11 +102,12 @@ export class MvccScan implements Scan {
   }
 
   private cursorOn(tree: Index): Cursor {
-    const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
+    const { lower, lowerExclusive, upper, upperExclusive, reverse, limit = Number.POSITIVE_INFINITY } = this.bounds;
     const cursor = tree.cursor();
-    if (this.lastRead !== null) cursor.seek(this.lastRead, { exclusive: true, reverse });
-    else if (reverse) cursor.seek(upper, { exclusive: upper !== null && upperExclusive, reverse });
-    else cursor.seek(lower, { exclusive: lower !== null && lowerExclusive, reverse });
+    const end = reverse ? lower : upper;
+    if (this.lastRead !== null) cursor.seek(this.lastRead, { exclusive: true, reverse, end });
+    else if (reverse) cursor.seek(upper, { exclusive: upper !== null && upperExclusive, reverse, end, limit });
+    else cursor.seek(lower, { exclusive: lower !== null && lowerExclusive, reverse, end, limit });
     return cursor;
   }
 

@@ -619,6 +619,26 @@ export const CHECK_FAULTS: readonly IndexFault[] = [
   ),
 ];
 
+export const PREFETCH_FAULTS: readonly IndexFault[] = [
+  fault('asks for nothing ahead', ['prefetch-brings-pages'], {
+    index: () => ({ prefetch: () => undefined }),
+  }),
+  fault('looks keys up instead of asking ahead', ['prefetch-brings-pages', 'prefetch-changes-nothing'], {
+    index: (sound) => ({
+      prefetch: (keys) => {
+        for (const key of keys) read(sound, key);
+      },
+    }),
+  }),
+  fault('removes what it asks ahead for', ['prefetch-changes-nothing'], {
+    index: (sound) => ({
+      prefetch: (keys) => {
+        for (const key of keys) sound.remove(key, 1);
+      },
+    }),
+  }),
+];
+
 export const INDEX_FAULTS: readonly IndexFault[] = [
   ...ENTRY_FAULTS,
   ...KEY_FAULTS,
@@ -626,5 +646,6 @@ export const INDEX_FAULTS: readonly IndexFault[] = [
   ...STAMP_FAULTS,
   ...PAGE_FAULTS,
   ...FAILURE_FAULTS,
+  ...PREFETCH_FAULTS,
   ...CHECK_FAULTS,
 ];

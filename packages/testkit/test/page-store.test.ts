@@ -13,9 +13,12 @@ import {
   RESTART,
   type StoreState,
   SWIP_NULL,
+  SwipList,
   type SwipLocation,
 } from '@pagewright/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Arrivals } from '../../bufferpool/src/arrivals.js';
+import { Eviction } from '../../bufferpool/src/eviction.js';
 import { FileSpace } from '../../bufferpool/src/file-space.js';
 import { Latches } from '../../bufferpool/src/latches.js';
 import { PageFile } from '../../bufferpool/src/page-file.js';
@@ -204,6 +207,104 @@ describe('the suite for page stores finds', () => {
     expect(await brokenBy(Idle, 'faults-instead-of-reading', 'late-arrivals-are-not-used')).toContain(
       'faults-instead-of-reading',
     );
+  });
+
+  it('pages that are asked for ahead and are not read', async () => {
+    class Deaf extends BufferPool {
+      override prefetch(swips: SwipList): number {
+        return swips.count;
+      }
+    }
+    const ids = ['prefetch-is-one-read', 'prefetch-in-place'];
+    expect(await brokenBy(Deaf, ...ids)).toEqual(ids);
+  });
+
+  it('pages that are read ahead one by one', async () => {
+    class Single extends BufferPool {
+      override prefetch(swips: SwipList): number {
+        const one = new SwipList(1);
+        for (let at = 0; at < swips.count; at++) {
+          one.clear();
+          const parent = swips.parents[at]!;
+          one.add(parent, super.readVersion(parent), swips.offsets[at]!);
+          super.prefetch(one);
+        }
+        return swips.count;
+      }
+    }
+    // It also takes the version that the page has now.
+    const ids = ['prefetch-is-one-read', 'prefetch-in-place', 'prefetch-of-nothing'];
+    expect(await brokenBy(Single, ...ids)).toEqual(ids);
+  });
+
+  it('reading ahead that blocks though faulting is on', async () => {
+    class Blocking extends BufferPool {
+      override prefetch(swips: SwipList): number {
+        const { faulting } = this;
+        this.faulting = false;
+        const dealtWith = super.prefetch(swips);
+        this.faulting = faulting;
+        return dealtWith;
+      }
+    }
+    expect(await brokenBy(Blocking, 'prefetch-is-one-read', 'prefetch-in-place')).toEqual(['prefetch-is-one-read']);
+  });
+
+  it('a page that was read ahead and is put where its swip was', async () => {
+    const placeOf = new Map<number, number>();
+    class Blind extends BufferPool {
+      override prefetch(swips: SwipList): number {
+        for (let at = 0; at < swips.count; at++) {
+          const parent = swips.parents[at]!;
+          const offset = swips.offsets[at]!;
+          placeOf.set(this.segmentOf(parent).u32[(this.baseOf(parent) + offset) >>> 2]!, offset);
+        }
+        return super.prefetch(swips);
+      }
+    }
+    const { settle } = Arrivals.prototype;
+    vi.spyOn(Arrivals.prototype, 'settle').mockImplementation(function (this: Arrivals, arrival) {
+      const offset = placeOf.get(arrival.word);
+      if (offset === undefined) return settle.call(this, arrival);
+      const { residency } = this as unknown as { residency: Residency };
+      residency.admit(arrival.frame, arrival.bytes, arrival.word >>> 2, arrival.checksum);
+      residency.swizzle(arrival.parent, offset, arrival.frame);
+    });
+    expect(await brokenBy(Blind, 'prefetch-arrives-late')).toEqual(['prefetch-arrives-late']);
+  });
+
+  it('an error of reading ahead that is thrown, and frames of pages that did not come', async () => {
+    class Throwing extends BufferPool {
+      override prefetch(swips: SwipList): number {
+        const dealtWith = super.prefetch(swips);
+        for (let at = 0; at < swips.count && !this.faulting; at++) {
+          const parent = swips.parents[at]!;
+          while (super.child(parent, swips.offsets[at]!, super.readVersion(parent)) === RESTART);
+        }
+        return dealtWith;
+      }
+    }
+    expect(await brokenBy(Throwing, 'prefetch-does-not-fail')).toEqual(['prefetch-does-not-fail']);
+    const { release } = Residency.prototype;
+    vi.spyOn(Residency.prototype, 'release').mockImplementation(function (this: Residency, frame) {
+      if (!new Error().stack?.includes('Prefetch')) release.call(this, frame);
+    });
+    expect(await brokenBy(BufferPool, 'prefetch-does-not-fail')).toEqual(['prefetch-does-not-fail']);
+  });
+
+  it('reading ahead that takes the last frames', async () => {
+    vi.spyOn(Residency.prototype, 'acquireSpare').mockImplementation(Residency.prototype.acquire);
+    expect(await brokenBy(BufferPool, 'prefetch-needs-no-room')).toEqual(['prefetch-needs-no-room']);
+  });
+
+  it('reading ahead that empties the pool', async () => {
+    vi.spyOn(Eviction.prototype, 'evictUpTo').mockImplementation(function (this: Eviction) {
+      for (let round = 0; round < 100; round++) {
+        this.evictBatch();
+        (this as unknown as { cooler: { policy: { prepare(): void } } }).cooler.policy.prepare();
+      }
+    });
+    expect(await brokenBy(BufferPool, 'prefetch-needs-no-room')).toEqual(['prefetch-needs-no-room']);
   });
 
   it('pins that do not hold', async () => {

@@ -57,6 +57,8 @@ export interface ScanBounds {
   readonly upperExclusive: boolean;
   readonly reverse: boolean;
   readonly wantsValues: boolean;
+  /** Whoever scans takes at most so many entries: a hint for reading ahead. */
+  readonly limit?: number;
 }
 
 /** Visible entries in order, in batches. Holds nothing between calls but its snapshot. */

@@ -43,6 +43,16 @@ export class EntryBatch {
   timestamp = 0;
 }
 
+/** Where a cursor stands, and how far it will go. */
+export interface SeekOptions {
+  readonly exclusive?: boolean;
+  readonly reverse?: boolean;
+  /** A hint for reading ahead: nothing beyond this key will be asked for. Null or left out: all there is. */
+  readonly end?: Uint8Array | null;
+  /** A hint for reading ahead: about so many entries will be asked for. */
+  readonly limit?: number;
+}
+
 /**
  * Goes through entries in order of key, either way. Holds nothing between calls: a batch is copied out, and the next
  * call descends again by key, so changes in between neither disturb it nor make it repeat or skip an entry that stayed.
@@ -52,7 +62,7 @@ export interface Cursor {
    * Stands before the first entry at or after `key` (after it, if `exclusive`); with `reverse`, the first at or before.
    * A null key stands at the very beginning or, with `reverse`, at the very end.
    */
-  seek(key: Uint8Array | null, options: { readonly exclusive?: boolean; readonly reverse?: boolean }): void;
+  seek(key: Uint8Array | null, options: SeekOptions): void;
   /**
    * Fills the batch with the next entries in the direction of the seek and goes past them. False at the end; then
    * the batch is empty. A batch holds at least one entry, and stops early where its values exceed 1 MiB together.
@@ -83,6 +93,13 @@ export interface Index {
   /** Removes; false if there was no such entry. X3: as `upsert`, it does not fail by itself. */
   remove(key: Uint8Array, timestamp: number): boolean;
   cursor(): Cursor;
+  /**
+   * Optional. Has the store `prefetch` the pages that look-ups of these keys would miss, as one batch: for each key the
+   * first one on its way. What is below that one is not known yet; another call goes on there. Reads nothing itself,
+   * changes nothing, and never throws `PageFault`; damage that it meets is `PW_CORRUPT_PAGE`, as in a look-up. An index
+   * without it is read page by page.
+   */
+  prefetch?(keys: readonly Uint8Array[]): void;
   /** Checks what the index keeps on one resident page, and gives the bounds of each child by swip offset. Holds for torn and damaged bytes: it reports, and never throws or loops. */
   check(frame: number, bounds: PageBounds, report: ReportDamage): ReadonlyMap<number, PageBounds>;
   /** Pages and levels, as far as it can tell cheaply. */

@@ -5,7 +5,7 @@
  * How an index works with it:
  * - A page is addressed by its *frame*, a small integer. Its bytes are `segmentOf(frame)` from `baseOf(frame)` on.
  * - A page that is not held may be moved, evicted or changed by any call that can load, allocate or wait (`child`,
- *   `childOfLatched`, `allocate`, `latch`). So a reader takes `readVersion`, reads, and trusts what it read only after
+ *   `childOfLatched`, `prefetch`, `allocate`, `latch`). So a reader takes `readVersion`, reads, and trusts what it read only after
  *   `validate`; a writer latches whatever it needs to stay in place. M3: what is read before validation is bounded
  *   before use. M4: native code sees only bytes that were copied to private memory and validated.
  * - The swips of a page that is held may still change between hot, cool and cold during such a call: they are addressed by
@@ -15,6 +15,7 @@
  */
 import type { IoBackend } from './io.js';
 import type { LogMark } from './log.js';
+import type { SwipList } from './swip-list.js';
 import type { PageExpectation, VerifyProgress, VerifyRequest } from './verification.js';
 
 /**
@@ -220,8 +221,23 @@ export interface PageStore {
   childOfLatched(parent: number, offset: number): number;
   /** When on, `child` throws {@link PageFault} instead of reading in place. Off by default. */
   faulting: boolean;
-  /** Reads the page that the last fault of this thread asked for, without blocking. Call it at once after catching the fault. */
+  /**
+   * Reads the page that the last fault of this thread asked for, without blocking. Call it at once after catching the
+   * fault; only a `prefetch` may come between.
+   */
   loadFault(): Promise<void>;
+  /**
+   * Reads pages that will be wanted soon as one batch. When `faulting`, it begins to, and whoever misses one of them
+   * meanwhile waits for the same read; else they are in memory when it returns. The caller holds no latch.
+   *
+   * A hint, of which as much is done as can be had for little: pages that are in memory or on their way are left out, and
+   * those for which no frame can be had cheaply. It does nothing about a swip whose page has changed since its version was
+   * read, or that is none. It neither waits nor throws: what keeps a page from being read meets who needs it.
+   *
+   * Returns how many of the swips, from the first on, it has dealt with; the others are left for later, because there is no
+   * room for more, or because the page that holds the next one has changed.
+   */
+  prefetch(swips: SwipList): number;
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
   /**

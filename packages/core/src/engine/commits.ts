@@ -11,9 +11,10 @@ import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { Operations } from './operations.js';
+import { prefetchEntries } from './prefetching.js';
 import type { EngineState } from './state.js';
 
-/** M5: pages are brought into memory for so many writes of a commit; those of further ones are read in place. */
+/** M5: pages are brought into memory for so many writes of a commit, many at once; those of further ones are read in place. */
 const TOUCH_QUOTA = 1024;
 /** A page that is evicted again and again before the commit comes is read in place in the end. */
 const MOST_LOADS = 64;
@@ -54,7 +55,7 @@ export class Commits {
   }
 
   transaction(core: TransactionCore): Promise<void> {
-    return this.inOrder(core.writes(), () => core.commit());
+    return this.inOrder([...core.writes()], () => core.commit());
   }
 
   transactionSync(core: TransactionCore): void {
@@ -78,7 +79,7 @@ export class Commits {
     if (ticket.position >= 0) this.log.commitSync(ticket.position);
   }
 
-  private async inOrder(writes: Iterable<Write>, commit: () => CommitTicket): Promise<void> {
+  private async inOrder(writes: readonly Write[], commit: () => CommitTicket): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
     try {
@@ -93,7 +94,7 @@ export class Commits {
     }
   }
 
-  private async inTurn(writes: Iterable<Write>, commit: () => CommitTicket): Promise<CommitTicket> {
+  private async inTurn(writes: readonly Write[], commit: () => CommitTicket): Promise<CommitTicket> {
     const before = this.last;
     let tookEffect = (): void => {};
     const turn = new Promise<void>((resolve) => {
@@ -124,7 +125,7 @@ export class Commits {
   }
 
   /** Brings the pages of the written entries into memory. Returns the bytes that the record may have. */
-  private async touch(writes: Iterable<Write>): Promise<number> {
+  private async touch(writes: readonly Write[]): Promise<number> {
     let bytes = RECORD_OVERHEAD;
     let count = 0;
     let loads = 0;
@@ -136,6 +137,7 @@ export class Commits {
       }
       while (loads < MOST_LOADS + count && !this.isThere(write)) {
         loads++;
+        prefetchEntries(this.pages, writes, count - 1);
         await this.pages.loadFault();
       }
     }

@@ -11,6 +11,7 @@ import type { EngineCore } from './engine-core.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
+import { prefetchKeys } from './prefetching.js';
 import { argument, checkRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -94,6 +95,8 @@ export class IndexHandle<Key = string, Value = unknown> {
     const snapshot = this.core.snapshotFor(options);
     const encoded = keys.map((key) => this.keyToRead(key));
     const values: (Value | undefined)[] = [];
+    // An older snapshot may see the tree that was there before a `clear`.
+    const isNewest = snapshot === null || snapshot.timestamp >= this.entry.incarnation;
     const readSome = (): void => {
       const end = Math.min(encoded.length, (Math.floor(values.length / ENTRIES_A_TURN) + 1) * ENTRIES_A_TURN);
       while (values.length < end) values.push(this.read(encoded[values.length]!, snapshot));
@@ -104,8 +107,10 @@ export class IndexHandle<Key = string, Value = unknown> {
     };
     while (values.length < encoded.length) {
       this.core.state.assertUsable();
-      if (attemptRead(this.core.pages, readSome) === FAULTED) await this.core.readOn(readOne);
-      else if (values.length < encoded.length) await new Promise(setImmediate);
+      if (attemptRead(this.core.pages, readSome) === FAULTED) {
+        if (isNewest) prefetchKeys(this.core.pages, this.entry, encoded, values.length);
+        await this.core.readOn(readOne);
+      } else if (values.length < encoded.length) await new Promise(setImmediate);
     }
     return values;
   }

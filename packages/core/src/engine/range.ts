@@ -65,6 +65,7 @@ export function checkRange<Key>(
     upperExclusive: lt !== undefined,
     reverse,
     wantsValues,
+    limit,
   };
   return { bounds, limit: upperKey?.length === 0 ? 0 : limit, snapshot: snapshot ?? null };
 }

@@ -103,7 +103,7 @@ export const FAILURE_CLAUSES: readonly IndexClause[] = [
 ];
 
 /** Clauses that need pages have a hostile store. */
-function onPages(model: ModeledIndex): ModeledIndex<HostilePages> {
+export function onPages(model: ModeledIndex): ModeledIndex<HostilePages> {
   return model as ModeledIndex<HostilePages>;
 }
 

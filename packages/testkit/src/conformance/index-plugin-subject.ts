@@ -32,6 +32,8 @@ export type IndexCapability =
   | 'check'
   /** Gives back pages that it has emptied. */
   | 'shrinks'
+  /** Has the optional method `prefetch`. */
+  | 'prefetches'
   /** There is a store to try it on: follows from {@link IndexUnderTest.store}. */
   | 'store';
 

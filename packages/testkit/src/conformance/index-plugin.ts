@@ -9,6 +9,7 @@ import { ENTRY_CLAUSES } from './index-plugin-entries.js';
 import { FAILURE_CLAUSES } from './index-plugin-failures.js';
 import { KEY_CLAUSES } from './index-plugin-keys.js';
 import { PAGE_CLAUSES } from './index-plugin-pages.js';
+import { PREFETCH_CLAUSES } from './index-plugin-prefetch.js';
 import { STAMP_CLAUSES } from './index-plugin-stamps.js';
 import { STORE_CLAUSES } from './index-plugin-store.js';
 import type { IndexCapability, IndexUnderTest } from './index-plugin-subject.js';
@@ -24,6 +25,7 @@ export const INDEX_SUITE: Suite<IndexUnderTest, IndexCapability> = {
     ...STAMP_CLAUSES,
     ...PAGE_CLAUSES,
     ...FAILURE_CLAUSES,
+    ...PREFETCH_CLAUSES,
     ...CHECK_CLAUSES,
     ...STORE_CLAUSES,
   ],

@@ -236,7 +236,8 @@ export const reachingClauses: readonly PageStoreClause[] = [
   ),
 ];
 
-const MEANWHILE: readonly {
+/** What may happen to the page at 3.5 while it is read; its parent, and the page at 4, are in memory. */
+export const MEANWHILE: readonly {
   readonly what: string;
   readonly expected: number;
   does(tree: PageTree): void;
@@ -264,8 +265,8 @@ const MEANWHILE: readonly {
   },
 ];
 
-/** A root, 16 pages below it, 256 below these, stored and opened again with room for 64: page a.b has the number 1000 + 16 a + b. */
-async function stored(stores: Stores): Promise<OpenStore> {
+/** A root, 16 pages below it, 256 below these, stored and opened again with room for 64, unless told otherwise: page a.b has the number 1000 + 16 a + b. */
+export async function stored(stores: Stores, frames = SMALL): Promise<OpenStore> {
   const { pages, files } = await stores.open();
   const tree = new PageTree(pages);
   tree.plant(1);
@@ -275,7 +276,7 @@ async function stored(stores: Stores): Promise<OpenStore> {
   }
   await pages.checkpoint(gateAt(tree.timestamp));
   await pages.close();
-  return stores.open(files, { frames: SMALL });
+  return stores.open(files, { frames });
 }
 
 /** The same with 128 pages below one root. */
@@ -297,7 +298,7 @@ function churn(tree: PageTree, wanted: (a: number, b: number) => boolean = () =>
   }
 }
 
-function frameAt(tree: PageTree, path: readonly number[]): number {
+export function frameAt(tree: PageTree, path: readonly number[]): number {
   let found = -1;
   tree.withPage(path, (frame) => {
     found = frame;
@@ -306,7 +307,7 @@ function frameAt(tree: PageTree, path: readonly number[]): number {
 }
 
 /** Goes to the event loop whenever a page is missing. */
-async function numberWithoutBlocking(tree: PageTree, path: readonly number[]): Promise<number> {
+export async function numberWithoutBlocking(tree: PageTree, path: readonly number[]): Promise<number> {
   const { pages } = tree;
   for (let misses = 0; misses < 10_000; misses++) {
     pages.faulting = true;

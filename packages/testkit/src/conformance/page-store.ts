@@ -5,6 +5,7 @@
 import { checkpointClauses } from './page-store-checkpoints.js';
 import { fileClauses } from './page-store-files.js';
 import { pageClauses } from './page-store-pages.js';
+import { prefetchClauses } from './page-store-prefetch.js';
 import { reachingClauses } from './page-store-reaching.js';
 import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
@@ -12,7 +13,7 @@ import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunn
 /** Clauses for what is registered under `PAGES`. */
 export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
   name: 'page store',
-  clauses: [...pageClauses, ...reachingClauses, ...checkpointClauses, ...fileClauses],
+  clauses: [...pageClauses, ...reachingClauses, ...prefetchClauses, ...checkpointClauses, ...fileClauses],
 };
 
 /** Registers the clauses for page stores with a test runner. */

@@ -24,6 +24,10 @@ export class WatchedFiles implements IoBackend {
   readonly writes: WatchedWrite[] = [];
   /** Reads that blocked whoever asked. */
   readsInPlace = 0;
+  /** Reads, each batch counted once. */
+  readCalls = 0;
+  /** Reads of so many pages or more fail: `PW_IO`. */
+  refusesReadsOf = Number.POSITIVE_INFINITY;
   readonly locked = new Set<string>();
 
   constructor(readonly device: SimulatedDevice) {}
@@ -31,6 +35,7 @@ export class WatchedFiles implements IoBackend {
   forget(): void {
     this.writes.length = 0;
     this.readsInPlace = 0;
+    this.readCalls = 0;
   }
 
   probe(): { readonly supported: boolean } {
@@ -84,12 +89,14 @@ class WatchedFile implements IoFile {
     return this.file.size();
   }
 
-  read(buffer: Uint8Array, offset: number): Promise<void> {
+  async read(buffer: Uint8Array, offset: number): Promise<void> {
+    this.#noteRead(1);
     return this.file.read(buffer, offset);
   }
 
   readSync(buffer: Uint8Array, offset: number): void {
     this.watch.readsInPlace++;
+    this.#noteRead(1);
     this.file.readSync(buffer, offset);
   }
 
@@ -127,7 +134,7 @@ class WatchedFile implements IoFile {
     this.file.allocateSync(offset, length);
   }
 
-  submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void> {
+  async submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void> {
     this.#noteAll(operations);
     return this.file.submit(operations, options);
   }
@@ -156,7 +163,18 @@ class WatchedFile implements IoFile {
   }
 
   #noteAll(operations: readonly IoOperation[]): void {
-    for (const { kind, buffer, offset } of operations) if (kind === 'write') this.#note(buffer, offset);
+    let reads = 0;
+    for (const { kind, buffer, offset } of operations) {
+      if (kind === 'write') this.#note(buffer, offset);
+      else reads++;
+    }
+    if (reads > 0) this.#noteRead(reads);
+  }
+
+  #noteRead(buffers: number): void {
+    this.watch.readCalls++;
+    if (buffers < this.watch.refusesReadsOf) return;
+    throw new PagewrightError('PW_IO', `Reads of ${this.path} were told to fail.`, { details: { path: this.path } });
   }
 
   #note(bytes: Uint8Array, offset: number): void {

@@ -23,6 +23,7 @@ import {
   SWIP_HOT,
   SWIP_SIZE,
   SWIP_TAG_MASK,
+  type SwipList,
   type SwipLocation,
 } from '@pagewright/core';
 import { Random } from '../random.js';
@@ -60,15 +61,16 @@ export class HostilePages extends VolatileStore implements PageStore {
   readonly #placement: Placement;
   readonly #pageFault = new PageFault();
   #fault: { readonly parent: number; readonly offset: number; readonly word: number } | null = null;
+  readonly #arriving: { readonly parent: number; readonly offset: number; readonly word: number }[] = [];
 
   constructor(options: HostilePagesOptions = {}) {
     super();
     const { pageSize = 4096, maxSizeClass = 6, frames = 4096, roots = 4, watch = true, seed = 1 } = options;
-    const { relocate = 0, evict = 0, interfere = 0, tear = 0 } = options;
+    const { relocate = 0, evict = 0, interfere = 0, tear = 0, prefetch = 1 } = options;
     const random = new Random(seed);
     this.pageSize = pageSize;
     this.maxSizeClass = maxSizeClass;
-    this.chances = { relocate, evict, interfere, tear };
+    this.chances = { relocate, evict, interfere, tear, prefetch };
     this.#frames = new Frames(frames, pageSize, random);
     this.#watch = new Watch(this.#frames, watch);
     this.#hostility = new Hostility(this.#frames, random, this.chances, this.counts);
@@ -237,6 +239,32 @@ export class HostilePages extends VolatileStore implements PageStore {
     if (fault === null || this.#frames.word(fault.parent, fault.offset) !== fault.word) return;
     this.#residency.resolve(fault.parent, fault.offset);
     this.#frames.touch(fault.parent);
+  }
+
+  /** Loads what is asked for as far as the chance allows, at once: that is as soon as it could ever arrive. */
+  prefetch(swips: SwipList): number {
+    this.#countCall();
+    this.#watch.assertNoneHeld('prefetch');
+    this.#disturb();
+    let at = 0;
+    for (; at < swips.count; at++) {
+      const parent = swips.parents[at]!;
+      const offset = swips.offsets[at]!;
+      if (this.#frames.versions[parent] !== swips.versions[at]) break;
+      if (!this.#frames.swips(parent).includes(offset))
+        throw new Error(`There is no swip at ${offset} of frame ${parent}`);
+      const word = this.#frames.word(parent, offset);
+      if ((word & SWIP_TAG_MASK) !== SWIP_COLD) continue;
+      this.counts.wanted++;
+      this.#arriving.push({ parent, offset, word });
+    }
+    for (const { parent, offset, word } of this.#arriving.splice(0)) {
+      const comes = !this.failLoads && this.#hostility.lets(this.chances.prefetch);
+      if (!comes || !this.#frames.isLive(parent) || this.#frames.word(parent, offset) !== word) continue;
+      this.#residency.resolve(parent, offset);
+      this.#frames.touch(parent);
+    }
+    return at;
   }
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────

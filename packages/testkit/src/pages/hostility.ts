@@ -6,7 +6,7 @@
 import type { Random } from '../random.js';
 import { CATALOG, type Frames, NOWHERE } from './frames.js';
 
-/** Chances from 0 to 1, at each call at which it may happen. Default: 0. */
+/** Chances from 0 to 1, at each call at which it may happen. Default: 0, unless it says otherwise. */
 export interface Chances {
   /** That some page moves to another frame. */
   relocate: number;
@@ -16,6 +16,8 @@ export interface Chances {
   interfere: number;
   /** That a page is read while "another thread" is writing it: full of rubbish, until the next call that would tell. */
   tear: number;
+  /** That a page which is asked for ahead is loaded. Default: 1. */
+  prefetch: number;
 }
 
 /** How often each has happened. */
@@ -28,10 +30,12 @@ export interface HostileCounts {
   interferences: number;
   /** Calls of `modify`. */
   marks: number;
+  /** Cold swips that were asked for ahead. */
+  wanted: number;
 }
 
 export function noCounts(): HostileCounts {
-  return { tears: 0, relocations: 0, evictions: 0, loads: 0, allocations: 0, interferences: 0, marks: 0 };
+  return { tears: 0, relocations: 0, evictions: 0, loads: 0, allocations: 0, interferences: 0, marks: 0, wanted: 0 };
 }
 
 export class Hostility {
@@ -75,6 +79,11 @@ export class Hostility {
     if (this.chances.interfere === 0 || !this.random.chance(this.chances.interfere)) return;
     this.counts.interferences++;
     this.frames.touch(frame);
+  }
+
+  /** Whether something comes about that has this chance. */
+  lets(chance: number): boolean {
+    return chance >= 1 || this.random.chance(chance);
   }
 
   /** A page that is to be relocated, or -1. */

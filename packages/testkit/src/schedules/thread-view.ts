@@ -15,6 +15,7 @@ import type {
   PageStoreStats,
   Segment,
   StoreState,
+  SwipList,
   SwipLocation,
   VerifyProgress,
   VerifyRequest,
@@ -129,6 +130,17 @@ export class ThreadView implements PageStore {
   /** All threads of a round are one: an operation is over before another begins, or stands where no checkpoint may begin. */
   enterGate(): void {}
   leaveGate(): void {}
+
+  /** What is read in the midst of another operation is in memory: it asks for nothing ahead. */
+  prefetch(swips: SwipList): number {
+    if (this.peeks) return 0;
+    this.store.faulting = this.faulting;
+    try {
+      return this.#inside(() => this.store.prefetch(swips));
+    } finally {
+      this.store.faulting = false;
+    }
+  }
 
   // ── Latches ─────────────────────────────────────────────────────────────────────────────────────────────────
 
