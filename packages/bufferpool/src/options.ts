@@ -16,7 +16,10 @@ export interface BufferPoolOptions {
    * Small pages suit small random writes, large ones scans.
    */
   readonly pageSize?: number | string | undefined;
-  /** The share of the pool's frames that cools before it is evicted, from 0.01 to 0.5. Default: 0.1. */
+  /**
+   * The share of the pool's frames that pages which have been in use take while they cool before they are evicted, from 0.01 to 0.5.
+   * Default: 0.1. New pages cool besides, until they are used again.
+   */
   readonly coolingFraction?: number | undefined;
   /**
    * Name of the replacement policy: `cooling`, `clock`, or one that a plugin provides under `REPLACEMENTS`. Default: `cooling`.

@@ -481,6 +481,16 @@ describe('the suite for page stores finds', () => {
     expect(await brokenBy(Boasting, 'counts-add-up')).toEqual(['counts-add-up']);
   });
 
+  it('pages of a size class that are not among all pages', async () => {
+    class Forgetful extends BufferPool {
+      override stats(): PageStoreStats {
+        const stats = super.stats();
+        return { ...stats, bySizeClass: stats.bySizeClass.slice(1) };
+      }
+    }
+    expect(await brokenBy(Forgetful, 'counts-add-up')).toEqual(['counts-add-up']);
+  });
+
   it('readers that never get on', async () => {
     class Shy extends BufferPool {
       override child(): number {

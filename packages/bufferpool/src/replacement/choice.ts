@@ -2,21 +2,28 @@
 import { PagewrightError, type ReplacementPolicyType } from '@pagewright/core';
 import { Clock } from './clock.js';
 import { Cooling } from './cooling.js';
+import { Probation, type ProvenPolicyType } from './probation.js';
 
-/** Both keep this share of the frames cool. */
+/** Pages that come in are on probation with both; of those that have proven themselves this share of all frames cools. */
 export function builtInReplacements(coolingFraction: number): readonly ReplacementPolicyType[] {
   return [
-    {
-      name: 'cooling',
+    withProbation('cooling', {
       stateBytes: Cooling.stateBytes,
       attach: (frames, state) => new Cooling(frames, state, coolingFraction),
-    },
-    {
-      name: 'clock',
+    }),
+    withProbation('clock', {
       stateBytes: Clock.stateBytes,
       attach: (frames, state) => new Clock(frames, state, coolingFraction),
-    },
+    }),
   ];
+}
+
+function withProbation(name: string, proven: ProvenPolicyType): ReplacementPolicyType {
+  return {
+    name,
+    stateBytes: (frames) => Probation.stateBytes(frames, proven),
+    attach: (frames, state) => new Probation(frames, state, proven),
+  };
 }
 
 /** Errors: `PW_OPTION_INVALID` if there is none of this name, `PW_PLUGIN_DUPLICATE` if there are two. */

@@ -5,7 +5,8 @@
  *
  * Must hold: the back hand never passes the front hand, and the front hand never comes around to the back hand.
  */
-import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
+import type { ReplaceableFrames } from '@pagewright/core';
+import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages are between the hands, however small the pool. */
 const FEWEST_CANDIDATES = 32;
@@ -25,7 +26,7 @@ const SPREAD = 1;
 const CANDIDATES = 2;
 const HEADER_WORDS = 3;
 
-export class Clock implements ReplacementPolicy {
+export class Clock implements ProvenPolicy {
   readonly #header: Int32Array;
   readonly #states: Uint8Array;
   readonly #target: number;

@@ -7,7 +7,8 @@
  *
  * Must hold: a page is in the queue exactly while it is cool. A node that is not queued links to node 0 as the newer one.
  */
-import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
+import type { ReplaceableFrames } from '@pagewright/core';
+import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages wait, however small the pool. */
 const SHORTEST_QUEUE = 32;
@@ -16,7 +17,7 @@ const SAMPLES = 4;
 const NONE = -1;
 const HEAD = 0;
 
-export class Cooling implements ReplacementPolicy {
+export class Cooling implements ProvenPolicy {
   /** Word 0: how many pages wait. */
   readonly #header: Int32Array;
   /** Neighbours in the ring, by node. */

@@ -1,0 +1,44 @@
+/** What a pool says that it holds is what the process gained by it. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+
+const PROGRAM = fileURLToPath(new URL('./programs/filled-pool.mjs', import.meta.url));
+const MIB = 2 ** 20;
+const TOLERANCE = 0.05;
+
+interface Filled {
+  readonly gained: number;
+  readonly memoryBytes: number;
+  readonly frames: number;
+  readonly filled: number;
+}
+
+async function fillPool(directory: string, mebibytes: number): Promise<Filled> {
+  const args = ['--expose-gc', PROGRAM, join(directory, `${mebibytes}.pw`), `${mebibytes}MiB`];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout);
+}
+
+it('memoryBytes is within 5 % of what the process gains when all frames are touched, and grows as the process does', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pagewright-memory-'));
+  try {
+    const small = await fillPool(directory, 64);
+    const large = await fillPool(directory, 256);
+    for (const { gained, memoryBytes, frames, filled } of [small, large]) {
+      expect(filled, 'frames but the one of the root').toBe(frames - 1);
+      expect(Math.abs(gained - memoryBytes) / memoryBytes, `${gained / MIB} MiB`).toBeLessThan(TOLERANCE);
+    }
+    const said = large.memoryBytes - small.memoryBytes;
+    expect(Math.abs(large.gained - small.gained - said) / said).toBeLessThan(TOLERANCE);
+    console.log(
+      [small, large].map((pool) => `${(pool.gained / pool.memoryBytes).toFixed(4)} of ${pool.memoryBytes / MIB} MiB`),
+    );
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
