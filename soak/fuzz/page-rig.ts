@@ -7,6 +7,7 @@
  * stays the same whatever becomes of the page: damage to pages has passed the checksum, damage to swips has not.
  */
 import {
+  type BackupResult,
   type CheckpointResult,
   foldAddress,
   NO_LOG,
@@ -184,6 +185,9 @@ export class PageRig implements PageStore {
     throw unsupported();
   }
   async verify(): Promise<VerifyProgress> {
+    throw unsupported();
+  }
+  async backup(): Promise<BackupResult> {
     throw unsupported();
   }
   async close(): Promise<void> {}

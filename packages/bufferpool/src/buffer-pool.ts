@@ -10,6 +10,8 @@
 import { threadId } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import {
+  type BackupRequest,
+  type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
   inject,
@@ -45,6 +47,7 @@ import {
 } from '@pagewright/core';
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
+import { backupStore } from './backup.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { Epochs } from './epochs.js';
@@ -165,6 +168,10 @@ export class BufferPool implements PageStore {
       },
       request,
     );
+  }
+
+  backup(request: BackupRequest): Promise<BackupResult> {
+    return backupStore({ file: this.#file, space: this.#space }, request);
   }
 
   close(): Promise<void> {

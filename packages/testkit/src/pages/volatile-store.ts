@@ -1,5 +1,6 @@
 /** The life of a page store that keeps nothing: there is no file, so opening, checkpoints and closing have no effect. */
 import {
+  type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
   NO_LOG,
@@ -22,6 +23,10 @@ export abstract class VolatileStore {
 
   async verify(): Promise<VerifyProgress> {
     throw new Error('There is no file, so there is nothing to verify');
+  }
+
+  async backup(): Promise<BackupResult> {
+    throw new Error('There is no file, so there is nothing to copy');
   }
 
   async close(): Promise<void> {}

@@ -6,6 +6,8 @@
  * on when this one is over. It gives up by {@link WouldWait} instead.
  */
 import type {
+  BackupRequest,
+  BackupResult,
   CheckpointResult,
   CheckpointSteps,
   PageExpectation,
@@ -88,6 +90,9 @@ export class ThreadView implements PageStore {
   }
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     return this.store.verify(request);
+  }
+  backup(request: BackupRequest): Promise<BackupResult> {
+    return this.store.backup(request);
   }
   close(): Promise<void> {
     return this.store.close();
