@@ -43,7 +43,10 @@ async function readAll(db: Engine): Promise<string> {
   for (const { name } of db.indexes()) {
     const index = await db.index<unknown, unknown>(name);
     for (const [key, value] of index.rangeSync()) {
-      entries.set(`${name} ${String(key)}`, value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value);
+      entries.set(
+        `${name} ${String(key)}`,
+        value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
+      );
     }
   }
   return contentOf(db, entries);
@@ -154,7 +157,10 @@ describe('a backup', () => {
     const random = new Random(SEED);
     const disk = new SimulatedDevice({ seed: SEED, schedule: {} });
     const db = await engineOn(disk, PATH, SMALL);
-    const accounts = await db.index<number, { balance: number; pad: string }>('accounts', { key: 'u32', value: 'json' });
+    const accounts = await db.index<number, { balance: number; pad: string }>('accounts', {
+      key: 'u32',
+      value: 'json',
+    });
     const count = 800;
     for (let i = 0; i < count; i += 100) {
       const batch = Array.from({ length: 100 }, (_, at) => ({
@@ -528,7 +534,14 @@ describe('a backup that does not come to its end', () => {
     for (const path of ['', 7, null, undefined]) {
       await expect(db.backup(path as never)).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
     }
-    const wrong = [{ signal: {} }, { onProgress: 1 }, { bytesPerSecond: 0 }, { bytesPerSecond: -5 }, { speed: 1 }, null];
+    const wrong = [
+      { signal: {} },
+      { onProgress: 1 },
+      { bytesPerSecond: 0 },
+      { bytesPerSecond: -5 },
+      { speed: 1 },
+      null,
+    ];
     for (const options of [...wrong, { bytesPerSecond: 'fast' }, { bytesPerSecond: null }, { bytesPerSecond: 1.5 }]) {
       await expect(db.backup(COPY, options as never)).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
     }

@@ -171,7 +171,8 @@ export class BackupTree {
     for (let left = table.count, at = table.offset; left > 0; left--, at += table.stride) {
       const word = bytes.readUInt32LE(at);
       if (word === SWIP_NULL) continue;
-      if ((word & SWIP_TAG_MASK) !== SWIP_COLD) throw this.#damaged(address, 'has a swip that names no page of the file');
+      if ((word & SWIP_TAG_MASK) !== SWIP_COLD)
+        throw this.#damaged(address, 'has a swip that names no page of the file');
       offsets.push(at);
     }
     return offsets;

@@ -79,7 +79,9 @@ function checkRequest(path: string, options: BackupOptions): number {
   if (bytesPerSecond === undefined) return Number.POSITIVE_INFINITY;
   const limit = sizeOf(bytesPerSecond);
   if (limit >= 1) return limit;
-  throw wrong(`The option bytesPerSecond is a size of at least one byte, as in '32MiB', not ${String(bytesPerSecond)}.`);
+  throw wrong(
+    `The option bytesPerSecond is a size of at least one byte, as in '32MiB', not ${String(bytesPerSecond)}.`,
+  );
 }
 
 function sizeOf(bytes: number | string): number {

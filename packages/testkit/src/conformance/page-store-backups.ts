@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { type BackupProgress, type BackupRequest, type BackupResult, NO_LOG, type PageStore } from '@pagewright/core';
 import { dropAll, keepAll } from '../device/survival.js';
+import { Random } from '../random.js';
 import {
   clause,
   crashedCopy,
@@ -15,7 +16,7 @@ import {
   type Stores,
 } from './page-store-subject.js';
 import { copyOfModel, newModel, type PageModel, PageTree, pagesOf } from './page-tree.js';
-import type { PageTreeDriver } from './page-tree-driver.js';
+import { PageTreeDriver } from './page-tree-driver.js';
 import type { WatchedFiles } from './watched-files.js';
 
 const COPY = '/store/copy.pw';
@@ -69,7 +70,7 @@ export const backupClauses: readonly PageStoreClause[] = [
       driver.run(60);
       await driver.pages.close();
       const copy = await openCopy(stores, driver.files, SMALL);
-      const next = Object.assign(await stores.drive(5), { pages: copy.pages, tree: new PageTree(copy.pages) });
+      const next = new PageTreeDriver(copy.pages, new Random(5));
       next.resume(copied, copy.state.mark.timestamp);
       await next.runWithCheckpoints(300);
       await next.checkpoint();
@@ -114,23 +115,17 @@ export const backupClauses: readonly PageStoreClause[] = [
       assert.ok(copy.pages.stats().freeFileBytes <= 8 * pages.pageSize, 'There is more free room in it than needed.');
     },
   ),
-  clause(
-    'copies-an-empty-store',
-    ['C5'],
-    'copies a store that is empty',
-    ['files'],
-    async (stores) => {
-      const { pages, files } = await stores.open();
-      const { pages: count } = await backup(pages, files);
-      assert.equal(count, 0);
-      const copy = await openCopy(stores, files);
-      new PageTree(copy.pages).check(null);
-      new PageTree(copy.pages).plant(1);
-      await copy.pages.checkpoint(gateAt(5));
-      await copy.pages.close();
-      new PageTree((await openCopy(stores, files)).pages).check(newModel(1));
-    },
-  ),
+  clause('copies-an-empty-store', ['C5'], 'copies a store that is empty', ['files'], async (stores) => {
+    const { pages, files } = await stores.open();
+    const { pages: count } = await backup(pages, files);
+    assert.equal(count, 0);
+    const copy = await openCopy(stores, files);
+    new PageTree(copy.pages).check(null);
+    new PageTree(copy.pages).plant(1);
+    await copy.pages.checkpoint(gateAt(5));
+    await copy.pages.close();
+    new PageTree((await openCopy(stores, files)).pages).check(newModel(1));
+  }),
   clause(
     'backup-leaves-memory-alone',
     [],
@@ -213,7 +208,11 @@ export const backupClauses: readonly PageStoreClause[] = [
         if (fails) assert.equal(await rejectionOf(copying), failure);
         else await copying;
         assert.ok(during > usual, 'Nothing is kept for a backup that is under way.');
-        assert.equal(await rounds(3), usual, `What was kept for a backup that ${fails ? 'failed' : 'ended'} is kept still.`);
+        assert.equal(
+          await rounds(3),
+          usual,
+          `What was kept for a backup that ${fails ? 'failed' : 'ended'} is kept still.`,
+        );
       }
       const error = await rejectionOf(backup(pages, files, { path: `${COPY}0` }));
       assert.equal((error as { code?: unknown }).code, 'PW_EXISTS');
