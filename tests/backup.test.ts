@@ -195,7 +195,11 @@ describe('a backup', () => {
       await log.put(1_000_000 + round, round);
       let during = 0;
       const before = transfers;
-      const { timestamp } = await db.backup(`${COPY}${round}`, { onProgress: () => void (during = transfers) });
+      const { timestamp } = await db.backup(`${COPY}${round}`, {
+        onProgress: () => {
+          during = transfers;
+        },
+      });
       expect(during).toBeGreaterThan(before);
       expect(timestamp).toBeGreaterThan(0);
       const copy = await verified(await engineOn(disk, `${COPY}${round}`, { ...SMALL, opening: { readOnly: true } }));
@@ -590,7 +594,12 @@ describe('a backup with a limit', () => {
     let done = false;
     let bytes = 0;
     const backup = db
-      .backup(COPY, { bytesPerSecond: '256KiB', onProgress: (progress) => void (bytes = progress.bytes) })
+      .backup(COPY, {
+        bytesPerSecond: '256KiB',
+        onProgress: ({ bytes: copied }) => {
+          bytes = copied;
+        },
+      })
       .finally(() => {
         done = true;
       });
