@@ -558,21 +558,22 @@ describe('the room that a backup needs', () => {
   it('is held while it lasts, however many checkpoints come, and given back afterwards', async () => {
     const disk = new SimulatedDevice();
     const db = await engineOn(disk, PATH, SMALL);
-    await fill(db);
+    await fill(db, 2);
     const content = await readAll(db);
     let go = (): void => undefined;
     const stopped = new Promise<void>((resolve) => {
       go = resolve;
     });
     let writes = 0;
-    disk.hold = ({ kind, path }) => (kind === 'write' && path === PART && ++writes === 2 ? stopped : undefined);
+    disk.hold = ({ kind, path }) => (kind === 'write' && path === PART && ++writes === 1 ? stopped : undefined);
     const backup = db.backup(COPY);
-    while (writes < 2) await turn();
+    while (writes < 1) await turn();
     for (let round = 0; round < 3; round++) {
-      await fill(db);
+      await fill(db, 2);
+      await db.checkpoint();
       await db.checkpoint();
     }
-    expect(db.stats().pages.retainedFileBytes).toBeGreaterThan(1_000_000);
+    expect(db.stats().pages.retainedFileBytes).toBeGreaterThan(2_000_000);
     go();
     await backup;
     disk.hold = null;
