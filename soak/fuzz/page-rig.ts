@@ -7,6 +7,7 @@
  * stays the same whatever becomes of the page: damage to pages has passed the checksum, damage to swips has not.
  */
 import {
+  type BackupResult,
   type CheckpointResult,
   foldAddress,
   NO_LOG,
@@ -191,7 +192,8 @@ export class PageRig implements PageStore {
   share(): unknown {
     throw unsupported();
   }
-  async attach(): Promise<void> {
+  async attach(): Promise<void> {}
+  async backup(): Promise<BackupResult> {
     throw unsupported();
   }
   async close(): Promise<void> {}

@@ -9,6 +9,8 @@
  */
 import { crc32 } from 'node:zlib';
 import {
+  type BackupRequest,
+  type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
   inject,
@@ -48,6 +50,7 @@ import {
 import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { Arrivals } from './arrivals.js';
+import { backupStore } from './backup.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
@@ -228,6 +231,11 @@ export class BufferPool implements PageStore {
       },
       request,
     );
+  }
+
+  backup(request: BackupRequest): Promise<BackupResult> {
+    if (!this.#isOwner) return Promise.reject(notHere('A backup is made'));
+    return backupStore({ file: this.#file, space: this.#space, poolLatch: this.#poolLatch }, request);
   }
 
   close(): Promise<void> {

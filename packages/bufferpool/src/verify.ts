@@ -37,17 +37,19 @@ export async function verifyStore<Expectation extends PageExpectation>(
   parts: VerifyParts,
   request: VerifyRequest<Expectation>,
 ): Promise<VerifyProgress> {
-  const { file, space, checkpointer } = parts;
+  const { file, space, checkpointer, poolLatch } = parts;
   while (checkpointer.isRunning) await checkpointer.idle();
   // From here to the hold is one step: no superblock is on its way, and what the two name stays.
   const findings = new Findings((problem) => request.report(problem));
   checkSuperblocks(file, findings);
   const { superblock, olderSuperblock } = file;
-  const letGo = space.hold(Math.min(superblock.epoch, olderSuperblock?.epoch ?? superblock.epoch));
+  const letGo = poolLatch.holding(() =>
+    space.hold(Math.min(superblock.epoch, olderSuperblock?.epoch ?? superblock.epoch)),
+  );
   try {
     return await new Verification(parts, request, findings).run(superblock, olderSuperblock);
   } finally {
-    letGo();
+    poolLatch.holding(letGo);
   }
 }
 

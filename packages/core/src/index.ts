@@ -13,6 +13,7 @@ export { inject, injectAll, injectable, Lifecycle } from './composition/containe
 export type { ComposeFromOptions } from './composition/plugin-loader.js';
 export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
 export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';
+export * from './contracts/backup.js';
 export * from './contracts/concurrency.js';
 export * from './contracts/index-plugin.js';
 export * from './contracts/io.js';

@@ -12,6 +12,7 @@ import {
   instancePerContainerCachingFactory,
   LOG,
   type Log,
+  type OpenFlags,
   PagewrightError,
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
@@ -24,6 +25,7 @@ import {
   FaultExplorer,
   makeWorkload,
   type OpenOn,
+  type Step,
   shrink,
   type Workload,
 } from '../src/index.js';
@@ -120,7 +122,49 @@ function withoutSync(isMeant: (path: string) => boolean, every = 1): (sound: IoB
 }
 
 const isPageFile = (path: string) => path.endsWith('.pw');
+const isBackup = (path: string) => path.endsWith('.pw-part');
 const isLog = (path: string) => path.endsWith('.log');
+
+function underItsOwnName(sound: IoBackend): IoBackend {
+  return new Proxy(sound, {
+    get(target, name) {
+      if (name === 'open') {
+        return (path: string, flags: OpenFlags) => target.open(path.replace('.pw-part', ''), flags);
+      }
+      if (name === 'rename') return async () => undefined;
+      // It finds what it has written itself.
+      if (name === 'exists') return async (path: string) => !path.includes('backup') && target.exists(path);
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Backups begin without a checkpoint. */
+function withStaleBackups(open: OpenOn): OpenOn {
+  return async (io, path) => {
+    const engine = await open(io, path);
+    const { checkpoints } = (engine as unknown as { core: { checkpoints: { run: () => Promise<unknown> } } }).core;
+    const backup = engine.backup.bind(engine);
+    const run = checkpoints.run.bind(checkpoints);
+    engine.backup = (...request) => {
+      checkpoints.run = async () => undefined;
+      const copying = backup(...request);
+      checkpoints.run = run;
+      return copying;
+    };
+    return engine;
+  };
+}
+
+const PUT: Step = { do: 'write', form: 'put', index: 0, keys: [1], size: 300, deletes: 0, waits: true };
+
+/** A little, so that there is something to copy, and a backup between two writes. */
+const BACKUPS: Workload = {
+  theme: 'backups',
+  seed: 3,
+  steps: [PUT, { do: 'checkpoint', waits: true }, { ...PUT, keys: [2] }, { do: 'backup', waits: true }, PUT],
+};
 
 /** Name, engine with the fault, workload that meets it. */
 const PLANTED: [string, OpenOn, Workload][] = [
@@ -195,6 +239,9 @@ const PLANTED: [string, OpenOn, Workload][] = [
     }),
     makeWorkload('recycling', 8, 40),
   ],
+  ['a backup is never synced', engineWith({ io: withoutSync(isBackup) }), BACKUPS],
+  ['a backup has its name before it is whole', engineWith({ io: underItsOwnName }), BACKUPS],
+  ['a backup is of an earlier checkpoint', withStaleBackups(engineWith({})), BACKUPS],
 ];
 
 describe('the crash explorer', () => {
@@ -253,6 +300,13 @@ describe('the fault explorer', () => {
     const { findings } = await explorer.explore(makeWorkload('checkpoints', 3, 20));
     expect(findings.length).toBeGreaterThan(0);
     expect(await explorer.replay(JSON.parse(JSON.stringify(findings[0])))).not.toBeNull();
+  });
+
+  it('finds that failures of a backup are swallowed', async () => {
+    const io = (sound: IoBackend) => changedFiles(sound, (file) => void (isBackup(file.path) && swallow(file)));
+    const { findings } = await new FaultExplorer(engineWith({ io })).explore(BACKUPS);
+    expect(findings.length).toBeGreaterThan(0);
+    expect(findings[0]?.message).toContain('backup');
   });
 
   it('finds that a sync which failed is tried once more, as if it could then be believed', async () => {

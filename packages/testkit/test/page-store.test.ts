@@ -1,6 +1,9 @@
 /** Each fault breaks one thing in a page store that is sound; the clauses named must notice. */
 import { BufferPool } from '@pagewright/bufferpool';
 import {
+  type BackupProgress,
+  type BackupRequest,
+  type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
   type IoBackend,
@@ -18,13 +21,15 @@ import {
 } from '@pagewright/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Arrivals } from '../../bufferpool/src/arrivals.js';
+import { BackupSpace } from '../../bufferpool/src/backup-space.js';
 import { Eviction } from '../../bufferpool/src/eviction.js';
 import { FileSpace } from '../../bufferpool/src/file-space.js';
 import { Latches } from '../../bufferpool/src/latches.js';
 import { PageFile } from '../../bufferpool/src/page-file.js';
 import { Placement } from '../../bufferpool/src/placement.js';
 import { Residency } from '../../bufferpool/src/residency.js';
-import { brokenClauses, pageStoreSuite } from '../src/index.js';
+import { decodeSlot, encodeSuperblock, SLOT_SIZE, type Superblock } from '../../bufferpool/src/superblock.js';
+import { brokenClauses, FANOUT, PageTree, pageStoreSuite } from '../src/index.js';
 
 const PAGE_SIZE = 4096;
 const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true };
@@ -51,6 +56,22 @@ function onFiles(change: (file: IoFile) => IoFile): PoolClass {
         },
       });
       return super.open({ ...request, io });
+    }
+  };
+}
+
+/** A pool whose backups are made on a backend that is changed. */
+function copyingThrough(change: (io: IoBackend) => Partial<IoBackend>): PoolClass {
+  return class extends BufferPool {
+    override backup(request: BackupRequest): Promise<BackupResult> {
+      const changes = change(request.io);
+      const io: IoBackend = new Proxy(request.io, {
+        get(target, name) {
+          const value: unknown = Reflect.get(changes, name) ?? Reflect.get(target, name);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      return super.backup({ ...request, io });
     }
   };
 }
@@ -498,5 +519,138 @@ describe('the suite for page stores finds', () => {
       }
     }
     expect(await brokenBy(Shy, 'reaches-what-was-linked')).toEqual(['reaches-what-was-linked']);
+  });
+
+  it('a backup for which nothing is kept, and one for which it is kept for good', async () => {
+    const { hold } = FileSpace.prototype;
+    vi.spyOn(FileSpace.prototype, 'hold').mockImplementation(() => () => undefined);
+    const ids = ['copies-a-checkpoint', 'backup-gives-space-back'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+    vi.spyOn(FileSpace.prototype, 'hold').mockImplementation(function (this: FileSpace, epoch) {
+      hold.call(this, epoch);
+      return () => undefined;
+    });
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(['backup-gives-space-back']);
+  });
+
+  it('a backup that is made under its own name', async () => {
+    const there = (path: string) => path.replace('.pw-part', '');
+    const Open = copyingThrough((io) => ({
+      open: (path, flags) => io.open(there(path), flags),
+      remove: (path) => io.remove(there(path)),
+      rename: async () => {},
+      exists: async () => false,
+    }));
+    const ids = ['backup-overwrites-nothing', 'backup-survives-crashes'];
+    expect(await brokenBy(Open, ...ids)).toEqual(ids);
+  });
+
+  it('a backup that is not synced, or its name is not', async () => {
+    const Unsynced = copyingThrough((io) => ({
+      open: async (path, flags) => {
+        const file = await io.open(path, flags);
+        return fileWith(file, { sync: async () => {}, submit: (operations) => file.submit(operations) });
+      },
+    }));
+    const Nameless = copyingThrough(() => ({ syncDirectory: async () => {} }));
+    const ids = ['copies-an-empty-store', 'backup-survives-crashes'];
+    expect(await brokenBy(Unsynced, ...ids)).toEqual(ids.slice(1));
+    expect(await brokenBy(Nameless, ...ids)).toEqual(ids.slice(1));
+  });
+
+  it('a backup that leaves behind what it has written when it ends early', async () => {
+    const Untidy = copyingThrough(() => ({ remove: async () => {} }));
+    const ids = ['ended-backup-leaves-nothing'];
+    expect(await brokenBy(Untidy, ...ids)).toEqual(ids);
+  });
+
+  it('a backup whose file is not locked', async () => {
+    const Unlocked = copyingThrough((io) => ({
+      open: async (path, flags) =>
+        fileWith(await io.open(path, flags), { lock: async () => ({ release: async () => {} }) }),
+    }));
+    expect(await brokenBy(Unlocked, 'one-backup-to-a-path')).toEqual(['one-backup-to-a-path']);
+  });
+
+  it('a backup of pages that were not held against their checksums', async () => {
+    vi.spyOn(PageFile.prototype, 'verify').mockImplementation(() => {});
+    const ids = ['backup-checks-what-it-copies'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('a backup that goes through memory', async () => {
+    class Loading extends BufferPool {
+      override backup(request: BackupRequest): Promise<BackupResult> {
+        for (let slot = 0; slot < FANOUT ** 2; slot++) {
+          try {
+            new PageTree(this).numberAt([slot >>> 4, slot % FANOUT]);
+          } catch {} // there is no page
+        }
+        return super.backup(request);
+      }
+    }
+    const ids = ['backup-leaves-memory-alone', 'ended-backup-leaves-nothing'];
+    expect(await brokenBy(Loading, ...ids)).toEqual(ids.slice(0, 1));
+  });
+
+  it('a backup that waits for no answer, and one that says nothing between beginning and end', async () => {
+    class Hasty extends BufferPool {
+      override backup({ advanced, ...request }: BackupRequest): Promise<BackupResult> {
+        return super.backup({ ...request, advanced: (progress) => void advanced(progress) });
+      }
+    }
+    class Silent extends BufferPool {
+      override backup({ advanced, ...request }: BackupRequest): Promise<BackupResult> {
+        const isEnd = ({ bytes, totalBytes }: BackupProgress) => bytes === 0 || bytes === totalBytes;
+        return super.backup({
+          ...request,
+          advanced: (progress) => (isEnd(progress) ? advanced(progress) : undefined),
+        });
+      }
+    }
+    expect(await brokenBy(Hasty, 'tells-how-far-it-is')).toEqual(['tells-how-far-it-is']);
+    const ids = ['tells-how-far-it-is', 'ended-backup-leaves-nothing'];
+    expect(await brokenBy(Silent, ...ids)).toEqual(ids);
+  });
+
+  it('a copy with gaps, and one whose map has no regard to its pages', async () => {
+    const { allocate, forEachGap } = BackupSpace.prototype;
+    vi.spyOn(BackupSpace.prototype, 'allocate').mockImplementation(function (this: BackupSpace, sizeClass) {
+      allocate.call(this, sizeClass);
+      return allocate.call(this, sizeClass);
+    });
+    const ids = ['copies-a-checkpoint', 'copy-is-a-store', 'copy-is-compact'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids.slice(2));
+    vi.mocked(BackupSpace.prototype.allocate).mockRestore();
+    vi.spyOn(BackupSpace.prototype, 'forEachGap').mockImplementation(function (this: BackupSpace, visit) {
+      forEachGap.call(this, visit);
+      // Not the last one, which is the map.
+      visit(2, this.units - 5);
+    });
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids.slice(1));
+  });
+
+  it('a copy that is another store, and one that names a log', async () => {
+    const changed = (change: (superblock: Superblock) => Superblock): PoolClass =>
+      class extends BufferPool {
+        override async backup(request: BackupRequest): Promise<BackupResult> {
+          const result = await super.backup(request);
+          const file = await request.io.open(request.path, {});
+          for (const offset of [0, SLOT_SIZE]) {
+            const block = Buffer.alloc(SLOT_SIZE);
+            file.readSync(block, offset);
+            const slot = decodeSlot(block);
+            if (slot.kind === 'valid') file.writeSync(encodeSuperblock(change(slot.superblock)), offset);
+          }
+          await file.close();
+          return result;
+        }
+      };
+    const ids = ['copies-a-checkpoint', 'copy-is-a-store'];
+    const other = changed((superblock) => ({ ...superblock, storeId: 'ab'.repeat(16) }));
+    expect(await brokenBy(other, ...ids)).toEqual(['copy-is-a-store']);
+    const log = { incarnation: 7, segment: 1, offset: 4096 };
+    const logged = changed((superblock) => ({ ...superblock, mark: { ...superblock.mark, log } }));
+    expect(await brokenBy(logged, ...ids)).toEqual(['copies-a-checkpoint']);
   });
 });

@@ -13,6 +13,7 @@
  * - Before a latched page is changed, `modify` is called (C2, X1). Never after.
  * - M5: no latch is held across an `await`. Index methods are synchronous.
  */
+import type { BackupRequest, BackupResult } from './backup.js';
 import type { IoBackend } from './io.js';
 import type { LogMark } from './log.js';
 import type { SwipList } from './swip-list.js';
@@ -171,6 +172,13 @@ export interface PageStore {
    * checkpoints reach is kept for as long as it takes. Errors: what `request.advanced` throws, `PW_CLOSED`.
    */
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress>;
+  /**
+   * Copies the last checkpoint to a store of its own while other work goes on: the same pages, store id and timestamp, no
+   * log. No page in memory is moved by it, and what the checkpoint reaches is kept for as long as it takes. Errors: what
+   * `request.advanced` throws, `PW_EXISTS`, `PW_LOCKED` (another backup to the same path), `PW_NOT_FOUND` (its directory), `PW_CORRUPT_PAGE`,
+   * `PW_IO`, `PW_FULL`, `PW_PERMISSION`, `PW_CLOSED`; after all of them nothing is at the path.
+   */
+  backup(request: BackupRequest): Promise<BackupResult>;
   /**
    * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any
    * number of threads. Errors: `PW_UNSUPPORTED` if the store serves one thread.

@@ -3,6 +3,7 @@
  * handles, transactions and snapshots are façades of it.
  */
 import type { Concurrency, ConcurrencyHost } from '../contracts/concurrency.js';
+import type { IoBackend } from '../contracts/io.js';
 import type { Log } from '../contracts/log.js';
 import type { PageStore } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
@@ -22,6 +23,7 @@ interface Abortable {
 }
 
 export class EngineCore {
+  readonly io: IoBackend;
   readonly pages: PageStore;
   readonly log: Log;
   readonly concurrency: Concurrency;
@@ -33,6 +35,7 @@ export class EngineCore {
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
   private readonly snapshots = new Set<EngineSnapshot>();
+  private readonly closed = new AbortController();
 
   constructor(
     parts: EngineParts,
@@ -40,7 +43,8 @@ export class EngineCore {
     readonly state: EngineState,
     checkpoint: CheckpointOptions,
   ) {
-    const { pages, log, concurrency } = parts;
+    const { io, pages, log, concurrency } = parts;
+    this.io = io;
     this.pages = pages;
     this.log = log;
     this.concurrency = concurrency;
@@ -59,6 +63,11 @@ export class EngineCore {
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
     };
+  }
+
+  /** Aborted when closing begins: wakes what waits for nothing but time. */
+  get closing(): AbortSignal {
+    return this.closed.signal;
   }
 
   snapshot(): EngineSnapshot {
@@ -108,6 +117,7 @@ export class EngineCore {
     const { state, operations, housekeeping, checkpoints } = this;
     try {
       state.beginClosing();
+      this.closed.abort();
       housekeeping.stop();
       checkpoints.stopTimer();
       await operations.idle();

@@ -6,6 +6,7 @@ import { type LogStats, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX } from '../
 import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
 import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
+import { type BackupOptions, type BackupReport, backupEngine } from './backup.js';
 import type { EngineCore } from './engine-core.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
@@ -240,6 +241,32 @@ export class Engine<Types extends string = string> {
     operations.begin();
     try {
       return await verifyEngine(this.core, options);
+    } finally {
+      operations.end();
+    }
+  }
+
+  /**
+   * Writes a copy of the store to a new file while other work goes on: one that opens by itself, verifies, and can be written to. It
+   * begins with a checkpoint, and has exactly the commits up to that: all that was committed before the call, and nothing by
+   * half. An engine that was opened read-only copies the checkpoint that it shows; one that turned read-only after a failure
+   * makes none (`PW_READ_ONLY`), because commits may be in its log alone: open the store again first.
+   *
+   * The copy has the store's id, because it is the same store at an earlier time, and no log; it is as small as what is in it. It
+   * has its name when all of it is durable: until then it is `….pw-part`, beside. Every page is held against its checksum, and one that does
+   * not match ends it. What is in memory stays there; memory beside it: 512 KiB for each level of the trees and for what is on its way to the
+   * copy, or the largest pages. Until it ends, no space of the checkpoint is used again, so the store's file may grow.
+   *
+   * Errors, all of which leave nothing at the path: `PW_ARGUMENT`, `PW_EXISTS`, `PW_NOT_FOUND` (the directory), `PW_LOCKED` (another backup to
+   * the same path is under way), `PW_CORRUPT_PAGE`, `PW_FULL`, `PW_IO`, `PW_PERMISSION`, `PW_READ_ONLY`, `PW_CLOSED` when the engine is closed
+   * meanwhile, the reason of the signal, what `onProgress` throws.
+   */
+  async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
+    const { operations, state } = this.core;
+    state.assertUsable();
+    operations.begin();
+    try {
+      return await backupEngine(this.core, path, options);
     } finally {
       operations.end();
     }

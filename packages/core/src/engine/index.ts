@@ -1,4 +1,5 @@
 /** The engine façade: what programs use of an open store. */
+export type { BackupOptions, BackupReport } from './backup.js';
 export type { CheckpointOptions } from './checkpoints.js';
 export {
   Engine,

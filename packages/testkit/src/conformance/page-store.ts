@@ -2,6 +2,7 @@
  * What a page store must do for the indexes on it, and for whoever opens it after a crash. Everything is done through the
  * contract, on a simulated device; a store that keeps pages in memory alone runs the clauses that need no file.
  */
+import { backupClauses } from './page-store-backups.js';
 import { checkpointClauses } from './page-store-checkpoints.js';
 import { fileClauses } from './page-store-files.js';
 import { pageClauses } from './page-store-pages.js';
@@ -13,7 +14,14 @@ import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunn
 /** Clauses for what is registered under `PAGES`. */
 export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
   name: 'page store',
-  clauses: [...pageClauses, ...reachingClauses, ...prefetchClauses, ...checkpointClauses, ...fileClauses],
+  clauses: [
+    ...pageClauses,
+    ...reachingClauses,
+    ...prefetchClauses,
+    ...checkpointClauses,
+    ...backupClauses,
+    ...fileClauses,
+  ],
 };
 
 /** Registers the clauses for page stores with a test runner. */

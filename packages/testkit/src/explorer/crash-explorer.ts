@@ -163,6 +163,8 @@ export class CrashExplorer {
     device.onOperation = ({ number, kind, path }) => keep(number, `${kind} ${path}`);
     await run.run(workload);
     device.onOperation = null;
+    if (run.mark().backups.some(({ outcome }) => outcome === 'failed'))
+      throw new Error('A backup failed on a sound disk.');
     keep(device.operations + 1, 'the end');
     return { run, points, operations: device.operations + 1 };
   }
@@ -218,7 +220,12 @@ export class CrashExplorer {
     const nothing = { asked: 0, promised: 0 };
     device.onOperation = ({ number, kind, path }) => {
       const at = `recovery: ${kind} ${path}`;
-      points.push({ operation: number, at, device: device.copy(), mark: { ordered: nothing, inPlace: nothing } });
+      points.push({
+        operation: number,
+        at,
+        device: device.copy(),
+        mark: { ordered: nothing, inPlace: nothing, backups: [] },
+      });
     };
     const engine = await this.#open(device, STORE_PATH);
     await engine.close();

@@ -1,11 +1,12 @@
 /**
  * What must hold of a store that was crashed, killed, or had its disk fail: it opens, has what was acknowledged, each entry
- * whole and in order, verifies, takes writes, and is the same when it was closed and opened again.
+ * whole and in order, verifies, takes writes, and is the same when it was closed and opened again. Of each backup there is nothing, or
+ * all, and of one that was reported all.
  */
 import type { Engine, IoBackend } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
 import type { Content } from './history.js';
-import { type RunMark, readContent, type WorkloadRun } from './workload-run.js';
+import { type BackupMark, type RunMark, readContent, type WorkloadRun } from './workload-run.js';
 
 /** Where the store is on the device. */
 export const STORE_PATH = '/store/explored.pw';
@@ -38,11 +39,51 @@ export async function whatIsWrong(
     if (plain(again.ordered) !== plain(found.ordered) || plain(again.inPlace) !== plain(found.inPlace)) {
       return 'what was found has changed by being closed and opened again';
     }
-    return null;
+    return await whatIsWrongWithBackups(open, run, mark, device);
   } catch (error) {
     return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   } finally {
     await engine?.close().catch(() => undefined);
+  }
+}
+
+/** Looks at those that were under way, and at the last one that was not: the others are as they were at an earlier crash. */
+async function whatIsWrongWithBackups(
+  open: OpenOn,
+  run: WorkloadRun,
+  mark: RunMark,
+  device: SimulatedDevice,
+): Promise<string | null> {
+  const last = mark.backups.findLastIndex(({ outcome }) => outcome !== 'open');
+  for (const [number, backup] of mark.backups.entries()) {
+    if (number < last && backup.outcome !== 'open') continue;
+    const isThere = await device.exists(backup.path);
+    if (!isThere && backup.outcome === 'made') return `the backup ${backup.path} was reported, and is gone`;
+    const message = isThere ? await whatIsWrongWithBackup(open, run, backup, device) : null;
+    if (message !== null) return `the backup ${backup.path}: ${message}`;
+  }
+  return null;
+}
+
+async function whatIsWrongWithBackup(
+  open: OpenOn,
+  run: WorkloadRun,
+  backup: BackupMark,
+  device: SimulatedDevice,
+): Promise<string | null> {
+  const copy = await open(device, backup.path);
+  try {
+    const found = await readContent(copy);
+    for (const history of ['ordered', 'inPlace'] as const) {
+      const state = run[history].match(found[history], backup[history]);
+      if (typeof state === 'string') return state;
+    }
+    const problems = await verify(copy);
+    // One that was reported took writes when it was looked at before.
+    if (problems === null && backup.outcome === 'open') await probeWriting(copy);
+    return problems;
+  } finally {
+    await copy.close();
   }
 }
 

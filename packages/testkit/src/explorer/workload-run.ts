@@ -1,6 +1,8 @@
 /**
  * Runs a workload on an engine, and keeps its history: what was asked for when, and what was answered.
  *
+ * Backups that it makes are kept account of in the same way: which of the states between call and answer they may have.
+ *
  * Asynchronous commits take effect in the order in which they were asked for, synchronous ones at once; so there are two
  * histories, over indexes of their own.
  */
@@ -22,6 +24,18 @@ export type OpenStore = () => Promise<Engine>;
 export interface RunMark {
   readonly ordered: HistoryMark;
   readonly inPlace: HistoryMark;
+  /** Backups that had been asked for. */
+  readonly backups: readonly BackupMark[];
+}
+
+/** How far a backup had come at an instant. */
+export interface BackupMark {
+  /** Where it is, when it is whole. */
+  readonly path: string;
+  /** What was acknowledged before it was asked for is in it, and nothing that was asked for after this instant, or its answer. */
+  readonly ordered: HistoryMark;
+  readonly inPlace: HistoryMark;
+  readonly outcome: 'open' | 'made' | 'failed';
 }
 
 type Handle = IndexHandle<string, Uint8Array>;
@@ -29,6 +43,11 @@ type Write = Extract<Step, { do: 'write' }>;
 
 /** After these a commit may be there or not. After every other error it has not taken effect, and never will. */
 const LEAVES_OPEN = new Set(['PW_COMMIT_UNKNOWN', 'PW_ENGINE_FAILED']);
+
+/** With these a disk that fails ends a backup. */
+const DISK_ERRORS: ReadonlySet<string> = new Set(['PW_IO', 'PW_FULL']);
+/** Where backups go, before their numbers. */
+const BACKUP_PATH = '/store/backup-';
 
 /** A read gave what no history of the store allows. */
 export class WrongRead extends Error {}
@@ -42,6 +61,7 @@ export class WorkloadRun {
   readonly #handles = new Map<number, Handle>();
   readonly #waiting: Promise<void>[] = [];
   readonly #snapshots: EngineSnapshot[] = [];
+  readonly #backups: BackupMark[] = [];
   #writes = 0;
   #step = -1;
 
@@ -52,7 +72,9 @@ export class WorkloadRun {
   }
 
   mark(): RunMark {
-    return { ordered: this.ordered.mark(), inPlace: this.inPlace.mark() };
+    const ordered = this.ordered.mark();
+    const inPlace = this.inPlace.mark();
+    return { ordered, inPlace, backups: this.#backups.map((backup) => this.#upToNow(backup)) };
   }
 
   /** Runs all steps, then closes the store. Rejects with what a step throws. */
@@ -99,6 +121,12 @@ export class WorkloadRun {
         else this.#hold(checkpoint);
         break;
       }
+      case 'backup': {
+        const backup = this.#backup(engine);
+        if (step.waits) await backup;
+        else this.#hold(backup);
+        break;
+      }
       case 'read':
         for (const [number, handle] of this.#handles) {
           for (const key of step.keys) await this.#read(number, handle, key);
@@ -121,6 +149,31 @@ export class WorkloadRun {
         await this.#settle();
         await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     }
+  }
+
+  /** A disk that fails a backup has done nothing to the store: the workload goes on, and meets it if that is not so. */
+  async #backup(engine: Engine): Promise<void> {
+    const number = this.#backups.length;
+    const path = `${BACKUP_PATH}${number}.pw`;
+    const { ordered, inPlace } = this.mark();
+    this.#backups.push({ path, ordered, inPlace, outcome: 'open' });
+    const settle = (outcome: BackupMark['outcome']): void => {
+      this.#backups[number] = { ...this.#upToNow(this.#backups[number] as BackupMark), outcome };
+    };
+    try {
+      await engine.backup(path);
+      settle('made');
+    } catch (error) {
+      settle('failed');
+      if (!isPagewrightError(error) || !DISK_ERRORS.has(error.code) || engine.state !== 'open') throw error;
+    }
+  }
+
+  /** Whatever is asked for while it is open may be in it. */
+  #upToNow(backup: BackupMark): BackupMark {
+    if (backup.outcome !== 'open') return backup;
+    const upTo = (from: HistoryMark, history: History): HistoryMark => ({ ...from, asked: history.length });
+    return { ...backup, ordered: upTo(backup.ordered, this.ordered), inPlace: upTo(backup.inPlace, this.inPlace) };
   }
 
   async #write(step: Write): Promise<void> {

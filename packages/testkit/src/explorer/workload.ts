@@ -22,12 +22,21 @@ export type Step =
       readonly waits: boolean;
     }
   | { readonly do: 'clear' | 'drop'; readonly index: number }
-  | { readonly do: 'checkpoint'; readonly waits: boolean }
+  | { readonly do: 'checkpoint' | 'backup'; readonly waits: boolean }
   | { readonly do: 'read'; readonly keys: readonly number[] }
   | { readonly do: 'settle' | 'snapshot' | 'release' | 'reopen' | 'idle' };
 
 /** What a workload dwells on. */
-export const THEMES = ['mixed', 'checkpoints', 'growth', 'recycling', 'indexes', 'merges', 'snapshots'] as const;
+export const THEMES = [
+  'mixed',
+  'checkpoints',
+  'growth',
+  'recycling',
+  'indexes',
+  'merges',
+  'snapshots',
+  'backups',
+] as const;
 export type Theme = (typeof THEMES)[number];
 
 export interface Workload {
@@ -77,6 +86,10 @@ function makeStep(theme: Theme, random: Random): Step {
         return random.chance(0.4)
           ? { do: 'read', keys: makeKeys(random, 5) }
           : { do: random.pick(['snapshot', 'release'] as const) };
+      break;
+    case 'backups':
+      if (dice < 0.25) return { do: 'backup', waits: random.chance(0.4) };
+      if (dice < 0.45) return makeWrite(random, { sizes: [0, LARGEST], most: 20, deletes: random.pick([0, 3]) });
       break;
     case 'mixed':
   }

@@ -1,5 +1,6 @@
 /** The life of a page store that keeps nothing: there is no file, so opening, checkpoints and closing have no effect. */
 import {
+  type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
   NO_LOG,
@@ -30,6 +31,10 @@ export abstract class VolatileStore {
 
   async attach(): Promise<void> {
     throw new Error('These pages are of one thread');
+  }
+
+  async backup(): Promise<BackupResult> {
+    throw new Error('There is no file, so there is nothing to copy');
   }
 
   async close(): Promise<void> {}

@@ -6,6 +6,8 @@
  * on when this one is over. It gives up by {@link WouldWait} instead.
  */
 import type {
+  BackupRequest,
+  BackupResult,
   CheckpointResult,
   CheckpointSteps,
   PageExpectation,
@@ -96,6 +98,9 @@ export class ThreadView implements PageStore {
   }
   attach(request: PageStoreAttachRequest): Promise<void> {
     return this.store.attach(request);
+  }
+  backup(request: BackupRequest): Promise<BackupResult> {
+    return this.store.backup(request);
   }
   close(): Promise<void> {
     return this.store.close();
