@@ -1,6 +1,8 @@
 /** What becomes of pages that a checkpoint owes, whatever happens to them before it comes to them (C1, C2). */
+import { driveSchedule, NO_LOG, POINT } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
+import { Checkpointer } from '../src/checkpointer.js';
 import { EpochMemory } from '../src/epoch-memory.js';
 import type { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
@@ -245,6 +247,50 @@ describe('a checkpoint', () => {
       rig.check();
     }
     for (const node of nodesOf(rig.top)) rig.change(node);
+    rig.check();
+    rig.checkDurable();
+  });
+});
+
+describe('a checkpointer', () => {
+  const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
+
+  it('waits for a page that is being evicted, and takes what came of it', async () => {
+    const { rig, child, sibling } = await family();
+    const checkpointer = new Checkpointer(rig.epochs, rig.space, rig.file, 0, 8 * PAGE);
+    rig.change(child);
+    rig.change(sibling);
+    rig.beginEviction(child);
+    let isOver = false;
+    const running = checkpointer.run(steps).finally(() => {
+      isOver = true;
+    });
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(isOver).toBe(false);
+    expect(rig.endEviction(0)).toBe(true);
+    expect(await running).toMatchObject({ pagesWritten: 4, bytesWritten: 3 * PAGE });
+    rig.check();
+  });
+
+  it('learns that a change could not write what it had to, and is the last one', async () => {
+    const rig = await EpochRig.create(64);
+    const top = rig.insert(null, 0) as Node;
+    const large = rig.insert(top, 0, 4) as Node;
+    const checkpointer = new Checkpointer(rig.epochs, rig.space, rig.file, 0, 8 * PAGE);
+    const before = driveSchedule((point) => {
+      if (point !== POINT.gateClosed) return;
+      const fault = { kind: 'error', errno: 'EIO' } as const;
+      const takeBack = rig.files.inject({ fault, kinds: ['write'], from: 0, times: 1e9 });
+      expect(() => rig.change(large)).toThrow(expect.objectContaining({ code: 'PW_IO' }));
+      takeBack();
+    });
+    try {
+      await expect(checkpointer.run(steps)).rejects.toMatchObject({ code: 'PW_IO' });
+    } finally {
+      driveSchedule(before);
+    }
+    await expect(checkpointer.run(steps)).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
+    rig.change(large);
     rig.check();
     rig.checkDurable();
   });
