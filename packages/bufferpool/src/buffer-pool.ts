@@ -62,10 +62,15 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import type { PoolParts } from './placement.js';
+import { ReaderPins } from './reader-pins.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
+import { emptyTree } from './resident-tree.js';
+import type { Superblock } from './superblock.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
+import { verifyBesideWriter } from './verify-reader.js';
 
 const ROOT_FRAME = 0;
 const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
@@ -104,6 +109,9 @@ export class BufferPool implements PageStore {
   #residency!: Residency;
   #loads!: Loads;
   #checkpointer!: Checkpointer;
+  #readers!: ReaderPins;
+  /** Of a reader: the last of what must not run beside another: going on to a later checkpoint, and verification. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   /**
    * `replacements` are those that `options.replacement` may name. Default: the two of this package.
@@ -131,18 +139,22 @@ export class BufferPool implements PageStore {
     try {
       this.#file = file;
       this.#pageSize = file.pageSize;
+      this.#readers = new ReaderPins(file.io, file.superblock.storeId);
       const map = await this.#readMap(file);
-      this.#space = new FileSpace(file.io, file.pageSize, file.reservedUnits, request.readOnly);
-      // What only a slot that is not valid any more could name, nothing names.
-      this.#space.load(map, file.olderSuperblock?.epoch ?? file.superblock.epoch);
+      // What only a slot that is not valid any more could name, nothing names but readers.
+      const oldestNamed = file.olderSuperblock?.epoch ?? file.superblock.epoch;
+      this.#loadSpace(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
       this.#buildPool(file);
     } catch (error) {
       this.#closing = file.close();
       await this.#closing;
       throw error;
     }
-    const { storeId, epoch, mark } = file.superblock;
-    return { created: file.created, storeId, epoch, mark, usedOlderSlot: file.usedOlderSlot };
+    return this.#state();
+  }
+
+  follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+    return this.#inTurn(() => this.#follow(moved));
   }
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
@@ -150,14 +162,15 @@ export class BufferPool implements PageStore {
   }
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
+    const { reader } = this.#file;
+    if (reader === null) return this.#verify(request);
+    return this.#inTurn(() => verifyBesideWriter(reader, request, (asked) => this.#verify(asked)));
+  }
+
+  #verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     return verifyStore(
       {
-        arena: this.#arena,
-        frames: this.#frames,
-        latches: this.#latches,
-        blocks: this.#blocks,
-        epochs: this.#epochs,
-        file: this.#file,
+        ...this.#parts,
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
@@ -176,6 +189,7 @@ export class BufferPool implements PageStore {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
     await this.#loads.idle();
+    await this.#reading;
     await this.#file.close();
   }
 
@@ -200,6 +214,8 @@ export class BufferPool implements PageStore {
       fileBytes: this.#space.units * this.#pageSize,
       freeFileBytes: this.#space.freeUnits * this.#pageSize,
       retainedFileBytes: this.#space.retainedUnits * this.#pageSize,
+      readers: this.#readers.count,
+      pinnedEpoch: this.#file.reader?.pinnedEpoch ?? null,
     };
   }
 
@@ -409,8 +425,32 @@ export class BufferPool implements PageStore {
 
   // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+  #state(): StoreState {
+    const { created, usedOlderSlot, superblock } = this.#file;
+    const { storeId, epoch, mark } = superblock;
+    return { created, storeId, epoch, mark, usedOlderSlot };
+  }
+
+  #loadSpace(map: AllocationMap | null, oldestEpoch: number): void {
+    const { io, pageSize, reservedUnits, reader } = this.#file;
+    this.#space = new FileSpace(io, pageSize, reservedUnits, reader !== null);
+    this.#space.load(map, oldestEpoch);
+  }
+
+  /** The newest map that can be read: a reader that could not pin it may find that its space was used again. */
   async #readMap(file: PageFile): Promise<AllocationMap | null> {
-    const { mapAddress, mapChecksum } = file.superblock;
+    for (;;) {
+      try {
+        return await this.#mapOf(file, file.superblock);
+      } catch (error) {
+        const newer = (await file.reader?.newer()) ?? null;
+        if (newer === null) throw error;
+        file.adopt(newer);
+      }
+    }
+  }
+
+  async #mapOf(file: PageFile, { mapAddress, mapChecksum }: Superblock): Promise<AllocationMap | null> {
     const { path } = file.io;
     if (mapAddress === 0) return null;
     const bytes = file.bytesOf(mapAddress);
@@ -444,23 +484,24 @@ export class BufferPool implements PageStore {
     this.#blocks.extend(frames);
     this.#blocks.release(ROOT_FRAME + 1, frames - 1);
     this.#epochs = new Epochs(this.#arena, this.#frames, file, this.#space, file.superblock.epoch + 1);
-    this.#residency = new Residency(
-      {
-        arena: this.#arena,
-        frames: this.#frames,
-        latches: this.#latches,
-        blocks: this.#blocks,
-        epochs: this.#epochs,
-        file,
-      },
-      this.#replacement,
-    );
+    this.#residency = new Residency(this.#parts, this.#replacement);
     const budget = Math.floor(frames / LOADS_SHARE);
     const depth = Math.min(MOST_LOADS, budget);
     this.#loads = new Loads(this.#arena, this.#frames, this.#latches, this.#residency, file, depth, budget);
     const batchBytes = (frames * file.pageSize) / BATCH_SHARE;
-    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes);
+    this.#checkpointer = new Checkpointer(this.#epochs, this.#space, file, ROOT_FRAME, batchBytes, this.#readers);
     this.#buildRoot(file);
+  }
+
+  get #parts(): PoolParts {
+    return {
+      arena: this.#arena,
+      frames: this.#frames,
+      latches: this.#latches,
+      blocks: this.#blocks,
+      epochs: this.#epochs,
+      file: this.#file,
+    };
   }
 
   /** Frame 0: a page of one swip, which names what the superblock names. */
@@ -472,9 +513,53 @@ export class BufferPool implements PageStore {
     segment.u32[PAGE_SWIP_OFFSET >>> 2] = ROOT.offset;
     segment.u16[PAGE_SWIP_COUNT >>> 1] = 1;
     segment.u16[PAGE_SWIP_STRIDE >>> 1] = SWIP_SIZE;
-    const { catalogAddress, catalogChecksum } = file.superblock;
-    segment.u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
-    segment.u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
+    this.#nameCatalog(file.superblock);
+  }
+
+  #nameCatalog({ catalogAddress, catalogChecksum }: Superblock): void {
+    const { u32 } = this.#arena.segmentOf(ROOT_FRAME);
+    u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
+    u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
+  }
+
+  // ── Reading beside a writer ─────────────────────────────────────────────────────────────────────────────────
+
+  async #follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+    const file = this.#file;
+    const { reader } = file;
+    if (reader === null) return null;
+    let newer = await reader.newer();
+    while (newer !== null) {
+      const { newest } = newer;
+      let map: AllocationMap | null;
+      try {
+        map = await this.#mapOf(file, newest);
+      } catch (error) {
+        if (reader.isNamed(newest)) throw error;
+        newer = await reader.newer();
+        continue;
+      }
+      try {
+        // One step: nobody sees pages of two checkpoints.
+        file.adopt(newer);
+        this.#loadSpace(map, file.olderSuperblock?.epoch ?? newest.epoch);
+        this.#latches.latch(ROOT_FRAME);
+        emptyTree(this.#parts, this.#residency, ROOT_FRAME);
+        this.#nameCatalog(newest);
+        this.#latches.unlatch(ROOT_FRAME);
+        moved(this.#state());
+      } finally {
+        await reader.movePin();
+      }
+      return this.#state();
+    }
+    return null;
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#reading.then(work);
+    this.#reading = result.catch(() => {});
+    return result;
   }
 }
 

@@ -18,6 +18,7 @@ import { encodeMap, mapBytes } from './allocation-map.js';
 import type { Epochs, StagedImage } from './epochs.js';
 import type { FileSpace } from './file-space.js';
 import type { PageFile } from './page-file.js';
+import type { ReaderPins } from './reader-pins.js';
 
 /** Images are written in batches of so many bytes. */
 const BATCH_BYTES = 1024 * 1024;
@@ -36,6 +37,7 @@ export class Checkpointer {
     private readonly file: PageFile,
     private readonly rootFrame: number,
     private readonly batchBytes: number,
+    private readonly readers: ReaderPins,
   ) {
     this.batchBytes = Math.min(batchBytes, BATCH_BYTES);
   }
@@ -101,7 +103,7 @@ export class Checkpointer {
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
       schedulePoint(POINT.superblockWritten);
       this.epochs.settle();
-      this.space.release(previous.epoch);
+      this.space.release(await this.readers.limit(previous.epoch));
       schedulePoint(POINT.spaceRecycled);
       this.count++;
       this.pagesWritten += entries;
