@@ -6,13 +6,14 @@ import { checkpointClauses } from './page-store-checkpoints.js';
 import { fileClauses } from './page-store-files.js';
 import { pageClauses } from './page-store-pages.js';
 import { reachingClauses } from './page-store-reaching.js';
+import { readerClauses } from './page-store-readers.js';
 import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
 
 /** Clauses for what is registered under `PAGES`. */
 export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
   name: 'page store',
-  clauses: [...pageClauses, ...reachingClauses, ...checkpointClauses, ...fileClauses],
+  clauses: [...pageClauses, ...reachingClauses, ...checkpointClauses, ...fileClauses, ...readerClauses],
 };
 
 /** Registers the clauses for page stores with a test runner. */
