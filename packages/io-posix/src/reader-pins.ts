@@ -48,7 +48,8 @@ export async function livingPins(target: Target): Promise<string[]> {
   try {
     const directory = await directoryOf(target);
     const shown: string[] = [];
-    for (const name of await namesIn(directory)) {
+    const names = await namesIn(directory);
+    for (const name of names) {
       const match = PIN_NAME.exec(name);
       if (match === null) continue;
       const file = path.join(directory, name);
@@ -58,6 +59,7 @@ export async function livingPins(target: Target): Promise<string[]> {
         if (text !== null) shown.push(text);
       }
     }
+    if (names.length > 0 && shown.length === 0) await removeIfEmpty(directory);
     return shown;
   } catch (error) {
     throw faultOf(error, { operation: 'look for readers of', path: target.path });
@@ -70,7 +72,6 @@ class PinFile implements ReaderPin {
   readonly #file: string;
   /** Open as long as the pin is shown: it tells that the thread which published it lives. */
   #fd: number | null = null;
-  #madeDirectory = false;
   /** The last change of the file: changes come one after the other. */
   #changing: Promise<void> = Promise.resolve();
   #released = false;
@@ -94,7 +95,7 @@ class PinFile implements ReaderPin {
       this.#released = true;
       try {
         await unlinkIfThere(this.#file);
-        if (this.#madeDirectory) await rmdir(this.#directory).catch(() => {}); // others are there, or it is gone
+        await removeIfEmpty(this.#directory);
       } finally {
         if (this.#fd !== null) await close(this.#fd);
         this.#fd = null;
@@ -115,7 +116,7 @@ class PinFile implements ReaderPin {
   }
 
   async #write(text: string): Promise<void> {
-    await this.#makeDirectory();
+    await makeIfMissing(this.#directory);
     const unfinished = `${this.#file}${UNFINISHED}`;
     const fd = await open(unfinished, 'w');
     try {
@@ -131,15 +132,6 @@ class PinFile implements ReaderPin {
     if (before !== null) await close(before);
   }
 
-  async #makeDirectory(): Promise<void> {
-    try {
-      await mkdir(this.#directory);
-      this.#madeDirectory = true;
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    }
-  }
-
   #inTurn(operation: string, change: () => Promise<void>): Promise<void> {
     const changed = this.#changing.then(change).catch((error) => {
       throw faultOf(error, { operation, path: this.#path });
@@ -152,6 +144,19 @@ class PinFile implements ReaderPin {
 async function directoryOf(target: Target): Promise<string> {
   const identity = await fstat(target.fd, { bigint: true });
   return `${await canonicalPath(target, identity, 'find the readers of')}-readers`;
+}
+
+async function makeIfMissing(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** Others may have a pin in it, or may have removed it; and it is in nobody's way. Who publishes meanwhile begins again. */
+async function removeIfEmpty(directory: string): Promise<void> {
+  await rmdir(directory).catch(() => {});
 }
 
 async function namesIn(directory: string): Promise<string[]> {
