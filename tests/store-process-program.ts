@@ -7,7 +7,8 @@ import { type OpenStoreOptions, open } from 'pagewright';
 
 export type Command =
   | { readonly do: 'open'; readonly path: string; readonly options?: OpenStoreOptions }
-  | { readonly do: 'read' | 'close' };
+  | { readonly do: 'write'; readonly entries: readonly (readonly [string, unknown])[] }
+  | { readonly do: 'read' | 'refresh' | 'pinned' | 'close' };
 
 export interface Answer {
   /** `done`, or the code of the error; the text of an error that is not one of Pagewright's. */
@@ -16,6 +17,10 @@ export interface Answer {
   readonly details?: Readonly<Record<string, unknown>>;
   /** What `read` found in the index `data`. */
   readonly entries?: readonly (readonly [string, unknown])[];
+  /** Whether `refresh` has gone on to a later checkpoint. */
+  readonly moved?: boolean;
+  /** The checkpoint that the writer keeps for it; null if it was not asked to. */
+  readonly pinned?: number | null;
 }
 
 let db: Engine | null = null;
@@ -29,6 +34,16 @@ async function obey(command: Command): Promise<Partial<Answer>> {
       const index = await db!.index<string, unknown>('data');
       return { entries: [...index.rangeSync()] };
     }
+    case 'write': {
+      const index = await db!.index<string, unknown>('data');
+      await index.batch(command.entries.map(([key, value]) => ({ type: 'put', key, value })));
+      await db!.checkpoint();
+      return {};
+    }
+    case 'refresh':
+      return { moved: await db!.refresh() };
+    case 'pinned':
+      return { pinned: db!.stats().pages.pinnedEpoch };
     case 'close':
       await db?.close();
       return {};

@@ -53,10 +53,15 @@ export function canMount(): boolean {
 }
 
 async function answerOf(child: ChildProcess): Promise<unknown> {
-  const ended = once(child, 'exit').then(([code, signal]) => {
+  const answered = new AbortController();
+  const ended = once(child, 'exit', { signal: answered.signal }).then(([code, signal]) => {
     throw new Error(`the process ended instead of answering (${code ?? signal})`);
   });
-  const [answer] = await Promise.race([once(child, 'message'), ended]);
   ended.catch(() => {});
-  return answer;
+  try {
+    const [answer] = await Promise.race([once(child, 'message', { signal: answered.signal }), ended]);
+    return answer;
+  } finally {
+    answered.abort();
+  }
 }

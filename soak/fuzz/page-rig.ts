@@ -183,6 +183,9 @@ export class PageRig implements PageStore {
     const mark = { timestamp: 0, log: NO_LOG };
     return { created: true, storeId: '0'.repeat(32), epoch: 0, mark, usedOlderSlot: false };
   }
+  async follow(): Promise<null> {
+    return null;
+  }
   async checkpoint(): Promise<CheckpointResult> {
     throw unsupported();
   }
@@ -409,6 +412,8 @@ const NOTHING_COUNTED: Omit<PageStoreStats, 'frames'> = {
   fileBytes: 0,
   freeFileBytes: 0,
   retainedFileBytes: 0,
+  readers: 0,
+  pinnedEpoch: null,
 };
 
 function checksumOf(frame: number): number {

@@ -92,13 +92,17 @@ import {
   type PoolShape,
 } from './pool-memory.js';
 import { Prefetch } from './prefetch.js';
+import { ReaderPins } from './reader-pins.js';
 import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
+import { emptyTree } from './resident-tree.js';
 import { poolStats } from './statistics.js';
+import type { Superblock } from './superblock.js';
 import { Threads } from './threads.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
+import { verifyBesideWriter } from './verify-reader.js';
 
 const ROOT_FRAME = 0;
 const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
@@ -146,6 +150,9 @@ export class BufferPool implements PageStore {
   #loads!: Loads;
   #prefetch!: Prefetch;
   #checkpointer!: Checkpointer;
+  #readers!: ReaderPins;
+  /** Of a reader: the last of what must not run beside another: going on to a later checkpoint, and verification. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   /**
    * `replacements` are those that `options.replacement` may name. Default: the two of this package.
@@ -175,8 +182,9 @@ export class BufferPool implements PageStore {
       const map = await readMap(file);
       const shape = this.#shapeFor(file, request.readOnly);
       this.#build(file, shape, createMemory(shape, this.#replacement));
-      // What only a slot that is not valid any more could name, nothing names.
-      this.#space.load(map, file.olderSuperblock?.epoch ?? file.superblock.epoch);
+      // What only a slot that is not valid any more could name, nothing names but readers.
+      const oldestNamed = file.olderSuperblock?.epoch ?? file.superblock.epoch;
+      this.#space.load(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
       this.#blocks.extend(shape.frames);
       this.#blocks.release(ROOT_FRAME + 1, shape.frames - 1);
       this.#epochs.initialize(file.superblock.epoch + 1);
@@ -187,11 +195,20 @@ export class BufferPool implements PageStore {
       await this.#closing;
       throw error;
     }
-    const { storeId, epoch, mark } = file.superblock;
-    return { created: file.created, storeId, epoch, mark, usedOlderSlot: file.usedOlderSlot };
+    return this.#state();
+  }
+
+  follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+    return this.#inTurn(() => this.#follow(moved));
   }
 
   share(): PoolHandle {
+    if (this.#shape.readOnly) {
+      throw new PagewrightError(
+        'PW_UNSUPPORTED',
+        'A reader cannot be shared, because it empties its memory when it goes on to a later checkpoint. Open the store in each thread.',
+      );
+    }
     return handleOf(this.#file.io.path, this.#file.superblock, this.#shape, this.#memory);
   }
 
@@ -203,7 +220,7 @@ export class BufferPool implements PageStore {
       shape.replacement,
       this.#replacements ?? builtInReplacements(shape.coolingFraction),
     );
-    const file = await PageFile.share(io, path, superblock, shape.readOnly);
+    const file = await PageFile.share(io, path, superblock);
     try {
       this.#build(file, shape, memory);
       this.#threads.assertWhole();
@@ -221,6 +238,12 @@ export class BufferPool implements PageStore {
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     if (!this.#isOwner) return Promise.reject(notHere('A store is verified'));
+    const { reader } = this.#file;
+    if (reader === null) return this.#verify(request);
+    return this.#inTurn(() => verifyBesideWriter(reader, request, (asked) => this.#verify(asked)));
+  }
+
+  #verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     return verifyStore(
       {
         ...this.#parts,
@@ -247,6 +270,7 @@ export class BufferPool implements PageStore {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
     await this.#inFlight.idle();
+    await this.#reading;
     if (this.#isOwner) {
       // Once the lock is given back nobody may write any more.
       await this.#threads.closeForOthers();
@@ -267,6 +291,7 @@ export class BufferPool implements PageStore {
       space: this.#space,
       checkpointer: this.#checkpointer,
       coolerMemory: this.#memory.cooler,
+      readers: this.#readers,
     });
   }
 
@@ -554,6 +579,7 @@ export class BufferPool implements PageStore {
     this.#memory = memory;
     this.#pageSize = pageSize;
     this.maxSizeClass = maxSizeClass;
+    this.#readers = new ReaderPins(file.io, file.superblock.storeId);
     this.#threads = new Threads(memory.threads);
     this.#counters = new Counters(memory.counters, this.#threads.slot);
     this.#poolLatch = new PoolLatch(memory.poolLatch, this.#threads);
@@ -572,17 +598,31 @@ export class BufferPool implements PageStore {
     this.#inFlight = new ReadsInFlight(Math.min(MOST_LOADS, budget), budget);
     const arrivals = new Arrivals(this.#parts, this.#residency);
     this.#loads = new Loads(this.#parts, this.#residency, this.#inFlight, arrivals);
-    this.#prefetch = new Prefetch(this.#parts, this.#residency, this.#space, this.#inFlight, arrivals);
-    const batch = batchBytes(frames, pageSize);
+    const units = (): number => this.#space.units;
+    this.#prefetch = new Prefetch(this.#parts, this.#residency, units, this.#inFlight, arrivals);
     this.#checkpointer = new Checkpointer(
       this.#epochs,
       this.#space,
       file,
       ROOT_FRAME,
-      batch,
+      batchBytes(frames, pageSize),
       this.#gate,
       this.#poolLatch,
+      this.#readers,
     );
+  }
+
+  #state(): StoreState {
+    const { created, usedOlderSlot, superblock } = this.#file;
+    const { storeId, epoch, mark } = superblock;
+    return { created, storeId, epoch, mark, usedOlderSlot };
+  }
+
+  /** Of a reader that goes on: what the newer map says. Its own memory goes with the old one. */
+  #loadSpace(map: AllocationMap | null, oldestEpoch: number): void {
+    const { io, pageSize, reservedUnits } = this.#file;
+    this.#space = new FileSpace(io, FileSpace.memory(), pageSize, reservedUnits, true);
+    this.#space.load(map, oldestEpoch);
   }
 
   get #parts(): PoolParts {
@@ -608,14 +648,70 @@ export class BufferPool implements PageStore {
     segment.u32[PAGE_SWIP_OFFSET >>> 2] = ROOT.offset;
     segment.u16[PAGE_SWIP_COUNT >>> 1] = 1;
     segment.u16[PAGE_SWIP_STRIDE >>> 1] = SWIP_SIZE;
-    const { catalogAddress, catalogChecksum } = file.superblock;
-    segment.u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
-    segment.u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
+    this.#nameCatalog(file.superblock);
+  }
+
+  #nameCatalog({ catalogAddress, catalogChecksum }: Superblock): void {
+    const { u32 } = this.#arena.segmentOf(ROOT_FRAME);
+    u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
+    u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
+  }
+
+  // ── Reading beside a writer ─────────────────────────────────────────────────────────────────────────────────
+
+  async #follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+    const file = this.#file;
+    const { reader } = file;
+    if (reader === null) return null;
+    let newer = await reader.newer();
+    while (newer !== null) {
+      const { newest } = newer;
+      let map: AllocationMap | null;
+      try {
+        map = await mapOf(file, newest);
+      } catch (error) {
+        if (reader.isNamed(newest)) throw error;
+        newer = await reader.newer();
+        continue;
+      }
+      try {
+        // One step: nobody sees pages of two checkpoints.
+        file.adopt(newer);
+        this.#loadSpace(map, file.olderSuperblock?.epoch ?? newest.epoch);
+        this.#latches.latch(ROOT_FRAME);
+        this.#poolLatch.holding(() => emptyTree(this.#parts, this.#residency, ROOT_FRAME));
+        this.#nameCatalog(newest);
+        this.#latches.unlatch(ROOT_FRAME);
+        moved(this.#state());
+      } finally {
+        await reader.movePin();
+      }
+      return this.#state();
+    }
+    return null;
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#reading.then(work);
+    this.#reading = result.catch(() => {});
+    return result;
   }
 }
 
+/** The newest map that can be read: a reader that could not pin it may find that its space was used again. */
 async function readMap(file: PageFile): Promise<AllocationMap | null> {
-  const { mapAddress, mapChecksum } = file.superblock;
+  for (;;) {
+    try {
+      return await mapOf(file, file.superblock);
+    } catch (error) {
+      const newer = (await file.reader?.newer()) ?? null;
+      if (newer === null) throw error;
+      file.adopt(newer);
+    }
+  }
+}
+
+async function mapOf(file: PageFile, { mapAddress, mapChecksum }: Superblock): Promise<AllocationMap | null> {
   const { path } = file.io;
   if (mapAddress === 0) return null;
   const bytes = file.bytesOf(mapAddress);

@@ -22,6 +22,7 @@ import type { FileSpace } from './file-space.js';
 import type { Gate } from './gate.js';
 import type { PageFile } from './page-file.js';
 import type { PoolLatch } from './pool-latch.js';
+import type { ReaderPins } from './reader-pins.js';
 
 /** Images are staged in slices of so many bytes. */
 const SLICE_BYTES = 128 * 1024;
@@ -42,6 +43,7 @@ export class Checkpointer {
     private readonly batchBytes: number,
     private readonly gate: Gate,
     private readonly poolLatch: PoolLatch,
+    private readonly readers: ReaderPins,
   ) {}
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
@@ -109,10 +111,9 @@ export class Checkpointer {
       schedulePoint(POINT.logSecured);
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
       schedulePoint(POINT.superblockWritten);
-      this.poolLatch.holding(() => {
-        this.epochs.settle();
-        this.space.release(previous.epoch);
-      });
+      this.poolLatch.holding(() => this.epochs.settle());
+      const limit = await this.readers.limit(previous.epoch);
+      this.poolLatch.holding(() => this.space.release(limit));
       schedulePoint(POINT.spaceRecycled);
       this.count++;
       const result: CheckpointResult = {

@@ -3,7 +3,7 @@
  * superblocks, and moves page images to and from it; which extent holds what is not its concern.
  *
  * Must hold: nothing is trusted that does not match the checksum that was kept elsewhere; a superblock is written only
- * over the slot that does not count.
+ * over the slot that does not count. Of a file that is open read-only nothing is written, synced or locked.
  */
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
@@ -21,6 +21,7 @@ import {
   sizeClassOf,
   unitOf,
 } from '@pagewright/core';
+import { CheckpointReader, settledSlots } from './checkpoint-reader.js';
 import { checkMemory } from './options.js';
 import {
   chooseSuperblock,
@@ -31,6 +32,7 @@ import {
   SLOT_SIZE,
   type Slot,
   type Superblock,
+  type SuperblockChoice,
 } from './superblock.js';
 
 /** What is to be written, and the extent that it is written to. */
@@ -44,6 +46,8 @@ export class PageFile {
   superblock: Superblock;
   /** The one in the other slot, if it is valid. */
   olderSuperblock: Superblock | null;
+  /** What reads it beside a writer, if it is open read-only. */
+  readonly reader: CheckpointReader | null;
   #slot: number;
 
   private constructor(
@@ -51,8 +55,10 @@ export class PageFile {
     readonly created: boolean,
     readonly usedOlderSlot: boolean,
     private readonly lock: FileLock | null,
-    found: { readonly slot: number; readonly newest: Superblock; readonly older: Superblock | null },
+    found: SuperblockChoice,
+    readOnly: boolean,
   ) {
+    this.reader = readOnly ? new CheckpointReader(this) : null;
     this.#slot = found.slot;
     this.superblock = found.newest;
     this.olderSuperblock = found.older;
@@ -62,9 +68,9 @@ export class PageFile {
    * The file as another thread of the process has it, which has opened and locked it. Each thread reads and writes through a
    * file of its own; superblocks are written by the thread with the lock alone.
    */
-  static async share(io: IoBackend, path: string, superblock: Superblock, readOnly: boolean): Promise<PageFile> {
-    const file = await io.open(path, { readOnly });
-    return new PageFile(file, false, false, null, { slot: 0, newest: superblock, older: null });
+  static async share(io: IoBackend, path: string, superblock: Superblock): Promise<PageFile> {
+    const file = await io.open(path, {});
+    return new PageFile(file, false, false, null, { slot: 0, newest: superblock, older: null }, false);
   }
 
   get pageSize(): number {
@@ -77,8 +83,8 @@ export class PageFile {
   }
 
   /**
-   * Opens the file, locks it, and finds the superblock that counts; creates the store if there is none.
-   * `pageSize` null takes what the store has, or 16 KiB for a new one.
+   * Opens the file, locks it or, read-only, pins what it finds, and chooses the superblock that counts; creates the store if there is
+   * none. `pageSize` null takes what the store has, or 16 KiB for a new one.
    */
   static async open(
     request: PageStoreOpenRequest,
@@ -112,9 +118,10 @@ export class PageFile {
     });
     let lock: FileLock | null = null;
     try {
-      lock = await lockFor(file, readOnly);
+      lock = readOnly ? null : await file.lock();
       const blank = file.size() === 0 && request.create && !readOnly;
-      const slots = blank ? [] : await readSlots(file);
+      // Beside a writer a slot may be half-written, or the store half-created, for an instant.
+      const slots = blank ? [] : await (readOnly ? settledSlots(() => readSlots(file)) : readSlots(file));
       const choice = blank ? null : chooseSuperblock(slots, path);
       if (choice === null) {
         await refuseOthersData(file, slots);
@@ -129,7 +136,7 @@ export class PageFile {
         }
         await refuseOrphanedLog(request);
         const superblock = await createStore(request, file, pageSize ?? defaultPageSize);
-        return new PageFile(file, true, false, lock, { slot: 1, newest: superblock, older: superblock });
+        return new PageFile(file, true, false, lock, { slot: 1, newest: superblock, older: superblock }, false);
       }
       if (pageSize !== null && pageSize !== choice.newest.pageSize) {
         throw new PagewrightError(
@@ -140,14 +147,11 @@ export class PageFile {
       }
       // C5: what was found is durable before anything is built on it.
       if (!readOnly) await file.sync();
-      return new PageFile(
-        file,
-        false,
-        // Which of the two was newer cannot be told when one is damaged, in its first bytes or in others.
-        slots.some((slot) => slot.kind !== 'valid'),
-        lock,
-        choice,
-      );
+      // Which of the two was newer cannot be told when one is damaged, in its first bytes or in others.
+      const isOneDamaged = slots.some((slot) => slot.kind !== 'valid');
+      const pageFile = new PageFile(file, false, isOneDamaged, lock, choice, readOnly);
+      await pageFile.reader?.begin();
+      return pageFile;
     } catch (error) {
       await lock?.release();
       await file.close();
@@ -174,9 +178,28 @@ export class PageFile {
     this.superblock = superblock;
   }
 
+  /** From now on this superblock counts: someone else has written it. */
+  adopt({ slot, newest, older }: SuperblockChoice): void {
+    this.#slot = slot;
+    this.superblock = newest;
+    this.olderSuperblock = older;
+  }
+
+  readSlots(): Promise<readonly Slot[]> {
+    return readSlots(this.io);
+  }
+
+  readSlotsSync(): readonly Slot[] {
+    const blocks = Buffer.alloc(SLOT_COUNT * SLOT_SIZE);
+    this.io.readSync(blocks, 0);
+    return decodeSlots(blocks);
+  }
+
   /** Checks an extent that was read against the checksum of the swip that names it. */
   verify(bytes: Uint8Array, address: number, checksum: number): void {
     if (crc32(bytes) === checksum >>> 0) return;
+    const overtaken = this.reader?.overtaken() ?? null;
+    if (overtaken !== null) throw overtaken;
     throw new PagewrightError(
       'PW_CORRUPT_PAGE',
       `The page at byte ${this.offsetOf(address)} of ${this.io.path} (${bytes.length} bytes) does not match its checksum. Restore the store from a backup.`,
@@ -203,24 +226,18 @@ export class PageFile {
 
   async close(): Promise<void> {
     try {
-      await this.io.close();
+      await this.reader?.end();
     } finally {
-      await this.lock?.release();
+      try {
+        await this.io.close();
+      } finally {
+        await this.lock?.release();
+      }
     }
   }
 }
 
-/** A reader takes the lock too, as there is no sharing yet; where nobody can write, it does without. */
-async function lockFor(file: IoFile, readOnly: boolean): Promise<FileLock | null> {
-  try {
-    return await file.lock();
-  } catch (error) {
-    if (readOnly && isPagewrightError(error, 'PW_PERMISSION')) return null;
-    throw error;
-  }
-}
-
-async function readSlots(file: IoFile) {
+async function readSlots(file: IoFile): Promise<readonly Slot[]> {
   if (file.size() < SLOT_COUNT * SLOT_SIZE) {
     // A store is never this short. Creation fills both slots with zeros first: anything else was cut off, or is no store.
     const padded = Buffer.alloc(SLOT_SIZE);
@@ -230,6 +247,10 @@ async function readSlots(file: IoFile) {
   }
   const blocks = Buffer.alloc(SLOT_COUNT * SLOT_SIZE);
   await file.read(blocks, 0);
+  return decodeSlots(blocks);
+}
+
+function decodeSlots(blocks: Buffer): readonly Slot[] {
   return [decodeSlot(blocks.subarray(0, SLOT_SIZE)), decodeSlot(blocks.subarray(SLOT_SIZE))];
 }
 

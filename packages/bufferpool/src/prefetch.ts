@@ -20,7 +20,6 @@ import {
 } from '@pagewright/core';
 import type { Arrival, Arrivals } from './arrivals.js';
 import { READS } from './counters.js';
-import type { FileSpace } from './file-space.js';
 import { NO_FRAME, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';
 import type { PoolParts } from './placement.js';
 import type { ReadsInFlight } from './reads-in-flight.js';
@@ -42,7 +41,8 @@ export class Prefetch {
   constructor(
     private readonly parts: PoolParts,
     private readonly residency: Residency,
-    private readonly space: FileSpace,
+    /** How many units the file has. */
+    private readonly units: () => number,
     private readonly inFlight: ReadsInFlight,
     private readonly arrivals: Arrivals,
   ) {}
@@ -157,7 +157,7 @@ export class Prefetch {
   #isAddress(address: number): boolean {
     if (address === 0 || sizeClassOf(address) > this.residency.largestClass) return false;
     const unit = unitOf(address);
-    return unit >= this.parts.file.reservedUnits && unit + 2 ** sizeClassOf(address) <= this.space.units;
+    return unit >= this.parts.file.reservedUnits && unit + 2 ** sizeClassOf(address) <= this.units();
   }
 
   #operations(batch: readonly Arrival[]): IoOperation[] {

@@ -21,15 +21,17 @@ import {
 } from './counters.js';
 import type { FileSpace } from './file-space.js';
 import type { PoolParts } from './placement.js';
+import type { ReaderPins } from './reader-pins.js';
 
 export interface CountedParts extends PoolParts {
   readonly space: FileSpace;
   readonly checkpointer: Checkpointer;
   readonly coolerMemory: CoolerMemory;
+  readonly readers: ReaderPins;
 }
 
 export function poolStats(parts: CountedParts): PageStoreStats {
-  const { arena, frames, blocks, epochs, space, counters, checkpointer } = parts;
+  const { arena, frames, blocks, epochs, file, space, counters, checkpointer, readers } = parts;
   return {
     pageSize: arena.pageSize,
     memoryBytes: memoryBytes(parts),
@@ -52,6 +54,8 @@ export function poolStats(parts: CountedParts): PageStoreStats {
     fileBytes: space.units * arena.pageSize,
     freeFileBytes: space.freeUnits * arena.pageSize,
     retainedFileBytes: space.retainedUnits * arena.pageSize,
+    readers: readers.count,
+    pinnedEpoch: file.reader?.pinnedEpoch ?? null,
   };
 }
 

@@ -7,27 +7,33 @@ import { sizeClassOf, unitOf } from '@pagewright/core';
 import { type AllocationMap, decodeMap, hasBit } from './allocation-map.js';
 import type { FileSpace } from './file-space.js';
 import type { PageFile } from './page-file.js';
-import { decodeSlot, encodeSuperblock, SLOT_COUNT, SLOT_SIZE, type Slot, type Superblock } from './superblock.js';
+import { encodeSuperblock, SLOT_SIZE, type Slot, type Superblock } from './superblock.js';
 import { UnitSet } from './verify-extents.js';
 import { type Findings, Place } from './verify-findings.js';
 import { codeOf, messageOf } from './verify-tree.js';
+
+/** Times that a reader reads slots which may just be being written. */
+const MOST_READS = 8;
 
 /**
  * Reads both slots in place. No superblock is on its way to the file. The one that counts must be there as it was written;
  * the other must be valid.
  */
 export function checkSuperblocks(file: PageFile, findings: Findings): void {
-  const blocks = Buffer.alloc(SLOT_COUNT * SLOT_SIZE);
+  let slots: readonly Slot[];
   try {
-    file.io.readSync(blocks, 0);
+    slots = file.readSlotsSync();
+    // A reader may meet a superblock that the writer is just writing.
+    for (let reads = 1; file.reader !== null && reads < MOST_READS && slots.some(isInvalid); reads++) {
+      slots = file.readSlotsSync();
+    }
   } catch (error) {
     findings.report(new Place(null, 'superblocks'), `They cannot be read: ${messageOf(error)}`, codeOf(error));
     return;
   }
   let newest: { readonly superblock: Superblock; readonly place: Place } | null = null;
-  for (let number = 0; number < SLOT_COUNT; number++) {
+  for (const [number, slot] of slots.entries()) {
     const place = new Place(null, `superblock in slot ${number}`, number * SLOT_SIZE);
-    const slot = decodeSlot(blocks.subarray(number * SLOT_SIZE, (number + 1) * SLOT_SIZE));
     if (slot.kind !== 'valid') {
       findings.report(place, WRONG_SLOT[slot.kind], 'PW_CORRUPT_FILE');
       continue;
@@ -37,10 +43,16 @@ export function checkSuperblocks(file: PageFile, findings: Findings): void {
       findings.report(place, 'It is of another store', 'PW_CORRUPT_FILE');
     else if (newest === null || superblock.epoch > newest.superblock.epoch) newest = { superblock, place };
   }
+  // Beside a writer, any other may be there by now.
+  if (file.reader !== null) return;
   if (newest === null || encodeSuperblock(newest.superblock).equals(encodeSuperblock(file.superblock))) return;
   // With the newer slot damaged, which was reported, the older one is what is left.
   if (newest.superblock.epoch < file.superblock.epoch) return;
   findings.report(newest.place, 'It is not the one that was found at opening, or written since', 'PW_CORRUPT_FILE');
+}
+
+function isInvalid({ kind }: Slot): boolean {
+  return kind !== 'valid';
 }
 
 const WRONG_SLOT: Readonly<Record<Exclude<Slot['kind'], 'valid'>, string>> = {

@@ -24,6 +24,7 @@ import {
 import { SimulatedDevice } from '@pagewright/testkit';
 import { hasBit, setBits } from '../src/allocation-map.js';
 import { Arena } from '../src/arena.js';
+import { Checkpointer } from '../src/checkpointer.js';
 import type { StagedImage } from '../src/closed-epoch.js';
 import { Counters } from '../src/counters.js';
 import { Epochs } from '../src/epochs.js';
@@ -41,8 +42,12 @@ import {
   STATE_FREE,
   STATE_HOT,
 } from '../src/frames.js';
+import { Gate } from '../src/gate.js';
 import { PageFile } from '../src/page-file.js';
 import { formatPage } from '../src/page-image.js';
+import { PoolLatch } from '../src/pool-latch.js';
+import { ReaderPins } from '../src/reader-pins.js';
+import { Threads } from '../src/threads.js';
 
 const PAGE = 4096;
 const ROOT = 0;
@@ -117,6 +122,14 @@ export class EpochRig {
   /** One thread, and the next time the other one. */
   get epochs(): Epochs {
     return this.threads[this.#turn++ & 1] as Epochs;
+  }
+
+  checkpointer(batchBytes: number): Checkpointer {
+    const threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
+    const gate = new Gate(new SharedArrayBuffer(Gate.bytes()), threads);
+    const poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), threads);
+    const readers = new ReaderPins(this.file.io, this.file.superblock.storeId);
+    return new Checkpointer(this.epochs, this.space, this.file, ROOT, batchBytes, gate, poolLatch, readers);
   }
 
   // ── Changes ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -257,7 +257,7 @@ describe('a checkpointer', () => {
 
   it('waits for a page that is being evicted, and takes what came of it', async () => {
     const { rig, child, sibling } = await family();
-    const checkpointer = new Checkpointer(rig.epochs, rig.space, rig.file, 0, 8 * PAGE);
+    const checkpointer = rig.checkpointer(8 * PAGE);
     rig.change(child);
     rig.change(sibling);
     rig.beginEviction(child);
@@ -276,7 +276,7 @@ describe('a checkpointer', () => {
     const rig = await EpochRig.create(64);
     const top = rig.insert(null, 0) as Node;
     const large = rig.insert(top, 0, 4) as Node;
-    const checkpointer = new Checkpointer(rig.epochs, rig.space, rig.file, 0, 8 * PAGE);
+    const checkpointer = rig.checkpointer(8 * PAGE);
     const before = driveSchedule((point) => {
       if (point !== POINT.gateClosed) return;
       const fault = { kind: 'error', errno: 'EIO' } as const;

@@ -3,9 +3,10 @@
  * trusted. A descriptor is closed only when no operation uses it any more, so that its number cannot name another file.
  */
 import fs from 'node:fs';
-import { type FileLock, type IoFile, type IoOperation, PagewrightError } from '@pagewright/core';
+import { type FileLock, type IoFile, type IoOperation, PagewrightError, type ReaderPin } from '@pagewright/core';
 import { closed, faultOf, readOnly } from './fault.js';
 import { acquireLock } from './lock.js';
+import { livingPins, publishPin } from './reader-pins.js';
 import { joinNeighbours, run, runSync } from './submission.js';
 import { type Done, transfer, transferSync } from './transfer.js';
 import { zeroFill, zeroFillSync } from './zero-fill.js';
@@ -138,16 +139,19 @@ export class NodeFile implements IoFile {
 
   /** Also of a file that is open read-only: it keeps others from writing. The directory must be writable. */
   async lock(): Promise<FileLock> {
-    let lock: FileLock | undefined;
-    await this.#track((done) => {
-      this.#assertOpen('lock');
-      acquireLock(this).then((acquired) => {
-        lock = acquired;
-        this.#lock = acquired;
-        done(null);
-      }, done);
+    return await this.#tracked('lock', async () => {
+      this.#lock = await acquireLock(this);
+      return this.#lock;
     });
-    return lock!;
+  }
+
+  /** In a directory beside the file, which must be writable, or be there already and writable. */
+  async publishPin(text: string): Promise<ReaderPin> {
+    return await this.#tracked('publish what is read of', () => publishPin(this, text));
+  }
+
+  async pins(): Promise<readonly string[]> {
+    return await this.#tracked('look for readers of', () => livingPins(this));
   }
 
   close(): Promise<void> {
@@ -170,6 +174,19 @@ export class NodeFile implements IoFile {
     } finally {
       await this.#lock?.release();
     }
+  }
+
+  /** Counted as in flight as {@link #track} does. */
+  async #tracked<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
+    let result: Result | undefined;
+    await this.#track((done) => {
+      this.#assertOpen(operation);
+      work().then((made) => {
+        result = made;
+        done(null);
+      }, done);
+    });
+    return result as Result;
   }
 
   /** One promise for an operation, counted while it is in flight. */

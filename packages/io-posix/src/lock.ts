@@ -51,7 +51,7 @@ export async function acquireLock(target: Target): Promise<FileLock> {
   if (heldHere.has(key)) throw lockedByUs(target.path);
   heldHere.add(key);
   try {
-    const place = `${await canonicalPath(target, identity)}.lock`;
+    const place = `${await canonicalPath(target, identity, 'lock')}.lock`;
     const claim = await writeClaim(place);
     try {
       await win(target.path, place, claim);
@@ -102,15 +102,18 @@ class LockFile implements FileLock {
   }
 }
 
-/** Where the lock file stands: beside the file itself, whatever symbolic link led to it. */
-async function canonicalPath(target: Target, identity: fs.BigIntStats): Promise<string> {
+/**
+ * The name of the file itself, whatever symbolic link led to it: beside it stand the lock file and the pins of readers.
+ * @throws PW_IO (`ESTALE`) if the name is another file's by now
+ */
+export async function canonicalPath(target: Target, identity: fs.BigIntStats, operation: string): Promise<string> {
   const canonical = await realpath(target.path);
   const named = await stat(canonical, { bigint: true });
   if (named.ino === identity.ino && named.dev === identity.dev) return canonical;
   throw new PagewrightError(
     'PW_IO',
-    `Cannot lock ${target.path}: another file has taken its name since it was opened. Open it again.`,
-    { details: { errno: 'ESTALE', operation: 'lock', path: target.path } },
+    `Cannot ${operation} ${target.path}: another file has taken its name since it was opened. Open it again.`,
+    { details: { errno: 'ESTALE', operation, path: target.path } },
   );
 }
 

@@ -13,6 +13,6 @@ ioConformance(
       directory: fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'pagewright-io-')),
     }),
     dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
-    capabilities: { locks: true, sharedMemory: true },
+    capabilities: { locks: true, pins: true, sharedMemory: true },
   },
 );

@@ -1,12 +1,12 @@
 /**
  * A process or a thread that opens the file named by its argument, takes commands, and answers each with one line of
- * JSON. `lock` answers `held`, or what it failed with.
+ * JSON. `lock` answers `held`, `pin` answers `published`, or what it failed with.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { FileLock, IoFile } from '@pagewright/core';
 import { NodeFiles } from '../src/backend.js';
 
-export type Command = 'lock' | 'release' | 'contend' | 'fill' | 'exit';
+export type Command = 'lock' | 'release' | 'pin' | 'contend' | 'fill' | 'exit';
 
 /** What {@link Command} answers. */
 export interface Answer {
@@ -25,6 +25,10 @@ const actions: { readonly [each in Command]: () => Promise<string> } = {
   async release() {
     await lock?.release();
     return 'released';
+  },
+  async pin() {
+    await file.publishPin!(`of ${process.pid}`);
+    return 'published';
   },
   contend: () => contend(file),
   async fill() {

@@ -68,6 +68,12 @@ export class CommitPath {
     this.visible = timestamp;
   }
 
+  /** Commits up to the timestamp are there, though they were not made here. */
+  advance(timestamp: number): void {
+    invariant(timestamp >= this.visible, 'A reader has gone back in time');
+    this.visible = timestamp;
+  }
+
   /** The surroundings. Errors: `PW_CLOSED` before `start`. */
   get surroundings(): ConcurrencyHost {
     if (this.host === null) {

@@ -86,6 +86,11 @@ export class Mvcc implements Concurrency {
     this.transactions.maxBytes = Math.min(this.transactions.maxBytes, host.log.maxRecordSize);
   }
 
+  advance(timestamp: number): void {
+    this.path.advance(timestamp);
+    this.snapshots.revokeBelow(timestamp);
+  }
+
   snapshot(): Snapshot {
     return this.snapshots.open(this.path.visible);
   }

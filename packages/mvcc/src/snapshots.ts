@@ -12,7 +12,7 @@ export class ActiveSnapshot implements Snapshot, Links<ActiveSnapshot> {
   ahead: ActiveSnapshot | null = null;
   behind: ActiveSnapshot | null = null;
   /** Set once the list has let it go. */
-  state: 'open' | 'revoked' | 'released' = 'open';
+  state: 'open' | 'revoked' | 'passed' | 'released' = 'open';
 
   constructor(
     readonly timestamp: number,
@@ -26,6 +26,14 @@ export class ActiveSnapshot implements Snapshot, Links<ActiveSnapshot> {
         'PW_SNAPSHOT_TOO_OLD',
         `The snapshot of commit ${this.timestamp} was given up, because keeping the versions that it needs would have ` +
           'taken more than `versionMemory`. Start again with a new one, keep snapshots open for less time, or raise `versionMemory`.',
+        { details: { timestamp: this.timestamp } },
+      );
+    }
+    if (this.state === 'passed') {
+      throw new PagewrightError(
+        'PW_SNAPSHOT_TOO_OLD',
+        `The snapshot of commit ${this.timestamp} is gone, because this reader has gone on to a later checkpoint. Start again with ` +
+          'a new one; call refresh() only when none is needed any more.',
         { details: { timestamp: this.timestamp } },
       );
     }
@@ -73,7 +81,12 @@ export class SnapshotList {
     }
   }
 
-  remove(snapshot: ActiveSnapshot, state: 'revoked' | 'released'): void {
+  /** Those below the timestamp are not answered any more: what they saw is gone. */
+  revokeBelow(timestamp: number): void {
+    while (this.queue.first !== null && this.queue.first.timestamp < timestamp) this.remove(this.queue.first, 'passed');
+  }
+
+  remove(snapshot: ActiveSnapshot, state: 'revoked' | 'passed' | 'released'): void {
     const wasOldest = this.queue.first === snapshot;
     snapshot.state = state;
     this.queue.remove(snapshot);

@@ -72,7 +72,7 @@ export async function open<Type extends string = 'btree'>(
   return (await blueprint.open(path, opening)) as Engine<Type>;
 }
 
-const OPENING = ['create', 'errorIfExists', 'readOnly', 'checkpoint', 'onRecovery', 'onFailure'];
+const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'checkpoint', 'onRecovery', 'onFailure'];
 const CHOOSING = ['memory', 'pageSize', 'commit', 'io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
 
 function refuseUnknown(opening: object): void {

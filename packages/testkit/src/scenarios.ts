@@ -205,7 +205,10 @@ export const SCENARIOS: readonly Scenario[] = [
     goesWrong:
       'A reader in another process chooses a checkpoint in the moment in which its space is used again, or dies there.',
     rules: ['C7'],
-    state: { waitsFor: 'readers in other processes' },
+    state: {
+      tested: `${SUITES}/page-store-readers.ts`,
+      name: 'reads a whole checkpoint, whatever the writer does between any two steps of its opening (scenario 24)',
+    },
   },
   {
     number: 25,

@@ -64,6 +64,28 @@ describe('the concurrency suite', () => {
       collectsTooMuch,
       ['kept-while-needed', 'scan-meets-deleted-key', 'any-interleaving'],
     ],
+    ['stays where it is when it is to go on', changed(() => ({ advance: () => undefined })), ['advance']],
+    [
+      'goes on and answers what was begun before',
+      changed((mvcc) => ({
+        advance: (timestamp) => {
+          const path: { visible: number } = Reflect.get(mvcc, 'path');
+          path.visible = timestamp;
+        },
+      })),
+      ['advance'],
+    ],
+    [
+      'gives up snapshots that could stand',
+      changed((mvcc) => ({
+        advance: (timestamp) => {
+          const snapshots: { revokeBelow(timestamp: number): void } = Reflect.get(mvcc, 'snapshots');
+          mvcc.advance(timestamp);
+          snapshots.revokeBelow(timestamp + 1);
+        },
+      })),
+      ['advance-to-the-same'],
+    ],
     [
       'shows a snapshot what was committed later',
       changed((mvcc) => ({

@@ -3,7 +3,7 @@ import { brokenClauses, dropAll, IO_SUITE, type IoSubject, SimulatedDevice } fro
 import { deviceSubject } from './io-device.js';
 import { faulty, PLANTED_FAULTS } from './io-planted.js';
 
-const capabilities = { locks: true, sharedMemory: true, crash: true };
+const capabilities = { locks: true, pins: true, sharedMemory: true, crash: true };
 
 const sound = (): IoSubject => deviceSubject(new SimulatedDevice(), () => dropAll);
 

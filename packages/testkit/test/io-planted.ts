@@ -6,6 +6,7 @@ import {
   type IoOperation,
   type OpenFlags,
   PagewrightError,
+  type ReaderPin,
 } from '@pagewright/core';
 
 export interface PlantedFault {
@@ -49,6 +50,9 @@ function transfers(kind: 'read' | 'write', change: (buffer: Uint8Array, offset: 
     [both[1]]: change,
   };
 }
+
+/** What was published last, if it was not released, and where. */
+let unreleased: { readonly text: string; readonly backend: IoBackend } | null = null;
 
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
   {
@@ -448,6 +452,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     what: 'a directory is not synced',
     breaks: [
       'lock-of-the-dead',
+      'pin-of-the-dead',
       'sync-makes-durable',
       'batch-sync-makes-durable',
       'sync-makes-size-durable',
@@ -598,4 +603,112 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
       },
     }),
   },
+  {
+    what: 'pins are shown to nobody',
+    breaks: ['pin-shown', 'pin-read-only', 'pin-is-one-file', 'pin-never-missed', 'pin-closed'],
+    file: () => ({ pins: async () => [] }),
+  },
+  {
+    what: 'a pin stays when it was released',
+    breaks: ['pin-shown'],
+    file: (file) => ({
+      publishPin: async (text) => ({ ...(await publish(file, text)), release: async () => {} }),
+    }),
+  },
+  {
+    what: 'a pin that is moved leaves what it showed before',
+    breaks: ['pin-shown', 'pin-never-missed'],
+    file: (file) => ({
+      publishPin: async (text) => {
+        const pins = [await publish(file, text)];
+        let released = false;
+        return {
+          move: async (next) => {
+            if (!released) pins.push(await publish(file, next));
+          },
+          release: async () => {
+            released = true;
+            for (const pin of pins) await pin.release();
+          },
+        };
+      },
+    }),
+  },
+  {
+    what: 'a pin is taken away before it is published anew',
+    breaks: ['pin-never-missed'],
+    file: (file) => ({
+      publishPin: async (text) => {
+        let pin = await publish(file, text);
+        let released = false;
+        return {
+          move: async (next) => {
+            if (released) return;
+            await pin.release();
+            await turn();
+            pin = await publish(file, next);
+          },
+          release: async () => {
+            released = true;
+            await pin.release();
+          },
+        };
+      },
+    }),
+  },
+  {
+    what: 'pins are for the backend, not for a file',
+    breaks: ['pin-is-one-file'],
+    backend: (io) => ({
+      open: async (path, flags) => {
+        const [file, only] = [await io.open(path, flags), await io.open('/the only one', { create: true })];
+        return changed(file, {
+          publishPin: async (text) => {
+            file.size();
+            return publish(only, text);
+          },
+          pins: async () => {
+            file.size();
+            return (await only.pins?.()) ?? [];
+          },
+        });
+      },
+    }),
+  },
+  {
+    what: 'a file that is open for reading publishes nothing',
+    breaks: ['pin-read-only', 'pin-never-missed'],
+    file: (file, flags) => ({
+      publishPin: async (text) => {
+        if (flags.readOnly === true) throw new PagewrightError('PW_READ_ONLY', 'for reading alone');
+        return publish(file, text);
+      },
+    }),
+  },
+  {
+    what: 'pins of the dead are shown',
+    breaks: ['pin-of-the-dead'],
+    file: (file, _flags, backend) => ({
+      publishPin: async (text) => {
+        const pin = await publish(file, text);
+        unreleased = { text, backend };
+        return {
+          ...pin,
+          release: () => {
+            unreleased = null;
+            return pin.release();
+          },
+        };
+      },
+      pins: async () => {
+        const living = (await file.pins?.()) ?? [];
+        return unreleased === null || unreleased.backend === backend ? living : [...living, unreleased.text];
+      },
+    }),
+  },
 ];
+
+async function publish(file: IoFile, text: string): Promise<ReaderPin> {
+  if (file.publishPin === undefined) throw new Error('the sound backend has no pins');
+  return await file.publishPin(text);
+}

@@ -22,17 +22,19 @@ import {
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Arrivals } from '../../bufferpool/src/arrivals.js';
 import { BackupSpace } from '../../bufferpool/src/backup-space.js';
+import { CheckpointReader } from '../../bufferpool/src/checkpoint-reader.js';
 import { Eviction } from '../../bufferpool/src/eviction.js';
 import { FileSpace } from '../../bufferpool/src/file-space.js';
 import { Latches } from '../../bufferpool/src/latches.js';
 import { PageFile } from '../../bufferpool/src/page-file.js';
 import { Placement } from '../../bufferpool/src/placement.js';
+import { ReaderPins } from '../../bufferpool/src/reader-pins.js';
 import { Residency } from '../../bufferpool/src/residency.js';
 import { decodeSlot, encodeSuperblock, SLOT_SIZE, type Superblock } from '../../bufferpool/src/superblock.js';
 import { brokenClauses, FANOUT, PageTree, pageStoreSuite } from '../src/index.js';
 
 const PAGE_SIZE = 4096;
-const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true };
+const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true, readers: true };
 
 type PoolClass = new (options: { memory: number; pageSize: number }) => PageStore;
 
@@ -652,5 +654,133 @@ describe('the suite for page stores finds', () => {
     const log = { incarnation: 7, segment: 1, offset: 4096 };
     const logged = changed((superblock) => ({ ...superblock, mark: { ...superblock.mark, log } }));
     expect(await brokenBy(logged, ...ids)).toEqual(['copies-a-checkpoint']);
+  });
+
+  it('a reader that locks the file', async () => {
+    class Locking extends BufferPool {
+      override async open(request: PageStoreOpenRequest): Promise<StoreState> {
+        const state = await super.open(request);
+        if (request.readOnly) await (await request.io.open(request.path, { readOnly: true })).lock();
+        return state;
+      }
+    }
+    const ids = ['reads-beside-a-writer', 'reader-changes-nothing'];
+    expect(await brokenBy(Locking, ...ids)).toEqual(ids);
+  });
+
+  it('a reader that syncs what it finds', async () => {
+    const Syncing = onFiles((file) => {
+      let synced = false;
+      return fileWith(file, {
+        read: async (buffer, offset) => {
+          if (!synced) await file.sync();
+          synced = true;
+          await file.read(buffer, offset);
+        },
+      });
+    });
+    expect(await brokenBy(Syncing, 'reader-changes-nothing')).toEqual(['reader-changes-nothing']);
+  });
+
+  it('a writer that never looks for readers (scenario 24)', async () => {
+    vi.spyOn(ReaderPins.prototype, 'limit').mockImplementation(async (oldestNamed) => oldestNamed);
+    const ids = ['keeps-what-is-read', 'reader-opens-in-between', 'readers-outlive-writers'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('a writer that does not look for readers when it opens', async () => {
+    const { limit } = ReaderPins.prototype;
+    const opened = new WeakSet<ReaderPins>();
+    vi.spyOn(ReaderPins.prototype, 'limit').mockImplementation(async function (this: ReaderPins, oldestNamed) {
+      const isFirst = !opened.has(this);
+      opened.add(this);
+      return isFirst ? oldestNamed : limit.call(this, oldestNamed);
+    });
+    expect(await brokenBy(BufferPool, 'readers-outlive-writers')).toEqual(['readers-outlive-writers']);
+  });
+
+  it('a writer that goes on keeping what was read', async () => {
+    const { limit } = ReaderPins.prototype;
+    const lowest = new WeakMap<ReaderPins, number>();
+    vi.spyOn(ReaderPins.prototype, 'limit').mockImplementation(async function (this: ReaderPins, oldestNamed) {
+      const now = await limit.call(this, oldestNamed);
+      if (this.count > 0) lowest.set(this, Math.min(now, lowest.get(this) ?? now));
+      return lowest.get(this) ?? now;
+    });
+    const ids = ['keeps-what-is-read', 'dead-readers-keep-nothing'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('a reader that does not read the superblocks again when it has published its pin (scenario 24)', async () => {
+    const { begin } = CheckpointReader.prototype;
+    vi.spyOn(CheckpointReader.prototype, 'begin').mockImplementation(async function (this: CheckpointReader) {
+      const again = vi.spyOn(this, 'newer').mockResolvedValue(null);
+      await begin.call(this);
+      again.mockRestore();
+    });
+    expect(await brokenBy(BufferPool, 'reader-opens-in-between')).toEqual(['reader-opens-in-between']);
+  });
+
+  it('a reader that follows and keeps pages of before', async () => {
+    class Keeping extends BufferPool {
+      override follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+        return super.follow((state) => {
+          moved({ ...state, epoch: state.epoch - 1 });
+        });
+      }
+    }
+    class Late extends BufferPool {
+      override async follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+        const state = await super.follow(() => {});
+        if (state !== null) setImmediate(() => moved(state));
+        return state;
+      }
+    }
+    class Still extends BufferPool {
+      override async follow(): Promise<StoreState | null> {
+        return null;
+      }
+    }
+    for (const Pool of [Keeping, Late, Still]) {
+      expect(await brokenBy(Pool, 'follows-the-writer')).toEqual(['follows-the-writer']);
+    }
+  });
+
+  it('a reader whose pin stays behind when it follows', async () => {
+    vi.spyOn(CheckpointReader.prototype, 'movePin').mockResolvedValue();
+    expect(await brokenBy(BufferPool, 'follows-the-writer')).toEqual(['follows-the-writer']);
+  });
+
+  it('a reader whose pin goes ahead of what it reads', async () => {
+    const { movePin } = CheckpointReader.prototype;
+    vi.spyOn(CheckpointReader.prototype, 'movePin').mockImplementation(function (this: CheckpointReader) {
+      return movePin.call(this, 1_000_000);
+    });
+    expect(await brokenBy(BufferPool, 'keeps-what-is-read')).toEqual(['keeps-what-is-read']);
+  });
+
+  it('a reader that takes all that does not match for damage, and one that takes it for nothing', async () => {
+    const overtaken = vi.spyOn(CheckpointReader.prototype, 'overtaken').mockReturnValue(null);
+    expect(await brokenBy(BufferPool, 'overtaken-is-told')).toEqual(['overtaken-is-told']);
+    overtaken.mockRestore();
+    const named = vi.spyOn(CheckpointReader.prototype, 'isNamed').mockReturnValue(false);
+    expect(await brokenBy(BufferPool, 'damage-is-told-from-overtaking')).toEqual(['damage-is-told-from-overtaking']);
+    named.mockRestore();
+    vi.spyOn(PageFile.prototype, 'verify').mockReturnValue();
+    expect(await brokenBy(BufferPool, 'overtaken-is-told')).toEqual(['overtaken-is-told']);
+  });
+
+  it('a reader that takes the first superblock that does not match for damage', async () => {
+    const Hasty = onFiles((file) => {
+      let times = 0;
+      return fileWith(file, {
+        read: async (buffer, offset) => {
+          // Eight times the same: as if it had looked once.
+          if (offset !== 0 || times === 0) await file.read(buffer, offset);
+          if (offset === 0 && times++ > 0) buffer.fill(1);
+        },
+      });
+    });
+    expect(await brokenBy(Hasty, 'reader-waits-for-superblocks')).toEqual(['reader-waits-for-superblocks']);
   });
 });

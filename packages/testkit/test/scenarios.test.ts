@@ -12,7 +12,8 @@ const RULES = readFileSync(join(REPOSITORY, 'docs/architecture.md'), 'utf8');
 function testNames(source: string): string[] {
   const calls = source.matchAll(/\b(?:it|test)(?:\.each\([\s\S]*?\))?\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g);
   const clauses = source.matchAll(/\bsays:\s*(['"`])((?:\\.|(?!\1).)*)\1/g);
-  return [...calls, ...clauses].map(([, , name]) => (name as string).replaceAll("\\'", "'"));
+  const called = source.matchAll(/\bclause\(\s*'[^']*',\s*\[[^\]]*\],\s*(['"`])((?:\\.|(?!\1).)*)\1/g);
+  return [...calls, ...clauses, ...called].map(([, , name]) => (name as string).replaceAll("\\'", "'"));
 }
 
 describe('the list of scenarios', () => {

@@ -121,6 +121,11 @@ export interface Concurrency {
   readonly oldestNeeded: number;
   /** Called once, when recovery is over. */
   start(host: ConcurrencyHost, timestamp: number): void;
+  /**
+   * A reader has gone on to a later checkpoint: the indexes hold what was committed up to this timestamp, and V is it. Snapshots
+   * below are revoked: what they saw is gone.
+   */
+  advance(timestamp: number): void;
   snapshot(): Snapshot;
   begin(): TransactionCore;
   /** Reads the newest version, or that of the snapshot. True only if there is a value (tombstones are not). May throw `PageFault`. */

@@ -29,6 +29,14 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
+/** What a reader shows to the writer of a file, for as long as the reader lives. */
+export interface ReaderPin {
+  /** Shows something else instead. Whoever looks meanwhile finds the one or the other, never none. */
+  move(text: string): Promise<void>;
+  /** Idempotent. */
+  release(): Promise<void>;
+}
+
 /**
  * An open file. A short transfer is continued until it is whole; reading beyond the end is `PW_IO` with `errno: 'EOF'`.
  * Every error is a `PagewrightError` (`PW_IO`, `PW_FULL` for ENOSPC, EDQUOT and EFBIG, `PW_PERMISSION`, `PW_CLOSED`,
@@ -56,6 +64,14 @@ export interface IoFile {
   submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
   /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. Works on a file that was opened read-only, too. */
   lock(): Promise<FileLock>;
+  /**
+   * Shows a text of one line to all that ask for the file's {@link pins}, in any process of the machine, until it is released or
+   * whoever published it has died. When it resolves, nobody who asks later misses it. Works on a file that was opened read-only,
+   * and needs no lock. Errors: `PW_PERMISSION`, `PW_FULL`, `PW_IO`. A backend whose files nobody else can reach need not have it.
+   */
+  publishPin?(text: string): Promise<ReaderPin>;
+  /** What the living have published of this file, and those of whom it cannot be told. Of the dead nothing is left afterwards. */
+  pins?(): Promise<readonly string[]>;
   /** Idempotent. Waits for operations in flight. */
   close(): Promise<void>;
 }

@@ -134,8 +134,15 @@ export interface PageStoreStats {
   readonly checkpoints: number;
   readonly fileBytes: number;
   readonly freeFileBytes: number;
-  /** Extents that were given up and are still named by a superblock. */
+  /** Extents that were given up and are kept, because a superblock still names them, or a reader in another process does. */
   readonly retainedFileBytes: number;
+  /** Readers that keep space, as found after the last checkpoint. 0 if this store is open read-only. */
+  readonly readers: number;
+  /**
+   * Of a store that is open read-only: from this checkpoint on the writer keeps what this reader needs. Null: it is not asked to,
+   * because nothing may be written beside the store; or this is no reader.
+   */
+  readonly pinnedEpoch: number | null;
 }
 
 /** How a thread joins a store that another one has open. */
@@ -162,8 +169,18 @@ export interface PageStore {
   readonly root: SwipLocation;
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
-  /** Locks and opens the page file, chooses the newest valid superblock and makes it durable (C5). */
+  /**
+   * Locks and opens the page file, chooses the newest valid superblock and makes it durable (C5). With `readOnly` neither: it asks
+   * the writer, if there is one, to keep what it reads (C7).
+   */
   open(request: PageStoreOpenRequest): Promise<StoreState>;
+  /**
+   * C7: goes on to the newest checkpoint of a store that is open read-only. Null: it reads that already, or is open for writing.
+   * Else all pages leave their frames, pinned ones too, so that nothing that was known of a frame holds any more, and in the same instant
+   * `moved` is called, synchronously; after that other work goes on. What `moved` throws is passed on; the store has moved all the same.
+   * Waits for a verification that is under way. Errors: `PW_IO`, `PW_CORRUPT_FILE`, `PW_CLOSED`; nothing has moved then.
+   */
+  follow(moved: (state: StoreState) => void): Promise<StoreState | null>;
   /** Writes a checkpoint while other work goes on. Calls that come while one runs share the next. */
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult>;
   /**
@@ -222,7 +239,8 @@ export interface PageStore {
    * Sequence for a reader: `child`, `readVersion(child)`, `validate(parent, parentVersion)`, in this order: loading a
    * child changes the parent's swip, so when the answer is a frame that had to be read the parent's version has gone on
    * and the reader starts again, now without a miss.
-   * Errors: `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`; {@link PageFault} when `faulting`.
+   * Errors: `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`; {@link PageFault} when `faulting`. Of a store that is open
+   * read-only also `PW_SNAPSHOT_TOO_OLD`, with the `checkpoint` in the details: the writer has used the page's space again. `follow` then.
    */
   child(parent: number, offset: number, parentVersion: number): number;
   /** The same for a parent whose latch the caller holds: never restarts, never faults, reads in place. */

@@ -58,6 +58,8 @@ export class Catalog {
   nextNumber = 1;
   private root = -1;
   private entryPages = 0;
+  /** Indexes that were open when the catalog could not be read. */
+  private reopens = new Set<IndexEntry>();
   /** The last one is used next. */
   private readonly freeSlots: SwipLocation[] = [];
 
@@ -84,6 +86,24 @@ export class Catalog {
       catalog.load();
     }
     return catalog;
+  }
+
+  /**
+   * Reads the catalog anew, when the page store has gone on to a later checkpoint: nothing that was known of frames holds. What stands
+   * for an index goes on standing for it. If it cannot be read, all use of the indexes throws what this throws, until it was called again.
+   */
+  reload(): void {
+    const before = [...this.byNumber.values()];
+    const open = before.filter((entry) => entry.isOpen || this.reopens.has(entry));
+    this.reopens = new Set(open);
+    try {
+      this.goOn(Catalog.open(this.pages, [...this.types.values()], { create: false, timestamp: 0 }));
+      for (const entry of open) if (!entry.dropped) entry.open(this.pages, this.types);
+      this.reopens.clear();
+    } catch (error) {
+      for (const entry of this.byNumber.values()) entry.lose(error);
+      throw error;
+    }
   }
 
   /** The index of that number. Undefined for one that was dropped: its operations are of no effect (T7). */
@@ -168,6 +188,28 @@ export class Catalog {
       writeTombstoneFlag(this.pages.segmentOf(frame), base + offset, mayHaveTombstones),
     );
     entry.mayHaveTombstones = mayHaveTombstones;
+  }
+
+  /** Takes over what was read of a later checkpoint. */
+  private goOn(later: Catalog): void {
+    this.root = later.root;
+    this.entryPages = later.entryPages;
+    this.nextNumber = later.nextNumber;
+    this.freeSlots.splice(0, this.freeSlots.length, ...later.freeSlots);
+    this.dropped.clear();
+    for (const tree of later.dropped) this.dropped.add(tree);
+    for (const [number, entry] of this.byNumber) if (!later.byNumber.has(number)) entry.dropped = true;
+    const entries = [...later.byNumber.values()].map((found) => {
+      const known = this.byNumber.get(found.number);
+      known?.goOn(found);
+      return known ?? found;
+    });
+    this.byName.clear();
+    this.byNumber.clear();
+    for (const entry of entries) {
+      this.byName.set(entry.name, entry);
+      this.byNumber.set(entry.number, entry);
+    }
   }
 
   // ── Slots ───────────────────────────────────────────────────────────────────────────────────────────────────

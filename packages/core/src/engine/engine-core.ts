@@ -10,6 +10,7 @@ import { PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
 import { Commits } from './commits.js';
+import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
@@ -31,6 +32,7 @@ export class EngineCore {
   readonly checkpoints: Checkpoints;
   readonly commits: Commits;
   readonly housekeeping: Housekeeping;
+  readonly following: Following;
   readonly transactions = new Set<Abortable>();
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
@@ -42,6 +44,7 @@ export class EngineCore {
     readonly catalog: Catalog,
     readonly state: EngineState,
     checkpoint: CheckpointOptions,
+    follow: FollowOption,
   ) {
     const { io, pages, log, concurrency } = parts;
     this.io = io;
@@ -51,6 +54,7 @@ export class EngineCore {
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpoint);
     this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations);
     this.housekeeping = new Housekeeping(pages, catalog, concurrency, state, this.operations);
+    this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
   }
 
   /** What concurrency control needs of the engine. */
@@ -100,13 +104,15 @@ export class EngineCore {
 
   /** Goes on with a read that has just met a page that is not in memory. Call it at once. */
   async readOn<Result>(read: () => Result): Promise<Result> {
+    const { pages, state, following } = this;
+    const attempt = (): Result => {
+      // Closing waits for reads under way; a failure while a page was read leaves nothing to be read.
+      if (state.hasFailed) state.assertUsable();
+      return read();
+    };
     this.operations.begin();
     try {
-      return await readAfterFault(this.pages, () => {
-        // Closing waits for reads under way; a failure while a page was read leaves nothing to be read.
-        if (this.state.hasFailed) this.state.assertUsable();
-        return read();
-      });
+      return await readAfterFault(pages, attempt).catch((error) => following.readAnew(error, attempt));
     } finally {
       this.operations.end();
     }
@@ -114,12 +120,13 @@ export class EngineCore {
 
   /** The first step of closing: everything that is under way ends, and the page file holds all of it, if that can be. */
   async finish(): Promise<void> {
-    const { state, operations, housekeeping, checkpoints } = this;
+    const { state, operations, housekeeping, checkpoints, following } = this;
     try {
       state.beginClosing();
       this.closed.abort();
       housekeeping.stop();
       checkpoints.stopTimer();
+      following.stop();
       await operations.idle();
       for (const transaction of [...this.transactions]) transaction.abort();
       for (const snapshot of [...this.snapshots]) snapshot.release();

@@ -225,6 +225,20 @@ export class Engine<Types extends string = string> {
   }
 
   /**
+   * Goes on to the newest checkpoint, of a store that is open read-only; whether there was a newer one. What the writer has committed
+   * since that checkpoint is seen after its next one. Handles of indexes stay; snapshots and transactions of before throw
+   * `PW_SNAPSHOT_TOO_OLD` from then on, and a range without a snapshot goes on in what is newest, as ever. A store that is open for writing
+   * is at its newest state always: false.
+   *
+   * Errors: `PW_IO`, `PW_CORRUPT_FILE`; then what was read before is still read. `PW_CORRUPT_PAGE` if the catalog of the newer
+   * checkpoint is damaged; then reads throw it too, until another call succeeds.
+   */
+  async refresh(): Promise<boolean> {
+    this.core.state.assertUsable();
+    return this.core.following.refresh();
+  }
+
+  /**
    * Looks for damage in the whole store while other work goes on, and reports all that it finds, with the way to each damaged
    * page. It reads the last checkpoint in the file, page by page, and the one before as far as it differs: checksums, headers,
    * that each page is reached once, what each index says of its pages and their bounds, and that every extent of the file is
@@ -233,7 +247,8 @@ export class Engine<Types extends string = string> {
    *
    * It writes nothing. A commit that comes meanwhile is verified or not, and never reported as damage. Until it ends, no space that
    * it reads is used again, so the file may grow. Memory: one bit for each page of the file and the largest page, besides the
-   * pool. Damage never makes it reject. Errors: `PW_ARGUMENT`, `PW_CLOSED` when the engine is closed meanwhile, the reason of the signal.
+   * pool. Damage never makes it reject. Of a store that is open read-only it looks at the checkpoint that is read. Errors: `PW_SNAPSHOT_TOO_OLD`
+   * if the writer could not be asked to wait, and has overtaken it; `PW_ARGUMENT`, `PW_CLOSED` when the engine is closed meanwhile, the reason of the signal.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     const { operations, state } = this.core;

@@ -17,6 +17,8 @@ export class IndexEntry implements Target {
   dropped = false;
   mayHaveTombstones = false;
   private tree: Index | null = null;
+  /** Why its tree cannot be read: a reader went on to a checkpoint whose catalog it could not read. */
+  private lost: unknown = null;
 
   constructor(
     readonly number: number,
@@ -33,9 +35,9 @@ export class IndexEntry implements Target {
 
   /** Call {@link open} first. */
   get index(): Index {
-    if (this.tree === null)
-      throw new PagewrightError('PW_INTERNAL', `The index '${this.name}' was used before it was opened.`);
-    return this.tree;
+    if (this.tree !== null) return this.tree;
+    if (this.lost !== null) throw this.lost;
+    throw new PagewrightError('PW_INTERNAL', `The index '${this.name}' was used before it was opened.`);
   }
 
   get isOpen(): boolean {
@@ -44,6 +46,7 @@ export class IndexEntry implements Target {
 
   /** Makes the tree ready for use. Idempotent. Errors: `PW_INDEX_UNKNOWN` if no plugin knows its type. */
   open(pages: PageStore, types: ReadonlyMap<string, IndexType>): void {
+    if (this.lost !== null) throw this.lost;
     this.tree ??= this.type(types).open(this.context(pages));
   }
 
@@ -72,6 +75,21 @@ export class IndexEntry implements Target {
     this.incarnation = incarnation;
     this.location = location;
     this.mayHaveTombstones = false;
+  }
+
+  /** Until {@link goOn} all use of it throws this: where its tree was, there may be anything. */
+  lose(error: unknown): void {
+    this.tree = null;
+    this.lost = error;
+  }
+
+  /** The tree is that of a later checkpoint now, and was not opened yet. */
+  goOn({ location, incarnation, mayHaveTombstones }: IndexEntry): void {
+    this.tree = null;
+    this.lost = null;
+    this.location = location;
+    this.incarnation = incarnation;
+    this.mayHaveTombstones = mayHaveTombstones;
   }
 
   /** Forgets incarnations that no snapshot from this timestamp on can see. */

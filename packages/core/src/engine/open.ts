@@ -9,6 +9,7 @@ import { Catalog } from './catalog.js';
 import type { CheckpointOptions } from './checkpoints.js';
 import { Engine } from './engine.js';
 import { EngineCore } from './engine-core.js';
+import { isOvertaken } from './following.js';
 import type { EngineParts } from './parts.js';
 import { Recovery, type RecoveryProgress, type RecoveryResult } from './recovery.js';
 import { EngineState, type OnFailure } from './state.js';
@@ -21,10 +22,15 @@ export interface OpenOptions {
   /** A store that exists is `PW_EXISTS`. Default: false. */
   readonly errorIfExists?: boolean | undefined;
   /**
-   * See the newest checkpoint, and change nothing in the store; the lock file is taken all the same, where that is permitted.
-   * If the store was not closed cleanly, commits since that checkpoint are not seen: `recovered.ignoredLog` tells. Default: false.
+   * See the newest checkpoint, and change nothing in the store. Any number of processes may, beside the one that writes: they take no
+   * lock, and never stop it. Commits since that checkpoint are not seen: `recovered.ignoredLog` tells that there may be some. Default: false.
    */
   readonly readOnly?: boolean | undefined;
+  /**
+   * With `readOnly`: looks for a later checkpoint every so many milliseconds, and goes on to it when no snapshot and no transaction is open.
+   * False: only `refresh()` does. Default: 1,000.
+   */
+  readonly follow?: number | false | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
   readonly onRecovery?: ((progress: RecoveryProgress) => void) | undefined;
@@ -80,14 +86,40 @@ async function open<Types extends string>(
     replay = await log.open({ directory: `${path}-wal`, io, state: found, readOnly, onFailure });
     teardown.push('the log', () => log.close({ discard: core?.logIsSuperfluous ?? false }));
   }
-  const catalog = Catalog.open(pages, parts.indexes, { create: !readOnly, timestamp: found.mark.timestamp });
-  const { timestamp, result } = await recover(parts, catalog, found, replay, options);
-  core = new EngineCore(parts, catalog, state, options.checkpoint ?? {});
+  const { catalog, checkpoint } = readOnly ? await openToRead(parts, found) : openToWrite(parts, found);
+  const { timestamp, result } = await recover(parts, catalog, checkpoint, replay, options);
+  core = new EngineCore(parts, catalog, state, options.checkpoint ?? {}, readOnly ? options.follow : false);
   concurrency.start(core.host, timestamp);
   const opened = core;
   teardown.push('the engine', () => opened.finish());
   core.housekeeping.start();
+  core.following.start();
   return new Engine<Types>(core, teardown, result);
+}
+
+interface OpenCatalog {
+  readonly catalog: Catalog;
+  /** The checkpoint that it is of. */
+  readonly checkpoint: StoreState;
+}
+
+function openToWrite({ pages, indexes }: EngineParts, found: StoreState): OpenCatalog {
+  const catalog = Catalog.open(pages, indexes, { create: true, timestamp: found.mark.timestamp });
+  return { catalog, checkpoint: found };
+}
+
+/** A reader that cannot ask the writer to wait may have to go on before it has read the catalog. */
+async function openToRead({ pages, indexes }: EngineParts, found: StoreState): Promise<OpenCatalog> {
+  let checkpoint = found;
+  for (;;) {
+    try {
+      return { catalog: Catalog.open(pages, indexes, { create: false, timestamp: 0 }), checkpoint };
+    } catch (error) {
+      const later: StoreState | null = isOvertaken(error) ? await pages.follow(() => {}) : null;
+      if (later === null) throw error;
+      checkpoint = later;
+    }
+  }
 }
 
 async function recover(
@@ -127,7 +159,7 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 function checkOptions(options: OpenOptions): void {
   if (typeof options !== 'object' || options === null) throw invalid('', 'the options are an object');
-  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint'];
+  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint', 'follow'];
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw invalid(name, `there is no such option; there are ${known.join(', ')}`);
   }
@@ -139,7 +171,12 @@ function checkOptions(options: OpenOptions): void {
   }
   if (options.readOnly === true && options.create === true)
     throw invalid('create', 'a store that is opened read-only is not created');
-  const { checkpoint = {} } = options;
+  const { checkpoint = {}, follow } = options;
+  if (follow !== undefined) {
+    if (options.readOnly !== true) throw invalid('follow', 'it is for a store that is opened read-only');
+    if (follow !== false && !isInterval(follow))
+      throw invalid('follow', `it is false, or a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
+  }
   if (typeof checkpoint !== 'object' || checkpoint === null) throw invalid('checkpoint', 'it is an object');
   for (const name of Object.keys(checkpoint)) {
     if (!(CHECKPOINT_OPTIONS as readonly string[]).includes(name)) {
@@ -149,9 +186,12 @@ function checkOptions(options: OpenOptions): void {
   const { logBytes = 1, intervalMs = 1 } = checkpoint;
   if (!Number.isSafeInteger(logBytes) || logBytes < 1)
     throw invalid('checkpoint.logBytes', 'it is a whole number from 1 on');
-  if (!Number.isInteger(intervalMs) || intervalMs < 1 || intervalMs > LONGEST_INTERVAL_MS) {
+  if (!isInterval(intervalMs))
     throw invalid('checkpoint.intervalMs', `it is a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
-  }
+}
+
+function isInterval(milliseconds: number): boolean {
+  return Number.isInteger(milliseconds) && milliseconds >= 1 && milliseconds <= LONGEST_INTERVAL_MS;
 }
 
 function invalid(option: string, problem: string): PagewrightError {

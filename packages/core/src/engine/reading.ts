@@ -33,3 +33,9 @@ export async function readAfterFault<Result>(pages: PageStore, read: () => Resul
   // The fault that came last is not loaded, so the next one must not wait for it.
   return read();
 }
+
+/** A read from its beginning, which does not block. */
+export async function readWithoutBlocking<Result>(pages: PageStore, read: () => Result): Promise<Result> {
+  const result = attemptRead(pages, read);
+  return result === FAULTED ? await readAfterFault(pages, read) : result;
+}

@@ -14,6 +14,7 @@ import { collectionClauses } from './concurrency-collection.js';
 import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
 import { failureClauses } from './concurrency-failures.js';
+import { followingClauses } from './concurrency-following.js';
 import { modelClauses } from './concurrency-model.js';
 import { revocationClauses } from './concurrency-revocation.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
@@ -52,6 +53,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...failureClauses,
     ...collectionClauses,
     ...revocationClauses,
+    ...followingClauses,
     ...modelClauses,
   ].map(watched),
 };

@@ -11,10 +11,10 @@ import {
 import type { Clause } from './suite.js';
 
 /**
- * What not every backend can: `locks` keeps two writers apart, `sharedMemory` transfers views on a `SharedArrayBuffer`,
+ * What not every backend can: `locks` keeps two writers apart, `pins` shows who reads a file, `sharedMemory` transfers views on a `SharedArrayBuffer`,
  * `crash` means that the subject can lose power.
  */
-export type IoCapability = 'locks' | 'sharedMemory' | 'crash';
+export type IoCapability = 'locks' | 'pins' | 'sharedMemory' | 'crash';
 
 /** What is tested: a backend, with a place to work in. */
 export interface IoSubject {

@@ -7,6 +7,7 @@ import { DIRECTORY_CLAUSES } from './io-directories.js';
 import { DURABILITY_CLAUSES } from './io-durability.js';
 import { LOCK_CLAUSES } from './io-locks.js';
 import { OPENING_CLAUSES } from './io-opening.js';
+import { PIN_CLAUSES } from './io-pins.js';
 import { SIZE_CLAUSES } from './io-sizes.js';
 import type { IoCapability, IoSubject } from './io-subject.js';
 import { TRANSFER_CLAUSES } from './io-transfers.js';
@@ -22,6 +23,7 @@ export const IO_SUITE: Suite<IoSubject, IoCapability> = {
     ...BATCH_CLAUSES,
     ...DIRECTORY_CLAUSES,
     ...LOCK_CLAUSES,
+    ...PIN_CLAUSES,
     ...DURABILITY_CLAUSES,
   ],
 };

@@ -231,7 +231,8 @@ export const fileClauses: readonly PageStoreClause[] = [
       const { pages, files } = await stores.open(undefined, { frames: SMALL });
       const driver = new PageTreeDriver(pages, new Random(12)).run(800);
       for (let round = 0; round < 4; round++) {
-        const { bySizeClass, ...stats } = pages.stats();
+        const { bySizeClass, pinnedEpoch, ...stats } = pages.stats();
+        assert.equal(pinnedEpoch, null, 'A writer pins no checkpoint.');
         for (const [name, value] of Object.entries(stats)) assert.ok(value >= 0, `${name} is ${value}.`);
         for (const total of ['misses', 'pageReads', 'pageWrites', 'evictions'] as const) {
           const sum = bySizeClass.reduce((sum, ofClass) => sum + ofClass[total], 0);

@@ -12,8 +12,9 @@ import { WatchedFiles } from './watched-files.js';
  * - `eviction`: it may be smaller than what is in it. Needs `files`.
  * - `faulting`: pages can be read without blocking, after a page fault. Needs `files`.
  * - `sizeClasses`: pages may be larger than its page size.
+ * - `readers`: others may read it beside the one that writes. Needs `files`.
  */
-export type PageStoreCapability = 'files' | 'eviction' | 'faulting' | 'sizeClasses';
+export type PageStoreCapability = 'files' | 'eviction' | 'faulting' | 'sizeClasses' | 'readers';
 
 export interface PageStoreSubject {
   /** A store that was not opened yet, with memory for so many pages of its smallest size; never asked for fewer than 64. */

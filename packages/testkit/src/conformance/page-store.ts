@@ -8,6 +8,7 @@ import { fileClauses } from './page-store-files.js';
 import { pageClauses } from './page-store-pages.js';
 import { prefetchClauses } from './page-store-prefetch.js';
 import { reachingClauses } from './page-store-reaching.js';
+import { readerClauses } from './page-store-readers.js';
 import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
 
@@ -21,6 +22,7 @@ export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
     ...checkpointClauses,
     ...backupClauses,
     ...fileClauses,
+    ...readerClauses,
   ],
 };
 

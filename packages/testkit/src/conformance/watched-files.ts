@@ -9,6 +9,7 @@ import {
   type IoOperation,
   type OpenFlags,
   PagewrightError,
+  type ReaderPin,
 } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
 
@@ -143,6 +144,16 @@ class WatchedFile implements IoFile {
     this.#noteAll(operations);
     if (operations.some(({ kind }) => kind === 'read')) this.watch.readsInPlace++;
     this.file.submitSync(operations, options);
+  }
+
+  publishPin(text: string): Promise<ReaderPin> {
+    if (this.file.publishPin === undefined) throw new Error('The device has no pins');
+    return this.file.publishPin(text);
+  }
+
+  pins(): Promise<readonly string[]> {
+    if (this.file.pins === undefined) throw new Error('The device has no pins');
+    return this.file.pins();
   }
 
   async lock(): Promise<FileLock> {

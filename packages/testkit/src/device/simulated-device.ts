@@ -11,6 +11,7 @@ import { Random } from '../random.js';
 import { DirectoryTree } from './directory-tree.js';
 import { FaultPlan, type FaultRule, type InjectedFault } from './fault-plan.js';
 import { type Deed, type DiskOperation, ioError, type Part, sectorsOf, wholeOf } from './operation.js';
+import { PinBoard } from './pin-board.js';
 import { type Disk, SimulatedFile } from './simulated-file.js';
 import { SETTLED, StoredFile } from './stored-file.js';
 import { dropAll, type Survival } from './survival.js';
@@ -41,6 +42,8 @@ export class SimulatedDevice implements IoBackend {
   crashAt = Number.POSITIVE_INFINITY;
   /** Bytes that all files together may have. */
   capacity = Number.POSITIVE_INFINITY;
+  /** Readers may write nothing beside a file: publishing a pin is `PW_PERMISSION`. */
+  pinsRefused = false;
   /** Operations that were issued. */
   operations = 0;
   /** Syncs that succeeded. */
@@ -57,6 +60,8 @@ export class SimulatedDevice implements IoBackend {
   /** Operations that were issued and have not ended, with the parts of each that have not happened. */
   readonly #inFlight = new Map<Deed, Part[]>();
   readonly #locked = new Set<StoredFile>();
+  /** What readers show of files. Those after a crash find none: who had published is dead. */
+  readonly #pins = new PinBoard();
   #tree = new DirectoryTree();
   #dead = false;
   #clock = 0;
@@ -83,6 +88,15 @@ export class SimulatedDevice implements IoBackend {
         else this.onWriteBackError?.();
       },
       lock: (path, file) => this.#lock(path, file),
+      publishPin: (path, file, text) => {
+        this.#assertAlive(path);
+        if (this.pinsRefused) throw notPermitted(path);
+        return this.#pins.publish(file, text);
+      },
+      pins: (path, file) => {
+        this.#assertAlive(path);
+        return this.#pins.shownOf(file);
+      },
     };
   }
 
@@ -169,6 +183,11 @@ export class SimulatedDevice implements IoBackend {
   /** Writing back what is unsynced of a file fails: see the fault `failed-sync`. */
   failWriteBack(path: string, dirty: 'dropped' | 'kept' = 'dropped'): void {
     this.#fileAt(path).failWriteBack(dirty);
+  }
+
+  /** Everyone who has published a pin dies with it. */
+  loseReaders(): void {
+    this.#pins.clear();
   }
 
   /** Puts a file there, durable, in the place of what has the name. */
@@ -409,6 +428,12 @@ function happenIfItCan(deed: Deed, part: Part): void {
   } catch {
     // It would have failed.
   }
+}
+
+function notPermitted(path: string): PagewrightError {
+  return new PagewrightError('PW_PERMISSION', `Nothing may be written beside ${path}.`, {
+    details: { errno: 'EACCES', path },
+  });
 }
 
 function notFound(path: string): PagewrightError {

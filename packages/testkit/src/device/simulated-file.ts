@@ -2,7 +2,7 @@
  * An open file of the simulated device. Arguments are checked here, before anything is counted as an operation of the
  * disk; what then happens, and when, is the device's business.
  */
-import { type FileLock, type IoFile, type IoOperation, PagewrightError } from '@pagewright/core';
+import { type FileLock, type IoFile, type IoOperation, PagewrightError, type ReaderPin } from '@pagewright/core';
 import { type Deed, ioError } from './operation.js';
 import type { Origin, StoredFile } from './stored-file.js';
 import { type Medium, Transfer } from './transfer.js';
@@ -19,6 +19,9 @@ export interface Disk extends Medium {
   syncEnded(covered: boolean): void;
   /** @throws PW_LOCKED */
   lock(path: string, file: StoredFile): FileLock;
+  /** @throws PW_PERMISSION if the device says so */
+  publishPin(path: string, file: StoredFile, text: string): ReaderPin;
+  pins(path: string, file: StoredFile): string[];
 }
 
 export class SimulatedFile implements IoFile {
@@ -109,6 +112,16 @@ export class SimulatedFile implements IoFile {
     this.#assertOpen('lock');
     this.#lock = this.#disk.lock(this.path, this.#file);
     return this.#lock;
+  }
+
+  async publishPin(text: string): Promise<ReaderPin> {
+    this.#assertOpen('publish what is read of');
+    return this.#disk.publishPin(this.path, this.#file, text);
+  }
+
+  async pins(): Promise<readonly string[]> {
+    this.#assertOpen('look for readers of');
+    return this.#disk.pins(this.path, this.#file);
   }
 
   close(): Promise<void> {

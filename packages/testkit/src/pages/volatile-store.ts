@@ -14,6 +14,11 @@ export abstract class VolatileStore {
     return { created: true, storeId: '0'.repeat(32), epoch: 0, mark, usedOlderSlot: false };
   }
 
+  /** Nobody else writes it. */
+  async follow(): Promise<null> {
+    return null;
+  }
+
   /** Goes through the steps; writes nothing. */
   async checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
     const mark = steps.gate();
@@ -58,4 +63,6 @@ export const NO_FILE_STATS = {
   fileBytes: 0,
   freeFileBytes: 0,
   retainedFileBytes: 0,
+  readers: 0,
+  pinnedEpoch: null,
 } as const;

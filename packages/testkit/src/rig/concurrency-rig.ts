@@ -22,6 +22,7 @@ import {
   type ScanBounds,
   type Snapshot,
   TAG_TOMBSTONE,
+  TAG_VALUE,
   type Target,
   type TransactionCore,
 } from '@pagewright/core';
@@ -64,6 +65,8 @@ export class ConcurrencyRig {
   faults: (() => boolean) | null = null;
   readonly pages: { faulting: boolean };
   private readonly targets: RigTarget[] = [];
+  /** Commits up to this one were made and logged by another process. */
+  private arrived = 0;
   /** What was done for the commit that comes. */
   private reserved = 0;
   private spaceSecured = false;
@@ -113,7 +116,7 @@ export class ConcurrencyRig {
 
   /** The timestamp of the last record. */
   get logged(): number {
-    return this.startAt + this.records.length;
+    return Math.max(this.startAt + this.records.length, this.arrived);
   }
 
   newIndex(): SortedIndex {
@@ -133,6 +136,13 @@ export class ConcurrencyRig {
     const target = new RigTarget(this.targets.length + 1, name, this.newIndex(), this.concurrency.visible);
     this.targets.push(target);
     return target;
+  }
+
+  /** The index holds these entries now, as another process has committed them; as a reader finds them that has gone on to them. */
+  arrive(target: RigTarget, timestamp: number, entries: readonly (readonly [key: string, value: string])[]): void {
+    this.arrived = timestamp;
+    for (const [key, value] of entries) target.index.upsert(bytes(key), TAG_VALUE, bytes(value), timestamp);
+    this.concurrency.advance(timestamp);
   }
 
   clear(target: RigTarget): void {

@@ -87,6 +87,10 @@ export class ThreadView implements PageStore {
   open(request: PageStoreOpenRequest): Promise<StoreState> {
     return this.store.open(request);
   }
+
+  follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
+    return this.store.follow(moved);
+  }
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
     return this.store.checkpoint(steps);
   }
