@@ -2,7 +2,6 @@
 import { driveSchedule, NO_LOG, POINT } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
-import { Checkpointer } from '../src/checkpointer.js';
 import { EpochMemory } from '../src/epoch-memory.js';
 import type { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
