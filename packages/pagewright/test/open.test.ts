@@ -57,7 +57,7 @@ it('takes shorthands, parts as plugins, by name, and by name with options', asyn
     concurrency: '@pagewright/mvcc',
     from: import.meta.url,
   });
-  expect(other.stats().pages.frames).toBe(128);
+  expect(other.stats().pages.frames).toBe(512);
   expect(compositionOf(other)?.plugins.map((plugin) => plugin.name)).toContain('@pagewright/index-btree');
   await other.close();
 });
