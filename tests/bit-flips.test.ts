@@ -106,7 +106,7 @@ async function fillSecond(db: Engine, known: KnownContent): Promise<void> {
   for (let number = 0; number < 260; number += 9) await put(db, known, 'numbers', number * 7, contentOf(number, 2, 30));
   for (let number = 5; number < 110; number += 10)
     await put(db, known, 'long', longKey(number), contentOf(number, 2, 15));
-  for (let number = 0; number < 14; number += 2)
+  for (let number = 0; number < 32; number += 2)
     await put(db, known, 'large', `large/${number}`, contentOf(number, 2, 12_000));
   for (let number = 0; number < 80; number++) await remove(db, known, 'emptied', `key ${number}`);
   await remove(db, known, 'large', 'large/3');

@@ -80,9 +80,10 @@ export class CheckpointedTree {
     expect(this.tree.numberAt(path)).toBe(this.#nodeAt(path).number);
   }
 
+  /** Whether the page is out of memory; it is if its parent is (P1). */
   isCold(path: Path): boolean {
     const word = this.#wordOf(path);
-    return word !== null && (word & SWIP_TAG_MASK) === SWIP_COLD;
+    return word === null || (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   /** Goes through ballast until these pages have left their frames, or so many of them. Those whose images are on their way stay. */
