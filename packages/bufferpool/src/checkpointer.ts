@@ -97,7 +97,7 @@ export class Checkpointer {
       const epoch = this.epochs.closedNumber;
       const pages = this.epochs.closedPages;
       const bytes = await this.#writeImages();
-      this.epochs.checkReached();
+      this.poolLatch.holding(() => this.epochs.checkReached());
       const previous = this.file.superblock;
       let { catalogAddress, catalogChecksum, mapAddress, mapChecksum } = previous;
       const top = this.epochs.topImage;
@@ -144,7 +144,7 @@ export class Checkpointer {
       const bytes = this.#stageBatch(batch);
       if (batch.length === 0) {
         if (this.epochs.hasFailed) throw this.#elsewhere();
-        if (this.epochs.isStaged) return total;
+        if (this.poolLatch.holding(() => this.epochs.isStaged)) return total;
         // What comes next is being evicted by another thread, which may still fail to write it.
         await new Promise(setImmediate);
         continue;

@@ -3,6 +3,7 @@
  * leaves no latch behind. Where nothing else is said the caller has the pool latch.
  */
 import {
+  invariant,
   PagewrightError,
   POINT,
   type ReplacementPolicyType,
@@ -69,7 +70,8 @@ export class Residency {
 
   /** A frame for a page of this class, its entry set up, its latch held by nobody. Errors: `PW_POOL_EXHAUSTED`, and those of writing. */
   acquire(sizeClass: number, state: number): number {
-    const { blocks, frames, counters } = this.parts;
+    const { blocks, frames, counters, poolLatch } = this.parts;
+    invariant(poolLatch.isOwn, 'A frame is given out without the pool latch');
     for (let attempt = 0; ; attempt++) {
       if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
       let frame = blocks.allocate(sizeClass);
@@ -122,6 +124,7 @@ export class Residency {
 
   /** Gives a frame back. Its page is in no swip. */
   release(frame: number): void {
+    invariant(this.parts.poolLatch.isOwn, 'A frame is given back without the pool latch');
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
     this.cooler.leaves(frame);
     this.parts.frames.clear(frame, sizeClass);
