@@ -577,7 +577,7 @@ describe('a bit of a file on a real disk that is wrong', () => {
       const copy = Buffer.from(bytes);
       copy[offset]! ^= 1 << below(8);
       fs.writeFileSync(file, copy);
-      const outcome = await open(path, { readOnly: true }).then(
+      const outcome = await open(path).then(
         async (db) => db.close().then(() => 'opened'),
         (error) => pagewrightOnly(error).code,
       );
