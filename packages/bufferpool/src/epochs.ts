@@ -44,14 +44,10 @@ export class Epochs {
     return EpochMemory.bytes(frames, pageSize);
   }
 
-  /** Bytes of it that hold images put aside. */
-  static imageBytes(frames: number, pageSize: number): number {
-    return EpochMemory.imageBytes(frames, pageSize);
-  }
-
-  /** Memory that it takes, private images that are kept for later included. */
+  /** Memory that it takes: of the area for images what was touched, and private images that are kept for later. */
   get bytes(): number {
-    return this.memory.byteLength + this.#images.bytes;
+    const { area } = this.#memory;
+    return this.memory.byteLength - area.bytes.byteLength + area.touchedBytes + this.#images.bytes;
   }
 
   constructor(

@@ -8,7 +8,9 @@
 
 const USED = 0;
 const NEXT = 1;
-const HEADER_WORDS = 2;
+/** Pages from the first on that have been used, ever: the rest of the memory is not the process's yet. */
+const TOUCHED = 2;
+const HEADER_WORDS = 3;
 /** What follows the first page of an image. */
 const TAIL = -1;
 const ALIGNMENT = 64;
@@ -57,6 +59,7 @@ export class ImageArea {
       this.#owners[page] = entry;
       this.#header[USED] = this.usedPages + size;
       this.#header[NEXT] = page + size;
+      this.#header[TOUCHED] = Math.max(this.#header[TOUCHED] as number, page + size);
       return page;
     }
     return -1;
@@ -69,7 +72,12 @@ export class ImageArea {
 
   clear(): void {
     this.#owners.fill(0);
-    this.#header.fill(0);
+    this.#header[USED] = this.#header[NEXT] = 0;
+  }
+
+  /** Bytes of images that there have been room for at one time or another. */
+  get touchedBytes(): number {
+    return (this.#header[TOUCHED] as number) * this.pageSize;
   }
 
   /** Byte offset of an image in `bytes`. */
