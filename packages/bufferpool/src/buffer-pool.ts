@@ -459,7 +459,8 @@ export class BufferPool implements PageStore {
     // The parent's latch keeps the swip as it is, but for its being cool or hot.
     const word = u32[at] as number;
     if (word === SWIP_NULL) return;
-    const frame = (word & SWIP_TAG_MASK) === SWIP_COLD ? NO_FRAME : word >>> 2;
+    const isCold = (word & SWIP_TAG_MASK) === SWIP_COLD;
+    const frame = isCold ? NO_FRAME : this.#residency.frameNamedBy(parent, offset, word);
     if (frame !== NO_FRAME) this.#latches.latch(frame);
     this.#poolLatch.take();
     try {

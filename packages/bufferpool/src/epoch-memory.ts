@@ -59,6 +59,11 @@ export class EpochMemory {
     return areaOffset(frames, pageSize) + ImageArea.bytes(areaPages(frames, pageSize), pageSize);
   }
 
+  /** Bytes of the images that may be put aside. */
+  static imageBytes(frames: number, pageSize: number): number {
+    return areaPages(frames, pageSize) * pageSize;
+  }
+
   constructor(memory: SharedArrayBuffer, frames: number, pageSize: number) {
     this.words = new Int32Array(memory, 0, HEADER_BYTES >>> 2);
     this.owed = new OwedPages(memory, HEADER_BYTES, capacity(frames, pageSize));

@@ -10,6 +10,7 @@ import {
   SWIP_COLD,
   SWIP_COOL,
   SWIP_HOT,
+  SWIP_NULL,
   SWIP_TAG_MASK,
   schedulePoint,
   sizeClassOf,
@@ -169,8 +170,8 @@ export class Residency {
     return frame;
   }
 
-  #resident(parent: number, offset: number, words: Uint32Array, at: number): number {
-    const word = words[at] as number;
+  /** The frame that a hot or cool swip of a latched page names. Errors: `PW_CORRUPT_PAGE` if it is none. */
+  frameNamedBy(parent: number, offset: number, word: number): number {
     const tag = word & SWIP_TAG_MASK;
     const frame = word >>> 2;
     const isNamed =
@@ -178,7 +179,13 @@ export class Residency {
       frame < this.parts.frames.count &&
       this.parts.frames.get(frame, PARENT) === parent;
     if (!isNamed) throw this.#notASwip(parent, offset);
-    if (tag === SWIP_COOL) this.#rewarm(frame, words, at);
+    return frame;
+  }
+
+  #resident(parent: number, offset: number, words: Uint32Array, at: number): number {
+    const word = words[at] as number;
+    const frame = this.frameNamedBy(parent, offset, word);
+    if ((word & SWIP_TAG_MASK) === SWIP_COOL) this.#rewarm(frame, words, at);
     return frame;
   }
 
@@ -197,6 +204,11 @@ export class Residency {
         throw this.#malformed(address);
       }
     } else throw this.#malformed(address);
+    // One that names a frame would be followed as it is, to whatever page is there.
+    for (let left = table.count, at = (base + table.offset) >>> 2; left > 0; left--, at += table.stride >>> 2) {
+      const word = segment.u32[at] as number;
+      if (word !== SWIP_NULL && (word & SWIP_TAG_MASK) !== SWIP_COLD) throw this.#malformed(address);
+    }
     this.parts.frames.set(frame, ADDRESS, address);
     this.parts.frames.set(frame, CHECKSUM, checksum);
   }
@@ -241,7 +253,7 @@ export class Residency {
   #malformed(address: number): PagewrightError {
     return new PagewrightError(
       'PW_CORRUPT_PAGE',
-      `The page at byte ${this.parts.file.offsetOf(address)} of ${this.parts.file.io.path} has a header that cannot be, though its checksum is right: it was written so.`,
+      `The page at byte ${this.parts.file.offsetOf(address)} of ${this.parts.file.io.path} has a header or a swip that cannot be, though its checksum is right: it was written so.`,
       { details: { path: this.parts.file.io.path, offset: this.parts.file.offsetOf(address) } },
     );
   }

@@ -1,8 +1,11 @@
 /** Superblocks and allocation maps whose checksum is right and whose numbers cannot be. Fuzzing found them taken. */
 import { crc32 } from 'node:zlib';
+import { NO_LOG, unitOf } from '@pagewright/core';
+import { SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { decodeMap, emptyBits, encodeMap, setBits } from '../src/allocation-map.js';
-import { decodeSlot, encodeSuperblock } from '../src/superblock.js';
+import { BufferPool } from '../src/buffer-pool.js';
+import { decodeSlot, encodeSuperblock, SLOT_SIZE } from '../src/superblock.js';
 
 const superblock = {
   pageSize: 4096,
@@ -85,4 +88,53 @@ describe('an allocation map whose checksum is right', () => {
       expect.objectContaining({ code: 'PW_CORRUPT_FILE' }),
     );
   });
+});
+
+it.each([
+  ['a frame', (5 << 2) | 1],
+  ['a frame that is cool', (5 << 2) | 2],
+  ['nothing that there is', 5 << 2],
+])('a stored page with a swip that names %s is damaged, though its checksum is right', async (_, word) => {
+  const files = new SimulatedDevice();
+  const open = async () => {
+    const pool = new BufferPool({ memory: '1MiB', pageSize: 4096 });
+    await pool.open({ path: '/store.pw', io: files, create: true, errorIfExists: false, readOnly: false });
+    return pool;
+  };
+  const pool = await open();
+  const { frame, offset } = pool.root;
+  pool.latch(frame);
+  pool.modify(frame, 1);
+  const page = pool.allocate(1, 1, 0, 1);
+  const base = pool.baseOf(page);
+  pool.segmentOf(page).u32.fill(0, (base + 32) >>> 2, (base + 4096) >>> 2);
+  pool.segmentOf(page).u32[(base + 16) >>> 2] = 64;
+  pool.segmentOf(page).u16[(base + 20) >>> 1] = 1;
+  pool.segmentOf(page).u16[(base + 22) >>> 1] = 8;
+  pool.link(frame, offset, page);
+  pool.unlatch(page);
+  pool.unlatch(frame);
+  for (let i = 0; i < 2; i++)
+    await pool.checkpoint({ gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} });
+  await pool.close();
+
+  const file = await files.open('/store.pw', {});
+  for (const slot of [0, 1]) {
+    const block = Buffer.alloc(SLOT_SIZE);
+    file.readSync(block, slot * SLOT_SIZE);
+    const decoded = decodeSlot(block);
+    if (decoded.kind !== 'valid') throw new Error(`A slot is ${decoded.kind}`);
+    const { catalogAddress } = decoded.superblock;
+    const bytes = Buffer.alloc(4096);
+    file.readSync(bytes, unitOf(catalogAddress) * 4096);
+    bytes.writeUInt32LE(word, 64);
+    file.writeSync(bytes, unitOf(catalogAddress) * 4096);
+    file.writeSync(encodeSuperblock({ ...decoded.superblock, catalogChecksum: crc32(bytes) }), slot * SLOT_SIZE);
+  }
+  await file.close();
+
+  const again = await open();
+  const reach = () => again.child(again.root.frame, again.root.offset, again.readVersion(again.root.frame));
+  expect(reach).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+  await again.close();
 });
