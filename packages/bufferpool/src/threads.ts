@@ -58,6 +58,8 @@ export class Threads {
   readonly slot: number;
   readonly #words: Int32Array;
   readonly #own: number;
+  /** Whether it was this thread that closed the pool. */
+  #hasClosed = false;
 
   static bytes(): number {
     return (1 + MOST_THREADS) * SLOT_WORDS * 4;
@@ -86,10 +88,22 @@ export class Threads {
   }
 
   /**
+   * The same for a thread that shows what it is about to do: only then is it asked. What was begun in the gate before the pool was
+   * closed may come to its end, as that is waited for; and the thread that closed the pool may look at what is in memory.
+   */
+  assertMayGoOn(): void {
+    const failure = Atomics.load(this.#words, FAILURE);
+    if (failure === 0) return;
+    const isClosing = failure === CLOSED && (this.#hasClosed || Atomics.load(this.#words, this.#own + GATE) > 0);
+    if (!isClosing) this.assertWhole();
+  }
+
+  /**
    * Nothing is done with pages from now on, in any thread but this one. Resolves when no other thread is in the midst of
    * something, or is found to have ended so.
    */
   async closeForOthers(): Promise<void> {
+    this.#hasClosed = true;
     Atomics.compareExchange(this.#words, FAILURE, 0, CLOSED);
     for (let waits = 1; this.#othersAtWork(); waits++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -131,12 +145,18 @@ export class Threads {
   }
 
   #othersAtWork(): boolean {
-    return this.#others().some((at) => this.#holdsAnything(at));
+    return this.#others().some((at) => this.#mayWrite(at));
   }
 
   /** Whether those that hold something have all ended. */
   #othersLost(): boolean {
-    return this.#others().every((at) => !this.#holdsAnything(at) || !this.#isAlive(at));
+    return this.#others().every((at) => !this.#mayWrite(at) || !this.#isAlive(at));
+  }
+
+  /** When a thread was lost no other one begins to write, whatever it holds, and some may hold it for ever. */
+  #mayWrite(at: number): boolean {
+    if (!this.isLost) return this.#holdsAnything(at);
+    return Atomics.load(this.#words, at + POOL_LATCH) !== 0 || Atomics.load(this.#words, at + TRANSFERS) !== 0;
   }
 
   #others(): number[] {
