@@ -92,13 +92,14 @@ export class Eviction {
   #clean(dirty: readonly number[]): number {
     const staged = this.#stage(dirty);
     if (staged.length === 0) return 0;
-    const { epochs, frames, counters } = this.parts;
+    const { epochs, frames, counters, poolLatch } = this.parts;
     const checksums: number[] = [];
     schedulePoint(POINT.evictionStaged);
     try {
       this.#write(staged, checksums);
     } catch (error) {
-      for (const image of staged) epochs.withdraw(image);
+      // Without the latch, because a thread was lost or the pool closed, nothing may be touched, and nothing matters.
+      if (poolLatch.isOwn) for (const image of staged) epochs.withdraw(image);
       throw error;
     }
     let written = 0;

@@ -40,22 +40,26 @@ export class PoolLatch {
     this.#transfersAt = threads.at('transfers');
   }
 
-  /** Errors: `PW_THREAD_LOST`. */
+  /** Errors: `PW_THREAD_LOST`, `PW_CLOSED`. */
   take(): void {
     if (this.#depth++ > 0) return;
     Atomics.store(this.#shown, this.#shownAt, 1);
-    if (Atomics.compareExchange(this.#word, 0, FREE, this.#mine) === FREE) return;
+    let isTaken = Atomics.compareExchange(this.#word, 0, FREE, this.#mine) === FREE;
     try {
-      this.#wait();
+      if (!isTaken) this.#wait();
+      isTaken = true;
+      // Shown first, then asked: either it is seen here that the pool was closed, or who closes it sees this thread, and waits.
+      this.threads.assertMayGoOn();
     } catch (error) {
       this.#depth = 0;
-      Atomics.store(this.#shown, this.#shownAt, 0);
+      if (isTaken) this.#release();
+      else Atomics.store(this.#shown, this.#shownAt, 0);
       throw error;
     }
   }
 
   give(): void {
-    // It may be gone: taking it back after a transfer fails when a thread was lost.
+    // It may be gone: taking it back after a transfer fails when a thread was lost, or the pool closed.
     if (this.#depth === 0 || --this.#depth > 0) return;
     this.#release();
   }
@@ -80,7 +84,7 @@ export class PoolLatch {
     return depth;
   }
 
-  /** Errors: `PW_THREAD_LOST`; then it is not taken. */
+  /** Errors: `PW_THREAD_LOST`, `PW_CLOSED`; then it is not taken. */
   resume(depth: number): void {
     try {
       this.take();
@@ -116,7 +120,7 @@ export class PoolLatch {
       if (word !== waiting && Atomics.compareExchange(this.#word, 0, word, waiting) !== word) continue;
       Atomics.wait(this.#word, 0, waiting, WAIT_MS);
       if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
-      this.threads.assertWhole();
+      this.threads.assertMayGoOn();
     }
   }
 }

@@ -36,9 +36,12 @@ const TRANSFERS = 6;
 /** So many looks at threads that are at work while the pool closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
 
+/** The lowest bits of a slot's state. Those above count how often it was taken, so that a slot that is another thread's by now is told apart. */
+const STATE_BITS = 3;
 const STATE_FREE = 0;
 const STATE_ARRIVING = 1;
 const STATE_TAKEN = 2;
+const TAKING = 4;
 
 /** What a slot shows. */
 export type Held = 'latches' | 'gate' | 'poolLatch' | 'transfers';
@@ -55,6 +58,8 @@ export class Threads {
   readonly slot: number;
   readonly #words: Int32Array;
   readonly #own: number;
+  /** Whether it was this thread that closed the pool. */
+  #hasClosed = false;
 
   static bytes(): number {
     return (1 + MOST_THREADS) * SLOT_WORDS * 4;
@@ -83,10 +88,22 @@ export class Threads {
   }
 
   /**
+   * The same for a thread that shows what it is about to do: only then is it asked. What was begun in the gate before the pool was
+   * closed may come to its end, as that is waited for; and the thread that closed the pool may look at what is in memory.
+   */
+  assertMayGoOn(): void {
+    const failure = Atomics.load(this.#words, FAILURE);
+    if (failure === 0) return;
+    const isClosing = failure === CLOSED && (this.#hasClosed || Atomics.load(this.#words, this.#own + GATE) > 0);
+    if (!isClosing) this.assertWhole();
+  }
+
+  /**
    * Nothing is done with pages from now on, in any thread but this one. Resolves when no other thread is in the midst of
    * something, or is found to have ended so.
    */
   async closeForOthers(): Promise<void> {
+    this.#hasClosed = true;
     Atomics.compareExchange(this.#words, FAILURE, 0, CLOSED);
     for (let waits = 1; this.#othersAtWork(); waits++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -111,53 +128,58 @@ export class Threads {
   get count(): number {
     let count = 0;
     for (let slot = 0; slot < MOST_THREADS; slot++) {
-      if (Atomics.load(this.#words, slotAt(slot) + STATE) === STATE_TAKEN) count++;
+      if (this.#isTaken(slotAt(slot))) count++;
     }
     return count;
   }
 
   /** Looks for threads that have ended. The pool has failed if one of them held something: the next call of {@link assertWhole} says so. */
   sweep(): void {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
-      const at = slotAt(slot);
-      if (slot === this.slot || Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
-      if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
-      else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
-    }
+    this.#freeEnded((slot) => Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1));
   }
 
   /** The calling thread has no use of the pool any more. It holds nothing. */
   leave(): void {
-    Atomics.store(this.#words, this.#own + STATE, STATE_FREE);
+    const state = Atomics.load(this.#words, this.#own + STATE);
+    Atomics.store(this.#words, this.#own + STATE, (state & ~STATE_BITS) | STATE_FREE);
   }
 
   #othersAtWork(): boolean {
-    return this.#others().some((at) => this.#holdsAnything(at));
+    return this.#others().some((at) => this.#mayWrite(at));
   }
 
   /** Whether those that hold something have all ended. */
   #othersLost(): boolean {
-    return this.#others().every((at) => !this.#holdsAnything(at) || !this.#isAlive(at));
+    return this.#others().every((at) => !this.#mayWrite(at) || !this.#isAlive(at));
+  }
+
+  /** When a thread was lost no other one begins to write, whatever it holds, and some may hold it for ever. */
+  #mayWrite(at: number): boolean {
+    if (!this.isLost) return this.#holdsAnything(at);
+    return Atomics.load(this.#words, at + POOL_LATCH) !== 0 || Atomics.load(this.#words, at + TRANSFERS) !== 0;
   }
 
   #others(): number[] {
     const slots = Array.from({ length: MOST_THREADS }, (_, slot) => slotAt(slot));
-    return slots.filter((at) => at !== this.#own && Atomics.load(this.#words, at + STATE) === STATE_TAKEN);
+    return slots.filter((at) => at !== this.#own && this.#isTaken(at));
   }
 
   #takeSlot(): number {
     for (const swept of [false, true]) {
       for (let slot = 0; slot < MOST_THREADS; slot++) {
         const at = slotAt(slot);
-        if (Atomics.compareExchange(this.#words, at + STATE, STATE_FREE, STATE_ARRIVING) !== STATE_FREE) continue;
+        const state = Atomics.load(this.#words, at + STATE);
+        const arriving = state | STATE_ARRIVING;
+        if ((state & STATE_BITS) !== STATE_FREE) continue;
+        if (Atomics.compareExchange(this.#words, at + STATE, state, arriving) !== state) continue;
         const { task, began } = ownTask();
         Atomics.store(this.#words, at + TASK, task);
         Atomics.store(this.#words, at + BEGAN, began);
         for (const field of Object.values(FIELDS)) Atomics.store(this.#words, at + field, 0);
-        Atomics.store(this.#words, at + STATE, STATE_TAKEN);
+        Atomics.store(this.#words, at + STATE, (state + TAKING) | STATE_TAKEN | 0);
         return slot;
       }
-      if (!swept) this.#freeEnded();
+      if (!swept) this.#freeEnded(() => {});
     }
     throw new PagewrightError(
       'PW_ARGUMENT',
@@ -166,12 +188,23 @@ export class Threads {
     );
   }
 
-  #freeEnded(): void {
+  /**
+   * Frees the slots of threads that have ended, and calls back for those of them that held something. Another thread may do the
+   * same, and a new one may take what that frees: what was seen counts only for the thread whose slot it was in the beginning.
+   */
+  #freeEnded(lost: (slot: number) => void): void {
     for (let slot = 0; slot < MOST_THREADS; slot++) {
       const at = slotAt(slot);
-      if (Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
-      if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
+      const state = Atomics.load(this.#words, at + STATE);
+      if (slot === this.slot || (state & STATE_BITS) !== STATE_TAKEN || this.#isAlive(at)) continue;
+      const free = (state & ~STATE_BITS) | STATE_FREE;
+      if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, state, free);
+      else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
     }
+  }
+
+  #isTaken(at: number): boolean {
+    return (Atomics.load(this.#words, at + STATE) & STATE_BITS) === STATE_TAKEN;
   }
 
   #holdsAnything(at: number): boolean {
@@ -180,7 +213,11 @@ export class Threads {
 
   #isAlive(at: number): boolean {
     const task = Atomics.load(this.#words, at + TASK);
-    return task === 0 || beganOf(task) === Atomics.load(this.#words, at + BEGAN);
+    if (task === 0) return true;
+    const known = Atomics.load(this.#words, at + BEGAN);
+    const began = beganOf(task);
+    // There is a thread of that number. That it is another one must be seen: a process may have no descriptor left to look with.
+    return began === known || began === UNREADABLE || (known === UNREADABLE && began !== GONE);
   }
 }
 
@@ -216,7 +253,7 @@ function ownTask(): { readonly task: number; readonly began: number } {
 
 const GONE = -1;
 
-/** When a thread of this process began, in ticks of the system as far as they fit into a word; `GONE` if there is none. */
+/** When a thread of this process began, in ticks of the system as far as they fit into a word; `UNREADABLE`, or `GONE` if there is none. */
 function beganOf(task: number): number {
   const directory = `/proc/self/task/${task}`;
   try {
@@ -230,5 +267,5 @@ function beganOf(task: number): number {
   }
 }
 
-/** No thread begins then: one whose file cannot be read at the moment is taken for another, unless it always was so. */
+/** The thread is there, and its file cannot be read at the moment. */
 const UNREADABLE = -2;

@@ -124,8 +124,7 @@ export class EpochRig {
     return this.threads[this.#turn++ & 1] as Epochs;
   }
 
-  checkpointer(batchBytes: number): Checkpointer {
-    const threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
+  checkpointer(batchBytes: number, threads = new Threads(new SharedArrayBuffer(Threads.bytes()))): Checkpointer {
     const gate = new Gate(new SharedArrayBuffer(Gate.bytes()), threads);
     const poolLatch = new PoolLatch(new SharedArrayBuffer(PoolLatch.bytes()), threads);
     const readers = new ReaderPins(this.file.io, this.file.superblock.storeId);

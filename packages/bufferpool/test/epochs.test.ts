@@ -5,6 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { EpochMemory } from '../src/epoch-memory.js';
 import type { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
+import { Threads } from '../src/threads.js';
+import { endThread } from './ending.js';
 import { EpochRig, FANOUT, type Node } from './epoch-rig.js';
 
 const PAGE = 4096;
@@ -269,6 +271,21 @@ describe('a checkpointer', () => {
     expect(rig.endEviction(0)).toBe(true);
     expect(await running).toMatchObject({ pagesWritten: 4, bytesWritten: 3 * PAGE });
     rig.check();
+  });
+
+  it('does not wait for a thread that ended while it evicted a page', async () => {
+    const { rig, child } = await family();
+    const memory = new SharedArrayBuffer(Threads.bytes());
+    const checkpointer = rig.checkpointer(8 * PAGE, new Threads(memory));
+    const evicting = new Threads(memory);
+    rig.change(child);
+    rig.beginEviction(child);
+    const running = checkpointer.run(steps);
+    await new Promise(setImmediate);
+    Atomics.store(evicting.words, evicting.at('transfers'), 1);
+    endThread(evicting);
+    new Threads(memory).sweep();
+    await expect(running).rejects.toMatchObject({ code: 'PW_THREAD_LOST' });
   });
 
   it('learns that a change could not write what it had to, and is the last one', async () => {

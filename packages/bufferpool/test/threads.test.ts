@@ -112,7 +112,8 @@ describe.skipIf(!hasTasks)('a thread that ends while it holds', () => {
     const rig = new Rig();
     await rig.lose('hold a latch');
     expect(() => rig.latches.latch(1)).toThrow(lost);
-    expect(() => rig.poolLatch.take()).not.toThrow();
+    expect(() => rig.poolLatch.take()).toThrow(lost);
+    expect(rig.poolLatch.isOwn).toBe(false);
     expect(() => rig.gate.enter()).toThrow(lost);
   });
 
