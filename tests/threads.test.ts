@@ -50,6 +50,16 @@ describe('threads on one pool', () => {
     expect(result.evictions).toBeGreaterThan(500);
   });
 
+  it.each([
+    ['all', 300, 1000],
+    ['little', 2000, 80],
+  ])('read and leave what they should, where %s is in memory and each waits at schedule points', async (_, keys, frames) => {
+    for (let seed = SEED; seed < SEED + 3; seed++) {
+      const { operations } = await run({ seed, threads: 3, operations: 300, keys, frames, pauses: true });
+      expect(operations).toBe(900);
+    }
+  });
+
   it('fail together when one ends in the midst of a change, and the store is what its last checkpoint was', async () => {
     const { lost } = await run({ seed: SEED, threads: 3, operations: 800, keys: 300, frames: 100, stall: true });
     expect(lost).toBe(true);

@@ -1,6 +1,13 @@
 /** The default parts with as little memory as they take, as the rounds of schedules have them. */
 import { BufferPool } from '@pagewright/bufferpool';
-import { type Concurrency, type IoBackend, type Log, openEngine, TeardownStack } from '@pagewright/core';
+import {
+  type Concurrency,
+  type IoBackend,
+  type Log,
+  openEngine,
+  type PageStore,
+  TeardownStack,
+} from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { Mvcc } from '@pagewright/mvcc';
 import type { OpenEngine, ScheduleSubject } from '@pagewright/testkit';
@@ -14,6 +21,7 @@ const FEW_VERSIONS = 6000;
 export const DEFAULT_PARTS: Required<ScheduleSubject> = {
   index: {
     openPages: (io, path) => poolOn(new BufferPool({ memory: MEMORY, pageSize: PAGE_SIZE }), io, path),
+    joinPages: (pages, io) => joined(new BufferPool(), pages, io),
     indexType: () => new BtreeType(),
   },
   engine: {
@@ -24,6 +32,12 @@ export const DEFAULT_PARTS: Required<ScheduleSubject> = {
 /** Opens the pool on a store, which is created if there is none. */
 export async function poolOn(pool: BufferPool, io: IoBackend, path: string): Promise<BufferPool> {
   await pool.open({ path, io, create: true, errorIfExists: false, readOnly: false });
+  return pool;
+}
+
+/** Attaches a pool to the pages of another. */
+export async function joined(pool: BufferPool, pages: PageStore, io: IoBackend): Promise<BufferPool> {
+  await pool.attach({ io, handle: pages.share() });
   return pool;
 }
 

@@ -52,10 +52,11 @@ export class Actions {
       } else {
         this.index.upsert(keyOf(key), TAG_VALUE, bytesOf(key, version), timestamp);
       }
+      // Before the gate is left: a checkpoint that closes it then has the version, and is held against what was left.
+      versions.end(key, version);
     } finally {
       this.pages.leaveGate();
     }
-    versions.end(key, version);
   }
 
   #read(key: number): void {

@@ -9,10 +9,18 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { BufferPool } from '@pagewright/bufferpool';
-import { EntryReference, type Index, isPagewrightError, NO_LOG, type PageBounds } from '@pagewright/core';
+import {
+  EntryReference,
+  type Index,
+  isPagewrightError,
+  NO_LOG,
+  type PageBounds,
+  type StoreState,
+} from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
+import { pauseAtPoints } from './pauses.js';
 import { bytesOf, isAbsent, keyOf, Versions } from './versions.js';
 import type { ThreadReport, ThreadTask } from './worker.js';
 
@@ -31,6 +39,8 @@ export interface StressOptions {
   /** Ends one of them in the midst of a change. */
   readonly stall?: boolean;
   readonly replacement?: string;
+  /** All threads wait at schedule points, a little and by chance, so that others come in between. */
+  readonly pauses?: boolean;
 }
 
 export interface StressResult {
@@ -40,6 +50,12 @@ export interface StressResult {
   readonly pageReads: number;
   /** Whether a thread was lost while it held something. */
   readonly lost: boolean;
+}
+
+/** What a checkpoint stands for. */
+interface GateContent {
+  readonly timestamp: number;
+  readonly versions: Int32Array;
 }
 
 const INDEX = 7;
@@ -59,8 +75,8 @@ class Stress {
   readonly #random: Random;
   readonly #versions: Versions;
   readonly #clock = new Int32Array(new SharedArrayBuffer(4));
-  /** What each key had at the gate of the last checkpoint that is over. */
-  #checkpointed: Int32Array;
+  /** What each key had at the gate of the last checkpoint that is over, and at the gates of those that failed since. */
+  #checkpointed: GateContent[] = [];
   #checkpoints = 0;
 
   constructor(
@@ -69,15 +85,16 @@ class Stress {
   ) {
     this.#random = new Random(options.seed);
     this.#versions = new Versions(options.keys, new SharedArrayBuffer(Versions.bytes(options.keys)));
-    this.#checkpointed = new Int32Array(options.keys);
   }
 
   async run(): Promise<StressResult> {
-    const pages = await this.#openPool();
+    const { pages } = await this.#openPool();
     const index = new BtreeType().create({ pages, number: INDEX, root: pages.root }, this.#tick());
     this.#fill(index);
     await this.#checkpoint(pages);
-    const { reports, lost } = await this.#runThreads(pages);
+    const goOn =
+      this.options.pauses === true ? pauseAtPoints(this.options.seed, this.#random.fork('pauses')) : () => {};
+    const { reports, lost } = await this.#runThreads(pages).finally(goOn);
     const { evictions, pageReads } = pages.stats();
     if (!lost) {
       this.#checkTree(pages, index);
@@ -90,11 +107,11 @@ class Stress {
     return { operations, checkpoints: this.#checkpoints, evictions, pageReads, lost };
   }
 
-  async #openPool(): Promise<BufferPool> {
+  async #openPool(): Promise<{ readonly pages: BufferPool; readonly state: StoreState }> {
     const { frames, replacement } = this.options;
     const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement });
-    await pages.open({ path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false });
-    return pages;
+    const request = { path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false };
+    return { pages, state: await pages.open(request) };
   }
 
   #fill(index: Index): void {
@@ -106,7 +123,7 @@ class Stress {
   }
 
   async #runThreads(pages: BufferPool): Promise<{ readonly reports: readonly ThreadReport[]; readonly lost: boolean }> {
-    const { threads, program, operations, keys, seed, lose = false, stall = false } = this.options;
+    const { threads, program, operations, keys, seed, lose = false, stall = false, pauses = false } = this.options;
     const running = Array.from({ length: threads }, (_, thread) => {
       const task: ThreadTask = {
         handle: pages.share(),
@@ -119,6 +136,7 @@ class Stress {
         operations,
         seed,
         stalls: stall && thread === 0,
+        pauses,
       };
       return reportOf(new Worker(program, { workerData: task }));
     });
@@ -158,13 +176,14 @@ class Stress {
   }
 
   async #checkpoint(pages: BufferPool): Promise<void> {
-    let closed = this.#checkpointed;
     const gate = () => {
-      closed = this.#now();
-      return { timestamp: Atomics.load(this.#clock, 0), log: NO_LOG };
+      const closed = { timestamp: Atomics.load(this.#clock, 0), versions: this.#now() };
+      // Should it fail, it may be in the file all the same.
+      this.#checkpointed.push(closed);
+      return { timestamp: closed.timestamp, log: NO_LOG };
     };
     await pages.checkpoint({ gate, secureLog: async () => {} });
-    this.#checkpointed = closed;
+    this.#checkpointed = this.#checkpointed.slice(-1);
     this.#checkpoints++;
   }
 
@@ -178,10 +197,12 @@ class Stress {
   }
 
   async #reopen(): Promise<void> {
-    const pages = await this.#openPool();
+    const { pages, state } = await this.#openPool();
+    const found = this.#checkpointed.find(({ timestamp }) => timestamp === state.mark.timestamp);
+    if (found === undefined) throw new Error(`The store opened again is that of timestamp ${state.mark.timestamp}`);
     const index = new BtreeType().open({ pages, number: INDEX, root: pages.root });
     this.#checkTree(pages, index);
-    this.#checkContent(index, this.#checkpointed, 'the store opened again');
+    this.#checkContent(index, found.versions, 'the store opened again');
     await pages.close();
   }
 

@@ -6,6 +6,7 @@ import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { Actions } from './actions.js';
+import { pauseAtPoints } from './pauses.js';
 import { Versions } from './versions.js';
 
 export interface ThreadTask {
@@ -20,6 +21,8 @@ export interface ThreadTask {
   readonly seed: number;
   /** After half of its operations this thread begins a change, and never ends it. */
   readonly stalls: boolean;
+  /** Waits at schedule points, a little and by chance. */
+  readonly pauses: boolean;
 }
 
 export interface ThreadReport {
@@ -39,7 +42,9 @@ async function run(): Promise<ThreadReport> {
     const index = new BtreeType().open({ pages, number: task.index, root: pages.root });
     const { thread, threads, keys } = task;
     const share = { thread, threads, versions: new Versions(keys, task.versions), clock: new Int32Array(task.clock) };
-    const actions = new Actions(pages, index, share, new Random(task.seed + thread));
+    const random = new Random(task.seed + thread);
+    const actions = new Actions(pages, index, share, random);
+    if (task.pauses) pauseAtPoints(task.seed * threads + thread, random.fork('pauses'));
     for (; operations < task.operations; operations++) {
       if (task.stalls && operations * 2 >= task.operations) stall(pages);
       await actions.act();

@@ -94,7 +94,6 @@ export class Eviction {
     if (staged.length === 0) return 0;
     const { epochs, frames, counters, poolLatch } = this.parts;
     const checksums: number[] = [];
-    schedulePoint(POINT.evictionStaged);
     try {
       this.#write(staged, checksums);
     } catch (error) {
@@ -135,6 +134,7 @@ export class Eviction {
     const { epochs, file, poolLatch } = this.parts;
     const depth = poolLatch.suspend();
     try {
+      schedulePoint(POINT.evictionStaged);
       for (const image of staged) checksums.push(epochs.sealForEviction(image.frame, image));
       file.writeImagesSync(staged);
     } finally {

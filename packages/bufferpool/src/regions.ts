@@ -93,7 +93,9 @@ export class Regions {
       this.eviction.evictBatch();
       target = this.parts.blocks.allocate(sizeClass);
     }
-    if (target < 0 || !this.placement.mayMove(frame, ofLatched)) {
+    // While the eviction wrote, another thread may have put a page of another size there.
+    const isSame = this.parts.frames.get(frame, SIZE_CLASS) === sizeClass;
+    if (target < 0 || !isSame || !this.placement.mayMove(frame, ofLatched)) {
       if (target >= 0) this.parts.blocks.free(target, sizeClass);
       return false;
     }

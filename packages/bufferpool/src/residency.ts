@@ -119,8 +119,11 @@ export class Residency {
 
   #letOthersGoOn(): void {
     const depth = this.parts.poolLatch.suspend();
-    Atomics.wait(this.#nothing, 0, 0, BETWEEN_ATTEMPTS_MS);
-    this.parts.poolLatch.resume(depth);
+    try {
+      Atomics.wait(this.#nothing, 0, 0, BETWEEN_ATTEMPTS_MS);
+    } finally {
+      this.parts.poolLatch.resume(depth);
+    }
   }
 
   /** Gives a frame back. Its page is in no swip. */

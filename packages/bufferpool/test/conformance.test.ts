@@ -3,7 +3,7 @@ import { pageStoreConformance, replacementConformance } from '@pagewright/testki
 import { describe, it } from 'vitest';
 import { BufferPool, builtInReplacements } from '../src/index.js';
 
-const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true, readers: true };
+const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true, readers: true, threads: true };
 
 for (const type of builtInReplacements(0.1)) {
   describe(`the policy ${type.name}`, () => {

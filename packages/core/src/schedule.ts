@@ -33,7 +33,7 @@ export const POINT = {
   pageCooling: 7,
   /** The replacement policy has cooled what it wants to be cool. */
   pageCooled: 8,
-  /** Images of pages that will be evicted have addresses, and are not written yet. */
+  /** Images of pages that will be evicted have addresses, and are about to be written, without the pool latch. */
   evictionStaged: 9,
   /** They are written; the swips name frames still (P2). */
   evictionWritten: 10,

@@ -117,6 +117,8 @@ export { SCENARIOS, type Scenario, type ScenarioState } from './scenarios.js';
 export {
   type EngineSubject,
   type OpenEngine,
+  type PausePolicy,
+  policyFor,
   type RoundKind,
   runSchedules,
   ScheduleCoverage,

@@ -5,7 +5,7 @@ import { BtreeType } from '@pagewright/index-btree';
 import { Mvcc } from '@pagewright/mvcc';
 import { WriteAheadLog } from '@pagewright/wal';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_PARTS, engineOf, poolOn } from '../../../soak/schedules/subjects.js';
+import { DEFAULT_PARTS, engineOf, joined, poolOn } from '../../../soak/schedules/subjects.js';
 import { Random, runSchedules, type ScheduleFailure, type ScheduleSubject } from '../src/index.js';
 import { ScheduleCoverage } from '../src/schedules/coverage.js';
 import { engineOperations, intruderOperations } from '../src/schedules/engine-operations.js';
@@ -93,7 +93,8 @@ describe('a fault is found', () => {
 
   it('in a page store that publishes the address of a page whose write is not over', async () => {
     const openPages = async (io: IoBackend, path: string) => poolOn(new BufferPool(SMALL), lateWrites(io), path);
-    const failure = await failureOf({ index: { ...DEFAULT_PARTS.index, openPages } }, 1, 30);
+    const joinPages = async (pages: PageStore, io: IoBackend) => joined(new BufferPool(), pages, lateWrites(io));
+    const failure = await failureOf({ index: { ...DEFAULT_PARTS.index, openPages, joinPages } }, 1, 30);
     expect(failure.message).toMatch(/checksum|crash|EOF/);
   });
 

@@ -1,5 +1,11 @@
 /** What the suite for page stores is given, and the stores that its clauses open: on a simulated device, closed at the end. */
-import { NO_LOG, type PageStore, type PageStoreOpenRequest, type StoreState } from '@pagewright/core';
+import {
+  NO_LOG,
+  type PageStore,
+  type PageStoreAttachRequest,
+  type PageStoreOpenRequest,
+  type StoreState,
+} from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
 import type { Survival } from '../device/survival.js';
 import { Random } from '../random.js';
@@ -13,8 +19,9 @@ import { WatchedFiles } from './watched-files.js';
  * - `faulting`: pages can be read without blocking, after a page fault. Needs `files`.
  * - `sizeClasses`: pages may be larger than its page size.
  * - `readers`: others may read it beside the one that writes. Needs `files`.
+ * - `threads`: other threads may attach to it. Needs `files`.
  */
-export type PageStoreCapability = 'files' | 'eviction' | 'faulting' | 'sizeClasses' | 'readers';
+export type PageStoreCapability = 'files' | 'eviction' | 'faulting' | 'sizeClasses' | 'readers' | 'threads';
 
 export interface PageStoreSubject {
   /** A store that was not opened yet, with memory for so many pages of its smallest size; never asked for fewer than 64. */
@@ -52,6 +59,14 @@ export class Stores {
     return { pages, state, files };
   }
 
+  /** A store that is attached to one of these. */
+  async attach(request: PageStoreAttachRequest): Promise<PageStore> {
+    const pages = this.subject.make(SMALL);
+    await pages.attach(request);
+    this.#open.push(pages);
+    return pages;
+  }
+
   /** A driver on a store of its own. */
   async drive(seed: number, frames = SMALL): Promise<PageTreeDriver & { readonly files: WatchedFiles }> {
     const { pages, files } = await this.open(undefined, { frames });
@@ -60,7 +75,8 @@ export class Stores {
 
   async closeAll(): Promise<void> {
     // What a clause found out about closing it has said; here nothing more is learnt.
-    for (const pages of this.#open) await pages.close().catch(() => {});
+    // The one that was opened waits for those that are attached to it.
+    for (const pages of this.#open.reverse()) await pages.close().catch(() => {});
   }
 }
 

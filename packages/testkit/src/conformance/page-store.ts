@@ -10,6 +10,7 @@ import { prefetchClauses } from './page-store-prefetch.js';
 import { reachingClauses } from './page-store-reaching.js';
 import { readerClauses } from './page-store-readers.js';
 import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
+import { threadClauses } from './page-store-threads.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
 
 /** Clauses for what is registered under `PAGES`. */
@@ -23,6 +24,7 @@ export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
     ...backupClauses,
     ...fileClauses,
     ...readerClauses,
+    ...threadClauses,
   ],
 };
 

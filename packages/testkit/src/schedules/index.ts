@@ -9,4 +9,5 @@ export {
 } from './campaign.js';
 export { ScheduleCoverage } from './coverage.js';
 export type { EngineSubject, OpenEngine } from './engine-round.js';
+export { type PausePolicy, policyFor } from './pause-policy.js';
 export type { TreeSubject } from './tree-store.js';

@@ -1,43 +1,47 @@
 /**
- * A page store as one thread sees it. Operations of several "threads" run on one, nested in each other, so what each
- * thread would have of its own is kept here: which latches it holds, whether it faults, whether it is inside the store.
+ * A page store as one thread sees it: attached to the pages of all, as in a thread of its own. Operations of several "threads" run
+ * on one, nested in each other, so it is kept here which latches each holds, and whether it is inside the store.
  *
  * Must hold: an operation never waits for a latch that an operation below it on the stack holds. It cannot: that one goes
- * on when this one is over. It gives up by {@link WouldWait} instead.
+ * on when this one is over. It gives up by `WouldWait` instead.
  */
-import type {
-  BackupRequest,
-  BackupResult,
-  CheckpointResult,
-  CheckpointSteps,
-  PageExpectation,
-  PageStore,
-  PageStoreAttachRequest,
-  PageStoreOpenRequest,
-  PageStoreStats,
-  Segment,
-  StoreState,
-  SwipList,
-  SwipLocation,
-  VerifyProgress,
-  VerifyRequest,
+import {
+  type BackupRequest,
+  type BackupResult,
+  type CheckpointResult,
+  type CheckpointSteps,
+  type PageExpectation,
+  type PageStore,
+  type PageStoreAttachRequest,
+  type PageStoreOpenRequest,
+  type PageStoreStats,
+  POINT,
+  type Segment,
+  type StoreState,
+  type SwipList,
+  type SwipLocation,
+  type VerifyProgress,
+  type VerifyRequest,
 } from '@pagewright/core';
-
-/** Thrown where a thread would wait for one that stands at a schedule point. It holds nothing then. */
-export class WouldWait {
-  readonly isWouldWait = true;
-}
-
-const WOULD_WAIT = new WouldWait();
+import { WouldWait } from './nested-waits.js';
 
 /** The threads of a round: which one runs, and which latches are held. */
 export class ThreadStack {
+  /** Those of views: from before they are taken until they are given back. */
   readonly held = new Map<number, ThreadView>();
+  /** How many latches are held now, those that the store takes for itself included. */
+  latches = 0;
   readonly #running: ThreadView[] = [];
 
   /** The thread whose operation runs now; null between operations, as in what an I/O completion sets off. */
   get current(): ThreadView | null {
     return this.#running[this.#running.length - 1] ?? null;
+  }
+
+  /** To be told of every point. */
+  reached(point: number): void {
+    if (point === POINT.latchTaken) this.latches++;
+    else if (point === POINT.latchReleased) this.latches--;
   }
 
   isRunning(view: ThreadView): boolean {
@@ -71,7 +75,7 @@ export class ThreadView implements PageStore {
   inStore = 0;
 
   constructor(
-    private readonly store: PageStore,
+    readonly store: PageStore,
     private readonly threads: ThreadStack,
   ) {}
 
@@ -167,7 +171,7 @@ export class ThreadView implements PageStore {
   }
 
   latch(frame: number): void {
-    if (this.peeks) throw WOULD_WAIT;
+    if (this.peeks) throw new WouldWait();
     this.#assertFree(frame);
     this.#take(frame);
     this.store.latch(frame);
@@ -241,7 +245,7 @@ export class ThreadView implements PageStore {
 
   #assertFree(frame: number): void {
     const holder = this.threads.held.get(frame);
-    if (holder !== undefined && holder !== this) throw WOULD_WAIT;
+    if (holder !== undefined && holder !== this) throw new WouldWait();
   }
 
   #take(frame: number): void {

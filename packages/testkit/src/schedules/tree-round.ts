@@ -1,6 +1,6 @@
 /**
- * One round of an index on a page store: actors of which each has its own view of the store and its own object of the
- * index, as threads would. Their operations are held up at schedule points, where others run whole ones, and their I/O
+ * One round of an index on a page store: actors of which each has a store of its own, attached to the pages of all, and its own
+ * object of the index, as threads would. Their operations are held up at schedule points, where others run whole ones, and their I/O
  * ends in an order chosen by seed. Answers are checked against the model, pages by the index, and at the end the store is
  * closed or loses power, and is opened again.
  */
@@ -19,9 +19,10 @@ import { keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { ControlledLoop } from './controlled-loop.js';
 import type { ScheduleCoverage } from './coverage.js';
+import { endWaits, WouldWait } from './nested-waits.js';
 import type { PausePolicy } from './pause-policy.js';
 import { StressDriver } from './stress-driver.js';
-import { ThreadStack, ThreadView, WouldWait } from './thread-view.js';
+import { ThreadStack, ThreadView } from './thread-view.js';
 import { ABSENT, describe, TreeModel, tagOf, type Version, valueBytes, versionRead, type Watch } from './tree-model.js';
 import { KEYS, keyOf, type TreeOperation } from './tree-operations.js';
 import { CheckedScan } from './tree-scan.js';
@@ -38,6 +39,8 @@ export interface TreePlan {
 
 /** Attempts of a read without blocking that finds its pages gone again. */
 const MOST_LOADS = 200;
+/** Values that fit into a leaf: pages of their own need room, which others may have for as long as they stand at a point. */
+const LARGEST_IN_LEAF = 900;
 /** How many actors besides those with scripts run while these stand at points. */
 const INTRUDING_ACTORS = 3;
 
@@ -53,11 +56,15 @@ export async function runTreeRound(
   const device = filled.device.copy();
   return loop.run(async () => {
     const pages = await subject.openPages(device, PATH);
-    const round = new TreeRound(subject, filled, plan, pages, loop, coverage, random);
+    const stores: PageStore[] = [];
+    for (let actors = plan.scripts.length + INTRUDING_ACTORS; actors > 0; actors--)
+      stores.push(await subject.joinPages(pages, device));
+    const round = new TreeRound(subject, filled, plan, pages, stores, loop, coverage, random);
     device.hold = loop.hold;
     const trace = await round.run();
     device.hold = null;
-    await round.checkWhole();
+    round.checkWhole();
+    for (const store of stores) await store.close();
     await round.end(device, PATH);
     return trace;
   });
@@ -73,8 +80,11 @@ class TreeRound {
   readonly #model: TreeModel;
   readonly #threads = new ThreadStack();
   readonly #driver: StressDriver;
-  readonly #intruders: Actor[];
+  readonly #actors: readonly Actor[];
+  readonly #intruders: readonly Actor[];
   #nextIntruder = 0;
+  /** Whether operations run beside an eviction: another one would leave them too little. */
+  #isEvicting = false;
   /** What the store holds as of the last checkpoint that is over. */
   #checkpointed: Map<string, Version>;
   /** What it held when each epoch closed: calls for a checkpoint may share one. */
@@ -84,24 +94,34 @@ class TreeRound {
     private readonly subject: TreeSubject,
     filled: FilledTree,
     private readonly plan: TreePlan,
+    /** The store that was opened, whose the checkpoints are. */
     private readonly pages: PageStore,
+    stores: readonly PageStore[],
     private readonly loop: ControlledLoop,
     coverage: ScheduleCoverage,
     private readonly random: Random,
   ) {
     this.#model = new TreeModel(filled.content, filled.timestamp);
     this.#checkpointed = this.#model.content();
-    this.#intruders = Array.from({ length: INTRUDING_ACTORS }, () => this.#actor());
-    this.#driver = new StressDriver(plan.policy(random.fork('policy')), coverage, (point) => this.#intrude(point));
+    this.#actors = stores.map((store) => this.#actor(store));
+    this.#intruders = this.#actors.slice(plan.scripts.length);
+    this.#driver = new StressDriver(
+      plan.policy(random.fork('policy')),
+      coverage,
+      (point) => this.#intrude(point),
+      (point) => this.#threads.reached(point),
+    );
   }
 
   async run(): Promise<number> {
     this.#driver.install();
+    const letWait = endWaits(() => this.#driver.depth > 0);
     try {
-      await Promise.all(this.plan.scripts.map((script) => this.#play(script)));
+      await Promise.all(this.plan.scripts.map((script, at) => this.#play(this.#actors[at] as Actor, script)));
     } catch (error) {
       this.#driver.fail(error);
     } finally {
+      letWait();
       this.#driver.remove();
     }
     if (this.#driver.failure !== null) throw this.#driver.failure;
@@ -109,10 +129,11 @@ class TreeRound {
   }
 
   /** Nothing is under way: pages and entries are as they must be. */
-  async checkWhole(): Promise<void> {
-    if (this.#threads.held.size > 0) throw new Error(`${this.#threads.held.size} latches are held by nobody`);
-    checkPages(this.#actor().index, this.pages);
-    this.#checkContent(this.#actor(), this.#model.content(), 'the index');
+  checkWhole(): void {
+    if (this.#threads.latches !== 0) throw new Error(`${this.#threads.latches} latches are held by nobody`);
+    const actor = this.#actor(this.pages);
+    checkPages(actor.index, this.pages);
+    this.#checkContent(actor, this.#model.content(), 'the index');
   }
 
   /** Closes the store, or lets it lose power, and sees what is there when it is opened again. */
@@ -122,23 +143,21 @@ class TreeRound {
     await this.pages.close();
     const after = loses ? device.afterCrash(keepSome(this.plan.seed)) : device;
     const pages = await this.subject.openPages(after, path);
-    const index = this.subject.indexType().open({ pages, number: INDEX, root: pages.root });
-    const actor = { view: new ThreadView(pages, this.#threads), index, reference: new EntryReference() };
-    checkPages(index, pages);
+    const actor = this.#actor(pages);
+    checkPages(actor.index, pages);
     this.#checkContent(actor, this.#checkpointed, loses ? 'what a crash left' : 'the store opened again');
     await pages.close();
   }
 
-  #actor(): Actor {
-    const view = new ThreadView(this.pages, this.#threads);
+  #actor(store: PageStore): Actor {
+    const view = new ThreadView(store, this.#threads);
     const index = this.subject.indexType().open({ pages: view, number: INDEX, root: view.root });
     return { view, index, reference: new EntryReference() };
   }
 
   // ── Actors ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #play(script: readonly TreeOperation[]): Promise<void> {
-    const actor = this.#actor();
+  async #play(actor: Actor, script: readonly TreeOperation[]): Promise<void> {
     for (const operation of script) {
       await this.loop.turn();
       if (this.#driver.failure !== null) return;
@@ -155,27 +174,40 @@ class TreeRound {
     const actor = this.#intruders.find(({ view }) => !this.#threads.isRunning(view));
     if (operation === undefined || actor === undefined) return false;
     this.#nextIntruder++;
-    const { faulting } = this.pages;
-    try {
-      if (this.#mayDoAnything(point)) this.#threads.run(actor.view, false, () => this.#perform(actor, operation));
-      else this.#threads.run(actor.view, true, () => this.#peek(actor, operation));
-    } finally {
-      // On a store that is shared by threads each has its own.
-      this.pages.faulting = faulting;
-    }
+    if (!this.#mayDoAnything(point)) this.#threads.run(actor.view, true, () => this.#peek(actor, operation));
+    else if (point === POINT.evictionStaged || this.#isEvicting) this.#beside(actor, operation);
+    else this.#threads.run(actor.view, false, () => this.#perform(actor, operation));
     return true;
   }
 
   /**
-   * Whether whole operations may run at the point. They may not while somebody holds a latch, because they might want it,
-   * nor in the midst of what the store does: it is written for one thread, which never comes back into it there.
+   * Whether whole operations may run at the point: none of them may want what somebody has who stands at one. That is a latch
+   * of a page, or within the store the pool latch, which is held wherever a page is not being read or written.
    */
   #mayDoAnything(point: number): boolean {
-    if (this.#threads.held.size > 0) return false;
+    if (this.#threads.latches > 0 || this.#threads.held.size > 0) return false;
     const view = this.#threads.current;
     if (view?.peeks === true) return false;
+    if (point === POINT.evictionStaged) return !this.#isEvicting;
     if (view === null) return point === POINT.loadArrived || point >= POINT.checkpointAsked;
-    return view.inStore === 0 || point === POINT.swipNotHot;
+    return view.inStore === 0 || point === POINT.swipNotHot || point === POINT.pageRead;
+  }
+
+  /** An operation while pages are being written for their frames, which take up to half of the pool: it must do with what is left. */
+  #beside(actor: Actor, operation: TreeOperation): void {
+    const isLarge = operation.kind === 'upsert' && operation.size > LARGEST_IN_LEAF;
+    const small: TreeOperation = isLarge ? { ...operation, kind: 'lookup' } : operation;
+    const isWrite = small.kind === 'upsert' || small.kind === 'remove';
+    const before = this.#isEvicting;
+    this.#isEvicting = true;
+    try {
+      this.#threads.run(actor.view, false, () => this.#perform(actor, small));
+    } catch (error) {
+      const findsNoRoom = error instanceof WouldWait || isPagewrightError(error, 'PW_POOL_EXHAUSTED');
+      if (isWrite || !findsNoRoom) throw error;
+    } finally {
+      this.#isEvicting = before;
+    }
   }
 
   #perform(actor: Actor, { kind, key, size, reverse }: TreeOperation): void {
@@ -193,9 +225,7 @@ class TreeRound {
       if (kind === 'scan') this.#scan(actor, key, Math.min(size, 20), reverse);
       else this.#lookup(actor, keyOf(key));
     } catch (error) {
-      const waits = error instanceof WouldWait || error instanceof PageFault;
-      // The store tells a thread that wants a latch which it has itself: here the one that the store has taken.
-      if (!waits && !(isPagewrightError(error, 'PW_INTERNAL') && error.message.includes('latched twice'))) throw error;
+      if (!(error instanceof WouldWait) && !(error instanceof PageFault)) throw error;
     }
   }
 
@@ -263,7 +293,7 @@ class TreeRound {
       } finally {
         actor.view.faulting = false;
       }
-      await this.pages.loadFault();
+      await actor.view.loadFault();
     }
     return this.#threads.run(actor.view, false, read);
   }

@@ -8,6 +8,8 @@ import { KEYS, keyOf, PREFILLED } from './tree-operations.js';
 export interface TreeSubject {
   /** A page store of the least memory that it takes, open on a store of this device; created if there is none. */
   openPages(io: IoBackend, path: string): Promise<PageStore>;
+  /** A store that is attached to the pages of this one, as in another thread. */
+  joinPages(pages: PageStore, io: IoBackend): Promise<PageStore>;
   /** A new one for each actor: threads share no memory of their own. */
   indexType(): IndexType;
 }
