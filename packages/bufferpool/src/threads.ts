@@ -121,9 +121,16 @@ export class Threads {
     for (let slot = 0; slot < MOST_THREADS; slot++) {
       const at = slotAt(slot);
       if (slot === this.slot || Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
-      if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
-      else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
+      this.ended(slot);
     }
+  }
+
+  /** The thread of this slot has ended, as one knows who started it. As {@link sweep}, which does not see it everywhere. */
+  ended(slot: number): void {
+    const at = slotAt(slot);
+    if (Atomics.load(this.#words, at + STATE) !== STATE_TAKEN) return;
+    if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
+    else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
   }
 
   /** The calling thread has no use of the pool any more. It holds nothing. */
