@@ -38,8 +38,9 @@ import { Regions } from './regions.js';
 /** Frames that allocations under latches may take when nothing can be evicted meanwhile. */
 const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
-/** Where there is a page provider, it is woken when fewer than so many reserves are free, and evicts until so many are. */
-const LOW_WATER = 2;
+/** The page provider is woken when so many frames are left above the reserve, if that is no more than there are in it. */
+const LONGEST_LEAD = 64;
+/** It evicts until there are so many times as many. */
 const HIGH_WATER = 3;
 /** How often a frame is asked for while other threads may give one back, and how long is waited in between. */
 const MOST_ATTEMPTS = 2000;
@@ -53,6 +54,7 @@ export class Residency {
   readonly eviction: Eviction;
   readonly regions: Regions;
   readonly #reserve: number;
+  readonly #lead: number;
   /** Nobody ever changes it: it is waited for in vain. */
   readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
   readonly #table: SwipTable = { offset: 0, count: 0, stride: 0 };
@@ -68,6 +70,7 @@ export class Residency {
     this.eviction = new Eviction(parts, placement, this.cooler);
     this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
+    this.#lead = Math.min(this.#reserve, LONGEST_LEAD);
   }
 
   /** The largest class of pages that can be brought in. */
@@ -109,14 +112,14 @@ export class Residency {
 
   /** Fewer frames are free than a page provider would leave so. */
   get isBelowLowWater(): boolean {
-    return this.parts.blocks.freeUnits < LOW_WATER * this.#reserve;
+    return this.parts.blocks.freeUnits < this.#reserve + this.#lead;
   }
 
   /** For the page provider: evicts one batch, unless enough are free; how many pages, or `ENOUGH`. Takes the pool latch. Errors: those of writing. */
   provide(): number {
     const { blocks, poolLatch } = this.parts;
     return poolLatch.holding(() => {
-      const lacking = HIGH_WATER * this.#reserve - blocks.freeUnits;
+      const lacking = this.#reserve + HIGH_WATER * this.#lead - blocks.freeUnits;
       return lacking > 0 ? this.eviction.evictAhead(lacking) : ENOUGH;
     });
   }
