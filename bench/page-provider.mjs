@@ -79,7 +79,8 @@ try {
   console.log(`${keys} keys, ${Math.round(statSync(path).size / 2 ** 20)} MiB of file, ${memoryMiB} MiB of pool`);
   const results = [];
   for (let round = 0; round < rounds; round++) {
-    for (const pageProvider of round % 2 === 0 ? [false, true] : [true, false]) results.push(await measure(pageProvider));
+    for (const pageProvider of round % 2 === 0 ? [false, true] : [true, false])
+      results.push(await measure(pageProvider));
   }
   console.table(results);
 } finally {

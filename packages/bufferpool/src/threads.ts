@@ -121,21 +121,29 @@ export class Threads {
     for (let slot = 0; slot < MOST_THREADS; slot++) {
       const at = slotAt(slot);
       if (slot === this.slot || Atomics.load(this.#words, at + STATE) !== STATE_TAKEN || this.#isAlive(at)) continue;
-      this.ended(slot);
+      this.#end(slot);
     }
   }
 
-  /** The thread of this slot has ended, as one knows who started it. As {@link sweep}, which does not see it everywhere. */
+  /**
+   * The thread that had this slot has ended, as one knows who started it. As {@link sweep}, which does not see it everywhere; where it
+   * does, the slot may be another thread's by now.
+   */
   ended(slot: number): void {
     const at = slotAt(slot);
     if (Atomics.load(this.#words, at + STATE) !== STATE_TAKEN) return;
-    if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
-    else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
+    if (Atomics.load(this.#words, at + TASK) === 0 || !this.#isAlive(at)) this.#end(slot);
   }
 
   /** The calling thread has no use of the pool any more. It holds nothing. */
   leave(): void {
     Atomics.store(this.#words, this.#own + STATE, STATE_FREE);
+  }
+
+  #end(slot: number): void {
+    const at = slotAt(slot);
+    if (this.#holdsAnything(at)) Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
+    else Atomics.compareExchange(this.#words, at + STATE, STATE_TAKEN, STATE_FREE);
   }
 
   #othersAtWork(): boolean {
