@@ -31,7 +31,7 @@ class Store {
 
   constructor(
     private readonly io: IoBackend = new NodeFiles(),
-    private readonly frames = FRAMES,
+    frames = FRAMES,
     pageProvider?: boolean,
   ) {
     this.pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, pageProvider });
