@@ -104,7 +104,9 @@ async function main() {
       console.log(
         `${what} ${withCheckpoints ? 'with   ' : 'without'} checkpoints: ${Math.round(of('rate') / 1000)} thousand/s (${Math.min(...rates)} to ${Math.max(...rates)}), ` +
           `p50 ${of('p50').toFixed(4)} ms, p99.9 ${of('p999').toFixed(3)} ms, longest ${of('most').toFixed(1)} ms` +
-          (withCheckpoints ? `; ${of('checkpoints')} checkpoints of ${Math.round(of('pages') / of('checkpoints'))} pages` : ''),
+          (withCheckpoints
+            ? `; ${of('checkpoints')} checkpoints of ${Math.round(of('pages') / of('checkpoints'))} pages`
+            : ''),
       );
     }
     const [without, withThem] = [false, true].map((one) => median(rounds[one].map(({ rate }) => rate)));

@@ -67,7 +67,9 @@ async function main() {
     for (const count of counts) rates.get(count).push(await read(count, Number(values.seconds)));
   const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
   const base = median(rates.get(counts[0]));
-  console.log(`${keys} keys of 16 bytes, values of 100, all in memory; Node.js ${process.versions.node}, load ${os.loadavg()[0]}`);
+  console.log(
+    `${keys} keys of 16 bytes, values of 100, all in memory; Node.js ${process.versions.node}, load ${os.loadavg()[0]}`,
+  );
   for (const [count, list] of rates) {
     const spread = `${(Math.min(...list) / 1e6).toFixed(3)} to ${(Math.max(...list) / 1e6).toFixed(3)}`;
     console.log(

@@ -401,6 +401,8 @@ const NOTHING_COUNTED: Omit<PageStoreStats, 'frames'> = {
   misses: 0,
   pageReads: 0,
   pageWrites: 0,
+  pageWritesAhead: 0,
+  evictionsAhead: 0,
   evictions: 0,
   cooled: 0,
   rewarmed: 0,

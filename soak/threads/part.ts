@@ -12,7 +12,7 @@ export const threads: Part = {
   async run({ minutes, seed, onProgress }) {
     const end = performance.now() + minutes * 60_000;
     const findings: Finding[] = [];
-    const counts = { runs: 0, operations: 0, checkpoints: 0, evictions: 0, lost: 0 };
+    const counts = { runs: 0, operations: 0, checkpoints: 0, evictions: 0, evictionsAhead: 0, lost: 0 };
     while (performance.now() < end && findings.length < MOST_FINDINGS) {
       const options = shapeOf(seed + counts.runs);
       try {
@@ -20,6 +20,7 @@ export const threads: Part = {
         counts.operations += result.operations;
         counts.checkpoints += result.checkpoints;
         counts.evictions += result.evictions;
+        counts.evictionsAhead += result.evictionsAhead;
         if (result.lost) counts.lost++;
       } catch (error) {
         findings.push({ message: (error as Error).message, again: `a run of threads with ${JSON.stringify(options)}` });
@@ -45,5 +46,7 @@ export function shapeOf(seed: number): StressOptions {
     stall: random.chance(0.15),
     replacement: random.pick(['cooling', 'clock']),
     pauses: random.chance(0.5),
+    provider: random.chance(0.6),
+    endProvider: random.chance(0.2),
   };
 }

@@ -2,7 +2,7 @@
  * Stress over real threads: one store on real files, a pool much smaller than the data, several workers that write keys of
  * their own and read all, while this thread writes checkpoints. Every answer is checked; in the end the tree is, and what a
  * reopened store holds. With `lose`, a worker is ended at some moment: either the pool fails for all with `PW_THREAD_LOST`, or
- * nothing was held and the others go on.
+ * nothing was held and the others go on. With `endProvider` that is the pool's own thread.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -41,12 +41,18 @@ export interface StressOptions {
   readonly replacement?: string;
   /** All threads wait at schedule points, a little and by chance, so that others come in between. */
   readonly pauses?: boolean;
+  /** Whether the pool may have a page provider. Default: no. */
+  readonly provider?: boolean;
+  /** Ends it at some moment. */
+  readonly endProvider?: boolean;
 }
 
 export interface StressResult {
   readonly operations: number;
   readonly checkpoints: number;
   readonly evictions: number;
+  /** Of these, those of the page provider. */
+  readonly evictionsAhead: number;
   readonly pageReads: number;
   /** Whether a thread was lost while it held something. */
   readonly lost: boolean;
@@ -88,28 +94,38 @@ class Stress {
   }
 
   async run(): Promise<StressResult> {
+    const provider = new ProviderWatch();
+    try {
+      return await this.#run(provider);
+    } finally {
+      provider.end();
+    }
+  }
+
+  async #run(provider: ProviderWatch): Promise<StressResult> {
     const { pages } = await this.#openPool();
     const index = new BtreeType().create({ pages, number: INDEX, root: pages.root }, this.#tick());
     this.#fill(index);
     await this.#checkpoint(pages);
     const goOn =
       this.options.pauses === true ? pauseAtPoints(this.options.seed, this.#random.fork('pauses')) : () => {};
-    const { reports, lost } = await this.#runThreads(pages).finally(goOn);
-    const { evictions, pageReads } = pages.stats();
+    const { reports, lost } = await this.#runThreads(pages, provider).finally(goOn);
+    const { evictions, evictionsAhead, pageReads } = pages.stats();
     if (!lost) {
       this.#checkTree(pages, index);
       this.#checkContent(index, this.#now(), 'the tree');
       if (this.#random.chance(0.7)) await this.#checkpoint(pages);
     }
     await pages.close();
+    if (provider.isRunning) throw new Error('The pool is closed, and its page provider runs still');
     await this.#reopen();
     const operations = reports.reduce((sum, report) => sum + report.operations, 0);
-    return { operations, checkpoints: this.#checkpoints, evictions, pageReads, lost };
+    return { operations, checkpoints: this.#checkpoints, evictions, evictionsAhead, pageReads, lost };
   }
 
   async #openPool(): Promise<{ readonly pages: BufferPool; readonly state: StoreState }> {
-    const { frames, replacement } = this.options;
-    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement });
+    const { frames, replacement, provider: pageProvider = false } = this.options;
+    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement, pageProvider });
     const request = { path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false };
     return { pages, state: await pages.open(request) };
   }
@@ -122,8 +138,12 @@ class Stress {
     }
   }
 
-  async #runThreads(pages: BufferPool): Promise<{ readonly reports: readonly ThreadReport[]; readonly lost: boolean }> {
-    const { threads, program, operations, keys, seed, lose = false, stall = false, pauses = false } = this.options;
+  async #runThreads(
+    pages: BufferPool,
+    provider: ProviderWatch,
+  ): Promise<{ readonly reports: readonly ThreadReport[]; readonly lost: boolean }> {
+    const { threads, program, operations, keys, seed } = this.options;
+    const { lose = false, stall = false, endProvider = false, pauses = false } = this.options;
     const running = Array.from({ length: threads }, (_, thread) => {
       const task: ThreadTask = {
         handle: pages.share(),
@@ -138,17 +158,19 @@ class Stress {
         stalls: stall && thread === 0,
         pauses,
       };
-      return reportOf(new Worker(program, { workerData: task }));
+      return reportOf(started(program, task));
     });
     let left = threads;
     for (const { report } of running) void report.then(() => left--);
     let fails = false;
+    const providersLast = this.#random.between(10, 80);
     while (left > 0 && !fails) {
       if (lose && this.#checkpoints === 2) {
         const { worker, ended } = this.#random.pick(running);
         await worker.terminate();
         await ended;
       }
+      if (endProvider && this.#checkpoints >= providersLast) await provider.terminate();
       fails = !(await this.#checkpointIfWhole(pages));
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -172,7 +194,8 @@ class Stress {
   }
 
   get #mayLose(): boolean {
-    return this.options.lose === true || this.options.stall === true;
+    const { lose = false, stall = false, endProvider = false } = this.options;
+    return lose || stall || endProvider;
   }
 
   async #checkpoint(pages: BufferPool): Promise<void> {
@@ -237,6 +260,43 @@ class Stress {
       if (!isRight) throw new Error(`In ${where} key ${key} is not as version ${version} left it`);
     }
   }
+}
+
+/** The page provider's thread, which the pool starts by itself: the first that nobody here has started. */
+class ProviderWatch {
+  #worker: Worker | null = null;
+  readonly #started = (worker: Worker): void => {
+    if (OWN.has(worker)) return;
+    this.#worker = worker;
+    worker.once('exit', () => {
+      this.#worker = null;
+    });
+  };
+
+  constructor() {
+    process.on('worker', this.#started);
+  }
+
+  end(): void {
+    process.off('worker', this.#started);
+  }
+
+  get isRunning(): boolean {
+    return this.#worker !== null;
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+}
+
+/** Threads that the stress has started. */
+const OWN = new WeakSet<Worker>();
+
+function started(program: string, task: ThreadTask): Worker {
+  const worker = new Worker(program, { workerData: task });
+  OWN.add(worker);
+  return worker;
 }
 
 /** What the thread says in the end; one that was ended from outside says nothing. */

@@ -81,6 +81,9 @@ import {
 } from './options.js';
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
+import { PageProvider } from './page-provider.js';
+import { provideFrames } from './page-provider-rounds.js';
+import { PageProviderSignal } from './page-provider-signal.js';
 import type { PoolParts } from './placement.js';
 import { PoolLatch } from './pool-latch.js';
 import {
@@ -94,7 +97,7 @@ import {
 import { Prefetch } from './prefetch.js';
 import { ReaderPins } from './reader-pins.js';
 import { ReadsInFlight } from './reads-in-flight.js';
-import { builtInReplacements, findReplacement } from './replacement/choice.js';
+import { builtInReplacements, findReplacement, isBuiltIn } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { emptyTree } from './resident-tree.js';
 import { poolStats } from './statistics.js';
@@ -116,7 +119,7 @@ const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
 /** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
 const SPARE_UNITS = 16;
-/** How often it is looked for threads that have ended. */
+/** How often it is looked for threads that have ended, and whether one of them wants a page provider. */
 const SWEEP_MS = 250;
 
 @injectable()
@@ -141,6 +144,9 @@ export class BufferPool implements PageStore {
   #shape!: PoolShape;
   #memory!: PoolMemory;
   #sweeping: NodeJS.Timeout | null = null;
+  #signal!: PageProviderSignal;
+  /** In the thread that opened the pool, where there can be one. */
+  #provider: PageProvider | null = null;
   #blocks!: BuddyAllocator;
   #file!: PageFile;
   #space!: FileSpace;
@@ -189,7 +195,8 @@ export class BufferPool implements PageStore {
       this.#blocks.release(ROOT_FRAME + 1, shape.frames - 1);
       this.#epochs.initialize(file.superblock.epoch + 1);
       this.#buildRoot(file);
-      this.#sweeping = setInterval(() => this.#threads.sweep(), SWEEP_MS).unref();
+      this.#provider = this.#makeProvider(request);
+      this.#sweeping = setInterval(() => this.#lookAround(), SWEEP_MS).unref();
     } catch (error) {
       this.#closing = file.close();
       await this.#closing;
@@ -229,6 +236,12 @@ export class BufferPool implements PageStore {
       await this.#closing;
       throw error;
     }
+  }
+
+  /** For the page provider, whose thread does nothing else: keeps frames free until the pool is closed. Errors: `PW_THREAD_LOST`, and those of writing. */
+  provideFrames(): void {
+    provideFrames(this.#threads, this.#residency, this.#signal);
+    this.#signal.end();
   }
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
@@ -273,6 +286,7 @@ export class BufferPool implements PageStore {
     await this.#inFlight.idle();
     await this.#reading;
     if (this.#isOwner) {
+      await this.#provider?.stop();
       // Once the lock is given back nobody may write any more.
       await this.#threads.closeForOthers();
       clearInterval(this.#sweeping as NodeJS.Timeout);
@@ -595,7 +609,8 @@ export class BufferPool implements PageStore {
       { arena: this.#arena, frames: this.#frames, file, space: this.#space, counters: this.#counters },
       memory.epochs,
     );
-    this.#residency = new Residency(this.#parts, this.#replacement, memory.cooler);
+    this.#signal = new PageProviderSignal(memory.provider);
+    this.#residency = new Residency(this.#parts, this.#replacement, memory.cooler, this.#signal);
     const budget = Math.floor(frames / LOADS_SHARE);
     this.#inFlight = new ReadsInFlight(Math.min(MOST_LOADS, budget), budget);
     const arrivals = new Arrivals(this.#parts, this.#residency);
@@ -612,6 +627,17 @@ export class BufferPool implements PageStore {
       this.#poolLatch,
       this.#readers,
     );
+  }
+
+  #makeProvider({ io, readOnly }: PageStoreOpenRequest): PageProvider | null {
+    const isPossible = this.#options.pageProvider && !readOnly && isBuiltIn(this.#replacement);
+    if (!isPossible || io.module === undefined) return null;
+    return new PageProvider(this.#signal, this.#threads, { handle: this.share(), io: io.module });
+  }
+
+  #lookAround(): void {
+    this.#threads.sweep();
+    this.#provider?.startIfWanted();
   }
 
   #state(): StoreState {

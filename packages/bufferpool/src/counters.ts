@@ -22,17 +22,20 @@ export const RELOCATIONS = 4;
 export const RESTARTS = 5;
 /** Times that a thread waited for a latch. */
 export const LATCH_WAITS = 6;
+/** Pages that the page provider evicted, and how many of them it wrote. */
+export const EVICTED_AHEAD = 7;
+export const WRITTEN_AHEAD = 8;
 
 // By size class:
 /** Pages that are in memory now. */
-export const RESIDENT = 8;
+export const RESIDENT = 9;
 /** Times that a page was wanted and was not in memory. */
-export const MISSES = 9;
+export const MISSES = 10;
 /** Pages that were read. Less than the misses where some waited for one read, more where pages were read ahead. */
-export const READS = 10;
-export const EVICTIONS = 11;
+export const READS = 11;
+export const EVICTIONS = 12;
 /** Images of pages that were written, by eviction or for a checkpoint. */
-export const WRITES = 12;
+export const WRITES = 13;
 
 /** Size classes that there can be. */
 export const SIZE_CLASSES = Math.log2(LARGEST_PAGE / MIN_PAGE_SIZE) + 1;

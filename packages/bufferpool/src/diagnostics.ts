@@ -31,9 +31,19 @@ export interface PoolCheckpoint extends CheckpointResult {
   readonly path: string;
 }
 
+/** The page provider, a thread of the pool's own, has come or gone. On `pagewright:pool:provider`. */
+export interface PoolProvider {
+  readonly path: string;
+  /** `unavailable`: one was wanted, and could not be started. From then on, and after `ended`, each thread evicts for itself. */
+  readonly event: 'started' | 'ended' | 'unavailable';
+  /** Why, if it did not end because the pool was closed. */
+  readonly error?: unknown;
+}
+
 const READ_CHANNEL = channel('pagewright:pool:read');
 const EVICTION_CHANNEL = channel('pagewright:pool:eviction');
 const CHECKPOINT_CHANNEL = channel('pagewright:pool:checkpoint');
+const PROVIDER_CHANNEL = channel('pagewright:pool:provider');
 
 /** `address` is the folded one. */
 export function tellRead(file: PageFile, address: number, bytes: number, inPlace: boolean): void {
@@ -49,4 +59,9 @@ export function tellEviction(file: PageFile, pages: number, written: number): vo
 export function tellCheckpoint(file: PageFile, result: CheckpointResult): void {
   if (!CHECKPOINT_CHANNEL.hasSubscribers) return;
   CHECKPOINT_CHANNEL.publish({ ...result, path: file.io.path } satisfies PoolCheckpoint);
+}
+
+export function tellProvider(path: string, event: PoolProvider['event'], error?: unknown): void {
+  if (!PROVIDER_CHANNEL.hasSubscribers) return;
+  PROVIDER_CHANNEL.publish({ path, event, ...(error === undefined ? {} : { error }) } satisfies PoolProvider);
 }

@@ -8,16 +8,22 @@
 import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
 import type { StagedImage } from './closed-epoch.js';
 import type { Cooler } from './cooler.js';
-import { EVICTIONS, RESIDENT, WRITES } from './counters.js';
+import { EVICTED_AHEAD, EVICTIONS, RESIDENT, WRITES, WRITTEN_AHEAD } from './counters.js';
 import { tellEviction } from './diagnostics.js';
 import { ADDRESS, CHECKSUM, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** So many pages leave together: their images are written as one batch. */
 const EVICTION_BATCH = 32;
+/** And so many where nobody waits for it. */
+const BATCH_AHEAD = 128;
+/** After so many pages of such a batch others are let in. */
+const PAGES_AT_A_TIME = 8;
 
 export class Eviction {
-  readonly #victims = new Int32Array(EVICTION_BATCH);
+  readonly #victims = new Int32Array(BATCH_AHEAD);
+  /** Whether what is evicted now is evicted ahead, by the page provider. */
+  #ahead = false;
 
   constructor(
     private readonly parts: PoolParts,
@@ -53,8 +59,24 @@ export class Eviction {
 
   /** Evicts what the policy hands out, as one batch; how many. */
   evictBatch(): number {
-    const count = this.cooler.policy.victims(this.#victims);
-    invariant(count >= 0 && count <= EVICTION_BATCH, `The replacement policy handed out ${count} pages`);
+    return this.evict(this.#choose(EVICTION_BATCH));
+  }
+
+  /** The same for the page provider, which lets others in meanwhile. So many pages at most. */
+  evictAhead(most: number): number {
+    this.#ahead = true;
+    try {
+      this.#prepare();
+      this.parts.poolLatch.letIn();
+      return this.evict(this.#choose(Math.min(most, BATCH_AHEAD)));
+    } finally {
+      this.#ahead = false;
+    }
+  }
+
+  #choose(most: number): number[] {
+    const count = this.cooler.policy.victims(this.#victims.subarray(0, most));
+    invariant(count >= 0 && count <= most, `The replacement policy handed out ${count} pages`);
     const batch: number[] = [];
     for (let at = 0; at < count; at++) {
       const frame = this.#victims[at] as number;
@@ -66,7 +88,7 @@ export class Eviction {
       // It may have been latched since the policy looked.
       if (this.placement.mayLeave(frame, false)) batch.push(frame);
     }
-    return this.evict(batch);
+    return batch;
   }
 
   /**
@@ -78,7 +100,10 @@ export class Eviction {
     const written = this.#clean(batch.filter((frame) => epochs.isDirty(frame)));
     schedulePoint(POINT.evictionWritten);
     let left = 0;
-    for (const frame of batch) if (this.#leave(frame)) left++;
+    for (const [at, frame] of batch.entries()) {
+      if (this.#leave(frame)) left++;
+      this.#letIn(at);
+    }
     tellEviction(file, left, written);
     return left;
   }
@@ -106,6 +131,7 @@ export class Eviction {
       const sizeClass = frames.get(image.frame, SIZE_CLASS);
       if (!epochs.settleEvicted(image.frame, image, checksums[at] as number)) continue;
       counters.addOf(WRITES, sizeClass);
+      if (this.#ahead) counters.add(WRITTEN_AHEAD);
       written++;
     }
     return written;
@@ -113,20 +139,33 @@ export class Eviction {
 
   /** P4: copies pages under their latches. From then on whoever changes one says so, and its copy does not count. */
   #stage(dirty: readonly number[]): StagedImage[] {
-    const { epochs, latches } = this.parts;
+    const { epochs } = this.parts;
     const staged: StagedImage[] = [];
-    for (const frame of dirty) {
-      if (!latches.tryLatch(frame)) continue;
-      try {
-        staged.push(epochs.stageForEviction(frame));
-      } catch (error) {
-        for (const image of staged) epochs.withdraw(image);
-        throw error;
-      } finally {
-        latches.unlatch(frame);
+    try {
+      for (const [at, frame] of dirty.entries()) {
+        this.#stageOne(frame, staged);
+        this.#letIn(at);
       }
+    } catch (error) {
+      for (const image of staged) epochs.withdraw(image);
+      throw error;
     }
     return staged;
+  }
+
+  /** Since the page was chosen others may have been let in, and the frame may have another page, or none. */
+  #stageOne(frame: number, staged: StagedImage[]): void {
+    const { epochs, latches } = this.parts;
+    if (!epochs.isDirty(frame) || !this.placement.isEvictable(frame) || !latches.tryLatch(frame)) return;
+    try {
+      staged.push(epochs.stageForEviction(frame));
+    } finally {
+      latches.unlatch(frame);
+    }
+  }
+
+  #letIn(at: number): void {
+    if (this.#ahead && (at + 1) % PAGES_AT_A_TIME === 0) this.parts.poolLatch.letIn();
   }
 
   /** Without the pool latch: other threads go on meanwhile, and may change, move or give up what is being written. */
@@ -162,6 +201,7 @@ export class Eviction {
     frames.clear(frame, sizeClass);
     blocks.free(frame, sizeClass);
     counters.addOf(EVICTIONS, sizeClass);
+    if (this.#ahead) counters.add(EVICTED_AHEAD);
     counters.addOf(RESIDENT, sizeClass, -1);
     latches.unlatch(frame);
     if (!own) latches.unlatch(parent);

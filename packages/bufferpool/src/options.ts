@@ -25,6 +25,12 @@ export interface BufferPoolOptions {
    * Name of the replacement policy: `cooling`, `clock`, or one that a plugin provides under `REPLACEMENTS`. Default: `cooling`.
    */
   readonly replacement?: string | undefined;
+  /**
+   * Whether a thread of the pool's own keeps frames free, and writes dirty pages for that, once memory is nearly full. It needs a file
+   * that another thread can open (`IoBackend.module`) and a replacement policy of this package; where it cannot be had, each
+   * thread evicts for itself. Default: true.
+   */
+  readonly pageProvider?: boolean | undefined;
 }
 
 /** Under which the container of an engine has the options. */
@@ -36,6 +42,7 @@ export interface CheckedOptions {
   readonly pageSize: number | null;
   readonly coolingFraction: number;
   readonly replacement: string;
+  readonly pageProvider: boolean;
 }
 
 /** One option that cannot be as it is, and why. */
@@ -55,6 +62,7 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
     pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
     coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
     replacement: options.replacement ?? DEFAULT_REPLACEMENT,
+    pageProvider: options.pageProvider ?? true,
   };
 }
 
@@ -87,6 +95,9 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
   const fraction = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;
   if (!(fraction >= 0.01 && fraction <= 0.5)) {
     problems.push({ option: 'coolingFraction', message: `is ${fraction}; it must be from 0.01 to 0.5.` });
+  }
+  if (options.pageProvider !== undefined && typeof options.pageProvider !== 'boolean') {
+    problems.push({ option: 'pageProvider', message: `is ${String(options.pageProvider)}; it must be true or false.` });
   }
   return problems;
 }

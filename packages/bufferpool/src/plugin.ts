@@ -13,6 +13,7 @@ const options = v.pipe(
     pageSize: size,
     coolingFraction: v.exactOptional(v.number()),
     replacement: v.exactOptional(v.pipe(v.string(), v.nonEmpty('must name a replacement policy'))),
+    pageProvider: v.exactOptional(v.boolean()),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     // Beside options that do not exist or are of a wrong type the others are checked all the same.

@@ -16,6 +16,8 @@ const SPINS = 100;
 const WAIT_MS = 5;
 /** So many waits in vain, and the threads are looked at: the one that has the latch may be gone. */
 const WAITS_BEFORE_SWEEP = 100;
+/** So long who lets others in stays out: a thread that sleeps takes about as long to wake up. */
+const LET_IN_MS = 0.05;
 
 export class PoolLatch {
   readonly #word: Int32Array;
@@ -24,6 +26,8 @@ export class PoolLatch {
   readonly #shownAt: number;
   readonly #transfersAt: number;
   #depth = 0;
+  /** Nobody ever changes it: it is waited for in vain. */
+  readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
 
   static bytes(): number {
     return 64;
@@ -92,6 +96,14 @@ export class PoolLatch {
     } finally {
       Atomics.store(this.#shown, this.#transfersAt, 0);
     }
+  }
+
+  /** If others wait for it, it is theirs for a moment: what it guards may be another thing afterwards. Errors: `PW_THREAD_LOST`. */
+  letIn(): void {
+    if ((Atomics.load(this.#word, 0) & WAITERS) === 0) return;
+    const depth = this.suspend();
+    Atomics.wait(this.#nothing, 0, 0, LET_IN_MS);
+    this.resume(depth);
   }
 
   get isOwn(): boolean {

@@ -11,6 +11,7 @@ import { Epochs } from './epochs.js';
 import { FileSpace, type FileSpaceMemory } from './file-space.js';
 import { FrameTable } from './frames.js';
 import { Gate } from './gate.js';
+import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
 import type { Superblock } from './superblock.js';
 import { MOST_THREADS, Threads } from './threads.js';
@@ -38,6 +39,7 @@ export interface PoolMemory {
   readonly space: FileSpaceMemory;
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
+  readonly provider: SharedArrayBuffer;
 }
 
 /**
@@ -85,5 +87,6 @@ export function createMemory(shape: PoolShape, replacement: ReplacementPolicyTyp
     space: FileSpace.memory(),
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
+    provider: words(PageProviderSignal.bytes()),
   };
 }

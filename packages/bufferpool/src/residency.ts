@@ -33,21 +33,30 @@ import {
   STATE_LOADING,
 } from './frames.js';
 import { readSwipTable, type SwipTable, sizeClassOnPage } from './page-image.js';
+import type { PageProviderSignal } from './page-provider-signal.js';
 import { Placement, type PoolParts } from './placement.js';
 import { Regions } from './regions.js';
 
 /** Frames that allocations under latches may take when nothing can be evicted meanwhile. */
 const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
+/** The page provider is woken when so many frames are left above the reserve, if that is no more than there are in it. */
+const LONGEST_LEAD = 64;
+/** It evicts until there are so many times as many. */
+const HIGH_WATER = 3;
 /** How often a frame is asked for while other threads may give one back, and how long is waited in between. */
 const MOST_ATTEMPTS = 2000;
 const BETWEEN_ATTEMPTS_MS = 1;
+
+/** What {@link Residency.provide} answers if enough frames are free. */
+export const ENOUGH = -1;
 
 export class Residency {
   readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
   readonly #reserve: number;
+  readonly #lead: number;
   /** Nobody ever changes it: it is waited for in vain. */
   readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
   readonly #table: SwipTable = { offset: 0, count: 0, stride: 0 };
@@ -56,12 +65,14 @@ export class Residency {
     private readonly parts: PoolParts,
     replacement: ReplacementPolicyType,
     memory: CoolerMemory,
+    private readonly provider: PageProviderSignal,
   ) {
     const placement = new Placement(parts);
     this.cooler = new Cooler(parts, placement, replacement, memory);
     this.eviction = new Eviction(parts, placement, this.cooler);
     this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
+    this.#lead = Math.min(this.#reserve, LONGEST_LEAD);
   }
 
   /** The largest class of pages that can be brought in. */
@@ -81,10 +92,11 @@ export class Residency {
         frames.initialize(frame, sizeClass, state);
         this.cooler.policy.entered(frame, sizeClass);
         counters.addOf(RESIDENT, sizeClass);
+        if (this.isBelowLowWater) this.provider.want();
         return frame;
       }
       // Other threads hold latches, and frames that are being read, for moments; what they hold for longer will not come free.
-      if (attempt >= MOST_ATTEMPTS || this.parts.threads.count === 1) throw this.#exhausted(sizeClass);
+      if (attempt >= MOST_ATTEMPTS || this.#isAlone) throw this.#exhausted(sizeClass);
       this.#letOthersGoOn();
     }
   }
@@ -97,7 +109,22 @@ export class Residency {
     this.parts.frames.initialize(frame, sizeClass, state);
     this.cooler.policy.entered(frame, sizeClass);
     this.parts.counters.addOf(RESIDENT, sizeClass);
+    if (this.isBelowLowWater) this.provider.want();
     return frame;
+  }
+
+  /** Fewer frames are free than a page provider would leave so. */
+  get isBelowLowWater(): boolean {
+    return this.parts.blocks.freeUnits < this.#reserve + this.#lead;
+  }
+
+  /** For the page provider: evicts one batch, unless enough are free; how many pages, or `ENOUGH`. Takes the pool latch. Errors: those of writing. */
+  provide(): number {
+    const { blocks, poolLatch } = this.parts;
+    return poolLatch.holding(() => {
+      const lacking = this.#reserve + HIGH_WATER * this.#lead - blocks.freeUnits;
+      return lacking > 0 ? this.eviction.evictAhead(lacking) : ENOUGH;
+    });
   }
 
   /** Evicts one batch at most, so that there may be so many blocks to spare. Errors: those of writing. */
@@ -115,6 +142,11 @@ export class Residency {
     this.parts.poolLatch.holding(() => {
       if (this.parts.blocks.freeUnits <= this.#reserve) this.eviction.evictUpTo(this.#reserve + 1);
     });
+  }
+
+  /** No other thread has the pool open that could give a frame back. */
+  get #isAlone(): boolean {
+    return this.parts.threads.count === (this.provider.sleeps ? 2 : 1);
   }
 
   #letOthersGoOn(): void {

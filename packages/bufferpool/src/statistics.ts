@@ -8,6 +8,7 @@ import type { CoolerMemory } from './cooler.js';
 import {
   COOL_PAGES,
   COOLED,
+  EVICTED_AHEAD,
   EVICTIONS,
   HITS,
   LATCH_WAITS,
@@ -18,6 +19,7 @@ import {
   RESTARTS,
   REWARMED,
   WRITES,
+  WRITTEN_AHEAD,
 } from './counters.js';
 import type { FileSpace } from './file-space.js';
 import type { PoolParts } from './placement.js';
@@ -44,6 +46,8 @@ export function poolStats(parts: CountedParts): PageStoreStats {
     pageReads: counters.totalOfAll(READS),
     pageWrites: counters.totalOfAll(WRITES),
     evictions: counters.totalOfAll(EVICTIONS),
+    pageWritesAhead: counters.total(WRITTEN_AHEAD),
+    evictionsAhead: counters.total(EVICTED_AHEAD),
     cooled: counters.total(COOLED),
     rewarmed: counters.total(REWARMED),
     relocations: counters.total(RELOCATIONS),

@@ -135,13 +135,30 @@ export class Threads {
 
   /** Looks for threads that have ended. The pool has failed if one of them held something: the next call of {@link assertWhole} says so. */
   sweep(): void {
-    this.#freeEnded((slot) => Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1));
+    this.#freeEnded((slot) => this.#lose(slot));
+  }
+
+  /**
+   * The thread that had this slot has ended, as one knows who started it. As {@link sweep}, which does not see it everywhere; where it
+   * does, the slot may be another thread's by now.
+   */
+  ended(slot: number): void {
+    const isKnown = Atomics.load(this.#words, slotAt(slot) + TASK) !== 0;
+    this.#freeIfEnded(
+      slot,
+      (at) => isKnown && this.#isAlive(at),
+      (lost) => this.#lose(lost),
+    );
   }
 
   /** The calling thread has no use of the pool any more. It holds nothing. */
   leave(): void {
     const state = Atomics.load(this.#words, this.#own + STATE);
     Atomics.store(this.#words, this.#own + STATE, (state & ~STATE_BITS) | STATE_FREE);
+  }
+
+  #lose(slot: number): void {
+    Atomics.compareExchange(this.#words, FAILURE, 0, slot + 1);
   }
 
   #othersAtWork(): boolean {
@@ -194,13 +211,17 @@ export class Threads {
    */
   #freeEnded(lost: (slot: number) => void): void {
     for (let slot = 0; slot < MOST_THREADS; slot++) {
-      const at = slotAt(slot);
-      const state = Atomics.load(this.#words, at + STATE);
-      if (slot === this.slot || (state & STATE_BITS) !== STATE_TAKEN || this.#isAlive(at)) continue;
-      const free = (state & ~STATE_BITS) | STATE_FREE;
-      if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, state, free);
-      else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
+      if (slot !== this.slot) this.#freeIfEnded(slot, (at) => this.#isAlive(at), lost);
     }
+  }
+
+  #freeIfEnded(slot: number, isAlive: (at: number) => boolean, lost: (slot: number) => void): void {
+    const at = slotAt(slot);
+    const state = Atomics.load(this.#words, at + STATE);
+    if ((state & STATE_BITS) !== STATE_TAKEN || isAlive(at)) return;
+    const free = (state & ~STATE_BITS) | STATE_FREE;
+    if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, state, free);
+    else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
   }
 
   #isTaken(at: number): boolean {

@@ -135,6 +135,7 @@ describe('opening', () => {
       [{ pageSize: 5000 }, /pageSize is 5000/],
       [{ pageSize: '128KiB' }, /pageSize is 131072/],
       [{ coolingFraction: 0 }, /coolingFraction is 0/],
+      [{ pageProvider: 'no' as never }, /pageProvider is no/],
       [{ memory: '1MiB', pageSize: '64KiB' }, /at least 4194304/],
     ];
     for (const [options, message] of wrong) {

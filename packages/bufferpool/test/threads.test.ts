@@ -74,6 +74,23 @@ describe('between threads', () => {
     expect(rig.threads.count).toBe(1);
   });
 
+  it('who has the pool latch lets others in, and has it again', async () => {
+    const rig = new Rig();
+    rig.poolLatch.take();
+    const running = rig.startAll('count under the pool latch');
+    let over = false;
+    void running.then(() => {
+      over = true;
+    });
+    while (!over) {
+      rig.poolLatch.letIn();
+      expect(rig.poolLatch.isOwn).toBe(true);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await running;
+    expect([...rig.counters]).toEqual([THREADS * TIMES, THREADS * TIMES]);
+  });
+
   it('a latch of a page has one holder at a time', async () => {
     const rig = new Rig();
     await rig.startAll('count under latches of pages');
@@ -128,6 +145,22 @@ describe.skipIf(!hasTasks)('a thread that ends while it holds', () => {
     const rig = new Rig();
     await rig.lose('hold the gate');
     expect(() => rig.gate.whileClosed(() => {})).toThrow(lost);
+  });
+
+  it('something fails the others, if whoever started it says that it has ended', async () => {
+    const rig = new Rig();
+    await rig.lose('hold the pool latch');
+    rig.threads.ended(1);
+    expect(() => rig.threads.assertWhole()).toThrow(lost);
+  });
+
+  it('leaves its slot to another, which is not taken for it', async () => {
+    const rig = new Rig();
+    await rig.lose('hold nothing');
+    rig.threads.sweep();
+    expect(new Threads(rig.memory.threads).slot).toBe(1);
+    rig.threads.ended(1);
+    expect(rig.threads.count).toBe(2);
   });
 
   it('nothing leaves its slot to others', async () => {

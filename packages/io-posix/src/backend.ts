@@ -1,6 +1,6 @@
 /** The file system through `node:fs`, as Pagewright's I/O contract has it. Works wherever Node.js does. */
 import fs from 'node:fs';
-import { type IoBackend, type IoFile, type OpenFlags, PagewrightError } from '@pagewright/core';
+import { type IoBackend, type IoFile, type IoModule, type OpenFlags, PagewrightError } from '@pagewright/core';
 import { type Attempt, errnoOf, faultOf } from './fault.js';
 import { NodeFile } from './file.js';
 
@@ -29,6 +29,12 @@ export class NodeFiles implements IoBackend {
       });
     }
     this.#depth = depth;
+  }
+
+  /** None of a class that extends this one: it knows better. */
+  get module(): IoModule | undefined {
+    if (this.constructor !== NodeFiles) return undefined;
+    return { url: new URL('./in-thread.js', import.meta.url).href, options: { depth: this.#depth } };
   }
 
   probe(): { readonly supported: boolean; readonly reason?: string } {

@@ -142,3 +142,12 @@ function openDescriptorsOf(target: string): number {
   });
   return opened.filter((name) => name === target).length;
 }
+
+test('says how another thread makes the same backend, but not for a class that extends it', () => {
+  class Watched extends NodeFiles {}
+  expect(new NodeFiles({ depth: 3 }).module).toMatchObject({
+    url: expect.stringMatching(/in-thread\.js$/),
+    options: { depth: 3 },
+  });
+  expect(new Watched().module).toBeUndefined();
+});

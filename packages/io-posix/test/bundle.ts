@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { build } from 'vite';
 
-/** Bundles `program` of this folder, with the sources that it imports, into `directory`. Returns the file. */
-export async function bundle(program: string, directory: string): Promise<string> {
+/** Bundles `program` of this folder, with the sources that it imports, into `directory`, under this name. Returns the file. */
+export async function bundle(program: string, directory: string, name = 'program.mjs'): Promise<string> {
   await build({
     configFile: false,
     logLevel: 'error',
@@ -14,8 +14,8 @@ export async function bundle(program: string, directory: string): Promise<string
       outDir: directory,
       emptyOutDir: false,
       minify: false,
-      rolldownOptions: { output: { entryFileNames: 'program.mjs', codeSplitting: false } },
+      rolldownOptions: { output: { entryFileNames: name, codeSplitting: false } },
     },
   });
-  return path.join(directory, 'program.mjs');
+  return path.join(directory, name);
 }

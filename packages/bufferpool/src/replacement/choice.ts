@@ -4,6 +4,9 @@ import { Clock } from './clock.js';
 import { Cooling } from './cooling.js';
 import { Probation, type ProvenPolicyType } from './probation.js';
 
+/** Those that any thread can make by itself, from their names. */
+const BUILT_IN = new WeakSet<ReplacementPolicyType>();
+
 /** Pages that come in are on probation with both; of those that have proven themselves this share of all frames cools. */
 export function builtInReplacements(coolingFraction: number): readonly ReplacementPolicyType[] {
   return [
@@ -19,11 +22,18 @@ export function builtInReplacements(coolingFraction: number): readonly Replaceme
 }
 
 function withProbation(name: string, proven: ProvenPolicyType): ReplacementPolicyType {
-  return {
+  const type: ReplacementPolicyType = {
     name,
     stateBytes: (frames) => Probation.stateBytes(frames, proven),
     attach: (frames, state) => new Probation(frames, state, proven),
   };
+  BUILT_IN.add(type);
+  return type;
+}
+
+/** Whether it is one of this package, and no plugin's. */
+export function isBuiltIn(type: ReplacementPolicyType): boolean {
+  return BUILT_IN.has(type);
 }
 
 /** Errors: `PW_OPTION_INVALID` if there is none of this name, `PW_PLUGIN_DUPLICATE` if there are two. */

@@ -76,9 +76,22 @@ export interface IoFile {
   close(): Promise<void>;
 }
 
+/** An ES module that makes a backend, in whatever thread it is loaded. */
+export interface IoModule {
+  /** The URL of a module whose default export is a function: it takes the options, and returns an `IoBackend` or a promise of one. */
+  readonly url: string;
+  /** Whatever can be posted to another thread. */
+  readonly options?: unknown;
+}
+
 /** A way to reach files. */
 export interface IoBackend {
   readonly name: string;
+  /**
+   * How another thread of the process gets a backend that reaches the same files. Without it, what a part would do in a thread of its
+   * own is done by the threads that there are. A backend that wraps or extends another must not pass on that one's.
+   */
+  readonly module?: IoModule | undefined;
   /** Whether it works on this machine, and if not, why. Has no effects. */
   probe(): { readonly supported: boolean; readonly reason?: string };
   open(path: string, flags: OpenFlags): Promise<IoFile>;

@@ -122,6 +122,9 @@ export interface PageStoreStats {
   /** Images of pages that were written, because their frames were wanted or for a checkpoint. */
   readonly pageWrites: number;
   readonly evictions: number;
+  /** Of these, what a thread of the store's own has written and evicted, before others wanted the frames. */
+  readonly pageWritesAhead: number;
+  readonly evictionsAhead: number;
   readonly cooled: number;
   readonly rewarmed: number;
   readonly relocations: number;

@@ -53,6 +53,8 @@ export const NO_FILE_STATS = {
   coolFrames: 0,
   dirtyFrames: 0,
   pageWrites: 0,
+  pageWritesAhead: 0,
+  evictionsAhead: 0,
   hits: 0,
   latchWaits: 0,
   bySizeClass: [],

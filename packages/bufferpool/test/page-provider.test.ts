@@ -1,0 +1,101 @@
+/** How threads and the page provider speak, in one thread. What it does in its own, `tests/page-provider.test.ts` has. */
+import { expect, it } from 'vitest';
+import { provideFrames } from '../src/page-provider-rounds.js';
+import { PageProviderSignal } from '../src/page-provider-signal.js';
+import { ENOUGH, type Residency } from '../src/residency.js';
+import { Threads } from '../src/threads.js';
+
+function rig() {
+  const memory = new SharedArrayBuffer(PageProviderSignal.bytes());
+  const threads = new Threads(new SharedArrayBuffer(Threads.bytes()));
+  return { threads, provider: new PageProviderSignal(memory), other: new PageProviderSignal(memory) };
+}
+
+/** Stands for the frames of a pool: what each batch evicts, and what is to happen before it. */
+function frames(batches: readonly (() => number)[], isBelowLowWater: () => boolean): Residency {
+  let at = 0;
+  const provide = (): number => {
+    const batch = batches[at++];
+    if (batch === undefined) throw new Error('It evicts once more');
+    return batch();
+  };
+  return {
+    provide,
+    get isBelowLowWater() {
+      return isBelowLowWater();
+    },
+  } as unknown as Residency;
+}
+
+it('is asked for once, by the first that finds too few frames free', () => {
+  const { provider, other } = rig();
+  let asked = 0;
+  provider.onWanted = () => asked++;
+  provider.want();
+  other.want();
+  provider.want();
+  expect(asked).toBe(1);
+  expect(other.isWanted).toBe(true);
+});
+
+it('does not miss that frames were taken before it slept', () => {
+  const { threads, provider, other } = rig();
+  const looks = [true, false];
+  const stop = (): number => {
+    other.stop();
+    return ENOUGH;
+  };
+  // The second round is one that nobody woke it for.
+  provideFrames(
+    threads,
+    frames([() => 9, () => ENOUGH, () => 9, stop], () => looks.shift() ?? false),
+    provider,
+  );
+  expect(looks).toEqual([false]);
+});
+
+it('waits until somebody takes a frame if nothing can leave, and does not try on and on', () => {
+  const { threads, provider, other } = rig();
+  let round = 0;
+  const inVain = (): number => 0;
+  const wanted = new Proxy(provider, {
+    get(target, name) {
+      if (name === 'waitUntilWanted') {
+        return () => {
+          expect(other.sleeps).toBe(true);
+          if (round++ === 0) other.want();
+          else other.stop();
+          return target.waitUntilWanted();
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  provideFrames(
+    threads,
+    frames([inVain, inVain, inVain, inVain], () => true),
+    wanted,
+  );
+  expect(round).toBe(2);
+});
+
+it('does not begin if it is stopped before', () => {
+  const { threads, provider, other } = rig();
+  other.stop();
+  provideFrames(
+    threads,
+    frames([], () => true),
+    provider,
+  );
+  expect(other.gone()).toBe(threads.slot);
+});
+
+it('says which slot it had if it has not ended as it should', () => {
+  const { provider, other } = rig();
+  provider.begin(5);
+  expect(other.gone()).toBe(5);
+  provider.begin(6);
+  provider.end();
+  expect(other.gone()).toBe(-1);
+});
