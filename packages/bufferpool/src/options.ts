@@ -1,5 +1,6 @@
 /** What a pool can be asked for, and what is wrong with what it was asked for. */
 import { type InjectionToken, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
+import { DEFAULT_TRANSLATION } from './translation/choice.js';
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
 const DEFAULT_MEMORY = 256 * 1024 * 1024;
@@ -25,6 +26,11 @@ export interface BufferPoolOptions {
    * Name of the replacement policy: `cooling`, `clock`, or one that a plugin provides under `REPLACEMENTS`. Default: `cooling`.
    */
   readonly replacement?: string | undefined;
+  /**
+   * How a swip comes to its frame: `swizzled`, `hash`, `array`, or one that a plugin provides under `TRANSLATIONS`. What is in the file
+   * is the same with all of them. Default: `swizzled`, which is there to be used; the others, to be compared with.
+   */
+  readonly translation?: string | undefined;
 }
 
 /** Under which the container of an engine has the options. */
@@ -36,6 +42,7 @@ export interface CheckedOptions {
   readonly pageSize: number | null;
   readonly coolingFraction: number;
   readonly replacement: string;
+  readonly translation: string;
 }
 
 /** One option that cannot be as it is, and why. */
@@ -55,6 +62,7 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
     pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
     coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
     replacement: options.replacement ?? DEFAULT_REPLACEMENT,
+    translation: options.translation ?? DEFAULT_TRANSLATION,
   };
 }
 

@@ -2,7 +2,7 @@
  * What a pool has in shared memory, and what another thread needs to work on it. Nothing of a pool that decides anything is
  * anywhere else: the objects of a thread are views on this, and a few private buffers.
  */
-import { invariant, PagewrightError, type ReplacementPolicyType } from '@pagewright/core';
+import { invariant, PagewrightError, type ReplacementPolicyType, type TranslationType } from '@pagewright/core';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';
@@ -14,6 +14,7 @@ import { Gate } from './gate.js';
 import { PoolLatch } from './pool-latch.js';
 import type { Superblock } from './superblock.js';
 import { MOST_THREADS, Threads } from './threads.js';
+import { translationMemory } from './translation/choice.js';
 
 /** What all threads have to agree on. */
 export interface PoolShape {
@@ -23,6 +24,7 @@ export interface PoolShape {
   readonly maxSizeClass: number;
   readonly largestReadClass: number;
   readonly replacement: string;
+  readonly translation: string;
   readonly coolingFraction: number;
   readonly readOnly: boolean;
 }
@@ -38,6 +40,7 @@ export interface PoolMemory {
   readonly space: FileSpaceMemory;
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
+  readonly translation: SharedArrayBuffer;
 }
 
 /**
@@ -69,8 +72,13 @@ export function checkHandle(handle: unknown): PoolHandle {
   );
 }
 
-/** Memory for a new pool: zeros, which for each part is a state to begin with. */
-export function createMemory(shape: PoolShape, replacement: ReplacementPolicyType): PoolMemory {
+/** Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. */
+export function createMemory(
+  shape: PoolShape,
+  replacement: ReplacementPolicyType,
+  translation: TranslationType,
+  units: number,
+): PoolMemory {
   const { frames, pageSize, largestReadClass } = shape;
   invariant(frames > 0, 'A pool has frames');
   const words = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
@@ -85,5 +93,6 @@ export function createMemory(shape: PoolShape, replacement: ReplacementPolicyTyp
     space: FileSpace.memory(),
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
+    translation: translationMemory(translation, frames, units),
   };
 }
