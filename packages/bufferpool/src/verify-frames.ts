@@ -228,7 +228,7 @@ class Census {
     const { frames, translation } = this.parts;
     const child = translation.frameOf(word >>> 2);
     if (child === NO_FRAME || !isResident(frames, child) || frames.get(child, PARENT) !== parent) {
-      this.#report(parent, `The swip at offset ${offset} names page ${word >>> 2}, which has another place, or none`);
+      this.#report(parent, `The swip at offset ${offset} names frame ${child}, which has another place, or none`);
       return;
     }
     if (frames.nameOf(child) !== word >>> 2)

@@ -11,11 +11,21 @@ for (const type of builtInReplacements(0.1)) {
   });
 }
 
-for (const pageSize of [4096, 16384]) {
-  for (const replacement of ['cooling', 'clock']) {
-    describe(`the buffer pool with pages of ${pageSize} bytes and ${replacement}`, () => {
-      const make = (frames: number): BufferPool => new BufferPool({ memory: frames * pageSize, pageSize, replacement });
-      pageStoreConformance({ describe, it }, { create: () => ({ make }) }, EVERYTHING);
-    });
-  }
+const POOLS = [
+  { pageSize: 4096, replacement: 'cooling', translation: 'swizzled' },
+  { pageSize: 4096, replacement: 'clock', translation: 'swizzled' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'swizzled' },
+  { pageSize: 16_384, replacement: 'clock', translation: 'swizzled' },
+  { pageSize: 4096, replacement: 'cooling', translation: 'hash' },
+  { pageSize: 16_384, replacement: 'clock', translation: 'hash' },
+  { pageSize: 4096, replacement: 'clock', translation: 'array' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'array' },
+];
+
+for (const options of POOLS) {
+  const { pageSize, replacement, translation } = options;
+  describe(`the buffer pool with pages of ${pageSize} bytes, ${replacement} and ${translation}`, () => {
+    const make = (frames: number): BufferPool => new BufferPool({ ...options, memory: frames * pageSize });
+    pageStoreConformance({ describe, it }, { create: () => ({ make }) }, EVERYTHING);
+  });
 }
