@@ -44,5 +44,6 @@ export function shapeOf(seed: number): StressOptions {
     lose: random.chance(0.3),
     stall: random.chance(0.15),
     replacement: random.pick(['cooling', 'clock']),
+    translation: random.pick(['swizzled', 'swizzled', 'hash', 'array']),
   };
 }

@@ -31,6 +31,7 @@ export interface StressOptions {
   /** Ends one of them in the midst of a change. */
   readonly stall?: boolean;
   readonly replacement?: string;
+  readonly translation?: string;
 }
 
 export interface StressResult {
@@ -91,8 +92,8 @@ class Stress {
   }
 
   async #openPool(): Promise<BufferPool> {
-    const { frames, replacement } = this.options;
-    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement });
+    const { frames, replacement, translation } = this.options;
+    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement, translation });
     await pages.open({ path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false });
     return pages;
   }

@@ -10,7 +10,15 @@
  * 3. An image that is put aside was named before, by the one above it, which was put aside earlier. A page for which that
  *    is not so is out of reach of the checkpoint: its parent was not marked.
  */
-import { invariant, POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint, type Translation } from '@pagewright/core';
+import {
+  invariant,
+  POINT,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_TAG_MASK,
+  schedulePoint,
+  type Translation,
+} from '@pagewright/core';
 import type { Arena } from './arena.js';
 import { type Counters, WRITES } from './counters.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';

@@ -1,13 +1,19 @@
-/** The buffer pool and its replacement policies keep what their contracts promise. */
-import { pageStoreConformance, replacementConformance } from '@pagewright/testkit';
+/** The buffer pool, its replacement policies and its translations keep what their contracts promise. */
+import { pageStoreConformance, replacementConformance, translationConformance } from '@pagewright/testkit';
 import { describe, it } from 'vitest';
-import { BufferPool, builtInReplacements } from '../src/index.js';
+import { BufferPool, builtInReplacements, builtInTranslations } from '../src/index.js';
 
 const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true, readers: true };
 
 for (const type of builtInReplacements(0.1)) {
   describe(`the policy ${type.name}`, () => {
     replacementConformance({ describe, it }, { create: () => type });
+  });
+}
+
+for (const type of builtInTranslations) {
+  describe(`the translation ${type.name}`, () => {
+    translationConformance({ describe, it }, { create: () => type });
   });
 }
 

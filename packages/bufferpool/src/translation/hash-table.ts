@@ -6,7 +6,7 @@
  * leaves or moves only while the page above it is latched; entries of other pages may shift under a reader's eyes, which is why a frame is
  * asked for its name, and not the slot. Whoever finds nothing because of that asks again under the pool latch.
  */
-import type { NamedFrames, Translation } from '@pagewright/core';
+import { invariant, type NamedFrames, type Translation } from '@pagewright/core';
 import { NO_FRAME } from '../frames.js';
 import { freeName, MOST_NAMES } from './given-names.js';
 
@@ -78,7 +78,8 @@ export class HashTable implements Translation {
 
   #slotOf(frame: number): number {
     let slot = this.#homeOf(this.named.nameOf(frame));
-    while (this.#slots[slot] !== frame + 1) slot = (slot + 1) & this.#mask;
+    for (; this.#slots[slot] !== frame + 1; slot = (slot + 1) & this.#mask)
+      invariant(this.#slots[slot] !== EMPTY, 'A page that has a name is not in the table of names');
     return slot;
   }
 
