@@ -51,11 +51,12 @@ async function lookUpAll(task) {
   while (Atomics.load(words, READY) < threads - 1) await new Promise((resolve) => setTimeout(resolve, 1));
   const own = measure(task, pages, words, task.seed);
   const all = [own, ...(await Promise.all(others))];
+  const { user, system } = process.cpuUsage(own.cpuBefore);
   const { pageReads } = pages.stats();
   await pages.close();
   const lookups = all.reduce((sum, thread) => sum + thread.lookups, 0);
-  const nsPerLookup = all.reduce((sum, { ns, lookups }) => sum + ns / lookups, 0) / all.length;
-  return { lookups, nsPerLookup, pageReads: pageReads - own.readsBefore };
+  const wallNs = all.reduce((sum, { ns, lookups }) => sum + ns / lookups, 0) / all.length;
+  return { lookups, wallNs, cpuNs: ((user + system) * 1000) / lookups, pageReads: pageReads - own.readsBefore };
 }
 
 /** Warms up, waits for the others, and looks up until the time is over. */
@@ -68,6 +69,8 @@ function measure({ keys, span, ms }, pages, signals, seed) {
   if (span === keys && fits) for (let number = 0; number < keys; number++) reader.look(number);
   const latest = performance.now() + WARM_UP_MS;
   for (let left = WARM_UP; left > 0 && performance.now() < latest; left -= BATCH) reader.lookUp(first, span, BATCH);
+  // Of all threads of the process: the others wait until now.
+  const cpuBefore = process.cpuUsage();
   if (isMainThread) {
     Atomics.store(signals, GO, 1);
     Atomics.notify(signals, GO);
@@ -81,7 +84,7 @@ function measure({ keys, span, ms }, pages, signals, seed) {
   let lookups = 0;
   let now = begun;
   for (; now < end; now = performance.now(), lookups += BATCH) reader.lookUp(first, span, BATCH);
-  return { lookups, ns: (now - begun) * 1e6, readsBefore };
+  return { lookups, ns: (now - begun) * 1e6, readsBefore, cpuBefore };
 }
 
 class Reader {

@@ -1,7 +1,8 @@
 /**
  * What swizzling is worth: look-ups in a B+-tree through the buffer pool with each translation, on one store file. Each cell
  * runs in a process of its own, so that nothing is compiled for more than one of them; in a round all translations take their turns, and
- * each round begins with another one, so that what the machine does meanwhile meets all alike. Every answer is checked.
+ * each round begins with another one, so that what the machine does meanwhile meets all alike. Every answer is checked. Where others
+ * use the machine the processor's time tells more than the clock's.
  *
  *     npm run bench -- pool-translation [--keys 1000000] [--page-size 4096] [--rounds 7] [--ms 1000] [--json file]
  */
@@ -63,27 +64,24 @@ function measure(store, workload) {
     for (let turn = 0; turn < TRANSLATIONS.length; turn++) {
       const translation = TRANSLATIONS[(turn + round) % TRANSLATIONS.length];
       const cell = runCell({ what: 'look up', ...store, ...workload, translation, ms, seed: round + 1 });
-      samples[translation].push(cell.nsPerLookup);
+      samples[translation].push(cell);
       pagesRead = cell.pageReads / cell.lookups;
     }
   }
-  const of = (translation) => {
-    const sorted = samples[translation].toSorted((one, other) => one - other);
+  const summary = (translation, time) => {
+    const ns = samples[translation].map((cell) => cell[time]);
+    const sorted = ns.toSorted((one, other) => one - other);
     // Of each round against the same round: what the machine did then is in both.
-    const ratios = samples[translation].map((ns, round) => ns / samples.swizzled[round]).toSorted((a, b) => a - b);
-    return {
-      medianNs: median(sorted),
-      leastNs: sorted[0],
-      mostNs: sorted.at(-1),
-      ratio: median(ratios),
-      samples: samples[translation],
-    };
+    const ratios = ns.map((one, round) => one / samples.swizzled[round][time]).toSorted((one, other) => one - other);
+    return { median: median(sorted), least: sorted[0], most: sorted.at(-1), ratio: median(ratios), samples: ns };
   };
   return {
     workload: workload.name,
     threads: workload.threads,
     pagesReadPerLookup: pagesRead,
-    translations: Object.fromEntries(TRANSLATIONS.map((translation) => [translation, of(translation)])),
+    translations: Object.fromEntries(
+      TRANSLATIONS.map((name) => [name, { cpuNs: summary(name, 'cpuNs'), wallNs: summary(name, 'wallNs') }]),
+    ),
   };
 }
 
@@ -106,15 +104,21 @@ function print({ results, machine, fileBytes }) {
   console.log(
     `${machine.cpus} × ${cpu}, Node ${node}, load ${loadBefore[0].toFixed(1)} to ${loadAfter[0].toFixed(1)}\n`,
   );
-  console.log('ns a look-up and thread: median (least to most), and against swizzled (median of the rounds)\n');
-  console.log(`| workload | threads | ${TRANSLATIONS.join(' | ')} |`);
+  printTimes('processor time a look-up, ns', results, 'cpuNs');
+  printTimes('time a look-up as a thread sees it, ns', results, 'wallNs');
+}
+
+/** Median (least to most), and against swizzled: the median of the rounds. */
+function printTimes(title, results, time) {
+  console.log(`| ${title} | threads | ${TRANSLATIONS.join(' | ')} |`);
   console.log(`| --- | --- | ${TRANSLATIONS.map(() => '---').join(' | ')} |`);
   for (const { workload, threads, translations } of results) {
     const cells = TRANSLATIONS.map((translation) => {
-      const { medianNs, leastNs, mostNs, ratio } = translations[translation];
+      const { median, least, most, ratio } = translations[translation][time];
       const against = translation === 'swizzled' ? '' : `, × ${ratio.toFixed(2)}`;
-      return `${medianNs.toFixed(0)} (${leastNs.toFixed(0)} to ${mostNs.toFixed(0)})${against}`;
+      return `${median.toFixed(0)} (${least.toFixed(0)} to ${most.toFixed(0)})${against}`;
     });
     console.log(`| ${workload} | ${threads} | ${cells.join(' | ')} |`);
   }
+  console.log('');
 }
