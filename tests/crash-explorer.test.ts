@@ -9,6 +9,8 @@ const STEPS = Number(process.env.CRASH_STEPS ?? 15);
 const CHOICES = [
   { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096 },
   { pageSize: 16_384, commit: 'sync', memory: 2 ** 21 },
+  { pageSize: 4096, commit: 'sync', memory: 64 * 4096, translation: 'hash' },
+  { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096, translation: 'array' },
 ] as const;
 
 for (const [at, theme] of THEMES.entries()) {

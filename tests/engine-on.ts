@@ -8,6 +8,7 @@ import { wal } from '@pagewright/wal';
 export interface EngineChoice {
   readonly pageSize?: number;
   readonly memory?: number;
+  readonly translation?: string;
   readonly commit?: 'sync' | 'pipelined';
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
@@ -24,10 +25,10 @@ export async function engineOn(io: IoBackend, path: string, choice: EngineChoice
       container.register(IO, { useValue: io });
     },
   });
-  const { pageSize, memory, commit, segmentSize, opening } = choice;
+  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, opening } = choice;
   const blueprint = compose({
     io: given(),
-    pages: bufferPool({ memory: memory ?? '1MiB', ...(pageSize === undefined ? {} : { pageSize }) }),
+    pages: bufferPool({ memory: memory ?? '1MiB', translation, ...(pageSize === undefined ? {} : { pageSize }) }),
     indexes: btree(),
     concurrency: mvcc(),
     log: wal({ commit: commit ?? 'pipelined', segmentSize: segmentSize ?? '64KiB' }),

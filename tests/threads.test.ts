@@ -43,10 +43,13 @@ describe('threads on one pool', () => {
   });
 
   it.each([
-    'cooling',
-    'clock',
-  ])('read and leave what they should, where little is in memory (%s)', async (replacement) => {
-    const result = await run({ seed: SEED, threads: 4, operations: 1200, keys: 3000, frames: 80, replacement });
+    ['cooling', 'swizzled'],
+    ['clock', 'swizzled'],
+    ['cooling', 'hash'],
+    ['cooling', 'array'],
+  ])('read and leave what they should, where little is in memory (%s, %s)', async (replacement, translation) => {
+    const choice = { replacement, translation };
+    const result = await run({ seed: SEED, threads: 4, operations: 1200, keys: 3000, frames: 80, ...choice });
     expect(result.evictions).toBeGreaterThan(500);
   });
 

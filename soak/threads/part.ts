@@ -48,5 +48,6 @@ export function shapeOf(seed: number): StressOptions {
     pauses: random.chance(0.5),
     provider: random.chance(0.6),
     endProvider: random.chance(0.2),
+    translation: random.pick(['swizzled', 'swizzled', 'hash', 'array']),
   };
 }

@@ -45,6 +45,7 @@ export interface StressOptions {
   readonly provider?: boolean;
   /** Ends it at some moment. */
   readonly endProvider?: boolean;
+  readonly translation?: string;
 }
 
 export interface StressResult {
@@ -124,8 +125,9 @@ class Stress {
   }
 
   async #openPool(): Promise<{ readonly pages: BufferPool; readonly state: StoreState }> {
-    const { frames, replacement, provider: pageProvider = false } = this.options;
-    const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement, pageProvider });
+    const { frames, replacement, translation, provider: pageProvider = false } = this.options;
+    const memory = frames * PAGE_SIZE;
+    const pages = new BufferPool({ memory, pageSize: PAGE_SIZE, replacement, translation, pageProvider });
     const request = { path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false };
     return { pages, state: await pages.open(request) };
   }

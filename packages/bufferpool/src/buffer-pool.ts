@@ -44,6 +44,9 @@ import {
   type SwipLocation,
   schedulePoint,
   sizeClassOf,
+  TRANSLATIONS,
+  type Translation,
+  type TranslationType,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
@@ -103,6 +106,7 @@ import { emptyTree } from './resident-tree.js';
 import { poolStats } from './statistics.js';
 import type { Superblock } from './superblock.js';
 import { Threads } from './threads.js';
+import { builtInTranslations, findTranslation } from './translation/choice.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
 import { verifyBesideWriter } from './verify-reader.js';
@@ -130,6 +134,8 @@ export class BufferPool implements PageStore {
   readonly #options: CheckedOptions;
   readonly #replacements: readonly ReplacementPolicyType[] | undefined;
   #replacement: ReplacementPolicyType;
+  readonly #translations: readonly TranslationType[];
+  #translationType: TranslationType;
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
@@ -137,6 +143,9 @@ export class BufferPool implements PageStore {
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
   #counters!: Counters;
   #frames!: FrameTable;
+  #translation!: Translation;
+  /** Names below this one are frames: all that there are, or none. */
+  #framesNamed = 0;
   #threads!: Threads;
   #poolLatch!: PoolLatch;
   #gate!: Gate;
@@ -161,17 +170,20 @@ export class BufferPool implements PageStore {
   #reading: Promise<unknown> = Promise.resolve();
 
   /**
-   * `replacements` are those that `options.replacement` may name. Default: the two of this package.
-   * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
+   * `replacements` are those that `options.replacement` may name, `translations` those of `options.translation`. Default: what
+   * is in this package. Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two have that name.
    */
   constructor(
     @inject(POOL_OPTIONS) options: BufferPoolOptions = {},
     @injectAll(REPLACEMENTS) replacements?: readonly ReplacementPolicyType[],
+    @injectAll(TRANSLATIONS) translations: readonly TranslationType[] = builtInTranslations,
   ) {
     this.#options = checkOptions(options);
-    const { replacement, coolingFraction } = this.#options;
+    const { replacement, coolingFraction, translation } = this.#options;
     this.#replacements = replacements;
     this.#replacement = findReplacement(replacement, replacements ?? builtInReplacements(coolingFraction));
+    this.#translations = translations;
+    this.#translationType = findTranslation(translation, translations);
   }
 
   get pageSize(): number {
@@ -187,7 +199,7 @@ export class BufferPool implements PageStore {
     try {
       const map = await readMap(file);
       const shape = this.#shapeFor(file, request.readOnly);
-      this.#build(file, shape, createMemory(shape, this.#replacement));
+      this.#build(file, shape, createMemory(shape, this.#replacement, this.#translationType, map?.units ?? 0));
       // What only a slot that is not valid any more could name, nothing names but readers.
       const oldestNamed = file.olderSuperblock?.epoch ?? file.superblock.epoch;
       this.#space.load(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
@@ -227,6 +239,7 @@ export class BufferPool implements PageStore {
       shape.replacement,
       this.#replacements ?? builtInReplacements(shape.coolingFraction),
     );
+    this.#translationType = findTranslation(shape.translation, this.#translations);
     const file = await PageFile.share(io, path, superblock);
     try {
       this.#build(file, shape, memory);
@@ -306,6 +319,7 @@ export class BufferPool implements PageStore {
       space: this.#space,
       checkpointer: this.#checkpointer,
       coolerMemory: this.#memory.cooler,
+      translationMemory: this.#memory.translation,
       readers: this.#readers,
     });
   }
@@ -354,11 +368,14 @@ export class BufferPool implements PageStore {
 
   child(parent: number, offset: number, parentVersion: number): number {
     const word = this.#arena.segmentOf(parent).u32[(this.#arena.baseOf(parent) + offset) >>> 2] as number;
-    const frame = word >>> 2;
-    // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
-    if ((word & SWIP_TAG_MASK) === SWIP_HOT && frame < this.#frames.count) {
-      this.#counters.add(HITS);
-      return frame;
+    const name = word >>> 2;
+    if ((word & SWIP_TAG_MASK) === SWIP_HOT) {
+      // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
+      const frame = name < this.#framesNamed ? name : this.#translation.frameOf(name);
+      if (frame !== NO_FRAME) {
+        this.#counters.add(HITS);
+        return frame;
+      }
     }
     return this.#childSlowly(parent, offset, parentVersion);
   }
@@ -474,7 +491,7 @@ export class BufferPool implements PageStore {
     const word = u32[at] as number;
     if (word === SWIP_NULL) return;
     const isCold = (word & SWIP_TAG_MASK) === SWIP_COLD;
-    const frame = isCold ? NO_FRAME : this.#residency.frameNamedBy(parent, offset, word);
+    const frame = isCold ? NO_FRAME : this.#poolLatch.holding(() => this.#residency.frameNamedBy(parent, offset, word));
     if (frame !== NO_FRAME) this.#latches.latch(frame);
     this.#poolLatch.take();
     try {
@@ -507,7 +524,7 @@ export class BufferPool implements PageStore {
       source[sourceAt] = SWIP_NULL;
       source[sourceAt + 1] = 0;
       if (tag === SWIP_HOT || tag === SWIP_COOL) {
-        this.#frames.set(word >>> 2, PARENT, to);
+        this.#frames.set(this.#translation.frameOf(word >>> 2), PARENT, to);
         resident++;
       }
     }
@@ -582,6 +599,7 @@ export class BufferPool implements PageStore {
       maxSizeClass: largestClass(LARGEST_PAGE_SHARE),
       largestReadClass: largestClass(LARGEST_READ_SHARE),
       replacement: this.#replacement.name,
+      translation: this.#translationType.name,
       coolingFraction,
       readOnly,
     };
@@ -602,11 +620,20 @@ export class BufferPool implements PageStore {
     this.#gate = new Gate(memory.gate, this.#threads);
     this.#arena = new Arena(frames, pageSize, memory.segments);
     this.#frames = new FrameTable(frames, memory.frames);
+    this.#translation = this.#translationType.attach(this.#frames, memory.translation);
+    this.#framesNamed = this.#translationType.namesFrames ? frames : 0;
     this.#latches = new Latches(this.#frames, this.#threads, this.#counters);
     this.#blocks = new BuddyAllocator(memory.blocks, largestReadClass, frames);
     this.#space = new FileSpace(file.io, memory.space, pageSize, file.reservedUnits, readOnly);
     this.#epochs = new Epochs(
-      { arena: this.#arena, frames: this.#frames, file, space: this.#space, counters: this.#counters },
+      {
+        arena: this.#arena,
+        frames: this.#frames,
+        translation: this.#translation,
+        file,
+        space: this.#space,
+        counters: this.#counters,
+      },
       memory.epochs,
     );
     this.#signal = new PageProviderSignal(memory.provider);
@@ -657,6 +684,7 @@ export class BufferPool implements PageStore {
     return {
       arena: this.#arena,
       frames: this.#frames,
+      translation: this.#translation,
       latches: this.#latches,
       blocks: this.#blocks,
       epochs: this.#epochs,

@@ -10,7 +10,15 @@
  * 3. An image that is put aside was named before, by the one above it, which was put aside earlier. A page for which that
  *    is not so is out of reach of the checkpoint: its parent was not marked.
  */
-import { invariant, POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
+import {
+  invariant,
+  POINT,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_TAG_MASK,
+  schedulePoint,
+  type Translation,
+} from '@pagewright/core';
 import type { Arena } from './arena.js';
 import { type Counters, WRITES } from './counters.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';
@@ -49,6 +57,7 @@ export interface StagedImage {
 export interface EpochParts {
   readonly arena: Arena;
   readonly frames: FrameTable;
+  readonly translation: Translation;
   readonly file: PageFile;
   readonly space: FileSpace;
   readonly counters: Counters;
@@ -219,7 +228,7 @@ export class ClosedEpoch {
 
   /** The entry of the next child that is owed and not staged, of a page in its frame. */
   #nextOwedChild(entry: number, frame: number): number {
-    const { arena, frames } = this.parts;
+    const { arena, frames, translation } = this.parts;
     const { owed } = this.memory;
     const segment = arena.segmentOf(frame);
     const base = arena.baseOf(frame);
@@ -229,7 +238,7 @@ export class ClosedEpoch {
       const word = segment.u32[(base + table.offset + swip * table.stride) >>> 2] as number;
       const tag = word & SWIP_TAG_MASK;
       if (tag !== SWIP_HOT && tag !== SWIP_COOL) continue;
-      const child = word >>> 2;
+      const child = translation.frameOf(word >>> 2);
       if (!this.owedImages.isOwed(child) || this.owedImages.isStaged(child)) continue;
       invariant(frames.get(child, PARENT) === frame, 'A swip names a page that has its place elsewhere');
       owed.set(entry, OWED.cursor, swip);

@@ -82,7 +82,7 @@ export class Cooler implements ReplaceableFrames {
     if (!latches.tryLatch(parent)) return false;
     try {
       const at = this.placement.findSwip(parent, frame);
-      arena.segmentOf(parent).u32[at] = (frame << 2) | SWIP_COOL;
+      arena.segmentOf(parent).u32[at] = ((frames.nameOf(frame) << 2) | SWIP_COOL) >>> 0;
       frames.set(frame, STATE, STATE_COOL);
       counters.add(COOLED);
       counters.add(COOL_PAGES);
@@ -126,7 +126,8 @@ export class Cooler implements ReplaceableFrames {
     let index = this.random() % table.count;
     for (let left = table.count; left > 0; left--) {
       const word = segment.u32[(base + table.offset + index * table.stride) >>> 2] as number;
-      if ((word & SWIP_TAG_MASK) === SWIP_HOT && word >>> 2 < this.count) return word >>> 2;
+      const child = (word & SWIP_TAG_MASK) === SWIP_HOT ? this.parts.translation.frameOf(word >>> 2) : NO_FRAME;
+      if (child !== NO_FRAME) return child;
       index = index + 1 === table.count ? 0 : index + 1;
     }
     return NO_FRAME;

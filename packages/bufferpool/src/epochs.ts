@@ -55,7 +55,7 @@ export class Epochs {
     private readonly memory: SharedArrayBuffer,
   ) {
     this.#memory = new EpochMemory(memory, parts.frames.count, parts.arena.pageSize);
-    this.#owedImages = new OwedImages(parts.arena, parts.frames, this.#memory);
+    this.#owedImages = new OwedImages(parts.arena, parts.frames, parts.translation, this.#memory);
     this.#closed = new ClosedEpoch(parts, this.#memory, this.#owedImages, this.#images);
   }
 

@@ -183,7 +183,7 @@ export class Eviction {
 
   /** Turns the swip of a clean page cold and frees its frame; whether it could. The frame may have another page by now. */
   #leave(frame: number): boolean {
-    const { arena, epochs, frames, latches, blocks, counters } = this.parts;
+    const { arena, epochs, frames, translation, latches, blocks, counters } = this.parts;
     if (epochs.isDirty(frame) || !this.placement.isEvictable(frame) || !latches.tryLatch(frame)) return false;
     const parent = frames.get(frame, PARENT);
     const own = latches.isOwn(parent);
@@ -197,6 +197,7 @@ export class Eviction {
     words[at + 1] = frames.get(frame, CHECKSUM);
     frames.add(parent, RESIDENT_CHILDREN, -1);
     this.cooler.leaves(frame);
+    translation.leave(frame);
     const sizeClass = frames.get(frame, SIZE_CLASS);
     frames.clear(frame, sizeClass);
     blocks.free(frame, sizeClass);

@@ -2,6 +2,7 @@
  * The frame table: what the pool knows of each frame, in shared memory beside the arena. Sixteen words a frame, one
  * cache line. The entry of a page larger than one block is that of its first block; the others say `STATE_TAIL`.
  */
+import type { NamedFrames } from '@pagewright/core';
 
 /** The latch: bit 0 held, bit 1 waiters, the rest counts. Never reset (M1). */
 export const VERSION = 0;
@@ -26,6 +27,8 @@ export const ENTRY = 10;
 
 /** The extent that eviction is writing the page to; 0 if it is not, or if the page has changed or gone meanwhile. */
 export const WRITING = 11;
+/** What swips call the page while it is in memory; 0 while none does. Kept by the translation. */
+export const NAME = 12;
 
 const WORDS_SHIFT = 4;
 
@@ -40,7 +43,7 @@ export const STATE_HOT = 3;
 export const STATE_COOL = 4;
 
 /** Typed access to the table. Callers in hot paths index `words` themselves, by `at(frame)` plus a field. */
-export class FrameTable {
+export class FrameTable implements NamedFrames {
   readonly words: Int32Array;
 
   static bytes(frames: number): number {
@@ -72,6 +75,14 @@ export class FrameTable {
     this.words[at] = (this.words[at] as number) + difference;
   }
 
+  nameOf(frame: number): number {
+    return this.words[(frame << WORDS_SHIFT) + NAME] as number;
+  }
+
+  setName(frame: number, name: number): void {
+    this.words[(frame << WORDS_SHIFT) + NAME] = name;
+  }
+
   /** Sets up the entry of a page that just got its frame; the latch words stay as they are (M1). */
   initialize(frame: number, sizeClass: number, state: number): void {
     const at = frame << WORDS_SHIFT;
@@ -86,6 +97,7 @@ export class FrameTable {
     words[at + RESIDENT_CHILDREN] = 0;
     words[at + ENTRY] = 0;
     words[at + WRITING] = 0;
+    words[at + NAME] = 0;
     for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
       words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
   }

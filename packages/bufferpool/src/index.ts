@@ -5,3 +5,4 @@ export type { BufferPoolOptions } from './options.js';
 export { bufferPool, bufferPool as default } from './plugin.js';
 export type { PoolHandle } from './pool-memory.js';
 export { builtInReplacements } from './replacement/choice.js';
+export { builtInTranslations } from './translation/choice.js';

@@ -1,5 +1,6 @@
 /** What a pool can be asked for, and what is wrong with what it was asked for. */
 import { type InjectionToken, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
+import { DEFAULT_TRANSLATION } from './translation/choice.js';
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
 const DEFAULT_MEMORY = 256 * 1024 * 1024;
@@ -31,6 +32,11 @@ export interface BufferPoolOptions {
    * thread evicts for itself. Default: true.
    */
   readonly pageProvider?: boolean | undefined;
+  /**
+   * How a swip comes to its frame: `swizzled`, `hash`, `array`, or one that a plugin provides under `TRANSLATIONS`. What is in the file
+   * is the same with all of them. Default: `swizzled`, which is there to be used; the others, to be compared with.
+   */
+  readonly translation?: string | undefined;
 }
 
 /** Under which the container of an engine has the options. */
@@ -43,6 +49,7 @@ export interface CheckedOptions {
   readonly coolingFraction: number;
   readonly replacement: string;
   readonly pageProvider: boolean;
+  readonly translation: string;
 }
 
 /** One option that cannot be as it is, and why. */
@@ -63,6 +70,7 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
     coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
     replacement: options.replacement ?? DEFAULT_REPLACEMENT,
     pageProvider: options.pageProvider ?? true,
+    translation: options.translation ?? DEFAULT_TRANSLATION,
   };
 }
 

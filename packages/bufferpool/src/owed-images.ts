@@ -6,7 +6,7 @@
  *
  * Must hold: where an image is taken, no child has changed since the gate, so that what its frame says is true.
  */
-import { invariant, SWIP_COLD, SWIP_HOT, SWIP_NULL, SWIP_TAG_MASK } from '@pagewright/core';
+import { invariant, SWIP_COLD, SWIP_HOT, SWIP_NULL, SWIP_TAG_MASK, type Translation } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, SIZE_CLASS } from './frames.js';
@@ -19,6 +19,7 @@ export class OwedImages {
   constructor(
     private readonly arena: Arena,
     private readonly frames: FrameTable,
+    private readonly translation: Translation,
     private readonly memory: EpochMemory,
   ) {}
 
@@ -58,9 +59,12 @@ export class OwedImages {
     const at = (base + this.#table.offset) >>> 2;
     const word = segment.u32[at] as number;
     const tag = word & SWIP_TAG_MASK;
-    const child = word >>> 2;
-    if (word === SWIP_NULL || tag === SWIP_COLD) this.#setTop(child, segment.u32[at + 1] as number);
-    else if (this.isOwed(child)) {
+    if (word === SWIP_NULL || tag === SWIP_COLD) {
+      this.#setTop(word >>> 2, segment.u32[at + 1] as number);
+      return;
+    }
+    const child = this.translation.frameOf(word >>> 2);
+    if (this.isOwed(child)) {
       const entry = this.entryOf(child);
       memory.owed.set(entry, OWED.namedBy, TOP);
       memory.owed.queue(entry);
@@ -73,7 +77,7 @@ export class OwedImages {
    * by their entries, tagged hot, if the image is put aside under an entry; else there are none.
    */
   copy(frame: number, bytes: Uint8Array, words: Uint32Array, offset: number, namer: number): void {
-    const { arena, frames } = this;
+    const { arena, frames, translation } = this;
     const { owed } = this.memory;
     const segment = arena.segmentOf(frame);
     const base = arena.baseOf(frame);
@@ -87,7 +91,7 @@ export class OwedImages {
       const word = words[at] as number;
       const tag = word & SWIP_TAG_MASK;
       if (word === SWIP_NULL || tag === SWIP_COLD) continue;
-      const child = word >>> 2;
+      const child = translation.frameOf(word >>> 2);
       const epoch = frames.get(child, DIRTY_EPOCH);
       invariant(epoch === 0 || epoch === this.number, 'A page has changed before the image of its parent was taken');
       let address = frames.get(child, ADDRESS) >>> 0;

@@ -2,7 +2,7 @@
  * Which pages may leave their frames, or move to others, and where their swips are. A page that is latched or pinned, or
  * whose image is on its way to the file, stays where it is.
  */
-import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
+import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, type Translation } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
 import type { Counters } from './counters.js';
@@ -28,6 +28,8 @@ import type { Threads } from './threads.js';
 export interface PoolParts {
   readonly arena: Arena;
   readonly frames: FrameTable;
+  /** Which frame a swip names. */
+  readonly translation: Translation;
   readonly latches: Latches;
   /** Which blocks of the arena are free. */
   readonly blocks: BuddyAllocator;
@@ -77,6 +79,7 @@ export class Placement {
 
   /** Index of the word of the parent's swip that names the frame. */
   findSwip(parent: number, frame: number): number {
+    const name = this.parts.frames.nameOf(frame);
     const segment = this.parts.arena.segmentOf(parent);
     const base = this.parts.arena.baseOf(parent);
     const table = this.swipTableOf(parent);
@@ -84,7 +87,7 @@ export class Placement {
     for (let left = table.count, at = (base + table.offset) >>> 2; left > 0; left--, at += step) {
       const word = segment.u32[at] as number;
       const tag = word & SWIP_TAG_MASK;
-      if (word >>> 2 === frame && (tag === SWIP_HOT || tag === SWIP_COOL)) return at;
+      if (word >>> 2 === name && (tag === SWIP_HOT || tag === SWIP_COOL)) return at;
     }
     throw new PagewrightError(
       'PW_INTERNAL',

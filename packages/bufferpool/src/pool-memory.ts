@@ -2,7 +2,7 @@
  * What a pool has in shared memory, and what another thread needs to work on it. Nothing of a pool that decides anything is
  * anywhere else: the objects of a thread are views on this, and a few private buffers.
  */
-import { invariant, PagewrightError, type ReplacementPolicyType } from '@pagewright/core';
+import { invariant, PagewrightError, type ReplacementPolicyType, type TranslationType } from '@pagewright/core';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';
@@ -15,6 +15,7 @@ import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
 import type { Superblock } from './superblock.js';
 import { MOST_THREADS, Threads } from './threads.js';
+import { translationMemory } from './translation/choice.js';
 
 /** What all threads have to agree on. */
 export interface PoolShape {
@@ -24,6 +25,7 @@ export interface PoolShape {
   readonly maxSizeClass: number;
   readonly largestReadClass: number;
   readonly replacement: string;
+  readonly translation: string;
   readonly coolingFraction: number;
   readonly readOnly: boolean;
 }
@@ -40,6 +42,7 @@ export interface PoolMemory {
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
   readonly provider: SharedArrayBuffer;
+  readonly translation: SharedArrayBuffer;
 }
 
 /**
@@ -71,8 +74,13 @@ export function checkHandle(handle: unknown): PoolHandle {
   );
 }
 
-/** Memory for a new pool: zeros, which for each part is a state to begin with. */
-export function createMemory(shape: PoolShape, replacement: ReplacementPolicyType): PoolMemory {
+/** Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. */
+export function createMemory(
+  shape: PoolShape,
+  replacement: ReplacementPolicyType,
+  translation: TranslationType,
+  units: number,
+): PoolMemory {
   const { frames, pageSize, largestReadClass } = shape;
   invariant(frames > 0, 'A pool has frames');
   const words = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
@@ -88,5 +96,6 @@ export function createMemory(shape: PoolShape, replacement: ReplacementPolicyTyp
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
     provider: words(PageProviderSignal.bytes()),
+    translation: translationMemory(translation, frames, units),
   };
 }

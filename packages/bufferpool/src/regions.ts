@@ -116,9 +116,10 @@ export class Regions {
     }
     const at = this.placement.findSwip(parent, frame);
     const words = this.parts.arena.segmentOf(parent).u32;
-    words[at] = ((target << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
     this.parts.arena.view(target, sizeClass).set(this.parts.arena.view(frame, sizeClass));
     this.parts.frames.transfer(frame, target);
+    const name = this.parts.translation.move(frame, target);
+    words[at] = ((name << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
     this.cooler.policy.moved(frame, target);
     this.parts.epochs.pageMoved(target);
     this.#adoptChildren(target);
@@ -146,7 +147,8 @@ export class Regions {
     for (let left = table.count, at = (base + table.offset) >>> 2; left > 0; left--, at += step) {
       const word = segment.u32[at] as number;
       const tag = word & SWIP_TAG_MASK;
-      if (tag === SWIP_HOT || tag === SWIP_COOL) this.parts.frames.set(word >>> 2, PARENT, frame);
+      if (tag !== SWIP_HOT && tag !== SWIP_COOL) continue;
+      this.parts.frames.set(this.parts.translation.frameOf(word >>> 2), PARENT, frame);
     }
   }
 }

@@ -14,6 +14,7 @@ import {
   SWIP_TAG_MASK,
   schedulePoint,
   sizeClassOf,
+  unitOf,
 } from '@pagewright/core';
 import { Cooler, type CoolerMemory } from './cooler.js';
 import { MISSES, READS, RESIDENT, REWARMED } from './counters.js';
@@ -163,6 +164,7 @@ export class Residency {
     invariant(this.parts.poolLatch.isOwn, 'A frame is given back without the pool latch');
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
     this.cooler.leaves(frame);
+    if (this.parts.frames.nameOf(frame) !== 0) this.parts.translation.leave(frame);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
     this.parts.counters.addOf(RESIDENT, sizeClass, -1);
@@ -208,12 +210,8 @@ export class Residency {
   /** The frame that a hot or cool swip of a latched page names. Errors: `PW_CORRUPT_PAGE` if it is none. */
   frameNamedBy(parent: number, offset: number, word: number): number {
     const tag = word & SWIP_TAG_MASK;
-    const frame = word >>> 2;
-    const isNamed =
-      (tag === SWIP_HOT || tag === SWIP_COOL) &&
-      frame < this.parts.frames.count &&
-      this.parts.frames.get(frame, PARENT) === parent;
-    if (!isNamed) throw this.#notASwip(parent, offset);
+    const frame = tag === SWIP_HOT || tag === SWIP_COOL ? this.parts.translation.frameOf(word >>> 2) : NO_FRAME;
+    if (frame === NO_FRAME || this.parts.frames.get(frame, PARENT) !== parent) throw this.#notASwip(parent, offset);
     return frame;
   }
 
@@ -248,20 +246,26 @@ export class Residency {
     this.parts.frames.set(frame, CHECKSUM, checksum);
   }
 
-  /** Puts the frame into the swip of a latched page. */
+  /** Puts the page of the frame into the swip of a latched page. */
   swizzle(parent: number, offset: number, frame: number): void {
     const segment = this.parts.arena.segmentOf(parent);
     const at = (this.parts.arena.baseOf(parent) + offset) >>> 2;
     this.parts.frames.set(frame, STATE, STATE_HOT);
     this.parts.frames.set(frame, PARENT, parent);
     this.parts.frames.add(parent, RESIDENT_CHILDREN, 1);
-    segment.u32[at] = (frame << 2) | SWIP_HOT;
+    segment.u32[at] = ((this.#nameOf(frame) << 2) | SWIP_HOT) >>> 0;
     segment.u32[at + 1] = 0;
     schedulePoint(POINT.swipHot);
   }
 
+  /** A page that was in the tree before has its name still. */
+  #nameOf(frame: number): number {
+    const { frames, translation } = this.parts;
+    return frames.nameOf(frame) || translation.enter(frame, unitOf(frames.get(frame, ADDRESS) >>> 0));
+  }
+
   #rewarm(frame: number, words: Uint32Array, at: number): void {
-    words[at] = (frame << 2) | SWIP_HOT;
+    words[at] = (((words[at] as number) & ~SWIP_TAG_MASK) | SWIP_HOT) >>> 0;
     this.cooler.rewarm(frame);
     this.parts.counters.add(REWARMED);
   }

@@ -36,7 +36,7 @@ export function emptyTree(parts: PoolParts, residency: Residency, root: number):
   parts.frames.set(root, RESIDENT_CHILDREN, 0);
 }
 
-function residentChildren({ arena, frames }: PoolParts, frame: number): number[] {
+function residentChildren({ arena, frames, translation }: PoolParts, frame: number): number[] {
   const segment = arena.segmentOf(frame);
   const base = arena.baseOf(frame);
   const table = { offset: 0, count: 0, stride: 0 };
@@ -45,7 +45,7 @@ function residentChildren({ arena, frames }: PoolParts, frame: number): number[]
   for (let left = table.count, at = (base + table.offset) >>> 2; left > 0; left--, at += table.stride >>> 2) {
     const word = segment.u32[at] as number;
     const tag = word & SWIP_TAG_MASK;
-    if (tag === SWIP_HOT || tag === SWIP_COOL) children.push(word >>> 2);
+    if (tag === SWIP_HOT || tag === SWIP_COOL) children.push(translation.frameOf(word >>> 2));
   }
   return children;
 }

@@ -29,6 +29,7 @@ export interface CountedParts extends PoolParts {
   readonly space: FileSpace;
   readonly checkpointer: Checkpointer;
   readonly coolerMemory: CoolerMemory;
+  readonly translationMemory: SharedArrayBuffer;
   readonly readers: ReaderPins;
 }
 
@@ -75,13 +76,14 @@ function ofClass({ arena, counters }: CountedParts, sizeClass: number): SizeClas
   };
 }
 
-function memoryBytes({ arena, frames, blocks, epochs, space, counters, coolerMemory }: CountedParts): number {
+function memoryBytes({ arena, frames, blocks, epochs, space, counters, ...memory }: CountedParts): number {
   return (
     arena.bytes +
     frames.words.byteLength +
     blocks.bytes +
-    coolerMemory.policy.byteLength +
-    coolerMemory.random.byteLength +
+    memory.coolerMemory.policy.byteLength +
+    memory.coolerMemory.random.byteLength +
+    memory.translationMemory.byteLength +
     epochs.bytes +
     space.bytes +
     counters.bytes

@@ -19,6 +19,7 @@ import {
   SWIP_NULL,
   SWIP_TAG_MASK,
   sizeClassOf,
+  type Translation,
   unitOf,
 } from '@pagewright/core';
 import type { Arena } from './arena.js';
@@ -47,6 +48,7 @@ import { UnitSet } from './verify-extents.js';
 export interface FramesParts {
   readonly arena: Arena;
   readonly frames: FrameTable;
+  readonly translation: Translation;
   readonly blocks: BuddyAllocator;
   readonly epochs: Epochs;
   readonly space: FileSpace;
@@ -223,12 +225,14 @@ class Census {
   }
 
   #checkChild(parent: number, offset: number, word: number): void {
-    const { frames } = this.parts;
-    const child = word >>> 2;
-    if (child >= frames.count || !isResident(frames, child) || frames.get(child, PARENT) !== parent) {
+    const { frames, translation } = this.parts;
+    const child = translation.frameOf(word >>> 2);
+    if (child === NO_FRAME || !isResident(frames, child) || frames.get(child, PARENT) !== parent) {
       this.#report(parent, `The swip at offset ${offset} names frame ${child}, which has another place, or none`);
       return;
     }
+    if (frames.nameOf(child) !== word >>> 2)
+      this.#report(child, `The page is named ${frames.nameOf(child)}, and its swip says ${word >>> 2}`);
     const isCool = frames.get(child, STATE) === STATE_COOL;
     if (((word & SWIP_TAG_MASK) === SWIP_COOL) !== isCool)
       this.#report(child, `The page is ${isCool ? 'cool' : 'hot'}, and its swip says otherwise`);

@@ -156,7 +156,9 @@ class Instant<Expectation extends PageExpectation> {
     if (known !== undefined) return known;
     const swips = swipsOfFrame(this.parts.arena, this.parts.frames, parent) ?? [];
     const offsets = new Map(
-      swips.filter(({ word }) => namesFrame(word)).map(({ word, offset }) => [word >>> 2, offset]),
+      swips
+        .filter(({ word }) => namesFrame(word))
+        .map(({ word, offset }) => [this.parts.translation.frameOf(word >>> 2), offset]),
     );
     this.#offsets.set(parent, offsets);
     return offsets;

@@ -1,7 +1,7 @@
-/** The buffer pool and its replacement policies keep what their contracts promise. */
-import { pageStoreConformance, replacementConformance } from '@pagewright/testkit';
+/** The buffer pool, its replacement policies and its translations keep what their contracts promise. */
+import { pageStoreConformance, replacementConformance, translationConformance } from '@pagewright/testkit';
 import { describe, it } from 'vitest';
-import { BufferPool, builtInReplacements } from '../src/index.js';
+import { BufferPool, builtInReplacements, builtInTranslations } from '../src/index.js';
 
 const EVERYTHING = { files: true, eviction: true, faulting: true, sizeClasses: true, readers: true, threads: true };
 
@@ -11,11 +11,27 @@ for (const type of builtInReplacements(0.1)) {
   });
 }
 
-for (const pageSize of [4096, 16384]) {
-  for (const replacement of ['cooling', 'clock']) {
-    describe(`the buffer pool with pages of ${pageSize} bytes and ${replacement}`, () => {
-      const make = (frames: number): BufferPool => new BufferPool({ memory: frames * pageSize, pageSize, replacement });
-      pageStoreConformance({ describe, it }, { create: () => ({ make }) }, EVERYTHING);
-    });
-  }
+for (const type of builtInTranslations) {
+  describe(`the translation ${type.name}`, () => {
+    translationConformance({ describe, it }, { create: () => type });
+  });
+}
+
+const POOLS = [
+  { pageSize: 4096, replacement: 'cooling', translation: 'swizzled' },
+  { pageSize: 4096, replacement: 'clock', translation: 'swizzled' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'swizzled' },
+  { pageSize: 16_384, replacement: 'clock', translation: 'swizzled' },
+  { pageSize: 4096, replacement: 'cooling', translation: 'hash' },
+  { pageSize: 16_384, replacement: 'clock', translation: 'hash' },
+  { pageSize: 4096, replacement: 'clock', translation: 'array' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'array' },
+];
+
+for (const options of POOLS) {
+  const { pageSize, replacement, translation } = options;
+  describe(`the buffer pool with pages of ${pageSize} bytes, ${replacement} and ${translation}`, () => {
+    const make = (frames: number): BufferPool => new BufferPool({ ...options, memory: frames * pageSize });
+    pageStoreConformance({ describe, it }, { create: () => ({ make }) }, EVERYTHING);
+  });
 }

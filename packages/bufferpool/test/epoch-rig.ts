@@ -48,6 +48,7 @@ import { formatPage } from '../src/page-image.js';
 import { PoolLatch } from '../src/pool-latch.js';
 import { ReaderPins } from '../src/reader-pins.js';
 import { Threads } from '../src/threads.js';
+import { Swizzled } from '../src/translation/swizzled.js';
 
 const PAGE = 4096;
 const ROOT = 0;
@@ -104,8 +105,9 @@ export class EpochRig {
     this.frames = new FrameTable(count);
     const memory = new SharedArrayBuffer(Epochs.bytes(count, PAGE));
     const { arena, frames } = this;
+    const translation = new Swizzled(frames);
     const counters = new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0);
-    this.threads = [0, 1].map(() => new Epochs({ arena, frames, file, space, counters }, memory));
+    this.threads = [0, 1].map(() => new Epochs({ arena, frames, translation, file, space, counters }, memory));
     this.threads[0]!.initialize(file.superblock.epoch + 1);
     this.#format(ROOT, 0, 1);
   }

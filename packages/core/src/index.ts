@@ -22,6 +22,7 @@ export * from './contracts/page-layout.js';
 export * from './contracts/pages.js';
 export * from './contracts/replacement.js';
 export * from './contracts/swip-list.js';
+export * from './contracts/translation.js';
 export * from './contracts/verification.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';

@@ -9,6 +9,7 @@ import type { IoBackend } from './contracts/io.js';
 import type { CommitPolicyType, Log } from './contracts/log.js';
 import type { PageStore } from './contracts/pages.js';
 import type { ReplacementPolicyType } from './contracts/replacement.js';
+import type { TranslationType } from './contracts/translation.js';
 
 export const IO = Symbol.for('pagewright.IO') as InjectionToken<IoBackend>;
 export const PAGES = Symbol.for('pagewright.PAGES') as InjectionToken<PageStore>;
@@ -17,3 +18,4 @@ export const CONCURRENCY = Symbol.for('pagewright.CONCURRENCY') as InjectionToke
 export const LOG = Symbol.for('pagewright.LOG') as InjectionToken<Log>;
 export const COMMIT_POLICIES = Symbol.for('pagewright.COMMIT_POLICIES') as InjectionToken<CommitPolicyType>;
 export const REPLACEMENTS = Symbol.for('pagewright.REPLACEMENTS') as InjectionToken<ReplacementPolicyType>;
+export const TRANSLATIONS = Symbol.for('pagewright.TRANSLATIONS') as InjectionToken<TranslationType>;

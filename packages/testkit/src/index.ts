@@ -54,6 +54,7 @@ export {
   type Suite,
   type TestRunner,
 } from './conformance/suite.js';
+export { translationConformance, translationSuite } from './conformance/translation.js';
 export type { Fault, FaultRule, InjectedFault, Place } from './device/fault-plan.js';
 export { type DiskOperation, ioError, type OperationKind, SECTOR } from './device/operation.js';
 export { type DeviceOptions, SimulatedDevice } from './device/simulated-device.js';

@@ -5,7 +5,7 @@
 import type { InjectionToken } from 'tsyringe';
 import { invariant } from '../errors.js';
 import type { ConfiguredPlugin, PluginKind } from '../plugin.js';
-import { COMMIT_POLICIES, CONCURRENCY, INDEXES, IO, LOG, PAGES, REPLACEMENTS } from '../tokens.js';
+import { COMMIT_POLICIES, CONCURRENCY, INDEXES, IO, LOG, PAGES, REPLACEMENTS, TRANSLATIONS } from '../tokens.js';
 
 /** One plugin, or several. */
 export type OneOrMore<Plugin> = Plugin | readonly Plugin[];
@@ -53,7 +53,12 @@ export const TOKEN_OF_KIND: Readonly<Record<PluginKind, InjectionToken<unknown> 
 };
 
 /** Tokens that several plugins of one engine may provide; whoever wants them resolves all. Any other has one provider. */
-export const SHARED_TOKENS: ReadonlySet<InjectionToken<unknown>> = new Set([INDEXES, COMMIT_POLICIES, REPLACEMENTS]);
+export const SHARED_TOKENS: ReadonlySet<InjectionToken<unknown>> = new Set([
+  INDEXES,
+  COMMIT_POLICIES,
+  REPLACEMENTS,
+  TRANSLATIONS,
+]);
 
 /** The slot in which plugins of the kind stand. */
 export function slotOfKind(kind: PluginKind): Slot {

@@ -36,7 +36,7 @@ export const PAGE_HEADER_SIZE = 32;
 export const SWIP_SIZE = 8;
 export const SWIP_NULL = 0;
 export const SWIP_TAG_MASK = 3;
-/** In a frame: `frame << 2 | SWIP_HOT`. */
+/** In a frame: `name << 2 | SWIP_HOT`. The name is the frame, unless the store translates otherwise (`translation.ts`). */
 export const SWIP_HOT = 1;
 /** In a frame that waits in the cooling queue. */
 export const SWIP_COOL = 2;
