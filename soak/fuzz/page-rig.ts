@@ -8,6 +8,7 @@
  */
 import {
   type BackupResult,
+  type CompactResult,
   type CheckpointResult,
   foldAddress,
   NO_LOG,
@@ -197,6 +198,9 @@ export class PageRig implements PageStore {
   }
   async attach(): Promise<void> {}
   async backup(): Promise<BackupResult> {
+    throw unsupported();
+  }
+  async compact(): Promise<CompactResult> {
     throw unsupported();
   }
   async close(): Promise<void> {}

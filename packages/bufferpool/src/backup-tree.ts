@@ -108,9 +108,7 @@ export class BackupTree {
       at += size;
       return { offset, address, checksum: page.readUInt32LE(offset + 4), bytes: buffer.subarray(at - size, at) };
     });
-    await source.io.submit(
-      batch.map((child) => ({ kind: 'read', offset: source.offsetOf(child.address), buffer: child.bytes })),
-    );
+    await source.readExtents(batch);
     for (const { bytes: read, address, checksum } of batch) this.#check(read, address, checksum);
     return batch;
   }
@@ -156,7 +154,7 @@ export class BackupTree {
     const first = unitOf(address);
     const end = this.source.offsetOf(address) + this.source.bytesOf(address);
     if (address !== 0 && first >= this.source.reservedUnits && end <= this.source.io.size()) return address;
-    throw this.#damaged(address, 'is named by a swip, and cannot be in the file');
+    throw this.source.reader?.overtaken() ?? this.#damaged(address, 'is named by a swip, and cannot be in the file');
   }
 
   /** Offsets of the swips of the page that name pages. */

@@ -1,6 +1,7 @@
 /** The life of a page store that keeps nothing: there is no file, so opening, checkpoints and closing have no effect. */
 import {
   type BackupResult,
+  type CompactResult,
   type CheckpointResult,
   type CheckpointSteps,
   NO_LOG,
@@ -40,6 +41,10 @@ export abstract class VolatileStore {
 
   async backup(): Promise<BackupResult> {
     throw new Error('There is no file, so there is nothing to copy');
+  }
+
+  async compact(): Promise<CompactResult> {
+    throw new Error('There is no file, so there is nothing to make smaller');
   }
 
   async close(): Promise<void> {}

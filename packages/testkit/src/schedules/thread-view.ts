@@ -8,6 +8,8 @@
 import type {
   BackupRequest,
   BackupResult,
+  CompactRequest,
+  CompactResult,
   CheckpointResult,
   CheckpointSteps,
   PageExpectation,
@@ -105,6 +107,9 @@ export class ThreadView implements PageStore {
   }
   backup(request: BackupRequest): Promise<BackupResult> {
     return this.store.backup(request);
+  }
+  compact(request: CompactRequest): Promise<CompactResult> {
+    return this.store.compact(request);
   }
   close(): Promise<void> {
     return this.store.close();
