@@ -8,8 +8,8 @@
  */
 import {
   type BackupResult,
-  type CompactResult,
   type CheckpointResult,
+  type CompactResult,
   foldAddress,
   NO_LOG,
   PAGE_CLASS,

@@ -278,7 +278,8 @@ export class BufferPool implements PageStore {
           rootFrame: ROOT_FRAME,
           neededUnits: () => this.#neededUnits(),
           assertOpen: () => {
-            if (this.#closing !== null) throw new PagewrightError('PW_CLOSED', `${this.#file.io.path} was closed while it was made smaller.`);
+            if (this.#closing !== null)
+              throw new PagewrightError('PW_CLOSED', `${this.#file.io.path} was closed while it was made smaller.`);
           },
         },
         request,
@@ -671,9 +672,13 @@ export class BufferPool implements PageStore {
 
   #readOnly(): PagewrightError {
     const { path } = this.#file.io;
-    return new PagewrightError('PW_READ_ONLY', `${path} was opened read-only, and is not made smaller. Open it for writing.`, {
-      details: { path },
-    });
+    return new PagewrightError(
+      'PW_READ_ONLY',
+      `${path} was opened read-only, and is not made smaller. Open it for writing.`,
+      {
+        details: { path },
+      },
+    );
   }
 
   /** Frame 0: a page of one swip, which names what the superblock names. */

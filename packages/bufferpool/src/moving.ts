@@ -9,7 +9,16 @@
  * Must hold: nothing is held while something is awaited (M5). The copy of a page counts only if its swip still names what was
  * copied, and in the epoch in which its place was allocated (C4).
  */
-import { invariant, isPagewrightError, PAGE_SWIP_COUNT, SWIP_COLD, SWIP_NULL, SWIP_TAG_MASK, sizeClassOf, unitOf } from '@pagewright/core';
+import {
+  invariant,
+  isPagewrightError,
+  PAGE_SWIP_COUNT,
+  SWIP_COLD,
+  SWIP_NULL,
+  SWIP_TAG_MASK,
+  sizeClassOf,
+  unitOf,
+} from '@pagewright/core';
 import { offsetOfColdSwip } from './cold-swips.js';
 import type { CompactParts } from './compact.js';
 import { ADDRESS, DIRTY_EPOCH, SIZE_CLASS } from './frames.js';
@@ -166,7 +175,10 @@ export class Moving {
     if (last >= 0) this.#way[last] = (this.#way[last] as number) + 1;
   }
 
-  #swipAt(frame: number, ordinal: number): { readonly offset: number; readonly word: number; readonly checksum: number } | null {
+  #swipAt(
+    frame: number,
+    ordinal: number,
+  ): { readonly offset: number; readonly word: number; readonly checksum: number } | null {
     const { arena, frames } = this.parts;
     const segment = arena.segmentOf(frame);
     const base = arena.baseOf(frame);

@@ -224,7 +224,9 @@ export class PageFile {
 
   /** Reads extents, as one batch. What was read is not held against anything. */
   async readExtents(extents: readonly { readonly address: number; readonly bytes: Uint8Array }[]): Promise<void> {
-    const reads = extents.map(({ address, bytes }): IoOperation => ({ kind: 'read', offset: this.offsetOf(address), buffer: bytes }));
+    const reads = extents.map(
+      ({ address, bytes }): IoOperation => ({ kind: 'read', offset: this.offsetOf(address), buffer: bytes }),
+    );
     await this.io.submit(reads).catch((error) => {
       throw this.whyUnread(error);
     });

@@ -1,6 +1,6 @@
 /** The pace of a backup, on a clock that the test sets: so many bytes by then, and no rush after a slow stretch. */
 import { expect, it } from 'vitest';
-import { Pace, type Clock } from '../../src/engine/pace.js';
+import { type Clock, Pace } from '../../src/engine/pace.js';
 
 /** Time passes when someone sleeps, and when a test says so. */
 class Watch implements Clock {

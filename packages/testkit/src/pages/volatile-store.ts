@@ -1,9 +1,9 @@
 /** The life of a page store that keeps nothing: there is no file, so opening, checkpoints and closing have no effect. */
 import {
   type BackupResult,
-  type CompactResult,
   type CheckpointResult,
   type CheckpointSteps,
+  type CompactResult,
   NO_LOG,
   type StoreState,
   type VerifyProgress,

@@ -8,10 +8,10 @@
 import type {
   BackupRequest,
   BackupResult,
-  CompactRequest,
-  CompactResult,
   CheckpointResult,
   CheckpointSteps,
+  CompactRequest,
+  CompactResult,
   PageExpectation,
   PageStore,
   PageStoreAttachRequest,
