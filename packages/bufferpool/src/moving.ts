@@ -1,7 +1,7 @@
 /**
  * Moves what lies above the ceiling of the file's space to places below it, by going through the tree once. A page in memory is
- * marked dirty, so that the next checkpoint, or eviction, gives it a new place. A page that is only in the file, and has no swips, is
- * copied there byte for byte: it keeps its checksum, takes no frame, and drives nothing out. Pages with swips are brought in.
+ * marked dirty, so that the next checkpoint, or eviction, gives it a new place. A page that is only in the file, and names no others, is
+ * copied there byte for byte: it keeps its checksum, takes no frame, and drives nothing out. Pages that name others are brought in.
  *
  * The tree changes meanwhile, so a place in it is kept as the way down, in numbers of swips; what slips past is found the
  * next time.
@@ -23,6 +23,7 @@ import { offsetOfColdSwip } from './cold-swips.js';
 import type { CompactParts } from './compact.js';
 import { ADDRESS, DIRTY_EPOCH, SIZE_CLASS } from './frames.js';
 import { readSwipTable, type SwipTable } from './page-image.js';
+import { swipsOfStored } from './stored-swips.js';
 
 /** Bytes that are read, or marked, between two turns of the event loop, unless one page is larger. */
 const BATCH_BYTES = 512 * 1024;
@@ -241,7 +242,7 @@ export class Moving {
     const batch = this.#withBuffers(gathered);
     await this.parts.file.readExtents(batch);
     const sound = batch.filter((page) => this.#isSound(page));
-    const inner = sound.findIndex(({ bytes }) => bytes.readUInt16LE(PAGE_SWIP_COUNT) !== 0);
+    const inner = sound.findIndex(({ bytes }) => swipsOfStored(bytes)?.length !== 0);
     if (inner >= 0) this.#goDown((sound[inner] as StoredPage).ordinal);
     else this.#ahead *= 2;
     const high = sound.slice(0, inner < 0 ? sound.length : inner).filter(({ address }) => this.#isHigh(address));

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import type { CompactProgress, CompactResult, IoBackend, PageStore } from '@pagewright/core';
-import { dropAll, keepAll, keepSome } from '../device/survival.js';
+import { dropAll, keepAll, keepSome, type Survival } from '../device/survival.js';
 import { Random } from '../random.js';
 import {
   clause,
@@ -22,6 +22,8 @@ type Driver = PageTreeDriver & { readonly files: WatchedFiles };
 /** The file has this much more than what is in it, and these bytes, at most. */
 const ROOM_SHARE = 1.3;
 const ROOM_BYTES = 2 ** 18;
+/** Of crashes in a row. */
+const OUTCOMES: readonly Survival[] = [keepAll, dropAll, keepSome(5), keepAll, dropAll, keepSome(6, 0.9)];
 
 export const compactionClauses: readonly PageStoreClause[] = [
   clause(
@@ -81,20 +83,21 @@ export const compactionClauses: readonly PageStoreClause[] = [
     'leaves after a crash at any operation of a compaction a store that is whole, opens, and can be compacted',
     ['files', 'eviction'],
     async (stores) => {
-      const driver = await mostlyRemoved(stores, 4);
+      const driver = await mostlyRemoved(stores, 4, SMALL, 7);
       const left: { readonly files: WatchedFiles; readonly models: readonly (PageModel | null)[] }[] = [];
-      const random = new Random(5);
       const { device } = driver.files;
       device.onOperation = ({ kind }) => {
         if (kind === 'read') return;
-        const models = [driver.durable, ...driver.possible];
-        for (const survives of [keepAll, dropAll, keepSome(random.below(2 ** 31), 0.5)])
-          left.push({ files: crashedCopy(driver.files, survives), models });
+        const survives = OUTCOMES[left.length % OUTCOMES.length] as Survival;
+        left.push({ files: crashedCopy(driver.files, survives), models: [driver.durable, ...driver.possible] });
       };
       let changes = 0;
       await compact(driver, () => {
-        if (changes++ < 20) driver.run(2);
+        if (changes++ < 10) driver.run(2);
       });
+      for (const survives of OUTCOMES)
+        left.push({ files: crashedCopy(driver.files, survives), models: [driver.durable] });
+      await driver.run(20).checkpoint();
       device.onOperation = null;
       for (const [at, { files, models }] of left.entries()) {
         const { pages } = await stores.open(files, { frames: SMALL });
@@ -116,8 +119,8 @@ export const compactionClauses: readonly PageStoreClause[] = [
     'moves pages that are only in the file without bringing them into memory, and keeps there what is in use',
     ['files', 'eviction'],
     async (stores) => {
-      const driver = await mostlyRemoved(stores, 7, 512);
-      const leaves = pathsOf(driver.model).slice(0, 60);
+      const driver = await mostlyRemoved(stores, 7, 128);
+      const leaves = pathsOf(driver.model).slice(0, 30);
       for (let times = 0; times < 2; times++) for (const path of leaves) driver.tree.numberAt(path);
       await compact(driver);
       const { pageReads } = driver.pages.stats();
@@ -145,13 +148,15 @@ export const compactionClauses: readonly PageStoreClause[] = [
       }
       const seen: CompactProgress[] = [];
       let isAnswered = true;
+      let hasWaited = true;
       const { bytesAfter, pages } = await compact(driver, async (progress) => {
-        assert.ok(isAnswered, 'It has not waited for the answer.');
+        hasWaited &&= isAnswered;
         isAnswered = false;
         seen.push(progress);
         await new Promise(setImmediate);
         isAnswered = true;
       });
+      assert.ok(hasWaited, 'It has not waited for the answer.');
       const last = seen[seen.length - 1] as CompactProgress;
       assert.deepEqual([last.pages, last.fileBytes], [pages, bytesAfter], 'The last thing it tells is not the end.');
       assert.ok(seen.length >= 4, `It tells only ${seen.length} times how far it is.`);
@@ -280,8 +285,8 @@ function compact(
   return driver.pages.compact({ checkpoint: () => driver.checkpoint(), advanced });
 }
 
-/** A store of a few megabytes, of which little is left, all over the file. Its last checkpoint is of now. */
-async function mostlyRemoved(stores: Stores, seed: number, frames = SMALL): Promise<Driver> {
+/** A store of which little is left, all over the file: of a few megabytes, if it is not narrower. Its last checkpoint is of now. */
+async function mostlyRemoved(stores: Stores, seed: number, frames = SMALL, width = 16): Promise<Driver> {
   const driver = await stores.drive(seed, frames);
   const { tree, random, pages } = driver;
   driver.run(1);
@@ -294,9 +299,9 @@ async function mostlyRemoved(stores: Stores, seed: number, frames = SMALL): Prom
     node.children[slot] = child;
     return child;
   };
-  for (let a = 0; a < 16; a++) {
+  for (let a = 0; a < width; a++) {
     const above = insert([], model, a, 0);
-    for (let b = 0; b < 16; b++) {
+    for (let b = 0; b < width; b++) {
       const node = insert([a], above, b, 0);
       for (let c = 0; c < 4; c++) insert([a, b], node, c, c === 3 ? largest : 0);
     }
@@ -304,7 +309,7 @@ async function mostlyRemoved(stores: Stores, seed: number, frames = SMALL): Prom
   await driver.checkpoint();
   for (const [a, above] of model.children.entries()) {
     for (const b of above?.children.keys() ?? []) {
-      if (random.chance(0.12)) continue;
+      if (above?.children[b] === null || random.chance(0.12)) continue;
       tree.remove([a], b);
       (above as PageModel).children[b] = null;
     }
