@@ -9,6 +9,7 @@
 import {
   type BackupResult,
   type CheckpointResult,
+  type CompactResult,
   foldAddress,
   NO_LOG,
   PAGE_CLASS,
@@ -197,6 +198,9 @@ export class PageRig implements PageStore {
   }
   async attach(): Promise<void> {}
   async backup(): Promise<BackupResult> {
+    throw unsupported();
+  }
+  async compact(): Promise<CompactResult> {
     throw unsupported();
   }
   async close(): Promise<void> {}

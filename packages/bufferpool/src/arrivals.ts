@@ -4,9 +4,8 @@
  *
  * Must hold: what arrives is used only if the swip that it was read for still names it, and if it matches the checksum there.
  */
-import { PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_COLD } from '@pagewright/core';
+import { offsetOfColdSwip } from './cold-swips.js';
 import { tellRead } from './diagnostics.js';
-import { SIZE_CLASS, STATE, STATE_COOL, STATE_HOT } from './frames.js';
 import type { PoolParts } from './placement.js';
 import type { Residency } from './residency.js';
 
@@ -37,7 +36,7 @@ export class Arrivals {
     // Whatever page is in that frame by now: the latch keeps it as it is.
     latches.latch(parent);
     try {
-      const offset = this.#findSwip(parent, word, checksum);
+      const offset = offsetOfColdSwip(this.parts, parent, word, checksum);
       if (offset === 0) return;
       this.residency.admit(frame, bytes, word >>> 2, checksum);
       poolLatch.holding(() => this.residency.swizzle(parent, offset, frame));
@@ -49,20 +48,14 @@ export class Arrivals {
     }
   }
 
-  /** Byte offset of the swip with these words in the page, or 0. The frame may hold any page by now, or none. */
-  #findSwip(parent: number, word: number, checksum: number): number {
-    const state = this.parts.frames.get(parent, STATE);
-    if ((word & 3) !== SWIP_COLD || (state !== STATE_HOT && state !== STATE_COOL)) return 0;
-    const segment = this.parts.arena.segmentOf(parent);
-    const base = this.parts.arena.baseOf(parent);
-    const size = this.parts.arena.pageSize << this.parts.frames.get(parent, SIZE_CLASS);
-    const first = segment.u32[(base + PAGE_SWIP_OFFSET) >>> 2] as number;
-    const stride = segment.u16[(base + PAGE_SWIP_STRIDE) >>> 1] as number;
-    let left = segment.u16[(base + PAGE_SWIP_COUNT) >>> 1] as number;
-    for (let offset = first; left > 0 && offset < size; left--, offset += stride) {
-      const at = (base + offset) >>> 2;
-      if (segment.u32[at] === word && segment.u32[at + 1] === checksum) return offset;
+  /** Whether the swip still names the page. */
+  isAwaited(parent: number, word: number, checksum: number): boolean {
+    const { latches } = this.parts;
+    latches.latch(parent);
+    try {
+      return offsetOfColdSwip(this.parts, parent, word, checksum) !== 0;
+    } finally {
+      latches.unlatch(parent);
     }
-    return 0;
   }
 }

@@ -10,12 +10,8 @@ import { crc32 } from 'node:zlib';
 import {
   type BackupProgress,
   isPagewrightError,
-  PAGE_SWIP_COUNT,
-  PAGE_SWIP_OFFSET,
-  PAGE_SWIP_STRIDE,
   PagewrightError,
   SWIP_COLD,
-  SWIP_NULL,
   SWIP_SIZE,
   SWIP_TAG_MASK,
   sizeClassOf,
@@ -24,7 +20,7 @@ import {
 import { BACKUP_BATCH_BYTES, type BackupFile } from './backup-file.js';
 import type { BackupSpace } from './backup-space.js';
 import type { PageFile } from './page-file.js';
-import { isSwipTable } from './page-image.js';
+import { swipsOfStored } from './stored-swips.js';
 
 /** Deeper trees than this have a cycle. */
 const DEEPEST = 64;
@@ -108,9 +104,7 @@ export class BackupTree {
       at += size;
       return { offset, address, checksum: page.readUInt32LE(offset + 4), bytes: buffer.subarray(at - size, at) };
     });
-    await source.io.submit(
-      batch.map((child) => ({ kind: 'read', offset: source.offsetOf(child.address), buffer: child.bytes })),
-    );
+    await source.readExtents(batch);
     for (const { bytes: read, address, checksum } of batch) this.#check(read, address, checksum);
     return batch;
   }
@@ -156,24 +150,16 @@ export class BackupTree {
     const first = unitOf(address);
     const end = this.source.offsetOf(address) + this.source.bytesOf(address);
     if (address !== 0 && first >= this.source.reservedUnits && end <= this.source.io.size()) return address;
-    throw this.#damaged(address, 'is named by a swip, and cannot be in the file');
+    throw this.source.reader?.overtaken() ?? this.#damaged(address, 'is named by a swip, and cannot be in the file');
   }
 
   /** Offsets of the swips of the page that name pages. */
   #swipsOf({ bytes, address }: PageInTransit): number[] {
-    const table = {
-      offset: bytes.readUInt32LE(PAGE_SWIP_OFFSET),
-      count: bytes.readUInt16LE(PAGE_SWIP_COUNT),
-      stride: bytes.readUInt16LE(PAGE_SWIP_STRIDE),
-    };
-    if (!isSwipTable(table, bytes.length)) throw this.#damaged(address, 'has a swip table beyond its end');
-    const offsets: number[] = [];
-    for (let left = table.count, at = table.offset; left > 0; left--, at += table.stride) {
-      const word = bytes.readUInt32LE(at);
-      if (word === SWIP_NULL) continue;
-      if ((word & SWIP_TAG_MASK) !== SWIP_COLD)
+    const offsets = swipsOfStored(bytes);
+    if (offsets === null) throw this.#damaged(address, 'has a swip table beyond its end');
+    for (const offset of offsets) {
+      if ((bytes.readUInt32LE(offset) & SWIP_TAG_MASK) !== SWIP_COLD)
         throw this.#damaged(address, 'has a swip that names no page of the file');
-      offsets.push(at);
     }
     return offsets;
   }

@@ -6,7 +6,7 @@
  *
  * Must hold: a unit is in at most one free block, and two free buddies never stand side by side.
  */
-import { invariant } from '@pagewright/core';
+import { invariant, PagewrightError } from '@pagewright/core';
 import { FreeBlocks } from './free-blocks.js';
 
 export class BuddyAllocator {
@@ -59,12 +59,32 @@ export class BuddyAllocator {
   allocate(sizeClass: number): number {
     const enough = this.#free.classes & (-1 << sizeClass);
     if (enough === 0) return -1;
-    let from = 31 - Math.clz32(enough & -enough);
-    const unit = this.#free.next(from, 0);
-    this.#free.remove(unit, from);
-    // Keep the low half and put the high half back: what is allocated in a row lies in a row.
-    while (from > sizeClass) this.#free.add(unit + (1 << --from), from);
-    return unit;
+    const from = 31 - Math.clz32(enough & -enough);
+    return this.#take(this.#free.next(from, 0), from, sizeClass);
+  }
+
+  /** As `allocate`, of the blocks that lie below this unit; -1 if none of them is large enough. */
+  allocateBelow(end: number, sizeClass: number): number {
+    for (let enough = this.#free.classes & (-1 << sizeClass); enough !== 0; enough &= enough - 1) {
+      const from = 31 - Math.clz32(enough & -enough);
+      const unit = this.#free.next(from, 0);
+      if (unit + 2 ** sizeClass <= end) return this.#take(unit, from, sizeClass);
+    }
+    return -1;
+  }
+
+  /** The lowest block of this class that there is, whatever it is taken from; -1 if none is free. */
+  allocateLowest(sizeClass: number): number {
+    let lowest = -1;
+    let lowestFrom = 0;
+    for (let enough = this.#free.classes & (-1 << sizeClass); enough !== 0; enough &= enough - 1) {
+      const from = 31 - Math.clz32(enough & -enough);
+      const unit = this.#free.next(from, 0);
+      if (lowest >= 0 && unit > lowest) continue;
+      lowest = unit;
+      lowestFrom = from;
+    }
+    return lowest < 0 ? -1 : this.#take(lowest, lowestFrom, sizeClass);
   }
 
   /** Gives a block back and joins it with its free buddies. */
@@ -90,6 +110,47 @@ export class BuddyAllocator {
       this.free(unit, size);
       unit += 2 ** size;
     }
+  }
+
+  /** The first of the units at the end that are all free. */
+  get freeEnd(): number {
+    let end = 0;
+    let first = 0;
+    this.forEachFree((unit, sizeClass) => {
+      if (unit !== end) first = unit;
+      end = unit + 2 ** sizeClass;
+    });
+    return end === this.units ? first : this.units;
+  }
+
+  /** Takes units away at the end, all of which are free. */
+  cut(units: number): void {
+    const first = this.units - units;
+    let taken = 0;
+    for (let unit = this.units; unit > first; ) {
+      const sizeClass = this.#classOfFreeBlockAt(unit);
+      unit -= 2 ** sizeClass;
+      this.#free.remove(unit, sizeClass);
+      taken += 2 ** sizeClass;
+    }
+    this.#free.cut(units);
+    if (taken > units) this.release(first - (taken - units), taken - units);
+  }
+
+  /** The class of the free block that ends before this unit. */
+  #classOfFreeBlockAt(end: number): number {
+    for (let sizeClass = 0; sizeClass <= this.maxClass && end % 2 ** sizeClass === 0; sizeClass++) {
+      if (this.#free.has(end - 2 ** sizeClass, sizeClass)) return sizeClass;
+    }
+    throw new PagewrightError('PW_INTERNAL', 'Units are taken away that are in use. Please report this.');
+  }
+
+  /** Takes a block of this class from the beginning of a free one. */
+  #take(unit: number, freeClass: number, sizeClass: number): number {
+    this.#free.remove(unit, freeClass);
+    // Keep the low half and put the high half back: what is allocated in a row lies in a row.
+    for (let from = freeClass; from > sizeClass; ) this.#free.add(unit + (1 << --from), from);
+    return unit;
   }
 
   /** Takes every free block that lies within the aligned block of this class; the units taken, as first unit and class. */

@@ -13,6 +13,8 @@ import {
   type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
+  type CompactRequest,
+  type CompactResult,
   inject,
   injectAll,
   injectable,
@@ -56,6 +58,7 @@ import { Arrivals } from './arrivals.js';
 import { backupStore } from './backup.js';
 import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
+import { compactStore } from './compact.js';
 import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
 import { batchBytes } from './epoch-memory.js';
 import { Epochs } from './epochs.js';
@@ -166,8 +169,8 @@ export class BufferPool implements PageStore {
   #prefetch!: Prefetch;
   #checkpointer!: Checkpointer;
   #readers!: ReaderPins;
-  /** Of a reader: the last of what must not run beside another: going on to a later checkpoint, and verification. */
-  #reading: Promise<unknown> = Promise.resolve();
+  /** The last of what must not run beside another. Of a reader: going on to a later checkpoint, and verification; else compaction. */
+  #turns: Promise<unknown> = Promise.resolve();
 
   /**
    * `replacements` are those that `options.replacement` may name, `translations` those of `options.translation`. Default: what
@@ -288,6 +291,29 @@ export class BufferPool implements PageStore {
     return backupStore({ file: this.#file, space: this.#space, poolLatch: this.#poolLatch }, request);
   }
 
+  compact(request: CompactRequest): Promise<CompactResult> {
+    if (!this.#isOwner) return Promise.reject(notHere('A store is compacted'));
+    if (this.#shape.readOnly) return Promise.reject(this.#readOnly());
+    return this.#inTurn(() =>
+      compactStore(
+        {
+          ...this.#parts,
+          space: this.#space,
+          residency: this.#residency,
+          checkpointer: this.#checkpointer,
+          gate: this.#gate,
+          rootFrame: ROOT_FRAME,
+          neededUnits: () => this.#neededUnits(),
+          assertOpen: () => {
+            if (this.#closing !== null)
+              throw new PagewrightError('PW_CLOSED', `${this.#file.io.path} was closed while it was made smaller.`);
+          },
+        },
+        request,
+      ),
+    );
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -297,7 +323,7 @@ export class BufferPool implements PageStore {
     if (!this.#opened) return;
     await this.#checkpointer.idle();
     await this.#inFlight.idle();
-    await this.#reading;
+    await this.#turns;
     if (this.#isOwner) {
       await this.#provider?.stop();
       // Once the lock is given back nobody may write any more.
@@ -540,7 +566,7 @@ export class BufferPool implements PageStore {
   secureSpace(pages: number): void {
     this.#poolLatch.take();
     try {
-      this.#space.secure(this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + pages + SPARE_UNITS);
+      this.#space.secure(this.#neededUnits() + pages);
     } finally {
       this.#poolLatch.give();
     }
@@ -578,6 +604,11 @@ export class BufferPool implements PageStore {
     this.#frames.add(parent, RESIDENT_CHILDREN, -1);
     words[at] = SWIP_NULL;
     words[at + 1] = 0;
+  }
+
+  /** Free units that the file must have for all that is dirty, and for the next map (C6). */
+  #neededUnits(): number {
+    return this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + SPARE_UNITS;
   }
 
   #mapUnits(): number {
@@ -695,6 +726,17 @@ export class BufferPool implements PageStore {
     };
   }
 
+  #readOnly(): PagewrightError {
+    const { path } = this.#file.io;
+    return new PagewrightError(
+      'PW_READ_ONLY',
+      `${path} was opened read-only, and is not made smaller. Open it for writing.`,
+      {
+        details: { path },
+      },
+    );
+  }
+
   /** Frame 0: a page of one swip, which names what the superblock names. */
   #buildRoot(file: PageFile): void {
     this.#frames.initialize(ROOT_FRAME, 0, STATE_HOT);
@@ -748,8 +790,8 @@ export class BufferPool implements PageStore {
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#reading.then(work);
-    this.#reading = result.catch(() => {});
+    const result = this.#turns.then(work);
+    this.#turns = result.catch(() => {});
     return result;
   }
 }

@@ -33,6 +33,9 @@ export class Checkpointer {
   #running: Promise<CheckpointResult> | null = null;
   #next: Promise<CheckpointResult> | null = null;
   #failure: unknown = null;
+  /** Units in the maps of the two slots, the newer first, as far as they are known; and in the one that is on its way. */
+  #mappedUnits: readonly [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  #nextMappedUnits = 0;
 
   constructor(
     private readonly epochs: Epochs,
@@ -61,6 +64,11 @@ export class Checkpointer {
   /** Whether one runs: a superblock may be on its way to the file. */
   get isRunning(): boolean {
     return this.#running !== null;
+  }
+
+  /** Units in the largest of the maps that count or may come to: those of both slots, and one on its way. The file is no shorter. */
+  get mappedUnits(): number {
+    return Math.max(...this.#mappedUnits, this.#nextMappedUnits);
   }
 
   /** Resolves when none runs. Never rejects. */
@@ -110,6 +118,8 @@ export class Checkpointer {
       await steps.secureLog(mark);
       schedulePoint(POINT.logSecured);
       await this.file.switchTo({ ...previous, epoch, mark, catalogAddress, catalogChecksum, mapAddress, mapChecksum });
+      this.#mappedUnits = [top === null ? this.#mappedUnits[0] : this.#nextMappedUnits, this.#mappedUnits[0]];
+      this.#nextMappedUnits = 0;
       schedulePoint(POINT.superblockWritten);
       this.poolLatch.holding(() => this.epochs.settle());
       const limit = await this.readers.limit(previous.epoch);
@@ -215,6 +225,7 @@ export class Checkpointer {
       this.space.withdraw(address);
       address = 0;
     }
+    this.#nextMappedUnits = map.units;
     const block = Buffer.alloc(pageSize << sizeClassOf(address));
     encodeMap(map, block);
     return { address, block };

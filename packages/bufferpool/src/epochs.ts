@@ -169,6 +169,18 @@ export class Epochs {
     this.#endEviction(staged);
   }
 
+  // ── Writing a stored page elsewhere ─────────────────────────────────────────────────────────────────────────
+
+  /** A write to an extent of the open epoch begins. The checkpoint of that epoch waits for `endWrite`. Returns the epoch. */
+  beginWrite(): number {
+    this.#memory.add(EPOCH.openWrites, 1);
+    return this.open;
+  }
+
+  endWrite(epoch: number): void {
+    this.#memory.add(epoch === this.open ? EPOCH.openWrites : EPOCH.closedWrites, -1);
+  }
+
   // ── Pages that go or move ───────────────────────────────────────────────────────────────────────────────────
 
   /** The page is given up in the open epoch. Errors: those of writing; then it is not. */

@@ -27,6 +27,8 @@ const RETAINED_UNITS = 0;
 const OLDEST_EPOCH = 1;
 /** The number of the last holder. */
 const LAST_HOLDER = 2;
+/** While the file is made smaller: extents are to lie below this unit. 0: anywhere. */
+const CEILING = 3;
 const SCALARS = 8;
 
 /** The memory of a file's space. It goes to other threads as it is. */
@@ -116,7 +118,8 @@ export class FileSpace {
    * Errors: `PW_FULL`.
    */
   allocate(sizeClass: number, epoch: Epoch): number {
-    let unit = this.#buddy.allocate(sizeClass);
+    const { ceiling } = this;
+    let unit = ceiling === 0 ? this.#buddy.allocate(sizeClass) : this.#allocateLow(ceiling, sizeClass);
     if (unit < 0) {
       const { units } = this.#buddy;
       const size = 2 ** sizeClass;
@@ -125,6 +128,42 @@ export class FileSpace {
     }
     this.#births.add(unit, 2 ** sizeClass, epoch);
     return foldAddress(unit, sizeClass);
+  }
+
+  /** An extent below the ceiling, for content of the open epoch; 0 if there is no room for one. */
+  allocateBelowCeiling(sizeClass: number): number {
+    const unit = this.#buddy.allocateBelow(this.ceiling, sizeClass);
+    if (unit < 0) return 0;
+    this.#births.add(unit, 2 ** sizeClass, 'open');
+    return foldAddress(unit, sizeClass);
+  }
+
+  /** The unit below which all threads allocate, as long as there is room; 0: they allocate anywhere. */
+  get ceiling(): number {
+    return this.#scalars[CEILING] as number;
+  }
+
+  set ceiling(unit: number) {
+    this.#scalars[CEILING] = unit;
+  }
+
+  /** The first of the units at the end of the file that are all free. */
+  get end(): number {
+    return this.#buddy.freeEnd;
+  }
+
+  /**
+   * Lets go of free units at the end, as long as so many free ones are left in all. Nothing is allocated in them any more; the file has them
+   * until `truncate`.
+   */
+  shrink(keepFree: number): void {
+    const units = Math.min(this.units - this.end, this.freeUnits - keepFree);
+    if (units > 0) this.#buddy.cut(units);
+  }
+
+  /** Cuts the file off where its units end. No superblock names a map of more units, nor does one that is on its way. */
+  truncate(): void {
+    if (this.file.size() > this.units * this.pageSize) this.file.truncateSync(this.units * this.pageSize);
   }
 
   /** Takes back an extent that was allocated for a write that did not happen. */
@@ -214,6 +253,11 @@ export class FileSpace {
   #retain(address: number, epoch: number): void {
     this.#retained.push(address, epoch);
     this.#scalars[RETAINED_UNITS] = this.retainedUnits + 2 ** sizeClassOf(address);
+  }
+
+  #allocateLow(ceiling: number, sizeClass: number): number {
+    const unit = this.#buddy.allocateBelow(ceiling, sizeClass);
+    return unit < 0 ? this.#buddy.allocateLowest(sizeClass) : unit;
   }
 
   #free(address: number): void {

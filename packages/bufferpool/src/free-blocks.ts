@@ -83,6 +83,11 @@ export class FreeBlocks {
     this.#words[UNITS] = total;
   }
 
+  /** Takes units away at the end. None of them is in a free block. */
+  cut(units: number): void {
+    this.#words[UNITS] = this.units - units;
+  }
+
   has(unit: number, sizeClass: number): boolean {
     const { chunkShift, lowest } = this.#shape;
     const node = this.#nodeOf(unit, sizeClass);

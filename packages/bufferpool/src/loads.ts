@@ -64,7 +64,9 @@ export class Loads {
         await file.io.read(bytes, file.offsetOf(address));
       } catch (error) {
         poolLatch.holding(() => this.residency.release(frame));
-        throw error;
+        // What the page was moved away from may be beyond the end of the file by now.
+        if (!this.arrivals.isAwaited(parent, word, checksum)) return;
+        throw file.whyUnread(error);
       }
       schedulePoint(POINT.loadArrived);
       this.arrivals.settle({ frame, bytes, parent, word, checksum });

@@ -207,6 +207,31 @@ export class PageFile {
     );
   }
 
+  /**
+   * The error of a read that failed. To a reader that the writer has overtaken, the end of a file that has become smaller says no more than
+   * a page that does not match its checksum.
+   */
+  whyUnread(error: unknown): unknown {
+    const isBeyondEnd = isPagewrightError(error, 'PW_IO') && error.details.errno === 'EOF';
+    return (isBeyondEnd ? this.reader?.overtaken() : null) ?? error;
+  }
+
+  /** Whether a superblock names this checkpoint still. */
+  names(superblock: Superblock): boolean {
+    if (this.reader !== null) return this.reader.isNamed(superblock);
+    return superblock === this.superblock || superblock === this.olderSuperblock;
+  }
+
+  /** Reads extents, as one batch. What was read is not held against anything. */
+  async readExtents(extents: readonly { readonly address: number; readonly bytes: Uint8Array }[]): Promise<void> {
+    const reads = extents.map(
+      ({ address, bytes }): IoOperation => ({ kind: 'read', offset: this.offsetOf(address), buffer: bytes }),
+    );
+    await this.io.submit(reads).catch((error) => {
+      throw this.whyUnread(error);
+    });
+  }
+
   /** Writes images to their extents, as one batch in the order of the file. */
   async writeImages(images: readonly AddressedImage[]): Promise<void> {
     await this.io.submit(this.#writesOf(images));

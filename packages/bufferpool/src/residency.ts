@@ -199,7 +199,7 @@ export class Residency {
       poolLatch.take();
     } catch (error) {
       poolLatch.holding(() => this.release(frame));
-      throw error;
+      throw file.whyUnread(error);
     }
     this.swizzle(parent, offset, frame);
     poolLatch.give();

@@ -91,15 +91,17 @@ export async function readMap(
 export function checkMap(
   file: PageFile,
   map: AllocationMap,
-  { mapAddress, epoch }: Superblock,
+  superblock: Superblock,
   { reached, complete }: { readonly reached: UnitSet; readonly complete: boolean },
   checkpoint: Place,
   findings: Findings,
 ): void {
+  const { mapAddress, epoch } = superblock;
   const place = mapPlace(file, mapAddress, checkpoint);
   const report = (message: string): void => findings.report(place, message, 'PW_CORRUPT_FILE');
   const { pageSize } = file;
-  if (map.units * pageSize > file.io.size())
+  // Once no superblock names the map any more, free space at the end that it speaks of may be gone.
+  if (map.units * pageSize > file.io.size() && file.names(superblock))
     report(`The file has ${file.io.size()} bytes instead of ${map.units * pageSize}`);
   const accounted = new UnitSet(map.units);
   accounted.add(0, file.reservedUnits);

@@ -14,6 +14,7 @@ export type { ComposeFromOptions } from './composition/plugin-loader.js';
 export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
 export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';
 export * from './contracts/backup.js';
+export * from './contracts/compaction.js';
 export * from './contracts/concurrency.js';
 export * from './contracts/index-plugin.js';
 export * from './contracts/io.js';

@@ -18,7 +18,8 @@ import {
 import { btree } from '@pagewright/index-btree';
 import { mvcc } from '@pagewright/mvcc';
 import { WriteAheadLog, wal } from '@pagewright/wal';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Checkpointer } from '../../bufferpool/src/checkpointer.js';
 import {
   CrashExplorer,
   type CrashFinding,
@@ -166,6 +167,23 @@ const BACKUPS: Workload = {
   steps: [PUT, { do: 'checkpoint', waits: true }, { ...PUT, keys: [2] }, { do: 'backup', waits: true }, PUT],
 };
 
+const FILLING: Step = { ...PUT, form: 'batch', keys: Array.from({ length: 40 }, (_, key) => key), size: 9000 };
+
+/** A file that was filled and emptied, so that its end can go. */
+const COMPACTION: Workload = {
+  theme: 'compaction',
+  seed: 3,
+  steps: [
+    FILLING,
+    { do: 'checkpoint', waits: true },
+    { do: 'drop', index: 0 },
+    { do: 'idle' },
+    { do: 'checkpoint', waits: true },
+    { do: 'compact', waits: true },
+    PUT,
+  ],
+};
+
 /** Name, engine with the fault, workload that meets it. */
 const PLANTED: [string, OpenOn, Workload][] = [
   ['the page file is never synced', engineWith({ io: withoutSync(isPageFile) }), makeWorkload('checkpoints', 3, 20)],
@@ -259,6 +277,19 @@ describe('the crash explorer', () => {
     expect(findings).toHaveLength(1);
     const printed = JSON.parse(JSON.stringify(findings[0])) as CrashFinding;
     expect(await explorer.replay(printed)).not.toBeNull();
+  });
+
+  it('finds that the page file is cut off before both superblocks know of it', async () => {
+    vi.spyOn(Checkpointer.prototype, 'mappedUnits', 'get').mockReturnValue(0);
+    try {
+      const explorer = new CrashExplorer(engineWith({}), { losses: { exhaustive: 2, samples: 1 }, recrash: 0 });
+      const { findings } = await explorer.explore(COMPACTION);
+      expect(findings).toHaveLength(1);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    const { findings } = await new CrashExplorer(engineWith({}), { recrash: 0 }).explore(COMPACTION);
+    expect(findings).toEqual([]);
   });
 
   it('makes a workload smaller for as long as it still shows the fault', async () => {

@@ -6,6 +6,8 @@ import {
   type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
+  type CompactRequest,
+  type CompactResult,
   type IoBackend,
   type IoFile,
   PAGE_KIND,
@@ -24,6 +26,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Arrivals } from '../../bufferpool/src/arrivals.js';
 import { BackupSpace } from '../../bufferpool/src/backup-space.js';
 import { CheckpointReader } from '../../bufferpool/src/checkpoint-reader.js';
+import { Checkpointer } from '../../bufferpool/src/checkpointer.js';
+import { Epochs } from '../../bufferpool/src/epochs.js';
 import { FileSpace } from '../../bufferpool/src/file-space.js';
 import { Gate } from '../../bufferpool/src/gate.js';
 import { Latches } from '../../bufferpool/src/latches.js';
@@ -655,6 +659,73 @@ describe('the suite for page stores finds', () => {
     const log = { incarnation: 7, segment: 1, offset: 4096 };
     const logged = changed((superblock) => ({ ...superblock, mark: { ...superblock.mark, log } }));
     expect(await brokenBy(logged, ...ids)).toEqual(['copies-a-checkpoint']);
+  });
+
+  it('a compaction that does nothing, one that loses count, and one that waits for no answer', async () => {
+    class Idle extends BufferPool {
+      override async compact({ advanced }: CompactRequest): Promise<CompactResult> {
+        const bytes = this.stats().fileBytes;
+        await advanced({ pages: 0, bytes: 0, fileBytes: bytes });
+        return { bytesBefore: bytes, bytesAfter: bytes, pages: 0, retainedBytes: 0 };
+      }
+    }
+    class Forgetful extends BufferPool {
+      override async compact(request: CompactRequest): Promise<CompactResult> {
+        const bytesBefore = this.stats().fileBytes;
+        return { ...(await super.compact(request)), bytesBefore };
+      }
+    }
+    class Hasty extends BufferPool {
+      override compact({ advanced, ...request }: CompactRequest): Promise<CompactResult> {
+        return super.compact({
+          ...request,
+          advanced: (progress) => void Promise.resolve(advanced(progress)).catch(() => {}),
+        });
+      }
+    }
+    const ids = ['compaction-makes-the-file-smaller', 'compaction-tells-how-far-it-is', 'compactions-take-turns'];
+    expect(await brokenBy(Idle, ...ids)).toEqual(ids.slice(0, 2));
+    expect(await brokenBy(Forgetful, ...ids)).toEqual(ids.slice(2));
+    expect(await brokenBy(Hasty, ...ids)).toEqual(ids.slice(1, 2));
+  });
+
+  it('a file that is cut off before both superblocks know of it', async () => {
+    vi.spyOn(Checkpointer.prototype, 'mappedUnits', 'get').mockReturnValue(0);
+    const ids = ['compaction-survives-crashes'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('space that a page has left by being moved, and that is used again at once', async () => {
+    vi.spyOn(Epochs.prototype, 'extentFreed').mockImplementation(function (this: Epochs, address) {
+      const { space } = (this as unknown as { parts: { space: FileSpace } }).parts;
+      space.withdraw(address);
+    });
+    const ids = ['compaction-keeps-what-a-backup-reads'];
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
+  });
+
+  it('a compaction that goes through memory', async () => {
+    class Loading extends BufferPool {
+      override compact(request: CompactRequest): Promise<CompactResult> {
+        for (let leaf = 0; leaf < 16 * 16 * 4; leaf++) {
+          try {
+            new PageTree(this).numberAt([leaf >>> 6, (leaf >>> 2) % 16, leaf % 4]);
+          } catch {} // there is no page
+        }
+        return super.compact(request);
+      }
+    }
+    const ids = ['compaction-leaves-memory-alone'];
+    expect(await brokenBy(Loading, ...ids)).toEqual(ids);
+  });
+
+  it('a file that gets smaller without regard to readers, and readers who do not know what became of it', async () => {
+    const ids = ['compaction-keeps-what-readers-read', 'compaction-overtakes-readers', 'compaction-is-for-writers'];
+    vi.spyOn(PageFile.prototype, 'whyUnread').mockImplementation((error) => error);
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids.slice(1, 2));
+    vi.mocked(PageFile.prototype.whyUnread).mockRestore();
+    vi.spyOn(ReaderPins.prototype, 'limit').mockImplementation(async (epoch) => epoch);
+    expect(await brokenBy(BufferPool, ...ids)).toEqual(ids.slice(0, 1));
   });
 
   it('a reader that locks the file', async () => {

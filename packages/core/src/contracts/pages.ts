@@ -14,6 +14,7 @@
  * - M5: no latch is held across an `await`. Index methods are synchronous.
  */
 import type { BackupRequest, BackupResult } from './backup.js';
+import type { CompactRequest, CompactResult } from './compaction.js';
 import type { IoBackend } from './io.js';
 import type { LogMark } from './log.js';
 import type { SwipList } from './swip-list.js';
@@ -199,6 +200,14 @@ export interface PageStore {
    * `PW_IO`, `PW_FULL`, `PW_PERMISSION`, `PW_CLOSED`; after all of them nothing is at the path.
    */
   backup(request: BackupRequest): Promise<BackupResult>;
+  /**
+   * Makes the file smaller while other work goes on: pages that lie near its end are stored again nearer to its beginning, and when no
+   * superblock names what was there, the file is cut off. What readers and backups need stays. A call that comes while another
+   * is under way begins after it. Errors, after which the store is whole: what the functions of the request throw,
+   * `PW_READ_ONLY`, `PW_UNSUPPORTED` (a thread that did not open the store), `PW_FULL` (no room to move anything), `PW_CORRUPT_PAGE`, `PW_IO`,
+   * `PW_POOL_EXHAUSTED`, `PW_CLOSED`.
+   */
+  compact(request: CompactRequest): Promise<CompactResult>;
   /**
    * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any
    * number of threads. Errors: `PW_UNSUPPORTED` if the store serves one thread.

@@ -1,9 +1,9 @@
 /** A copy of the whole store while it is in use: what `engine.backup()` does beside the page store, which copies the pages. */
-import { parseByteSize } from '../byte-size.js';
 import type { BackupProgress } from '../contracts/backup.js';
 import { PagewrightError } from '../errors.js';
-import { BackupPace } from './backup-pace.js';
 import type { EngineCore } from './engine-core.js';
+import { Pace } from './pace.js';
+import { checkPacedWork } from './paced-work.js';
 
 export interface BackupOptions {
   /** Ends it: the promise rejects with the signal's reason, and nothing is left of the copy. */
@@ -29,12 +29,11 @@ export interface BackupReport {
   readonly durationMs: number;
 }
 
-const OPTIONS: readonly string[] = ['signal', 'onProgress', 'bytesPerSecond'];
-
 /** Errors: see `Engine.backup`. */
 export async function backupEngine(core: EngineCore, path: string, options: BackupOptions): Promise<BackupReport> {
   const { pages, io, state, checkpoints, closing } = core;
-  const bytesPerSecond = checkRequest(path, options);
+  checkPath(path);
+  const bytesPerSecond = checkPacedWork('backup', options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const begun = performance.now();
@@ -46,7 +45,7 @@ export async function backupEngine(core: EngineCore, path: string, options: Back
   // What is copied is a checkpoint, so a new one: it has all that was committed before the call.
   if (!state.openedReadOnly) await checkpoints.run();
   assertGoesOn();
-  const pace = new BackupPace(bytesPerSecond);
+  const pace = new Pace(bytesPerSecond);
   const { epoch, mark, ...copied } = await pages.backup({
     path,
     io,
@@ -67,31 +66,7 @@ export async function backupEngine(core: EngineCore, path: string, options: Back
   };
 }
 
-/** The limit in bytes per second. Errors: `PW_ARGUMENT`. */
-function checkRequest(path: string, options: BackupOptions): number {
-  if (typeof path !== 'string' || path === '') throw wrong('backup takes the path of the copy.');
-  if (typeof options !== 'object' || options === null) throw wrong('The options of backup are an object.');
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined) throw wrong(`backup has no option '${unknown}'. There are: ${OPTIONS.join(', ')}.`);
-  const { signal, onProgress, bytesPerSecond } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong('The option signal is an AbortSignal.');
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('The option onProgress is a function.');
-  if (bytesPerSecond === undefined) return Number.POSITIVE_INFINITY;
-  const limit = sizeOf(bytesPerSecond);
-  if (limit >= 1) return limit;
-  throw wrong(
-    `The option bytesPerSecond is a size of at least one byte, as in '32MiB', not ${String(bytesPerSecond)}.`,
-  );
-}
-
-function sizeOf(bytes: number | string): number {
-  try {
-    return parseByteSize(bytes);
-  } catch {
-    return 0;
-  }
-}
-
-function wrong(message: string): PagewrightError {
-  return new PagewrightError('PW_ARGUMENT', message);
+function checkPath(path: string): void {
+  if (typeof path !== 'string' || path === '')
+    throw new PagewrightError('PW_ARGUMENT', 'backup takes the path of the copy.');
 }

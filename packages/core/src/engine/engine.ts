@@ -7,6 +7,7 @@ import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
 import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { type BackupOptions, type BackupReport, backupEngine } from './backup.js';
+import { type CompactOptions, type CompactReport, compactEngine } from './compact.js';
 import type { EngineCore } from './engine-core.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
@@ -282,6 +283,30 @@ export class Engine<Types extends string = string> {
     operations.begin();
     try {
       return await backupEngine(this.core, path, options);
+    } finally {
+      operations.end();
+    }
+  }
+
+  /**
+   * Makes the page file smaller while other work goes on. What was deleted leaves free space in the file, which is used again; this gives it
+   * back to the file system. Pages that lie near the end of the file are written to free space nearer to its beginning, by some checkpoints, and when
+   * none of the two that a store keeps names what was there, the file is cut off. About an eighth of what is in use is left as room.
+   *
+   * The whole tree is read, unless there is next to nothing to gain, and each page that is read is held against its checksum. Pages in
+   * memory stay there; inner pages are brought in. Memory beside the pool: 512 KiB, or the largest page. A crash or an error at any point leaves a
+   * whole store, with the file as long as it was, or shorter. Readers in other processes, backups and verifications keep what they read, so the
+   * file shrinks less while they last: `retainedBytes` says how much they keep. A call that comes while another is under way begins after it.
+   *
+   * Errors: `PW_ARGUMENT`, `PW_READ_ONLY`, `PW_FULL` (no room to move anything), `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`, `PW_ENGINE_FAILED`, `PW_CLOSED`
+   * when the engine is closed meanwhile, the reason of the signal, what `onProgress` throws.
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactReport> {
+    const { operations, state } = this.core;
+    state.assertWritable();
+    operations.begin();
+    try {
+      return await compactEngine(this.core, options);
     } finally {
       operations.end();
     }

@@ -1,6 +1,7 @@
 /** The engine façade: what programs use of an open store. */
 export type { BackupOptions, BackupReport } from './backup.js';
 export type { CheckpointOptions } from './checkpoints.js';
+export type { CompactOptions, CompactReport } from './compact.js';
 export {
   Engine,
   type EngineBatchOperation,

@@ -4,6 +4,7 @@
  */
 import { backupClauses } from './page-store-backups.js';
 import { checkpointClauses } from './page-store-checkpoints.js';
+import { compactionClauses } from './page-store-compaction.js';
 import { fileClauses } from './page-store-files.js';
 import { pageClauses } from './page-store-pages.js';
 import { prefetchClauses } from './page-store-prefetch.js';
@@ -22,6 +23,7 @@ export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
     ...prefetchClauses,
     ...checkpointClauses,
     ...backupClauses,
+    ...compactionClauses,
     ...fileClauses,
     ...readerClauses,
     ...threadClauses,

@@ -44,7 +44,7 @@ type Write = Extract<Step, { do: 'write' }>;
 /** After these a commit may be there or not. After every other error it has not taken effect, and never will. */
 const LEAVES_OPEN = new Set(['PW_COMMIT_UNKNOWN', 'PW_ENGINE_FAILED']);
 
-/** With these a disk that fails ends a backup. */
+/** With these a disk that fails ends a backup, or a compaction. */
 const DISK_ERRORS: ReadonlySet<string> = new Set(['PW_IO', 'PW_FULL']);
 /** Where backups go, before their numbers. */
 const BACKUP_PATH = '/store/backup-';
@@ -57,6 +57,8 @@ export class WorkloadRun {
   readonly inPlace = new History();
   /** Commits that were asked for, and calls that were answered. */
   commits = 0;
+  /** By compactions. */
+  bytesGivenBack = 0;
   #engine: Engine | null = null;
   readonly #handles = new Map<number, Handle>();
   readonly #waiting: Promise<void>[] = [];
@@ -127,6 +129,12 @@ export class WorkloadRun {
         else this.#hold(backup);
         break;
       }
+      case 'compact': {
+        const compaction = this.#compact(engine);
+        if (step.waits) await compaction;
+        else this.#hold(compaction);
+        break;
+      }
       case 'read':
         for (const [number, handle] of this.#handles) {
           for (const key of step.keys) await this.#read(number, handle, key);
@@ -165,6 +173,16 @@ export class WorkloadRun {
       settle('made');
     } catch (error) {
       settle('failed');
+      if (!isPagewrightError(error) || !DISK_ERRORS.has(error.code) || engine.state !== 'open') throw error;
+    }
+  }
+
+  /** The same of a compaction, which ends before its time on a disk that fails. */
+  async #compact(engine: Engine): Promise<void> {
+    try {
+      const { bytesBefore, bytesAfter } = await engine.compact();
+      this.bytesGivenBack += Math.max(0, bytesBefore - bytesAfter);
+    } catch (error) {
       if (!isPagewrightError(error) || !DISK_ERRORS.has(error.code) || engine.state !== 'open') throw error;
     }
   }

@@ -22,7 +22,7 @@ export type Step =
       readonly waits: boolean;
     }
   | { readonly do: 'clear' | 'drop'; readonly index: number }
-  | { readonly do: 'checkpoint' | 'backup'; readonly waits: boolean }
+  | { readonly do: 'checkpoint' | 'backup' | 'compact'; readonly waits: boolean }
   | { readonly do: 'read'; readonly keys: readonly number[] }
   | { readonly do: 'settle' | 'snapshot' | 'release' | 'reopen' | 'idle' };
 
@@ -36,6 +36,7 @@ export const THEMES = [
   'merges',
   'snapshots',
   'backups',
+  'compaction',
 ] as const;
 export type Theme = (typeof THEMES)[number];
 
@@ -90,6 +91,11 @@ function makeStep(theme: Theme, random: Random): Step {
     case 'backups':
       if (dice < 0.25) return { do: 'backup', waits: random.chance(0.4) };
       if (dice < 0.45) return makeWrite(random, { sizes: [0, LARGEST], most: 20, deletes: random.pick([0, 3]) });
+      break;
+    case 'compaction':
+      if (dice < 0.3) return { do: 'compact', waits: random.chance(0.4) };
+      if (dice < 0.6) return makeWrite(random, { sizes: [2000, LARGEST], most: 12, deletes: random.pick([0, 0, 1]) });
+      if (dice < 0.7) return { do: random.pick(['clear', 'drop'] as const), index: random.below(INDEX_COUNT) };
       break;
     case 'mixed':
   }

@@ -3,6 +3,7 @@ import {
   type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
+  type CompactResult,
   NO_LOG,
   type StoreState,
   type VerifyProgress,
@@ -40,6 +41,10 @@ export abstract class VolatileStore {
 
   async backup(): Promise<BackupResult> {
     throw new Error('There is no file, so there is nothing to copy');
+  }
+
+  async compact(): Promise<CompactResult> {
+    throw new Error('There is no file, so there is nothing to make smaller');
   }
 
   async close(): Promise<void> {}

@@ -10,6 +10,8 @@ import {
   type BackupResult,
   type CheckpointResult,
   type CheckpointSteps,
+  type CompactRequest,
+  type CompactResult,
   type PageExpectation,
   type PageStore,
   type PageStoreAttachRequest,
@@ -109,6 +111,9 @@ export class ThreadView implements PageStore {
   }
   backup(request: BackupRequest): Promise<BackupResult> {
     return this.store.backup(request);
+  }
+  compact(request: CompactRequest): Promise<CompactResult> {
+    return this.store.compact(request);
   }
   close(): Promise<void> {
     return this.store.close();

@@ -1,6 +1,6 @@
 /** The pace of a backup, on a clock that the test sets: so many bytes by then, and no rush after a slow stretch. */
 import { expect, it } from 'vitest';
-import { BackupPace, type Clock } from '../../src/engine/backup-pace.js';
+import { type Clock, Pace } from '../../src/engine/pace.js';
 
 /** Time passes when someone sleeps, and when a test says so. */
 class Watch implements Clock {
@@ -23,7 +23,7 @@ const never = new AbortController().signal;
 
 it('waits after each step until its bytes are due, and no longer', async () => {
   const watch = new Watch();
-  const pace = new BackupPace(1000, watch);
+  const pace = new Pace(1000, watch);
   for (let bytes = 0; bytes <= 10_000; bytes += 500) {
     await pace.reach(bytes, never);
     expect(watch.time).toBe(1000 + bytes);
@@ -32,7 +32,7 @@ it('waits after each step until its bytes are due, and no longer', async () => {
 
 it('does not wait when the copying itself is slower', async () => {
   const watch = new Watch();
-  const pace = new BackupPace(1000, watch);
+  const pace = new Pace(1000, watch);
   for (let bytes = 100; bytes < 2000; bytes += 100) {
     watch.time += 150;
     await pace.reach(bytes, never);
@@ -42,7 +42,7 @@ it('does not wait when the copying itself is slower', async () => {
 
 it('makes up for a quarter of a second at most of a stretch in which it was slow', async () => {
   const watch = new Watch();
-  const pace = new BackupPace(1000, watch);
+  const pace = new Pace(1000, watch);
   watch.time += 60_000;
   const begun = watch.time;
   await pace.reach(5000, never);
@@ -51,7 +51,7 @@ it('makes up for a quarter of a second at most of a stretch in which it was slow
 
 it('waits for however long it takes in sleeps that a timer can do, and stops when it is told to', async () => {
   const watch = new Watch();
-  await new BackupPace(1, watch).reach(16 * 2 ** 20, never);
+  await new Pace(1, watch).reach(16 * 2 ** 20, never);
   expect(watch.time).toBe(1000 + 16 * 2 ** 20 * 1000);
   for (const ms of watch.sleeps) expect(ms).toBeLessThan(2 ** 31);
   expect(watch.sleeps.length).toBeGreaterThan(1);
@@ -59,21 +59,21 @@ it('waits for however long it takes in sleeps that a timer can do, and stops whe
   const controller = new AbortController();
   const short = new Watch();
   short.onSleep = () => controller.abort();
-  await new BackupPace(1, short).reach(16 * 2 ** 20, controller.signal);
+  await new Pace(1, short).reach(16 * 2 ** 20, controller.signal);
   expect(short.sleeps).toHaveLength(1);
 });
 
 it('never waits without a limit', async () => {
   const watch = new Watch();
-  const pace = new BackupPace(Number.POSITIVE_INFINITY, watch);
+  const pace = new Pace(Number.POSITIVE_INFINITY, watch);
   await pace.reach(2 ** 40, never);
   expect(watch.sleeps).toEqual([]);
 });
 
 it('with real timers ends its waiting at once when it is told to', async () => {
   const controller = new AbortController();
-  const waiting = new BackupPace(1).reach(2 ** 30, controller.signal);
+  const waiting = new Pace(1).reach(2 ** 30, controller.signal);
   controller.abort();
   await waiting;
-  await new BackupPace(1).reach(2 ** 30, controller.signal);
+  await new Pace(1).reach(2 ** 30, controller.signal);
 });

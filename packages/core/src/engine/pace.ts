@@ -1,5 +1,5 @@
 /**
- * How fast a backup goes: a token bucket. Bytes are spent first and waited for afterwards; time in which less was spent than allowed
+ * How fast a backup or a compaction goes: a token bucket. Bytes are spent first and waited for afterwards; time in which less was spent than allowed
  * counts for a quarter of a second at most, so that a slow stretch is not followed by a rush.
  */
 
@@ -15,7 +15,7 @@ const MOST_SAVED_MS = 250;
 /** The longest that a timer takes. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
-export class BackupPace {
+export class Pace {
   /** When all that was spent is paid for. */
   #paidAt: number;
   #bytes = 0;
@@ -28,7 +28,7 @@ export class BackupPace {
     this.#paidAt = clock.now();
   }
 
-  /** Waits until so many bytes, in all, may have been copied; no longer when the signal is aborted. */
+  /** Waits until so many bytes, in all, may have been copied or moved; no longer when the signal is aborted. */
   async reach(bytes: number, interrupted: AbortSignal): Promise<void> {
     const { bytesPerSecond, clock } = this;
     const spent = bytes - this.#bytes;
@@ -42,7 +42,7 @@ export class BackupPace {
 
 const CLOCK: Clock = {
   now: () => performance.now(),
-  // The timer keeps the process alive: whoever awaits a backup expects that it ends.
+  // The timer keeps the process alive: whoever awaits the work expects that it ends.
   sleep: (ms, interrupted) =>
     new Promise((resolve) => {
       const end = (): void => {
