@@ -17,6 +17,7 @@ import {
   injectAll,
   injectable,
   invariant,
+  isPagewrightError,
   LARGEST_PAGE,
   PAGE_HEADER_SIZE,
   PAGE_SWIP_COUNT,
@@ -189,7 +190,7 @@ export class BufferPool implements PageStore {
       this.#blocks.release(ROOT_FRAME + 1, shape.frames - 1);
       this.#epochs.initialize(file.superblock.epoch + 1);
       this.#buildRoot(file);
-      this.#sweeping = setInterval(() => this.#threads.sweep(), SWEEP_MS).unref();
+      this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS).unref();
     } catch (error) {
       this.#closing = file.close();
       await this.#closing;
@@ -278,6 +279,16 @@ export class BufferPool implements PageStore {
     }
     this.#threads.leave();
     await this.#file.close();
+  }
+
+  /** Looks for threads that have ended. What has failed thereby meets whoever uses the pool. */
+  #sweep(): void {
+    this.#threads.sweep();
+    try {
+      this.#residency.reclaim();
+    } catch (error) {
+      if (!isPagewrightError(error)) throw error;
+    }
   }
 
   /** The thread that opened the pool, and not one that attached to it. */

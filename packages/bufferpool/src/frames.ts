@@ -27,6 +27,9 @@ export const ENTRY = 10;
 /** The extent that eviction is writing the page to; 0 if it is not, or if the page has changed or gone meanwhile. */
 export const WRITING = 11;
 
+/** 1 + the slot of the thread that reads into the frame, while it is `STATE_LOADING`. */
+export const READER = 12;
+
 const WORDS_SHIFT = 4;
 
 export const NO_FRAME = -1;
@@ -86,6 +89,7 @@ export class FrameTable {
     words[at + RESIDENT_CHILDREN] = 0;
     words[at + ENTRY] = 0;
     words[at + WRITING] = 0;
+    words[at + READER] = 0;
     for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
       words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
   }

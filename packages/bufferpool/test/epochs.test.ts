@@ -283,7 +283,7 @@ describe('a checkpointer', () => {
     const running = checkpointer.run(steps);
     await new Promise(setImmediate);
     Atomics.store(evicting.words, evicting.at('transfers'), 1);
-    endThread(evicting);
+    endThread(memory, evicting.slot);
     new Threads(memory).sweep();
     await expect(running).rejects.toMatchObject({ code: 'PW_THREAD_LOST' });
   });
