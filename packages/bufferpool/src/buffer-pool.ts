@@ -471,18 +471,23 @@ export class BufferPool implements PageStore {
     if (word === SWIP_NULL) return;
     const frame = (word & SWIP_TAG_MASK) === SWIP_COLD ? NO_FRAME : word >>> 2;
     if (frame !== NO_FRAME) this.#latches.latch(frame);
-    this.#poolLatch.take();
     try {
+      this.#poolLatch.take();
       if (frame === NO_FRAME) {
         this.#epochs.extentFreed(word >>> 2);
         u32[at] = SWIP_NULL;
         u32[at + 1] = 0;
       } else {
+        invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is given up that still has children');
+        invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is given up');
+        // First what can fail: the page keeps its place then.
+        this.#epochs.pageFreed(frame);
         this.#cut(parent, frame, u32, at);
-        this.free(frame);
+        this.#residency.release(frame);
       }
     } finally {
       this.#poolLatch.give();
+      if (frame !== NO_FRAME) this.#latches.unlatch(frame);
     }
   }
 
