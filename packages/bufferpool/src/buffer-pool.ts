@@ -19,6 +19,7 @@ import {
   injectAll,
   injectable,
   invariant,
+  isPagewrightError,
   LARGEST_PAGE,
   PAGE_HEADER_SIZE,
   PAGE_SWIP_COUNT,
@@ -334,6 +335,16 @@ export class BufferPool implements PageStore {
     await this.#file.close();
   }
 
+  /** Looks for threads that have ended. What has failed thereby meets whoever uses the pool. */
+  #sweep(): void {
+    this.#threads.sweep();
+    try {
+      this.#residency.reclaim();
+    } catch (error) {
+      if (!isPagewrightError(error)) throw error;
+    }
+  }
+
   /** The thread that opened the pool, and not one that attached to it. */
   get #isOwner(): boolean {
     return this.#sweeping !== null;
@@ -519,18 +530,23 @@ export class BufferPool implements PageStore {
     const isCold = (word & SWIP_TAG_MASK) === SWIP_COLD;
     const frame = isCold ? NO_FRAME : this.#poolLatch.holding(() => this.#residency.frameNamedBy(parent, offset, word));
     if (frame !== NO_FRAME) this.#latches.latch(frame);
-    this.#poolLatch.take();
     try {
+      this.#poolLatch.take();
       if (frame === NO_FRAME) {
         this.#epochs.extentFreed(word >>> 2);
         u32[at] = SWIP_NULL;
         u32[at + 1] = 0;
       } else {
+        invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is given up that still has children');
+        invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is given up');
+        // First what can fail: the page keeps its place then.
+        this.#epochs.pageFreed(frame);
         this.#cut(parent, frame, u32, at);
-        this.free(frame);
+        this.#residency.release(frame);
       }
     } finally {
       this.#poolLatch.give();
+      if (frame !== NO_FRAME) this.#latches.unlatch(frame);
     }
   }
 
@@ -694,7 +710,7 @@ export class BufferPool implements PageStore {
   }
 
   #lookAround(): void {
-    this.#threads.sweep();
+    this.#sweep();
     this.#provider?.startIfWanted();
   }
 

@@ -253,9 +253,9 @@ export class ClosedEpoch {
     const { arena, space } = this.parts;
     const { owed, area } = this.memory;
     const sizeClass = owed.get(entry, OWED.sizeClass);
+    const address = space.allocate(sizeClass, 'closed');
     const image = this.images.take(arena.pageSize << sizeClass);
     const frame = owed.get(entry, OWED.frame);
-    const address = space.allocate(sizeClass, 'closed');
     if (owed.get(entry, OWED.state) === ASIDE) {
       invariant(owed.get(entry, OWED.pending) === 0, 'An image is staged before its children');
       const page = owed.get(entry, OWED.image);

@@ -128,7 +128,13 @@ export class Epochs {
     const epoch = this.parts.frames.get(frame, DIRTY_EPOCH);
     const isOpen = epoch === this.open;
     const image = this.#closed.copyForEviction(frame);
-    const address = this.parts.space.allocate(this.parts.frames.get(frame, SIZE_CLASS), isOpen ? 'open' : 'closed');
+    let address: number;
+    try {
+      address = this.parts.space.allocate(this.parts.frames.get(frame, SIZE_CLASS), isOpen ? 'open' : 'closed');
+    } catch (error) {
+      this.#images.give(image);
+      throw error;
+    }
     this.parts.frames.set(frame, WRITING, address);
     this.#memory.add(isOpen ? EPOCH.openWrites : EPOCH.closedWrites, 1);
     return { entry: 0, frame, epoch, address, image };

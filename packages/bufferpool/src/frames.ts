@@ -30,6 +30,9 @@ export const WRITING = 11;
 /** What swips call the page while it is in memory; 0 while none does. Kept by the translation. */
 export const NAME = 12;
 
+/** 1 + the slot of the thread that reads into the frame, while it is `STATE_LOADING`. */
+export const READER = 13;
+
 const WORDS_SHIFT = 4;
 
 export const NO_FRAME = -1;
@@ -98,6 +101,7 @@ export class FrameTable implements NamedFrames {
     words[at + ENTRY] = 0;
     words[at + WRITING] = 0;
     words[at + NAME] = 0;
+    words[at + READER] = 0;
     for (let tail = frame + 1; tail < frame + (1 << sizeClass); tail++)
       words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
   }

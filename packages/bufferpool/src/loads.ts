@@ -7,10 +7,10 @@
 import { PageFault, PagewrightError, POINT, schedulePoint, sizeClassOf } from '@pagewright/core';
 import type { Arrivals } from './arrivals.js';
 import { READS } from './counters.js';
-import { STATE_LOADING } from './frames.js';
+import { NO_FRAME, STATE_LOADING } from './frames.js';
 import type { PoolParts } from './placement.js';
 import type { ReadsInFlight } from './reads-in-flight.js';
-import type { Residency } from './residency.js';
+import { BETWEEN_ATTEMPTS_MS, type Residency } from './residency.js';
 
 export class Loads {
   /** The one object that `child` throws. */
@@ -57,7 +57,7 @@ export class Loads {
     await this.inFlight.enter(wanted);
     try {
       const { arena, counters, file, poolLatch } = this.parts;
-      const frame = poolLatch.holding(() => this.residency.acquire(sizeClass, STATE_LOADING));
+      const frame = await this.#frameFor(sizeClass);
       const bytes = arena.view(frame, sizeClass);
       try {
         counters.addOf(READS, sizeClass);
@@ -72,6 +72,16 @@ export class Loads {
       this.arrivals.settle({ frame, bytes, parent, word, checksum });
     } finally {
       this.inFlight.leave(wanted);
+    }
+  }
+  /** Waits for a frame with the event loop turning: what other reads of this thread have brought must find its place meanwhile (IO3). */
+  async #frameFor(sizeClass: number): Promise<number> {
+    const { poolLatch } = this.parts;
+    for (let attempt = 0; ; attempt++) {
+      const frame = poolLatch.holding(() => this.residency.tryAcquire(sizeClass, STATE_LOADING));
+      if (frame !== NO_FRAME) return frame;
+      this.residency.checkPatience(sizeClass, attempt);
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
     }
   }
 }

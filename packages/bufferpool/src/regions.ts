@@ -93,9 +93,9 @@ export class Regions {
       this.eviction.evictBatch();
       target = this.parts.blocks.allocate(sizeClass);
     }
-    // While the eviction wrote, another thread may have put a page of another size there.
-    const isSame = this.parts.frames.get(frame, SIZE_CLASS) === sizeClass;
-    if (target < 0 || !isSame || !this.placement.mayMove(frame, ofLatched)) {
+    // While pages were written other threads went on: in the frame may be another page, of another size.
+    const isSameSize = this.parts.frames.get(frame, SIZE_CLASS) === sizeClass;
+    if (target < 0 || !isSameSize || !this.placement.mayMove(frame, ofLatched)) {
       if (target >= 0) this.parts.blocks.free(target, sizeClass);
       return false;
     }

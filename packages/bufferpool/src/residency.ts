@@ -26,6 +26,7 @@ import {
   NO_FRAME,
   PARENT,
   PINS,
+  READER,
   RESIDENT_CHILDREN,
   SIZE_CLASS,
   STATE,
@@ -47,7 +48,9 @@ const LONGEST_LEAD = 64;
 const HIGH_WATER = 3;
 /** How often a frame is asked for while other threads may give one back, and how long is waited in between. */
 const MOST_ATTEMPTS = 2000;
-const BETWEEN_ATTEMPTS_MS = 1;
+export const BETWEEN_ATTEMPTS_MS = 1;
+/** So often it is looked whether threads have ended that read into frames. */
+const ATTEMPTS_BEFORE_RECLAIM = 100;
 
 /** What {@link Residency.provide} answers if enough frames are free. */
 export const ENOUGH = -1;
@@ -83,23 +86,47 @@ export class Residency {
 
   /** A frame for a page of this class, its entry set up, its latch held by nobody. Errors: `PW_POOL_EXHAUSTED`, and those of writing. */
   acquire(sizeClass: number, state: number): number {
-    const { blocks, frames, counters, poolLatch } = this.parts;
-    invariant(poolLatch.isOwn, 'A frame is given out without the pool latch');
     for (let attempt = 0; ; attempt++) {
-      if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
-      let frame = blocks.allocate(sizeClass);
-      if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
-      if (frame >= 0) {
-        frames.initialize(frame, sizeClass, state);
-        this.cooler.policy.entered(frame, sizeClass);
-        counters.addOf(RESIDENT, sizeClass);
-        if (this.isBelowLowWater) this.provider.want();
-        return frame;
-      }
-      // Other threads hold latches, and frames that are being read, for moments; what they hold for longer will not come free.
-      if (attempt >= MOST_ATTEMPTS || this.#isAlone) throw this.#exhausted(sizeClass);
+      const frame = this.tryAcquire(sizeClass, state);
+      if (frame !== NO_FRAME) return frame;
+      this.checkPatience(sizeClass, attempt);
       this.#letOthersGoOn();
     }
+  }
+
+  /** The same, or `NO_FRAME` if none can be had now. Waits for no other thread. */
+  tryAcquire(sizeClass: number, state: number): number {
+    const { blocks, poolLatch } = this.parts;
+    invariant(poolLatch.isOwn, 'A frame is given out without the pool latch');
+    if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
+    let frame = blocks.allocate(sizeClass);
+    if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
+    if (frame < 0) return NO_FRAME;
+    this.#enter(frame, sizeClass, state);
+    return frame;
+  }
+
+  /**
+   * Whoever found no frame so often may ask again, some {@link BETWEEN_ATTEMPTS_MS} later: other threads hold latches, and frames that are
+   * being read, for moments. What they hold for longer will not come free. Errors: `PW_POOL_EXHAUSTED`.
+   */
+  checkPatience(sizeClass: number, attempts: number): void {
+    if (attempts >= MOST_ATTEMPTS || this.#isAlone) throw this.#exhausted(sizeClass);
+    if (attempts % ATTEMPTS_BEFORE_RECLAIM === 0) this.reclaim();
+  }
+
+  /** Gives back the frames into which threads read that have ended. Takes the pool latch. */
+  reclaim(): void {
+    const { frames, poolLatch, threads } = this.parts;
+    if (!threads.hasEndedReader) return;
+    poolLatch.holding(() =>
+      threads.reclaim((slot) => {
+        for (let frame = 0; frame < frames.count; frame++) {
+          const isIts = frames.get(frame, STATE) === STATE_LOADING && frames.get(frame, READER) === slot + 1;
+          if (isIts) this.#release(frame);
+        }
+      }),
+    );
   }
 
   /** A frame for a page of this class that can be had at once, and is not needed for allocations under latches; else -1. */
@@ -107,11 +134,18 @@ export class Residency {
     if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve) return NO_FRAME;
     const frame = this.parts.blocks.allocate(sizeClass);
     if (frame < 0) return NO_FRAME;
-    this.parts.frames.initialize(frame, sizeClass, state);
-    this.cooler.policy.entered(frame, sizeClass);
-    this.parts.counters.addOf(RESIDENT, sizeClass);
-    if (this.isBelowLowWater) this.provider.want();
+    this.#enter(frame, sizeClass, state);
     return frame;
+  }
+
+  #enter(frame: number, sizeClass: number, state: number): void {
+    const { counters, frames, threads } = this.parts;
+    if (state === STATE_LOADING) threads.addReads(1);
+    frames.initialize(frame, sizeClass, state);
+    if (state === STATE_LOADING) frames.set(frame, READER, threads.slot + 1);
+    this.cooler.policy.entered(frame, sizeClass);
+    counters.addOf(RESIDENT, sizeClass);
+    if (this.isBelowLowWater) this.provider.want();
   }
 
   /** Fewer frames are free than a page provider would leave so. */
@@ -159,9 +193,14 @@ export class Residency {
     }
   }
 
-  /** Gives a frame back. Its page is in no swip. */
+  /** Gives a frame back. Its page is in no swip. If it was being read, then by the calling thread. */
   release(frame: number): void {
     invariant(this.parts.poolLatch.isOwn, 'A frame is given back without the pool latch');
+    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.parts.threads.addReads(-1);
+    this.#release(frame);
+  }
+
+  #release(frame: number): void {
     const sizeClass = this.parts.frames.get(frame, SIZE_CLASS);
     this.cooler.leaves(frame);
     if (this.parts.frames.nameOf(frame) !== 0) this.parts.translation.leave(frame);
@@ -250,6 +289,7 @@ export class Residency {
   swizzle(parent: number, offset: number, frame: number): void {
     const segment = this.parts.arena.segmentOf(parent);
     const at = (this.parts.arena.baseOf(parent) + offset) >>> 2;
+    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.parts.threads.addReads(-1);
     this.parts.frames.set(frame, STATE, STATE_HOT);
     this.parts.frames.set(frame, PARENT, parent);
     this.parts.frames.add(parent, RESIDENT_CHILDREN, 1);

@@ -32,6 +32,8 @@ const GATE = 4;
 const POOL_LATCH = 5;
 /** Above 0 while it reads or writes in the page file, between two holds of the pool latch. */
 const TRANSFERS = 6;
+/** Frames into which it reads. It may end meanwhile, and nothing is wrong: nobody else has seen them. */
+const READS = 7;
 
 /** So many looks at threads that are at work while the pool closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
@@ -151,6 +153,25 @@ export class Threads {
     );
   }
 
+  /** How many frames more, or less, the calling thread reads into. It has the pool latch. */
+  addReads(difference: number): void {
+    const at = this.#own + READS;
+    Atomics.store(this.#words, at, (this.#words[at] as number) + difference);
+  }
+
+  /** Whether a thread has ended, and nothing is wrong, but there are frames into which it read. */
+  get hasEndedReader(): boolean {
+    return this.#endedReaders().length > 0;
+  }
+
+  /** Calls back for each of these threads, and frees its slot. The caller has the pool latch. */
+  reclaim(giveBack: (slot: number) => void): void {
+    for (const { slot, state } of this.#endedReaders()) {
+      giveBack(slot);
+      Atomics.compareExchange(this.#words, slotAt(slot) + STATE, state, (state & ~STATE_BITS) | STATE_FREE);
+    }
+  }
+
   /** The calling thread has no use of the pool any more. It holds nothing. */
   leave(): void {
     const state = Atomics.load(this.#words, this.#own + STATE);
@@ -192,7 +213,7 @@ export class Threads {
         const { task, began } = ownTask();
         Atomics.store(this.#words, at + TASK, task);
         Atomics.store(this.#words, at + BEGAN, began);
-        for (const field of Object.values(FIELDS)) Atomics.store(this.#words, at + field, 0);
+        for (const field of [...Object.values(FIELDS), READS]) Atomics.store(this.#words, at + field, 0);
         Atomics.store(this.#words, at + STATE, (state + TAKING) | STATE_TAKEN | 0);
         return slot;
       }
@@ -206,7 +227,7 @@ export class Threads {
   }
 
   /**
-   * Frees the slots of threads that have ended, and calls back for those of them that held something. Another thread may do the
+   * Frees the slots of threads that have ended, but for those that `reclaim` is for, and calls back for those that held something. Another thread may do the
    * same, and a new one may take what that frees: what was seen counts only for the thread whose slot it was in the beginning.
    */
   #freeEnded(lost: (slot: number) => void): void {
@@ -215,13 +236,27 @@ export class Threads {
     }
   }
 
+  /** While frames are to be given back a slot is freed by nobody else. */
+  #endedReaders(): { readonly slot: number; readonly state: number }[] {
+    const ended: { readonly slot: number; readonly state: number }[] = [];
+    for (let slot = 0; slot < MOST_THREADS; slot++) {
+      const at = slotAt(slot);
+      const state = Atomics.load(this.#words, at + STATE);
+      const mayRead = (state & STATE_BITS) === STATE_TAKEN && Atomics.load(this.#words, at + READS) > 0;
+      if (slot === this.slot || !mayRead || this.#isAlive(at) || this.#holdsAnything(at)) continue;
+      if (Atomics.load(this.#words, at + STATE) === state) ended.push({ slot, state });
+    }
+    return ended;
+  }
+
   #freeIfEnded(slot: number, isAlive: (at: number) => boolean, lost: (slot: number) => void): void {
     const at = slotAt(slot);
     const state = Atomics.load(this.#words, at + STATE);
     if ((state & STATE_BITS) !== STATE_TAKEN || isAlive(at)) return;
     const free = (state & ~STATE_BITS) | STATE_FREE;
-    if (!this.#holdsAnything(at)) Atomics.compareExchange(this.#words, at + STATE, state, free);
-    else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
+    if (!this.#holdsAnything(at)) {
+      if (Atomics.load(this.#words, at + READS) === 0) Atomics.compareExchange(this.#words, at + STATE, state, free);
+    } else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
   }
 
   #isTaken(at: number): boolean {

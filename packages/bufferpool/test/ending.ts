@@ -1,12 +1,11 @@
-/** Stands for the end of a thread that has a slot: its number is one that no thread has. */
-import type { Threads } from '../src/threads.js';
+/** Stands for the end of a thread that has a slot: its number becomes one that no thread has. */
 
-/** Of the words of a slot, which thread has it (`threads.ts`), and one of those after it. */
+/** Of the words of a slot (`threads.ts`), which thread has it. */
 const TASK = 1;
-const LATCHES = 3;
+const SLOT_WORDS = 16;
 /** Above the largest that Linux gives out. */
 const NO_TASK = 2 ** 23;
 
-export function endThread(threads: Threads): void {
-  Atomics.store(threads.words, threads.at('latches') - LATCHES + TASK, NO_TASK);
+export function endThread(memory: SharedArrayBuffer, slot: number): void {
+  Atomics.store(new Int32Array(memory), (1 + slot) * SLOT_WORDS + TASK, NO_TASK);
 }

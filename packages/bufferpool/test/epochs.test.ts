@@ -1,7 +1,7 @@
 /** What becomes of pages that a checkpoint owes, whatever happens to them before it comes to them (C1, C2). */
-import { driveSchedule, NO_LOG, POINT } from '@pagewright/core';
+import { driveSchedule, NO_LOG, PagewrightError, POINT } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { EpochMemory } from '../src/epoch-memory.js';
 import type { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
@@ -253,6 +253,24 @@ describe('a checkpoint', () => {
   });
 });
 
+it('private images are given back when there is no extent for them', async () => {
+  const { rig, child, sibling } = await family();
+  const bytes = (): number => rig.threads.reduce((sum, epochs) => sum + epochs.bytes, 0);
+  rig.change(child);
+  rig.change(sibling);
+  const full = vi.spyOn(rig.space, 'allocate').mockImplementation(() => {
+    throw new PagewrightError('PW_FULL', 'No.');
+  });
+  const before = bytes();
+  const refused = expect.objectContaining({ code: 'PW_FULL' });
+  for (let times = 0; times < 600; times++) expect(() => rig.beginEviction(sibling)).toThrow(refused);
+  rig.gate();
+  for (let times = 0; times < 600; times++) expect(() => rig.stage(PAGE)).toThrow(refused);
+  // What is kept for later is bounded.
+  expect(bytes() - before).toBeLessThanOrEqual(2 * PAGE);
+  full.mockRestore();
+});
+
 describe('a checkpointer', () => {
   const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
 
@@ -283,7 +301,7 @@ describe('a checkpointer', () => {
     const running = checkpointer.run(steps);
     await new Promise(setImmediate);
     Atomics.store(evicting.words, evicting.at('transfers'), 1);
-    endThread(evicting);
+    endThread(memory, evicting.slot);
     new Threads(memory).sweep();
     await expect(running).rejects.toMatchObject({ code: 'PW_THREAD_LOST' });
   });

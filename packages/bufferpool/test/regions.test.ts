@@ -1,6 +1,17 @@
+import { PAGE_HEADER_SIZE, PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_HOT } from '@pagewright/core';
 import { newModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
+import { Arena } from '../src/arena.js';
+import { BuddyAllocator } from '../src/buddy.js';
+import type { Cooler } from '../src/cooler.js';
+import { Counters } from '../src/counters.js';
+import type { Eviction } from '../src/eviction.js';
+import { FrameTable, PARENT, PINS, RESIDENT_CHILDREN, STATE, STATE_FREE, STATE_HOT } from '../src/frames.js';
 import { BufferPool } from '../src/index.js';
+import { Latches } from '../src/latches.js';
+import { Placement, type PoolParts } from '../src/placement.js';
+import { Regions } from '../src/regions.js';
+import { Threads } from '../src/threads.js';
 
 it('a page finds room where only larger ones are, all of them children of the page that is latched', async () => {
   const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
@@ -30,4 +41,49 @@ it('a page finds room where only larger ones are, all of them children of the pa
   expect(pool.stats().evictions).toBeGreaterThan(0);
   tree.check(model);
   await pool.close();
+});
+
+it('a page that took a frame of another size while room was made elsewhere is not moved as if it were that one', () => {
+  const [FRAMES, ROOT] = [16, 15];
+  const arena = new Arena(FRAMES, 4096);
+  const frames = new FrameTable(FRAMES);
+  const blocks = new BuddyAllocator(new SharedArrayBuffer(BuddyAllocator.bytes(2, FRAMES)), 2, FRAMES);
+  const counters = new Counters(new SharedArrayBuffer(Counters.bytes(1)), 0);
+  const latches = new Latches(frames, new Threads(new SharedArrayBuffer(Threads.bytes())), counters);
+  const epochs = { isBeingWritten: () => false, pageMoved: () => {} };
+  const parts = { arena, frames, blocks, counters, latches, epochs } as unknown as PoolParts;
+  const { u16, u32 } = arena.segmentOf(ROOT);
+  const root = arena.baseOf(ROOT);
+  u32[(root + PAGE_SWIP_OFFSET) >>> 2] = PAGE_HEADER_SIZE;
+  u16[(root + PAGE_SWIP_COUNT) >>> 1] = 1;
+  u16[(root + PAGE_SWIP_STRIDE) >>> 1] = 8;
+  u32[(root + PAGE_HEADER_SIZE) >>> 2] = SWIP_HOT;
+  /** A page below the root that cannot leave, because of a page below it. */
+  const put = (frame: number, sizeClass: number, pins = 0): void => {
+    frames.initialize(frame, sizeClass, STATE_HOT);
+    frames.set(frame, PARENT, ROOT);
+    frames.set(frame, RESIDENT_CHILDREN, 1);
+    frames.set(frame, PINS, pins);
+  };
+  blocks.extend(FRAMES);
+  blocks.release(2, 2);
+  for (let frame = 0; frame < FRAMES; frame++) if (frame < 2 || frame > 3) put(frame, 0, frame < 2 ? 0 : 1);
+  const eviction = {
+    evict: () => 0,
+    // What another thread does while a batch is written.
+    evictBatch: () => {
+      if (frames.get(8, STATE) === STATE_FREE) return 0;
+      frames.clear(8, 0);
+      blocks.free(8, 0);
+      for (const frame of [0, 1]) frames.clear(frame, 0);
+      put(0, 1);
+      return 1;
+    },
+  };
+  const cooler = { random: () => 0, policy: { moved: () => {} } };
+  const placement = new Placement(parts);
+  const regions = new Regions(parts, placement, eviction as unknown as Eviction, cooler as unknown as Cooler);
+  expect(regions.clearRegion(2)).toBe(-1);
+  expect([8, 9].map((frame) => frames.get(frame, STATE))).toEqual([STATE_FREE, STATE_HOT]);
+  expect(blocks.freeUnits).toBe(3);
 });

@@ -1,11 +1,14 @@
 /** A pool that two threads have open, which take turns here: one of them goes on while the other waits for the file. */
-import type { IoBackend, IoFile } from '@pagewright/core';
+import { type IoBackend, type IoFile, NO_LOG, SwipList } from '@pagewright/core';
 import { FANOUT, PageTree, SimulatedDevice } from '@pagewright/testkit';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { over } from '../../testkit/test/over.js';
 import { BufferPool } from '../src/index.js';
+import { endThread } from './ending.js';
 
 const PATH = '/store.pw';
+
+afterEach(() => void vi.useRealTimers());
 
 /** The same files, where something happens before each batch is written or read in place. */
 function interrupted(files: IoBackend, between: () => void): IoBackend {
@@ -82,4 +85,84 @@ it('lets a change come to its end that was begun before it is closed', async () 
   other.leaveGate();
   await closing;
   await other.close();
+});
+
+/** The same files, where what is read without blocking comes when the promise is fulfilled. */
+function heldUp(files: IoBackend, until: Promise<void>): IoBackend {
+  return over<IoBackend>(files, {
+    open: async (path, flags) => {
+      const file = await files.open(path, flags);
+      const read: IoFile['read'] = (...given) => until.then(() => file.read(...given));
+      const submit: IoFile['submit'] = (...given) => until.then(() => file.submit(...given));
+      return over(file, { read, submit });
+    },
+  });
+}
+
+async function checkpoint(pages: BufferPool, tree: PageTree): Promise<void> {
+  await pages.checkpoint({ gate: () => ({ timestamp: tree.timestamp, log: NO_LOG }), secureLog: async () => {} });
+}
+
+it('gets frames back into which a thread read that has ended, and its slot', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const files = new SimulatedDevice();
+  const { owner, other } = await twoPools(files, heldUp(files, new Promise(() => {})));
+  const tree = plant(owner, 8);
+  await checkpoint(owner, tree);
+  let parent = -1;
+  tree.withPage([0], (frame) => {
+    parent = frame;
+  });
+  const { freeFrames } = owner.stats();
+  other.faulting = true;
+  const swips = new SwipList(FANOUT);
+  for (let slot = 0; slot < FANOUT; slot++) swips.add(parent, other.readVersion(parent), tree.offsetOf(slot));
+  other.prefetch(swips);
+  expect(owner.stats().freeFrames).toBeLessThan(freeFrames);
+  endThread(owner.share().memory.threads, 1);
+  vi.advanceTimersByTime(1000);
+  expect(owner.stats().freeFrames).toBeGreaterThanOrEqual(freeFrames);
+  const third = new BufferPool();
+  await third.attach({ io: files, handle: owner.share() });
+  tree.change([0, 3], 5);
+  expect(new PageTree(third).numberAt([0, 3])).toBe(5);
+  await third.close();
+  await owner.close();
+});
+
+it('waits for a frame without blocking what would free one, where many threads read at once', async () => {
+  const files = new SimulatedDevice();
+  let letGo = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const { owner, other } = await twoPools(files, heldUp(files, held));
+  const tree = new PageTree(owner, 160);
+  tree.plant(1);
+  tree.withPage([], (frame) => owner.pin(frame));
+  for (let slot = 0; slot < 160; slot++) tree.insert([], slot, 100 + slot, 0);
+  await checkpoint(owner, tree);
+  const pools = [other];
+  for (let more = 0; more < 15; more++) {
+    const pool = new BufferPool();
+    await pool.attach({ io: heldUp(files, held), handle: owner.share() });
+    pools.push(pool);
+  }
+  const loads: Promise<void>[] = [];
+  for (const [a, pool] of pools.entries()) {
+    pool.faulting = true;
+    for (let b = 0; b < 8; b++) {
+      try {
+        new PageTree(pool, 160).numberAt([a * 8 + b]);
+      } catch {
+        loads.push(pool.loadFault());
+      }
+      await null;
+    }
+  }
+  expect(loads.length).toBeGreaterThan(63);
+  letGo();
+  await Promise.all(loads);
+  for (const pool of pools) await pool.close();
+  await owner.close();
 });
