@@ -250,6 +250,7 @@ export class BufferPool implements PageStore {
         space: this.#space,
         residency: this.#residency,
         checkpointer: this.#checkpointer,
+        gate: this.#gate,
         rootFrame: ROOT_FRAME,
       },
       request,

@@ -12,6 +12,7 @@ import type { PageExpectation, VerifyProgress, VerifyRequest } from '@pagewright
 import type { AllocationMap } from './allocation-map.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { FileSpace } from './file-space.js';
+import type { Gate } from './gate.js';
 import type { PoolParts } from './placement.js';
 import type { Residency } from './residency.js';
 import type { Superblock } from './superblock.js';
@@ -29,6 +30,7 @@ export interface VerifyParts extends PoolParts {
   readonly space: FileSpace;
   readonly residency: Residency;
   readonly checkpointer: Checkpointer;
+  readonly gate: Gate;
   readonly rootFrame: number;
 }
 
@@ -118,8 +120,11 @@ class Verification<Expectation extends PageExpectation> {
   async #memory(known: UnitSet): Promise<void> {
     const { parts, findings, request } = this;
     const { reservedUnits } = parts.file;
+    const { gate, poolLatch } = parts;
+    // Changes are made in the gate; what else happens to pages and frames, under the pool latch.
+    const standing = <Result>(step: () => Result): Result => gate.whileClosed(() => poolLatch.holding(step));
     const resident = new ResidentPages<Expectation>(
-      { ...parts, reservedUnits, findings, turn: () => this.#turn() },
+      { ...parts, reservedUnits, findings, turn: () => this.#turn(), standing },
       () => request.begin(),
       () => request.visible(),
     );
