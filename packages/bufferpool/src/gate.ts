@@ -74,6 +74,8 @@ export class Gate {
         if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
         this.threads.assertWhole();
       }
+      // M6: a thread that was lost need not have been in the gate.
+      this.threads.assertWhole();
       return instant();
     } finally {
       Atomics.store(this.#word, 0, OPEN);

@@ -2,8 +2,8 @@
  * Verifying the pages that are in memory: the census of frames, then, a few frames at a time, what is on the pages, with the
  * bounds that the pages above set at that same instant, and then the stored pages below them.
  *
- * Must hold: what is judged together is looked at in one synchronous step, with the gate closed and under the pool latch,
- * because nothing else changes it meanwhile. What is read from the file counts only while the swip stands that named it: a page that was brought in, moved or given up
+ * Must hold: what is judged together is looked at in one synchronous step, for which other threads stand still. What
+ * is read from the file counts only while the swip stands that named it: a page that was brought in, moved or given up
  * meanwhile is passed over, because whoever brought it in has checked it.
  */
 import { PAGE_INDEX, type PageExpectation, type PageInspector, SWIP_COLD, SWIP_TAG_MASK } from '@pagewright/core';
@@ -30,10 +30,10 @@ interface ColdPage<Expectation> {
 
 export interface MemoryParts extends FramesParts {
   readonly findings: Findings;
-  /** Runs a step while no thread changes pages, or has any come or go. */
-  readonly still: <Result>(step: () => Result) => Result;
   /** Lets the event loop turn; what it throws ends the verification. */
   readonly turn: () => Promise<void>;
+  /** Runs a step while no thread changes anything. */
+  readonly standing: <Result>(step: () => Result) => Result;
 }
 
 export class ResidentPages<Expectation extends PageExpectation> {
@@ -45,13 +45,12 @@ export class ResidentPages<Expectation extends PageExpectation> {
 
   /** Checks frames, then what is on their pages, then the stored pages below these that are not among the known ones. */
   async check(stored: StoredPages<Expectation>, known: UnitSet): Promise<void> {
-    const { frames, arena } = this.parts;
-    const { still } = this.parts;
-    const order = still(() => this.#census());
+    const { frames, arena, standing } = this.parts;
+    const order = standing(() => this.#census());
     for (let at = 0; at < order.length; at += BATCH) {
       const inspector = this.begin();
       const batch = order.subarray(at, at + BATCH);
-      const cold = still(() => this.#checkPages(batch, new Instant(this.parts, inspector)));
+      const cold = standing(() => this.#checkPages(batch, new Instant(this.parts, inspector)));
       for (const { frame, offset, word, page } of cold) {
         const words = arena.segmentOf(frame).u32;
         const swip = (arena.baseOf(frame) + offset) >>> 2;

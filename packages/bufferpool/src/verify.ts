@@ -119,11 +119,12 @@ class Verification<Expectation extends PageExpectation> {
 
   async #memory(known: UnitSet): Promise<void> {
     const { parts, findings, request } = this;
-    const { gate, poolLatch } = parts;
     const { reservedUnits } = parts.file;
-    const still = <Result>(step: () => Result): Result => gate.whileClosed(() => poolLatch.holding(step));
+    const { gate, poolLatch } = parts;
+    // Changes are made in the gate; what else happens to pages and frames, under the pool latch.
+    const standing = <Result>(step: () => Result): Result => gate.whileClosed(() => poolLatch.holding(step));
     const resident = new ResidentPages<Expectation>(
-      { ...parts, reservedUnits, findings, still, turn: () => this.#turn() },
+      { ...parts, reservedUnits, findings, turn: () => this.#turn(), standing },
       () => request.begin(),
       () => request.visible(),
     );

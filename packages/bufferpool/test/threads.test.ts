@@ -125,13 +125,14 @@ const hasTasks = fs.existsSync('/proc/thread-self');
 describe.skipIf(!hasTasks)('a thread that ends while it holds', () => {
   const lost = expect.objectContaining({ code: 'PW_THREAD_LOST' });
 
-  it('the latch of a page fails whoever waits for it', async () => {
+  it('the latch of a page fails whoever waits for it, and the next checkpoint', async () => {
     const rig = new Rig();
     await rig.lose('hold a latch');
     expect(() => rig.latches.latch(1)).toThrow(lost);
     expect(() => rig.poolLatch.take()).toThrow(lost);
     expect(rig.poolLatch.isOwn).toBe(false);
     expect(() => rig.gate.enter()).toThrow(lost);
+    expect(() => rig.gate.whileClosed(() => {})).toThrow(lost);
   });
 
   it('the pool latch fails whoever waits for it', async () => {

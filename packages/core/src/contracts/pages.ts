@@ -12,6 +12,11 @@
  *   their offset, and their words are never kept across it.
  * - Before a latched page is changed, `modify` is called (C2, X1). Never after.
  * - M5: no latch is held across an `await`. Index methods are synchronous.
+ *
+ * Between threads: each has a store object of its own, attached to the pages of the one that opened them (`share`, `attach`); frames, versions,
+ * latches, pins and the gate are those of all. An object is for its own thread alone. Whoever waits for another thread does so in
+ * `Atomics.wait`, for moments, and never for that one's event loop (IO3). When a thread has ended that held something (M6), whatever waits, loads
+ * or enters the gate throws `PW_THREAD_LOST`, and after the owner's `close` `PW_CLOSED`; hits and validation go on to look at memory alone.
  */
 import type { BackupRequest, BackupResult } from './backup.js';
 import type { CompactRequest, CompactResult } from './compaction.js';
@@ -165,7 +170,7 @@ export interface PageStoreOpenRequest {
 }
 
 export interface PageStore {
-  /** Bytes in a page of class 0. Known for sure once the store is open. */
+  /** Bytes in a page of class 0. Known for sure once the store is open, and the same in all threads, as are the largest class and the root. */
   readonly pageSize: number;
   /** The largest size class that a page may have in this store. */
   readonly maxSizeClass: number;
@@ -174,7 +179,7 @@ export interface PageStore {
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
   /**
-   * Locks and opens the page file, chooses the newest valid superblock and makes it durable (C5). With `readOnly` neither: it asks
+   * Locks and opens the page file in the thread whose the store is from then on: its *owner*. Chooses the newest valid superblock and makes it durable (C5). With `readOnly` neither: it asks
    * the writer, if there is one, to keep what it reads (C7).
    */
   open(request: PageStoreOpenRequest): Promise<StoreState>;
@@ -182,22 +187,28 @@ export interface PageStore {
    * C7: goes on to the newest checkpoint of a store that is open read-only. Null: it reads that already, or is open for writing.
    * Else all pages leave their frames, pinned ones too, so that nothing that was known of a frame holds any more, and in the same instant
    * `moved` is called, synchronously; after that other work goes on. What `moved` throws is passed on; the store has moved all the same.
-   * Waits for a verification that is under way. Errors: `PW_IO`, `PW_CORRUPT_FILE`, `PW_CLOSED`; nothing has moved then.
+   * Waits for a verification that is under way. A store that is open read-only serves one thread.
+   * Errors: `PW_IO`, `PW_CORRUPT_FILE`, `PW_CLOSED`; nothing has moved then.
    */
   follow(moved: (state: StoreState) => void): Promise<StoreState | null>;
-  /** Writes a checkpoint while other work goes on. Calls that come while one runs share the next. */
+  /**
+   * Writes a checkpoint of what all threads have changed, while other work goes on. Calls that come while one runs share the next. For the
+   * instant of the gate it blocks until no other thread is in it; the caller is not. Errors: what the steps throw, `PW_IO`, `PW_FULL`, `PW_READ_ONLY`
+   * after one that failed, `PW_THREAD_LOST`, `PW_CLOSED`; `PW_UNSUPPORTED` in a thread that attached. When it fails after the gate, the store may be
+   * found as of this checkpoint or the one before.
+   */
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult>;
   /**
    * Looks for damage while other work goes on: in both superblocks, in the trees of the checkpoints that they name, in what
    * these say of the file's space, and in the pages that are in memory and those below them. Writes nothing. What the
-   * checkpoints reach is kept for as long as it takes. Errors: what `request.advanced` throws, `PW_CLOSED`.
+   * checkpoints reach is kept for as long as it takes. Errors: what `request.advanced` throws, `PW_CLOSED`; `PW_UNSUPPORTED` in a thread that attached.
    */
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress>;
   /**
    * Copies the last checkpoint to a store of its own while other work goes on: the same pages, store id and timestamp, no
    * log. No page in memory is moved by it, and what the checkpoint reaches is kept for as long as it takes. Errors: what
    * `request.advanced` throws, `PW_EXISTS`, `PW_LOCKED` (another backup to the same path), `PW_NOT_FOUND` (its directory), `PW_CORRUPT_PAGE`,
-   * `PW_IO`, `PW_FULL`, `PW_PERMISSION`, `PW_CLOSED`; after all of them nothing is at the path.
+   * `PW_IO`, `PW_FULL`, `PW_PERMISSION`, `PW_CLOSED`; after all of them nothing is at the path. `PW_UNSUPPORTED` in a thread that attached.
    */
   backup(request: BackupRequest): Promise<BackupResult>;
   /**
@@ -224,24 +235,27 @@ export interface PageStore {
    * other thread is in the midst of something; these get `PW_CLOSED` from then on. Idempotent.
    */
   close(): Promise<void>;
+  /** Counts of all threads, each as it was at some instant of the call: others count on meanwhile. */
   stats(): PageStoreStats;
 
   // ── Addressing ──────────────────────────────────────────────────────────────────────────────────────────────
+  /** The memory that the frame is in: the same in all threads, seen through views of this one. Neither this nor where the page begins ever changes. */
   segmentOf(frame: number): Segment;
   /** Byte offset of the frame's page in its segment; a multiple of the page size. */
   baseOf(frame: number): number;
-  /** Bytes in the frame's page. */
+  /** Bytes in the frame's page. That may be another page, of another size, as soon as it is not held. */
   sizeOf(frame: number): number;
 
   // ── Latches (M1, M2) ────────────────────────────────────────────────────────────────────────────────────────
-  /** The version of a page that nobody is changing; waits while the latch is held. */
+  /** The version of a page that no thread is changing; waits while one has the latch. Errors: `PW_THREAD_LOST`, `PW_CLOSED`; `PW_INTERNAL` if the caller has it. */
   readVersion(frame: number): number;
-  /** Whether nothing has changed since `readVersion`. */
+  /** Whether nothing has changed since `readVersion`, and what was read in between was whole, whichever thread might have changed it. */
   validate(frame: number, version: number): boolean;
-  /** Takes the latch if nothing has changed since `readVersion`. */
+  /** Takes the latch if nothing has changed since `readVersion` and no thread has it. Does not wait. */
   upgrade(frame: number, version: number): boolean;
+  /** Takes the latch; waits until no other thread has it. Errors: as of `readVersion`; it is not taken then. */
   latch(frame: number): void;
-  /** Gives the latch back and lets the version count on. */
+  /** Gives the latch back, in the thread that took it, and lets the version count on. What was written is there for whoever reads the version after that. */
   unlatch(frame: number): void;
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
@@ -250,18 +264,19 @@ export interface PageStore {
    * latched and had `parentVersion` when the offset was found; if that has changed the answer is {@link RESTART}.
    * Sequence for a reader: `child`, `readVersion(child)`, `validate(parent, parentVersion)`, in this order: loading a
    * child changes the parent's swip, so when the answer is a frame that had to be read the parent's version has gone on
-   * and the reader starts again, now without a miss.
+   * and the reader starts again, now without a miss. While it reads in place other threads wait for this parent alone.
    * Errors: `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`; {@link PageFault} when `faulting`. Of a store that is open
    * read-only also `PW_SNAPSHOT_TOO_OLD`, with the `checkpoint` in the details: the writer has used the page's space again. `follow` then.
    */
   child(parent: number, offset: number, parentVersion: number): number;
   /** The same for a parent whose latch the caller holds: never restarts, never faults, reads in place. */
   childOfLatched(parent: number, offset: number): number;
-  /** When on, `child` throws {@link PageFault} instead of reading in place. Off by default. */
+  /** When on, `child` throws {@link PageFault} instead of reading in place. Off by default. Of this thread alone. */
   faulting: boolean;
   /**
    * Reads the page that the last fault of this thread asked for, without blocking. Call it at once after catching the
-   * fault; only a `prefetch` may come between.
+   * fault; only a `prefetch` may come between. If another thread brings the page in meanwhile, that one counts, and what was read here is
+   * given up: whoever asked starts again anyway.
    */
   loadFault(): Promise<void>;
   /**
@@ -280,30 +295,36 @@ export interface PageStore {
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
   /**
    * C1: who changes pages is in the gate for the whole of a structural change, and a commit from taking its timestamp to
-   * publishing. Waits while a checkpoint closes the gate, which it does for an instant. May be nested; nothing is awaited in it.
+   * publishing. Any number of threads are in it at once. Waits while a checkpoint closes the gate, which it does for an instant. May be nested; nothing is
+   * awaited in it. Errors: `PW_THREAD_LOST`, `PW_CLOSED`; it was not entered then.
    * Where one thread alone has the store and changes are synchronous it may be left out: a checkpoint comes between them anyway.
    */
   enterGate(): void;
   leaveGate(): void;
   /**
    * Declares that the latched page is about to change by the commit of this timestamp. Marks it, and all pages above
-   * it, dirty in the open epoch; puts their images aside if a running checkpoint still needs them.
+   * it, dirty in the open epoch; puts their images aside if a running checkpoint still needs them. The latch is the caller's, those
+   * of the pages above may be anybody's. Errors: those of writing, if room had to be made for images; nothing has changed then.
    */
   modify(frame: number, timestamp: number): void;
   /**
    * A new page, latched, dirty, its header filled in (no swips), the rest undefined. It has no place in the tree until
-   * `link`. Errors: `PW_POOL_EXHAUSTED`.
+   * `link`: no other thread can reach it. Waits for frames that other threads have for moments. Errors: `PW_POOL_EXHAUSTED`, with what holds the
+   * frames in the details; those of writing; `PW_THREAD_LOST`, `PW_CLOSED`.
    */
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number;
   /** Writes the swip of a page that has no place yet, where a null one is. The parent is latched and `modify`ed. */
   link(parent: number, offset: number, child: number): void;
-  /** Makes the swip null; the child, if there is one in memory, has no place now. Returns its frame or -1. The parent is latched and `modify`ed. */
+  /**
+   * Makes the swip null; the page that it named is brought in if need be, and has no place now. Returns its frame, or -1 for a null swip. The parent is latched
+   * and `modify`ed. Readers of other threads may be on the page still: they find out by the parent's version, or by its own once it was latched.
+   */
   unlink(parent: number, offset: number): number;
   /** Gives up a page that has no place and no swips of its own. Its latch is held, and gone afterwards. */
   free(frame: number): void;
   /**
    * Gives up the page that a swip names, without reading it if it is cold, and makes the swip null. The page has no
-   * swips of its own. The parent is latched and `modify`ed.
+   * swips of its own. The parent is latched and `modify`ed. Waits for the latch of a page that is in memory.
    */
   discard(parent: number, offset: number): void;
   /**
@@ -311,16 +332,17 @@ export interface PageStore {
    * become null. Both pages are latched and `modify`ed; within one page plain copying does.
    */
   moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void;
-  /** Gives up a whole tree, `budget` pages at most, leaves first; true when nothing is left and the swip is null. */
+  /** Gives up a whole tree, `budget` pages at most, leaves first; true when nothing is left and the swip is null. The caller holds no latch, and no other thread changes the tree. */
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean;
 
   /**
    * Makes sure that the file has room for all pages that are dirty and for `pages` more, so that nothing which follows
-   * in this commit meets a full disk. Called before the log is appended to. `PW_FULL`: nothing has changed.
+   * in this commit meets a full disk. Called before the log is appended to. `PW_FULL`: nothing has changed. The room is nobody's: what one thread
+   * has secured and not used, another one counts on as well, so threads take turns from here to their last change.
    */
   secureSpace(pages: number): void;
 
-  /** Keeps a page in its frame until `unpin`; counted. For catalog pages and I/O, not for operations of an index. */
+  /** Keeps a page in its frame until `unpin`; counted, for all threads together, and not given back by a thread that ends. For catalog pages and I/O, not for operations of an index. */
   pin(frame: number): void;
   unpin(frame: number): void;
 }

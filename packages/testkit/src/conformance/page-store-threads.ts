@@ -21,7 +21,7 @@ import {
   type Stores,
   thrownBy,
 } from './page-store-subject.js';
-import { newModel, PageTree } from './page-tree.js';
+import { newModel, PageTree, TREE_INDEX } from './page-tree.js';
 import { PageTreeDriver } from './page-tree-driver.js';
 
 export const threadClauses: readonly PageStoreClause[] = [
@@ -179,6 +179,49 @@ export const threadClauses: readonly PageStoreClause[] = [
       } finally {
         while (entered > 0) leave();
       }
+    },
+  ),
+  clause(
+    'verification-waits-for-all',
+    ['C1'],
+    'verifies pages in memory while no other thread is in the midst of a change',
+    ['threads'],
+    async (stores) => {
+      const { pages, others } = await shared(stores, 1);
+      const other = others[0] as PageStore;
+      const tree = new PageTree(other);
+      tree.plant(1);
+      tree.insert([], 0, 2, 0);
+      await pages.checkpoint(gateAt(5));
+      let isChanging = true;
+      let taken = -1;
+      other.enterGate();
+      tree.withPage([], (root) => {
+        other.modify(root, 5);
+        taken = other.unlink(root, tree.offsetOf(0));
+      });
+      const finish = (): void => {
+        if (!isChanging) return;
+        isChanging = false;
+        tree.withPage([], (root) => other.link(root, tree.offsetOf(0), taken));
+        other.leaveGate();
+      };
+      const problems: string[] = [];
+      const root = { index: TREE_INDEX, label: 'tree' };
+      const slots = Array.from({ length: tree.fanout }, (_, slot) => [tree.offsetOf(slot), root] as const);
+      try {
+        await insteadOfWaiting(finish, async () => {
+          await pages.verify({
+            begin: () => ({ root, inspect: () => new Map(slots) }),
+            visible: () => 1000,
+            report: ({ path, message }) => problems.push(`${path}: ${message}`),
+            advanced: () => {},
+          });
+        });
+      } finally {
+        finish();
+      }
+      assert.deepEqual(problems, [], 'A page was found wrong that another thread was about to put right.');
     },
   ),
   clause(
