@@ -52,10 +52,11 @@ export class Actions {
       } else {
         this.index.upsert(keyOf(key), TAG_VALUE, bytesOf(key, version), timestamp);
       }
+      // Still in the gate: who closes it takes what was left for what is there.
+      versions.end(key, version);
     } finally {
       this.pages.leaveGate();
     }
-    versions.end(key, version);
   }
 
   #read(key: number): void {

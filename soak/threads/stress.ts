@@ -67,6 +67,8 @@ class Stress {
   readonly #clock = new Int32Array(new SharedArrayBuffer(4));
   /** What each key had at the gate of the last checkpoint that is over. */
   #checkpointed: Int32Array;
+  /** The same of the last gate, and its timestamp: a checkpoint may fail when its superblock is in the file already. */
+  #gated: { readonly timestamp: number; readonly versions: Int32Array } | null = null;
   #checkpoints = 0;
 
   constructor(
@@ -112,7 +114,14 @@ class Stress {
   async #openPool(): Promise<BufferPool> {
     const { frames, replacement, provider: pageProvider = false } = this.options;
     const pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, replacement, pageProvider });
-    await pages.open({ path: this.path, io: new NodeFiles(), create: true, errorIfExists: false, readOnly: false });
+    const { mark } = await pages.open({
+      path: this.path,
+      io: new NodeFiles(),
+      create: true,
+      errorIfExists: false,
+      readOnly: false,
+    });
+    if (mark.timestamp === this.#gated?.timestamp) this.#checkpointed = this.#gated.versions;
     return pages;
   }
 
@@ -183,13 +192,13 @@ class Stress {
   }
 
   async #checkpoint(pages: BufferPool): Promise<void> {
-    let closed = this.#checkpointed;
     const gate = () => {
-      closed = this.#now();
-      return { timestamp: Atomics.load(this.#clock, 0), log: NO_LOG };
+      const timestamp = Atomics.load(this.#clock, 0);
+      this.#gated = { timestamp, versions: this.#now() };
+      return { timestamp, log: NO_LOG };
     };
     await pages.checkpoint({ gate, secureLog: async () => {} });
-    this.#checkpointed = closed;
+    if (this.#gated !== null) this.#checkpointed = this.#gated.versions;
     this.#checkpoints++;
   }
 
