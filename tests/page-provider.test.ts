@@ -47,7 +47,7 @@ async function runStress(options: Omit<StressOptions, 'program'>): Promise<Stres
   return (await run('stress', { ...options, program: join(programs, 'stress-worker.js') })) as StressResult;
 }
 
-const pool = { threads: 3, operations: 1500, keys: 8000, frames: 96, provider: true };
+const pool = { threads: 5, operations: 2000, keys: 8000, frames: 96, provider: true };
 
 describe('the page provider', () => {
   it('evicts and writes ahead of others, is started when memory is full, and ends with the pool', async () => {

@@ -119,6 +119,9 @@ class Stress {
     }
     await pages.close();
     if (provider.isRunning) throw new Error('The pool is closed, and its page provider runs still');
+    const { failure } = provider;
+    if (failure !== null && !(lost && (failure as { code?: unknown }).code === 'PW_THREAD_LOST'))
+      throw new Error('The page provider fails', { cause: failure });
     await this.#reopen();
     const operations = reports.reduce((sum, report) => sum + report.operations, 0);
     return { operations, checkpoints: this.#checkpoints, evictions, evictionsAhead, pageReads, lost };
@@ -266,10 +269,15 @@ class Stress {
 
 /** The page provider's thread, which the pool starts by itself: the first that nobody here has started. */
 class ProviderWatch {
+  /** What ended it. */
+  failure: unknown = null;
   #worker: Worker | null = null;
   readonly #started = (worker: Worker): void => {
     if (OWN.has(worker)) return;
     this.#worker = worker;
+    worker.once('error', (error) => {
+      this.failure = error;
+    });
     worker.once('exit', () => {
       this.#worker = null;
     });

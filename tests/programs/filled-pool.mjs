@@ -8,8 +8,9 @@ const rss = () => {
   return process.memoryUsage.rss();
 };
 
+/** Without the thread that a full pool may have: its memory is not the pool's. */
 async function openPool(file, bytes) {
-  const pool = new BufferPool({ memory: bytes, pageSize: '16KiB' });
+  const pool = new BufferPool({ memory: bytes, pageSize: '16KiB', pageProvider: false });
   await pool.open({ path: file, io: new NodeFiles(), create: true, errorIfExists: true, readOnly: false });
   return pool;
 }

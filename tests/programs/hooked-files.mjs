@@ -16,6 +16,8 @@ const MORE_OF_FILE = { truncate: 'truncate', truncateSync: 'truncate', allocate:
 export function hooked(backend, hook) {
   return around(backend, {
     ...Object.fromEntries(OF_BACKEND.map((name) => [name, (...args) => hook(name, () => backend[name](...args))])),
+    // What a thread did with files of its own would go past the hook.
+    module: undefined,
     open: async (path, flags) => hookedFile(await hook('open', () => backend.open(path, flags)), hook),
   });
 }

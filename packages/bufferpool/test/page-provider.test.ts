@@ -27,6 +27,20 @@ function frames(batches: readonly (() => number)[], isBelowLowWater: () => boole
   } as unknown as Residency;
 }
 
+/** Runs a step whenever the provider is about to wait. */
+function whenItWaits(provider: PageProviderSignal, step: () => void): PageProviderSignal {
+  return new Proxy(provider, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...given: unknown[]): unknown => {
+        if (name === 'waitUntilWanted') step();
+        return value.apply(target, given);
+      };
+    },
+  });
+}
+
 it('is asked for once, by the first that finds too few frames free', () => {
   const { provider, other } = rig();
   let asked = 0;
@@ -45,37 +59,28 @@ it('does not miss that frames were taken before it slept', () => {
     other.stop();
     return ENOUGH;
   };
-  // The second round is one that nobody woke it for.
+  // The second round is one that nobody wakes it for.
   provideFrames(
     threads,
     frames([() => 9, () => ENOUGH, () => 9, stop], () => looks.shift() ?? false),
-    provider,
+    whenItWaits(provider, () => expect(other.sleeps).toBe(false)),
   );
   expect(looks).toEqual([false]);
 });
 
 it('waits until somebody takes a frame if nothing can leave, and does not try on and on', () => {
   const { threads, provider, other } = rig();
-  let round = 0;
   const inVain = (): number => 0;
-  const wanted = new Proxy(provider, {
-    get(target, name) {
-      if (name === 'waitUntilWanted') {
-        return () => {
-          expect(other.sleeps).toBe(true);
-          if (round++ === 0) other.want();
-          else other.stop();
-          return target.waitUntilWanted();
-        };
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  let round = 0;
+  const waits = (): void => {
+    expect(other.sleeps).toBe(true);
+    if (round++ === 0) other.want();
+    else other.stop();
+  };
   provideFrames(
     threads,
     frames([inVain, inVain, inVain, inVain], () => true),
-    wanted,
+    whenItWaits(provider, waits),
   );
   expect(round).toBe(2);
 });
