@@ -6,6 +6,7 @@
  * Must hold: who has the pool latch waits for no other latch; latches of pages are tried only. Who holds latches of pages
  * may wait for the pool latch. It may be taken again by the thread that has it.
  */
+import { invariant } from '@pagewright/core';
 import type { Threads } from './threads.js';
 
 const FREE = 0;
@@ -72,6 +73,7 @@ export class PoolLatch {
   /** Gives it back, however often it was taken, for a transfer. Returns what {@link resume} takes. */
   suspend(): number {
     const depth = this.#depth;
+    invariant(depth > 0, 'The pool latch is given back by a thread that does not have it');
     this.#depth = 0;
     Atomics.store(this.#shown, this.#transfersAt, 1);
     this.#release();

@@ -30,6 +30,7 @@ import type { FileSpace } from './file-space.js';
 import { STATE_LOADING } from './frames.js';
 import type { PageFile } from './page-file.js';
 import { isSwipTable, type SwipTable } from './page-image.js';
+import type { PoolLatch } from './pool-latch.js';
 import type { Residency } from './residency.js';
 import type { UnitSet } from './verify-extents.js';
 import type { Findings, Place } from './verify-findings.js';
@@ -70,6 +71,7 @@ export interface TreeView<Expectation extends PageExpectation> {
 
 /** What is needed to read stored pages and to show them to an inspector. */
 export interface StoredPagesParts {
+  readonly poolLatch: PoolLatch;
   readonly file: PageFile;
   readonly space: FileSpace;
   readonly arena: Arena;
@@ -216,19 +218,19 @@ export class StoredPages<Expectation extends PageExpectation> {
     address: number,
     tree: TreeView<Expectation>,
   ): ReadonlyMap<number, Expectation> | null {
-    const { arena, residency } = this.parts;
+    const { arena, poolLatch, residency } = this.parts;
     const sizeClass = sizeClassOf(address);
     try {
       if (sizeClass > residency.largestClass) {
         this.#report(tree, place, 'The page is too large for the memory that the pool has', 'PW_POOL_EXHAUSTED');
         return null;
       }
-      const frame = residency.acquire(sizeClass, STATE_LOADING);
+      const frame = poolLatch.holding(() => residency.acquire(sizeClass, STATE_LOADING));
       try {
         arena.view(frame, sizeClass).set(bytes);
         return tree.inspector.inspect(frame, expected, (message) => this.#report(tree, place, message));
       } finally {
-        residency.release(frame);
+        poolLatch.holding(() => residency.release(frame));
       }
     } catch (error) {
       this.#report(tree, place, `The page cannot be looked at: ${messageOf(error)}`, codeOf(error));
