@@ -48,6 +48,7 @@ describe('threads on one pool', () => {
   ])('read and leave what they should, where little is in memory (%s)', async (replacement) => {
     const result = await run({ seed: SEED, threads: 4, operations: 1200, keys: 3000, frames: 80, replacement });
     expect(result.evictions).toBeGreaterThan(500);
+    expect(result.moved).toBeGreaterThan(0);
   });
 
   it('fail together when one ends in the midst of a change, and the store is what its last checkpoint was', async () => {

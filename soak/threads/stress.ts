@@ -36,6 +36,8 @@ export interface StressOptions {
 export interface StressResult {
   readonly operations: number;
   readonly checkpoints: number;
+  /** Pages that compactions have moved. */
+  readonly moved: number;
   readonly evictions: number;
   readonly pageReads: number;
   /** Whether a thread was lost while it held something. */
@@ -62,6 +64,8 @@ class Stress {
   /** What each key had at the gate of the last checkpoint that is over. */
   #checkpointed: Int32Array;
   #checkpoints = 0;
+  /** Pages that compactions have moved. */
+  #moved = 0;
 
   constructor(
     private readonly options: StressOptions,
@@ -87,7 +91,7 @@ class Stress {
     await pages.close();
     await this.#reopen();
     const operations = reports.reduce((sum, report) => sum + report.operations, 0);
-    return { operations, checkpoints: this.#checkpoints, evictions, pageReads, lost };
+    return { operations, checkpoints: this.#checkpoints, moved: this.#moved, evictions, pageReads, lost };
   }
 
   async #openPool(): Promise<BufferPool> {
@@ -145,12 +149,24 @@ class Stress {
 
   async #checkpointIfWhole(pages: BufferPool): Promise<boolean> {
     try {
-      await this.#checkpoint(pages);
+      if (this.#checkpoints % 4 === 3) await this.#compact(pages);
+      else await this.#checkpoint(pages);
       return true;
     } catch (error) {
       if (this.#mayLose && isPagewrightError(error, 'PW_THREAD_LOST')) return false;
       throw error;
     }
+  }
+
+  /** Moves pages about while threads change them. */
+  async #compact(pages: BufferPool): Promise<void> {
+    const { pages: moved } = await pages.compact({
+      checkpoint: () => this.#checkpoint(pages),
+      advanced: () => undefined,
+    });
+    this.#moved += moved;
+    // It writes none where there is nothing to gain.
+    await this.#checkpoint(pages);
   }
 
   get #mayLose(): boolean {
