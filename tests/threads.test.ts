@@ -51,6 +51,7 @@ describe('threads on one pool', () => {
     const choice = { replacement, translation };
     const result = await run({ seed: SEED, threads: 4, operations: 1200, keys: 3000, frames: 80, ...choice });
     expect(result.evictions).toBeGreaterThan(500);
+    expect(result.moved).toBeGreaterThan(0);
   });
 
   it.each([

@@ -51,6 +51,8 @@ export interface StressOptions {
 export interface StressResult {
   readonly operations: number;
   readonly checkpoints: number;
+  /** Pages that compactions have moved. */
+  readonly moved: number;
   readonly evictions: number;
   /** Of these, those of the page provider. */
   readonly evictionsAhead: number;
@@ -85,6 +87,8 @@ class Stress {
   /** What each key had at the gate of the last checkpoint that is over, and at the gates of those that failed since. */
   #checkpointed: GateContent[] = [];
   #checkpoints = 0;
+  /** Pages that compactions have moved. */
+  #moved = 0;
 
   constructor(
     private readonly options: StressOptions,
@@ -124,7 +128,15 @@ class Stress {
       throw new Error('The page provider fails', { cause: failure });
     await this.#reopen();
     const operations = reports.reduce((sum, report) => sum + report.operations, 0);
-    return { operations, checkpoints: this.#checkpoints, evictions, evictionsAhead, pageReads, lost };
+    return {
+      operations,
+      checkpoints: this.#checkpoints,
+      moved: this.#moved,
+      evictions,
+      evictionsAhead,
+      pageReads,
+      lost,
+    };
   }
 
   async #openPool(): Promise<{ readonly pages: BufferPool; readonly state: StoreState }> {
@@ -190,12 +202,24 @@ class Stress {
 
   async #checkpointIfWhole(pages: BufferPool): Promise<boolean> {
     try {
-      await this.#checkpoint(pages);
+      if (this.#checkpoints % 4 === 3) await this.#compact(pages);
+      else await this.#checkpoint(pages);
       return true;
     } catch (error) {
       if (this.#mayLose && isPagewrightError(error, 'PW_THREAD_LOST')) return false;
       throw error;
     }
+  }
+
+  /** Moves pages about while threads change them. */
+  async #compact(pages: BufferPool): Promise<void> {
+    const { pages: moved } = await pages.compact({
+      checkpoint: () => this.#checkpoint(pages),
+      advanced: () => undefined,
+    });
+    this.#moved += moved;
+    // It writes none where there is nothing to gain.
+    await this.#checkpoint(pages);
   }
 
   get #mayLose(): boolean {

@@ -82,6 +82,7 @@ export class PoolLatch {
   suspend(): number {
     invariant(this.#depth > 0, 'The pool latch is given back for a transfer by who does not have it');
     const depth = this.#depth;
+    invariant(depth > 0, 'The pool latch is given back by a thread that does not have it');
     this.#depth = 0;
     Atomics.store(this.#shown, this.#transfersAt, 1);
     this.#release();

@@ -71,6 +71,7 @@ export interface TreeView<Expectation extends PageExpectation> {
 
 /** What is needed to read stored pages and to show them to an inspector. */
 export interface StoredPagesParts {
+  readonly poolLatch: PoolLatch;
   readonly file: PageFile;
   readonly space: FileSpace;
   readonly arena: Arena;
