@@ -150,7 +150,7 @@ export class Moving {
         gathered += size;
         batch.push({ parent: frame, ordinal, word, address: word >>> 2, checksum, bytes: Buffer.alloc(0) });
       } else if (word !== SWIP_NULL) {
-        const child = word >>> 2;
+        const child = this.#residentChild(frame, swip.offset, word);
         if (this.#hasSwips(child)) {
           if (batch.length === 0) this.#goDown(ordinal);
           break;
@@ -189,6 +189,12 @@ export class Moving {
     const offset = table.offset + ordinal * table.stride;
     const at = (base + offset) >>> 2;
     return { offset, word: segment.u32[at] as number, checksum: segment.u32[at + 1] as number };
+  }
+
+  /** The frame that a swip of a latched page names. */
+  #residentChild(frame: number, offset: number, word: number): number {
+    const { poolLatch, residency } = this.parts;
+    return poolLatch.holding(() => residency.frameNamedBy(frame, offset, word));
   }
 
   /** Its parent is latched. If it is just being given others, it is looked at the next time. */

@@ -79,7 +79,6 @@ export interface StoredPagesParts {
   readonly findings: Findings;
   /** Called for each page that was read; what it throws ends the verification. */
   readonly advanced: (pages: number, bytes: number) => Promise<void>;
-  readonly poolLatch: PoolLatch;
 }
 
 /** A swip of a stored page, before it is followed. */
