@@ -74,6 +74,8 @@ class Compaction {
   /** Moves what lies too high, until that gains nothing any more. */
   async #moveDown(): Promise<void> {
     const { poolLatch, space } = this.parts;
+    // What was given up since the checkpoints before is free then, and is where pages are moved to.
+    if (space.retainedUnits > 0) for (let renewals = 0; renewals < 2; renewals++) await this.#renew();
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const { end, ceiling } = poolLatch.holding(() => this.#survey());
       if (end <= ceiling) return;
