@@ -93,6 +93,8 @@ function startThread(task: PageProviderTask): Worker {
   return new Worker(new URL('./page-provider-worker.js', import.meta.url), {
     name: 'pagewright page provider',
     workerData: task,
+    // It keeps next to nothing on its heap: images are outside of it.
+    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
   });
 }
 

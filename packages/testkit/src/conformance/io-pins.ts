@@ -75,6 +75,8 @@ export const PIN_CLAUSES: readonly IoClause[] = [
         })().finally(() => {
           moving = false;
         });
+        // If what is shown is wrong the clause is over before they are.
+        moves.catch(() => {});
         let last = 0;
         while (moving) {
           const found = await pinsOf(file);
