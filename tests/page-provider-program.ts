@@ -32,7 +32,7 @@ class Store {
   constructor(
     private readonly io: IoBackend = new NodeFiles(),
     frames = FRAMES,
-    pageProvider?: boolean,
+    pageProvider = true,
   ) {
     this.pages = new BufferPool({ memory: frames * PAGE_SIZE, pageSize: PAGE_SIZE, pageProvider });
   }

@@ -6,6 +6,8 @@ export const DEFAULT_PAGE_SIZE = 16 * 1024;
 const DEFAULT_MEMORY = 256 * 1024 * 1024;
 export const DEFAULT_COOLING_FRACTION = 0.1;
 const DEFAULT_REPLACEMENT = 'cooling';
+/** Pools of so many bytes have a page provider if nothing else is said. */
+const LEAST_PROVIDED = 128 * 1024 * 1024;
 /** A pool needs room for the paths of a few operations and for what is on its way to the file. */
 const FEWEST_FRAMES = 64;
 
@@ -29,7 +31,7 @@ export interface BufferPoolOptions {
   /**
    * Whether a thread of the pool's own keeps frames free, and writes dirty pages for that, once memory is nearly full. It needs a file
    * that another thread can open (`IoBackend.module`) and a replacement policy of this package; where it cannot be had, each
-   * thread evicts for itself. Default: true.
+   * thread evicts for itself. Default: true for pools of 128 MiB or more; the thread takes some 20 MiB, which is much beside a smaller one.
    */
   readonly pageProvider?: boolean | undefined;
   /**
@@ -64,12 +66,13 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
   if (problem !== undefined) {
     throw new PagewrightError('PW_OPTION_INVALID', `${problem.option} ${problem.message}`, { details: { ...options } });
   }
+  const memory = parseByteSize(options.memory ?? DEFAULT_MEMORY);
   return {
-    memory: parseByteSize(options.memory ?? DEFAULT_MEMORY),
+    memory,
     pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
     coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
     replacement: options.replacement ?? DEFAULT_REPLACEMENT,
-    pageProvider: options.pageProvider ?? true,
+    pageProvider: options.pageProvider ?? memory >= LEAST_PROVIDED,
     translation: options.translation ?? DEFAULT_TRANSLATION,
   };
 }
