@@ -3,7 +3,7 @@
  * the log is damaged. It gives less only where all that told of the rest was damaged as well. With checksums made right
  * after the damage nothing can be promised but that it ends, in records whose timestamps are dense or with an error.
  */
-import type { CommitRecord } from '@pagewright/core';
+import { type CommitRecord, Threads } from '@pagewright/core';
 import type { FuzzSeed, FuzzTarget } from '@pagewright/testkit';
 import { WriteAheadLog } from '@pagewright/wal';
 import { expectThat, sameBytes } from './agreement.js';
@@ -69,7 +69,14 @@ async function replay(log: KilledLog, files: ReadonlyMap<string, Uint8Array>): P
   const wal = new WriteAheadLog({ segmentSize: '64KiB' });
   const onFailure = (): void => undefined;
   const io = new BytesOnly(files, MOST_READS);
-  const found = await wal.open({ directory: DIRECTORY, io, state: log.state, readOnly: false, onFailure });
+  const found = await wal.open({
+    directory: DIRECTORY,
+    io,
+    state: log.state,
+    threads: Threads.alone(),
+    readOnly: false,
+    onFailure,
+  });
   const records: CommitRecord[] = [];
   for await (const record of found.records()) records.push(record);
   return records;

@@ -1,6 +1,6 @@
 /** A log whose commits were all acknowledged and whose process was then killed: what the fuzzers of the log damage. */
 import { basename } from 'node:path';
-import { type CommitRecord, NO_LOG, OPERATION_DELETE, OPERATION_PUT, type StoreState } from '@pagewright/core';
+import { type CommitRecord, NO_LOG, OPERATION_DELETE, OPERATION_PUT, type StoreState, Threads } from '@pagewright/core';
 import { type Random, SimulatedDevice } from '@pagewright/testkit';
 import { WriteAheadLog } from '@pagewright/wal';
 import { record as format, segmentHeader, segmentName } from './internals.js';
@@ -36,7 +36,14 @@ export async function killedLog(random: Random, sizes: readonly number[]): Promi
   const onFailure = (error: Error): never => {
     throw error;
   };
-  const replay = await log.open({ directory: DIRECTORY, io: disk, state: empty, readOnly: false, onFailure });
+  const replay = await log.open({
+    directory: DIRECTORY,
+    io: disk,
+    state: empty,
+    threads: Threads.alone(),
+    readOnly: false,
+    onFailure,
+  });
   for await (const _ of replay.records());
   const mark = log.begin();
   await log.secure(mark);

@@ -32,6 +32,7 @@ import {
   SWIP_TAG_MASK,
   type SwipList,
   type SwipLocation,
+  Threads,
   type VerifyProgress,
 } from '@pagewright/core';
 
@@ -54,6 +55,7 @@ export interface RigState {
 export class PageRig implements PageStore {
   readonly pageSize = PAGE_SIZE;
   readonly maxSizeClass = FRAMES.length - 1;
+  readonly threads = Threads.alone();
   readonly root: SwipLocation = { frame: 0, offset: PAGE_HEADER_SIZE };
   faulting = false;
   /** Steps that are left. */

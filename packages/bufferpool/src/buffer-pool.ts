@@ -47,6 +47,7 @@ import {
   type SwipLocation,
   schedulePoint,
   sizeClassOf,
+  Threads,
   TRANSLATIONS,
   type Translation,
   type TranslationType,
@@ -109,7 +110,6 @@ import { Residency } from './residency.js';
 import { emptyTree } from './resident-tree.js';
 import { poolStats } from './statistics.js';
 import type { Superblock } from './superblock.js';
-import { Threads } from './threads.js';
 import { builtInTranslations, findTranslation } from './translation/choice.js';
 import { releaseTree } from './tree-release.js';
 import { verifyStore } from './verify.js';
@@ -192,6 +192,10 @@ export class BufferPool implements PageStore {
 
   get pageSize(): number {
     return this.#pageSize;
+  }
+
+  get threads(): Threads {
+    return this.#threads;
   }
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,8 +5,8 @@
  * Must hold: either a thread that enters sees that the gate is closing, or who closes it sees the thread; both write
  * first and then look.
  */
-import { invariant } from '@pagewright/core';
-import type { Threads } from './threads.js';
+
+import { invariant, type Threads } from '@pagewright/core';
 
 const OPEN = 0;
 const CLOSING = 1;

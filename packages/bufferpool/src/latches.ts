@@ -7,10 +7,9 @@
  * loads of a read are ordered before its validation.
  */
 import { arch } from 'node:process';
-import { PagewrightError, POINT, schedulePoint } from '@pagewright/core';
+import { PagewrightError, POINT, schedulePoint, type Threads } from '@pagewright/core';
 import { type Counters, LATCH_WAITS } from './counters.js';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
-import type { Threads } from './threads.js';
 
 const HELD = 1;
 const WAITERS = 2;

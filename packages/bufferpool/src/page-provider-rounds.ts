@@ -2,9 +2,10 @@
  * The work of the page provider (LeanStore, ICDE 2018, section IV-C): it sleeps until fewer frames are free than a low-water
  * mark, and then evicts until a high-water mark is reached. So other threads find frames free, and write no pages for them.
  */
+
+import type { Threads } from '@pagewright/core';
 import type { PageProviderSignal } from './page-provider-signal.js';
 import { ENOUGH, type Residency } from './residency.js';
-import type { Threads } from './threads.js';
 
 /** A policy that found nothing looks harder when it is asked again. After so many batches in vain nothing can leave now. */
 const BATCHES_IN_VAIN = 2;

@@ -7,11 +7,10 @@
  */
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { IoModule } from '@pagewright/core';
+import type { IoModule, Threads } from '@pagewright/core';
 import { tellProvider } from './diagnostics.js';
 import type { PageProviderSignal } from './page-provider-signal.js';
 import type { PoolHandle } from './pool-memory.js';
-import type { Threads } from './threads.js';
 
 /** What the thread gets. */
 export interface PageProviderTask {

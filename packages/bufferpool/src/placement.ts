@@ -2,7 +2,8 @@
  * Which pages may leave their frames, or move to others, and where their swips are. A page that is latched or pinned, or
  * whose image is on its way to the file, stays where it is.
  */
-import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, type Translation } from '@pagewright/core';
+
+import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, type Threads, type Translation } from '@pagewright/core';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
 import type { Counters } from './counters.js';
@@ -22,7 +23,6 @@ import type { Latches } from './latches.js';
 import type { PageFile } from './page-file.js';
 import { isSwipTable, peekSwipTable, readSwipTable, type SwipTable } from './page-image.js';
 import type { PoolLatch } from './pool-latch.js';
-import type { Threads } from './threads.js';
 
 /** What the parts of a pool that deal with frames share. */
 export interface PoolParts {

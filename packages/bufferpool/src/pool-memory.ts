@@ -2,7 +2,14 @@
  * What a pool has in shared memory, and what another thread needs to work on it. Nothing of a pool that decides anything is
  * anywhere else: the objects of a thread are views on this, and a few private buffers.
  */
-import { invariant, PagewrightError, type ReplacementPolicyType, type TranslationType } from '@pagewright/core';
+import {
+  invariant,
+  MOST_THREADS,
+  PagewrightError,
+  type ReplacementPolicyType,
+  Threads,
+  type TranslationType,
+} from '@pagewright/core';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';
@@ -14,7 +21,6 @@ import { Gate } from './gate.js';
 import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
 import type { Superblock } from './superblock.js';
-import { MOST_THREADS, Threads } from './threads.js';
 import { translationMemory } from './translation/choice.js';
 
 /** What all threads have to agree on. */

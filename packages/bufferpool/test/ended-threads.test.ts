@@ -1,8 +1,8 @@
 /** How it is told that a thread has ended, where the system's answers are in the hands of the test. */
 import fs from 'node:fs';
+import { Threads } from '@pagewright/core';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Gate } from '../src/gate.js';
-import { Threads } from '../src/threads.js';
 
 /** What is asked of the files of threads. */
 const asked = vi.hoisted(() => ({ answer: null as (() => string) | null, exists: true }));

@@ -19,6 +19,7 @@ import {
   SWIP_SIZE,
   SWIP_TAG_MASK,
   sizeClassOf,
+  Threads,
   unitOf,
 } from '@pagewright/core';
 import { SimulatedDevice } from '@pagewright/testkit';
@@ -47,7 +48,6 @@ import { PageFile } from '../src/page-file.js';
 import { formatPage } from '../src/page-image.js';
 import { PoolLatch } from '../src/pool-latch.js';
 import { ReaderPins } from '../src/reader-pins.js';
-import { Threads } from '../src/threads.js';
 import { Swizzled } from '../src/translation/swizzled.js';
 
 const PAGE = 4096;

@@ -1,11 +1,10 @@
 /** What becomes of pages that a checkpoint owes, whatever happens to them before it comes to them (C1, C2). */
-import { driveSchedule, NO_LOG, PagewrightError, POINT } from '@pagewright/core';
+import { driveSchedule, NO_LOG, PagewrightError, POINT, Threads } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { describe, expect, it, vi } from 'vitest';
 import { EpochMemory } from '../src/epoch-memory.js';
 import type { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
-import { Threads } from '../src/threads.js';
 import { endThread } from './ending.js';
 import { EpochRig, FANOUT, type Node } from './epoch-rig.js';
 

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
+import { Threads } from '@pagewright/core';
 import { expect, it } from 'vitest';
 import { Counters, LATCH_WAITS } from '../src/counters.js';
 import { FrameTable, VERSION } from '../src/frames.js';
 import { Latches } from '../src/latches.js';
-import { Threads } from '../src/threads.js';
 
 function latchesOf(
   frames: FrameTable,

@@ -1,11 +1,11 @@
 /** A thread that takes the latches of a pool, as it is told, for `threads.test.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { Threads } from '@pagewright/core';
 import { Counters } from '../src/counters.js';
 import { FrameTable } from '../src/frames.js';
 import { Gate } from '../src/gate.js';
 import { Latches } from '../src/latches.js';
 import { PoolLatch } from '../src/pool-latch.js';
-import { Threads } from '../src/threads.js';
 
 export interface LatchMemory {
   readonly threads: SharedArrayBuffer;

@@ -1,9 +1,10 @@
 /** How threads and the page provider speak, in one thread. What it does in its own, `tests/page-provider.test.ts` has. */
+
+import { Threads } from '@pagewright/core';
 import { expect, it } from 'vitest';
 import { provideFrames } from '../src/page-provider-rounds.js';
 import { PageProviderSignal } from '../src/page-provider-signal.js';
 import { ENOUGH, type Residency } from '../src/residency.js';
-import { Threads } from '../src/threads.js';
 
 function rig() {
   const memory = new SharedArrayBuffer(PageProviderSignal.bytes());

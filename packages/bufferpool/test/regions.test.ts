@@ -1,4 +1,11 @@
-import { PAGE_HEADER_SIZE, PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_HOT } from '@pagewright/core';
+import {
+  PAGE_HEADER_SIZE,
+  PAGE_SWIP_COUNT,
+  PAGE_SWIP_OFFSET,
+  PAGE_SWIP_STRIDE,
+  SWIP_HOT,
+  Threads,
+} from '@pagewright/core';
 import { newModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { expect, it } from 'vitest';
 import { Arena } from '../src/arena.js';
@@ -11,7 +18,6 @@ import { BufferPool } from '../src/index.js';
 import { Latches } from '../src/latches.js';
 import { Placement, type PoolParts } from '../src/placement.js';
 import { Regions } from '../src/regions.js';
-import { Threads } from '../src/threads.js';
 
 it('a page finds room where only larger ones are, all of them children of the page that is latched', async () => {
   const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { MOST_THREADS, Threads } from '@pagewright/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../../io-posix/test/bundle.js';
 import { Counters } from '../src/counters.js';
@@ -10,7 +11,6 @@ import { FrameTable } from '../src/frames.js';
 import { Gate } from '../src/gate.js';
 import { Latches } from '../src/latches.js';
 import { PoolLatch } from '../src/pool-latch.js';
-import { MOST_THREADS, Threads } from '../src/threads.js';
 import type { Holding, LatchingTask, LatchMemory, Role } from './latching-program.js';
 
 const THREADS = 3;

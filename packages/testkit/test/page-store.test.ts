@@ -21,6 +21,7 @@ import {
   SWIP_NULL,
   SwipList,
   type SwipLocation,
+  Threads,
 } from '@pagewright/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Arrivals } from '../../bufferpool/src/arrivals.js';
@@ -37,7 +38,6 @@ import type { PoolMemory } from '../../bufferpool/src/pool-memory.js';
 import { ReaderPins } from '../../bufferpool/src/reader-pins.js';
 import { Residency } from '../../bufferpool/src/residency.js';
 import { decodeSlot, encodeSuperblock, SLOT_SIZE, type Superblock } from '../../bufferpool/src/superblock.js';
-import { Threads } from '../../bufferpool/src/threads.js';
 import { brokenClauses, FANOUT, PageTree, pageStoreSuite } from '../src/index.js';
 
 const PAGE_SIZE = 4096;

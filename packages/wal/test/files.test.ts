@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LogOpenRequest, NO_LOG, type StoreState } from '@pagewright/core';
+import { type LogOpenRequest, NO_LOG, type StoreState, Threads } from '@pagewright/core';
 import { NodeFiles } from '@pagewright/io-posix';
 import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -21,6 +21,7 @@ function request(state: StoreState): LogOpenRequest {
     directory: join(home, 'app.pw-wal'),
     io: new NodeFiles(),
     state,
+    threads: Threads.alone(),
     readOnly: false,
     onFailure: () => undefined,
   };

@@ -1,4 +1,4 @@
-import type { CommitPolicyType, LogOpenRequest, LogStream } from '@pagewright/core';
+import { type CommitPolicyType, type LogOpenRequest, type LogStream, Threads } from '@pagewright/core';
 import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
 import { LOG_DIRECTORY, type LogStore, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
@@ -109,6 +109,7 @@ describe('commit policies', () => {
       directory: LOG_DIRECTORY,
       io: disk,
       state,
+      threads: Threads.alone(),
       readOnly: false,
       onFailure: () => undefined,
     };

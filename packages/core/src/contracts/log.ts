@@ -6,6 +6,7 @@
  * records above the last position known durable are cut; damage below it is `PW_CORRUPT_LOG`. L3 recovery appends
  * nothing to the log that it found. L5 what an earlier process wrote but did not sync is not trusted.
  */
+import type { Threads } from '../threads/threads.js';
 import type { IoBackend } from './io.js';
 import type { StoreState } from './pages.js';
 
@@ -90,6 +91,8 @@ export interface LogOpenRequest {
   readonly directory: string;
   readonly io: IoBackend;
   readonly state: StoreState;
+  /** The threads that have the store open (`PageStore.threads`). */
+  readonly threads: Threads;
   readonly readOnly: boolean;
   /** Called once when a write or sync of the log has failed: nothing more will be acknowledged. */
   onFailure(error: Error): void;

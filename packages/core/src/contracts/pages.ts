@@ -18,6 +18,8 @@
  * `Atomics.wait`, for moments, and never for that one's event loop (IO3). When a thread has ended that held something (M6), whatever waits, loads
  * or enters the gate throws `PW_THREAD_LOST`, and after the owner's `close` `PW_CLOSED`; hits and validation go on to look at memory alone.
  */
+
+import type { Threads } from '../threads/threads.js';
 import type { BackupRequest, BackupResult } from './backup.js';
 import type { CompactRequest, CompactResult } from './compaction.js';
 import type { IoBackend } from './io.js';
@@ -176,6 +178,8 @@ export interface PageStore {
   readonly maxSizeClass: number;
   /** The swip of the catalog's root page. */
   readonly root: SwipLocation;
+  /** The threads that have the store open, and the slot of the calling one. There once the store is open; all parts of an engine show what they hold in it (M6). */
+  readonly threads: Threads;
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
   /**

@@ -83,7 +83,14 @@ async function open<Types extends string>(
   let replay: LogReplay | null = null;
   if (!readOnly) {
     const onFailure = (error: Error): void => state.turnReadOnly(error);
-    replay = await log.open({ directory: `${path}-wal`, io, state: found, readOnly, onFailure });
+    replay = await log.open({
+      directory: `${path}-wal`,
+      io,
+      state: found,
+      threads: pages.threads,
+      readOnly,
+      onFailure,
+    });
     teardown.push('the log', () => log.close({ discard: core?.logIsSuperfluous ?? false }));
   }
   const { catalog, checkpoint } = readOnly ? await openToRead(parts, found) : openToWrite(parts, found);

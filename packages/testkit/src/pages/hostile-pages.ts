@@ -25,6 +25,7 @@ import {
   SWIP_TAG_MASK,
   type SwipList,
   type SwipLocation,
+  Threads,
 } from '@pagewright/core';
 import { Random } from '../random.js';
 import { assertEachReachedOnce, countBelow } from './census.js';
@@ -42,6 +43,7 @@ const CATALOG_KIND = 0x7f;
 export class HostilePages extends VolatileStore implements PageStore {
   readonly pageSize: number;
   readonly maxSizeClass: number;
+  readonly threads = Threads.alone();
   readonly root: SwipLocation = { frame: CATALOG, offset: PAGE_HEADER_SIZE };
   faulting = false;
   /** May be changed at any time. */

@@ -11,6 +11,7 @@ import {
   NO_LOG,
   PagewrightError,
   type StoreState,
+  Threads,
 } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
 import { recordOf } from './log-records.js';
@@ -46,7 +47,10 @@ export function openLog(
   { readOnly = false, onFailure = () => undefined }: { readOnly?: boolean; onFailure?: (error: Error) => void } = {},
 ): OpenedLog {
   const state = stateOf(superblock);
-  return { log, replay: log.open({ directory: LOG_DIRECTORY, io, state, readOnly, onFailure }) };
+  return {
+    log,
+    replay: log.open({ directory: LOG_DIRECTORY, io, state, threads: Threads.alone(), readOnly, onFailure }),
+  };
 }
 
 export async function readAll(replay: LogReplay): Promise<CommitRecord[]> {

@@ -22,6 +22,7 @@ import {
   type StoreState,
   type SwipList,
   type SwipLocation,
+  type Threads,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
@@ -78,7 +79,7 @@ export class ThreadView implements PageStore {
 
   constructor(
     readonly store: PageStore,
-    private readonly threads: ThreadStack,
+    private readonly stack: ThreadStack,
   ) {}
 
   get pageSize(): number {
@@ -89,6 +90,9 @@ export class ThreadView implements PageStore {
   }
   get root(): SwipLocation {
     return this.store.root;
+  }
+  get threads(): Threads {
+    return this.store.threads;
   }
   open(request: PageStoreOpenRequest): Promise<StoreState> {
     return this.store.open(request);
@@ -249,19 +253,19 @@ export class ThreadView implements PageStore {
   }
 
   #assertFree(frame: number): void {
-    const holder = this.threads.held.get(frame);
+    const holder = this.stack.held.get(frame);
     if (holder !== undefined && holder !== this) throw new WouldWait();
   }
 
   #take(frame: number): void {
-    if (this.threads.held.has(frame)) return;
-    this.threads.held.set(frame, this);
+    if (this.stack.held.has(frame)) return;
+    this.stack.held.set(frame, this);
     this.holds++;
   }
 
   #give(frame: number): void {
-    if (this.threads.held.get(frame) !== this) return;
-    this.threads.held.delete(frame);
+    if (this.stack.held.get(frame) !== this) return;
+    this.stack.held.delete(frame);
     this.holds--;
   }
 }

@@ -1,15 +1,15 @@
 /**
- * The threads that have a pool open, each with a slot in shared memory that shows what it holds. A thread may end at any
+ * The threads that have a store open, each with a slot in shared memory that shows what it holds. A thread may end at any
  * instruction (`terminate()`, an uncaught error), so a slot says that something is held before it is, and until after it
- * is not any more.
+ * is not any more. All parts of an engine that share memory between threads show what they hold in the same slots.
  *
- * Must hold (M6): if a thread ends while its slot shows anything, the pool has failed for all, because pages may be half
- * changed; if it shows nothing, its slot is cleared and work goes on. Nobody waits for a thread that is not there.
+ * Must hold (M6): if a thread ends while its slot shows anything, the store has failed for all, because what is shared may
+ * be half changed; if it shows nothing, its slot is cleared and work goes on. Nobody waits for a thread that is not there.
  */
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { PagewrightError } from '@pagewright/core';
+import { PagewrightError } from '../errors.js';
 
-/** So many threads can have one pool open. */
+/** So many threads can have one store open. */
 export const MOST_THREADS = 64;
 
 const SLOT_SHIFT = 4;
@@ -34,8 +34,16 @@ const POOL_LATCH = 5;
 const TRANSFERS = 6;
 /** Frames into which it reads. It may end meanwhile, and nothing is wrong: nobody else has seen them. */
 const READS = 7;
+/** Above 0 while it has the latch of the log, or is about to. */
+const LOG_LATCH = 8;
+/** Above 0 from before it takes its first lock for a commit until that is published, or given up. */
+const COMMIT = 9;
+/** Above 0 while it has the latch under which timestamps are taken, that of the version store, or that of the catalog. */
+const ORDER_LATCH = 10;
+const VERSION_LATCH = 11;
+const CATALOG_LATCH = 12;
 
-/** So many looks at threads that are at work while the pool closes, and it is asked whether they are there. */
+/** So many looks at threads that are at work while the store closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
 
 /** The lowest bits of a slot's state. Those above count how often it was taken, so that a slot that is another thread's by now is told apart. */
@@ -44,15 +52,31 @@ const STATE_FREE = 0;
 const STATE_ARRIVING = 1;
 const STATE_TAKEN = 2;
 const TAKING = 4;
+/** A tag tells so many takings of a slot apart. */
+const TAKINGS_TOLD = 2 ** 24;
 
 /** What a slot shows. */
-export type Held = 'latches' | 'gate' | 'poolLatch' | 'transfers';
+export type Held =
+  | 'latches'
+  | 'gate'
+  | 'poolLatch'
+  | 'transfers'
+  | 'logLatch'
+  | 'commit'
+  | 'orderLatch'
+  | 'versionLatch'
+  | 'catalogLatch';
 
 const FIELDS: Readonly<Record<Held, number>> = {
   latches: LATCHES,
   gate: GATE,
   poolLatch: POOL_LATCH,
   transfers: TRANSFERS,
+  logLatch: LOG_LATCH,
+  commit: COMMIT,
+  orderLatch: ORDER_LATCH,
+  versionLatch: VERSION_LATCH,
+  catalogLatch: CATALOG_LATCH,
 };
 
 export class Threads {
@@ -60,18 +84,36 @@ export class Threads {
   readonly slot: number;
   readonly #words: Int32Array;
   readonly #own: number;
-  /** Whether it was this thread that closed the pool. */
+  /** Whether it was this thread that closed the store. */
   #hasClosed = false;
 
   static bytes(): number {
     return (1 + MOST_THREADS) * SLOT_WORDS * 4;
   }
 
-  /** Takes a slot for the calling thread. Errors: `PW_ARGUMENT` if as many threads as can have the pool open already. */
+  /** Of a store that one thread has to itself. */
+  static alone(): Threads {
+    return new Threads(new SharedArrayBuffer(Threads.bytes()));
+  }
+
+  /** Takes a slot for the calling thread. Errors: `PW_ARGUMENT` if as many threads as can have the store open already. */
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory);
     this.slot = this.#takeSlot();
     this.#own = slotAt(this.slot);
+  }
+
+  /**
+   * Who the calling thread is: a number above 0, below 2 ** 31, which no other thread of the store has, nor is likely to get when this one has ended. What
+   * belongs to a thread, and lapses with it, is kept with this number ({@link isPresent}).
+   */
+  get tag(): number {
+    return this.#tagOf(this.slot);
+  }
+
+  /** Whether the thread of that {@link tag} has the store open. One that has ended is found out by {@link sweep}. */
+  isPresent(tag: number): boolean {
+    return this.#tagOf(tag % MOST_THREADS) === tag;
   }
 
   /** Index of a counter of the calling thread in {@link words}: 1 is added before it takes something, and subtracted after it gave it back. */
@@ -83,15 +125,15 @@ export class Threads {
     return this.#words;
   }
 
-  /** Errors: `PW_THREAD_LOST` if a thread has ended while it held something, `PW_CLOSED` if the pool was closed. */
+  /** Errors: `PW_THREAD_LOST` if a thread has ended while it held something, `PW_CLOSED` if the store was closed. */
   assertWhole(): void {
     const failure = Atomics.load(this.#words, FAILURE);
     if (failure !== 0) throw failure === CLOSED ? closed() : threadLost(failure - 1);
   }
 
   /**
-   * The same for a thread that shows what it is about to do: only then is it asked. What was begun in the gate before the pool was
-   * closed may come to its end, as that is waited for; and the thread that closed the pool may look at what is in memory.
+   * The same for a thread that shows what it is about to do: only then is it asked. What was begun in the gate before the store was
+   * closed may come to its end, as that is waited for; and the thread that closed the store may look at what is in memory.
    */
   assertMayGoOn(): void {
     const failure = Atomics.load(this.#words, FAILURE);
@@ -126,7 +168,7 @@ export class Threads {
     return -1;
   }
 
-  /** How many threads have the pool open. */
+  /** How many threads have the store open. */
   get count(): number {
     let count = 0;
     for (let slot = 0; slot < MOST_THREADS; slot++) {
@@ -135,7 +177,7 @@ export class Threads {
     return count;
   }
 
-  /** Looks for threads that have ended. The pool has failed if one of them held something: the next call of {@link assertWhole} says so. */
+  /** Looks for threads that have ended. The store has failed if one of them held something: the next call of {@link assertWhole} says so. */
   sweep(): void {
     this.#freeEnded((slot) => this.#lose(slot));
   }
@@ -172,10 +214,16 @@ export class Threads {
     }
   }
 
-  /** The calling thread has no use of the pool any more. It holds nothing. */
+  /** The calling thread has no use of the store any more. It holds nothing. */
   leave(): void {
     const state = Atomics.load(this.#words, this.#own + STATE);
     Atomics.store(this.#words, this.#own + STATE, (state & ~STATE_BITS) | STATE_FREE);
+  }
+
+  #tagOf(slot: number): number {
+    const state = Atomics.load(this.#words, slotAt(slot) + STATE);
+    if ((state & STATE_BITS) !== STATE_TAKEN) return 0;
+    return (((state >>> 2) % TAKINGS_TOLD) + 1) * MOST_THREADS + slot;
   }
 
   #lose(slot: number): void {
@@ -221,7 +269,7 @@ export class Threads {
     }
     throw new PagewrightError(
       'PW_ARGUMENT',
-      `${MOST_THREADS} threads have this pool open already, which is as many as can. Close it in one of them.`,
+      `${MOST_THREADS} threads have this store open already, which is as many as can. Close it in one of them.`,
       { details: { threads: MOST_THREADS } },
     );
   }
@@ -284,13 +332,13 @@ function slotAt(slot: number): number {
 function threadLost(slot: number): PagewrightError {
   return new PagewrightError(
     'PW_THREAD_LOST',
-    'A thread ended while it was changing pages: what is in memory cannot be trusted. Close the store in all threads, and open it again; nothing that was acknowledged is lost.',
+    'A thread ended while it was changing what all threads share: what is in memory cannot be trusted. Close the store in all threads, and open it again; nothing that was acknowledged is lost.',
     { details: { slot } },
   );
 }
 
 function closed(): PagewrightError {
-  return new PagewrightError('PW_CLOSED', 'The pool was closed in the thread that opened it.');
+  return new PagewrightError('PW_CLOSED', 'The store was closed in the thread that opened it.');
 }
 
 // ── Threads as Linux shows them ──────────────────────────────────────────────────────────────────────────────────
