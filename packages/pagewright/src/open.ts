@@ -4,9 +4,12 @@
  */
 import { type BufferPoolOptions, bufferPool } from '@pagewright/bufferpool';
 import {
+  type AttachOptions,
+  type Blueprint,
   type ComposeConfig,
   composeFrom,
   type Engine,
+  type EngineHandle,
   type OneOrMore,
   type OpenOptions,
   PagewrightError,
@@ -27,17 +30,24 @@ type PartialConfig<Type extends string> = {
     | undefined;
 };
 
-/** What {@link open} takes: what `Blueprint.open` takes, the parts of a config, and shorthands for their commonest options. */
-export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOptions, PartialConfig<Type> {
-  /** Memory for pages, in bytes or as in `'256MiB'`. Not beside `pages`. */
-  readonly memory?: BufferPoolOptions['memory'];
-  /** Page size of a new store. Not beside `pages`. */
-  readonly pageSize?: BufferPoolOptions['pageSize'];
+/** Which parts an engine has, and shorthands for their commonest options. */
+interface PartsOptions<Type extends string> extends PartialConfig<Type> {
   /** Name of the commit policy: `'sync'`, `'pipelined'`, or one that a plugin brings. Not beside `log`. */
   readonly commit?: string | undefined;
   /** URL or absolute path from which relative paths of plugins start, as `import.meta.url`. */
   readonly from?: string | URL | undefined;
 }
+
+/** What {@link open} takes: what `Blueprint.open` takes, the parts of a config, and shorthands for their commonest options. */
+export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOptions, PartsOptions<Type> {
+  /** Memory for pages, in bytes or as in `'256MiB'`. Not beside `pages`. */
+  readonly memory?: BufferPoolOptions['memory'];
+  /** Page size of a new store. Not beside `pages`. */
+  readonly pageSize?: BufferPoolOptions['pageSize'];
+}
+
+/** What {@link attach} takes: what `Blueprint.attach` takes, and the parts with which the store was opened. Its memory and page size come with the handle. */
+export interface AttachStoreOptions<Type extends string = 'btree'> extends AttachOptions, PartsOptions<Type> {}
 
 /** Options that are short for one of a part. */
 const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log' } as const;
@@ -52,14 +62,52 @@ export async function open<Type extends string = 'btree'>(
   path: string,
   options: OpenStoreOptions<Type> = {},
 ): Promise<Engine<Type>> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new PagewrightError('PW_ARGUMENT', 'open takes a path, and an object with options.', {
-      details: { options },
-    });
-  }
-  const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins, ...opening } = options;
-  refuseUnknown(opening);
-  refuseDoubles(options);
+  checkObject('open takes a path', options);
+  const { parts, rest } = partsOf(options);
+  refuseUnknown('open', rest, [...SHORTHAND_NAMES, ...PARTS, ...OPENING], OPENING);
+  const blueprint = await blueprintOf<Type>(parts);
+  return await blueprint.open(path, rest);
+}
+
+/**
+ * In another thread of the process: joins the store whose engine's `share()` returned the handle. The engine has the same API; closing it leaves the store open
+ * for the others: `const db = await attach(workerData.handle)`.
+ *
+ * Errors: those of `composeFrom` (`PW_CONFIG` with all `problems`) and of `Blueprint.attach`.
+ */
+export async function attach<Type extends string = 'btree'>(
+  handle: EngineHandle,
+  options: AttachStoreOptions<Type> = {},
+): Promise<Engine<Type>> {
+  checkObject('attach takes a handle', options);
+  const { parts, rest } = partsOf(options);
+  refuseUnknown(
+    'attach',
+    { ...rest, ...given({ memory: parts.memory, pageSize: parts.pageSize }) },
+    ['commit', ...PARTS, ...ATTACHING],
+    ATTACHING,
+  );
+  const blueprint = await blueprintOf<Type>(parts);
+  return await blueprint.attach(handle, rest);
+}
+
+const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'checkpoint', 'onRecovery', 'onFailure'];
+const ATTACHING = ['onFailure'];
+const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
+const SHORTHAND_NAMES = Object.keys(SHORTHANDS);
+
+type Parts<Type extends string> = Pick<OpenStoreOptions<Type>, keyof PartsOptions<Type> | keyof typeof SHORTHANDS>;
+
+function partsOf<Options extends OpenStoreOptions<string>>(
+  options: Options,
+): { readonly parts: Parts<string>; readonly rest: Omit<Options, keyof Parts<string>> } {
+  const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins, ...rest } = options;
+  return { parts: { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins }, rest };
+}
+
+async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<Blueprint<Type>> {
+  refuseDoubles(parts);
+  const { memory, pageSize, commit, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const config = {
     io: io ?? ioPosix(),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
@@ -68,20 +116,19 @@ export async function open<Type extends string = 'btree'>(
     log: log ?? wal(given({ commit })),
     ...(plugins === undefined ? {} : { plugins }),
   };
-  const blueprint = await composeFrom(config, { from });
-  return (await blueprint.open(path, opening)) as Engine<Type>;
+  return (await composeFrom(config, { from })) as Blueprint<Type>;
 }
 
-const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'checkpoint', 'onRecovery', 'onFailure'];
-const CHOOSING = ['memory', 'pageSize', 'commit', 'io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
+function checkObject(takes: string, options: unknown): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
+  throw new PagewrightError('PW_ARGUMENT', `${takes}, and an object with options.`, { details: { options } });
+}
 
-function refuseUnknown(opening: object): void {
-  const unknown = Object.keys(opening).filter((name) => !OPENING.includes(name));
+function refuseUnknown(call: string, options: object, known: readonly string[], taken: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !taken.includes(name));
   if (unknown.length === 0) return;
-  const known = [...CHOOSING, ...OPENING].join(', ');
-  throw new PagewrightError('PW_OPTION_INVALID', `open has no option ${unknown.join(', ')}; there are ${known}.`, {
-    details: { unknown },
-  });
+  const message = `${call} has no option ${unknown.join(', ')}; there are ${known.join(', ')}.`;
+  throw new PagewrightError('PW_OPTION_INVALID', message, { details: { unknown } });
 }
 
 /** A shorthand beside the part that it is short for would do nothing. */

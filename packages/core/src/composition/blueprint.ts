@@ -3,8 +3,11 @@
  * file, so one blueprint opens any number of stores, each with parts of its own.
  */
 
+import { type AttachOptions, attachEngine } from '../engine/attach.js';
 import type { Engine } from '../engine/engine.js';
+import type { EngineHandle } from '../engine/engine-handle.js';
 import { type OpenOptions, openEngine } from '../engine/open.js';
+import type { EngineParts } from '../engine/parts.js';
 import { PagewrightError } from '../errors.js';
 import type { PluginKind } from '../plugin.js';
 import { assemble, closeAfter } from './assembly.js';
@@ -66,15 +69,31 @@ export class Blueprint<Type extends string = string> {
         },
       );
     }
+    return this.#engine((parts) => openEngine<Type>(parts, path, options));
+  }
+
+  /** An engine of fresh parts. */
+  async #engine(begin: (parts: EngineParts) => Promise<Engine<Type>>): Promise<Engine<Type>> {
     const { parts, io, skippedIo } = await assemble(this.#plan);
     let engine: Engine<Type>;
     try {
-      engine = await openEngine<Type>(parts, path, options);
+      engine = await begin(parts);
     } catch (error) {
       throw await closeAfter(error, parts.teardown);
     }
     compositions.set(engine, { io, skippedIo, plugins: this.describe() });
     return engine;
+  }
+
+  /**
+   * In another thread of the process: joins the engine whose `share()` returned the handle, with fresh parts over the same memory. The blueprint is one of the same
+   * config. The engine has the same API; closing it leaves the store open for the others.
+   *
+   * Errors: `PW_ARGUMENT` for what is no handle, or one of other parts; `PW_OPTION_INVALID`, `PW_CLOSED` if the store was closed, `PW_THREAD_LOST`, `PW_UNSUPPORTED` and
+   * `PW_PLUGIN_INVALID` as of {@link open}, `PW_IO`.
+   */
+  async attach(handle: EngineHandle, options: AttachOptions = {}): Promise<Engine<Type>> {
+    return this.#engine((parts) => attachEngine<Type>(parts, handle, options));
   }
 
   /** The plugins, in the order of the config, as plain data: for logs, reports and `JSON.stringify`. Shows all options. */

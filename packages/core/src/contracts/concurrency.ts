@@ -81,6 +81,11 @@ export interface ConcurrencyHost {
   fail(error: unknown): Error;
   /** Called after each commit, with the bytes that it appended. */
   committed(bytes: number): void;
+  /**
+   * Makes what targets say of their indexes what it is now, whichever thread has changed it: called when the locks of a commit are held,
+   * before it is checked. Errors: `PW_THREAD_LOST`, `PW_CLOSED`.
+   */
+  catchUp(): void;
 }
 
 /** A transaction on bytes. Reads its own writes. Everything is synchronous; reads may throw `PageFault`, nothing changed. */
@@ -121,6 +126,12 @@ export interface Concurrency {
   readonly oldestNeeded: number;
   /** Called once, when recovery is over. */
   start(host: ConcurrencyHost, timestamp: number): void;
+  /** What another thread of the process needs to `attach`: plain data and shared memory, to be posted to any number of threads. After `start`. */
+  share(): unknown;
+  /** In another thread, instead of `start`: the same commits, snapshots and locks. Errors: `PW_ARGUMENT` for what is no handle. */
+  attach(host: ConcurrencyHost, handle: unknown): void;
+  /** The calling thread has no more use of it: its snapshots are released, and what it alone knows is handed over. Idempotent. */
+  detach(): void;
   /**
    * A reader has gone on to a later checkpoint: the indexes hold what was committed up to this timestamp, and V is it. Snapshots
    * below are revoked: what they saw is gone.

@@ -98,6 +98,16 @@ export interface LogOpenRequest {
   onFailure(error: Error): void;
 }
 
+/** How a thread joins a log that another one has open. */
+export interface LogAttachRequest {
+  readonly io: IoBackend;
+  /** The same as of the log that is joined. */
+  readonly threads: Threads;
+  /** What `share` returned in the other thread, posted to this one. */
+  readonly handle: unknown;
+  onFailure(error: Error): void;
+}
+
 /** What recovery found. */
 export interface LogReplay {
   /** Records above the checkpoint's timestamp, in order. Reading on may throw `PW_CORRUPT_LOG`. */
@@ -128,6 +138,10 @@ export interface Log {
    * first record can be appended once that checkpoint is durable.
    */
   begin(): LogMark;
+  /** What another thread of the process needs to `attach`: plain data and shared memory, to be posted to any number of threads. After `begin`. */
+  share(): unknown;
+  /** In another thread, instead of `open` and `begin`: the same log. Errors: `PW_ARGUMENT` for what is no handle, `PW_CLOSED`. */
+  attach(request: LogAttachRequest): Promise<void>;
   /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. */
   discardOld(): Promise<void>;
   /**

@@ -4,6 +4,8 @@
  *
  * What always holds: a name and a number lead to at most one live index; a number is used once, ever (T7); a tree that is
  * being given up has a slot until it is gone, so that nothing leaks if the process ends before.
+ *
+ * Each thread has a catalog of its own over the same pages: `shared-catalog.ts` sees to it that they agree.
  */
 
 import type { IndexType } from '../contracts/index-plugin.js';
@@ -49,6 +51,15 @@ export interface DroppedTree {
   readonly entry: IndexEntry | null;
 }
 
+/** What the catalog's pages say at one moment. */
+export interface CatalogContent {
+  readonly nextNumber: number;
+  /** Entry pages, in order. */
+  readonly frames: readonly number[];
+  /** All slots, those of later pages first, and of a page the last one first. */
+  readonly slots: readonly { readonly content: SlotContent | undefined; readonly location: SwipLocation }[];
+}
+
 export class Catalog {
   readonly byName = new Map<string, IndexEntry>();
   readonly byNumber = new Map<number, IndexEntry>();
@@ -57,7 +68,7 @@ export class Catalog {
   /** The number for the next index. */
   nextNumber = 1;
   private root = -1;
-  private entryPages = 0;
+  private entryPages: number[] = [];
   /** Indexes that were open when the catalog could not be read. */
   private reopens = new Set<IndexEntry>();
   /** The last one is used next. */
@@ -120,7 +131,7 @@ export class Catalog {
   assertRoom(): void {
     const { pageSize } = this.pages;
     const most = entryPagesPerRoot(pageSize);
-    if (this.nextNumber > LAST_NUMBER || (this.freeSlots.length === 0 && this.entryPages === most)) {
+    if (this.nextNumber > LAST_NUMBER || (this.freeSlots.length === 0 && this.entryPages.length === most)) {
       throw new PagewrightError(
         'PW_FULL',
         `The catalog is full: with pages of ${pageSize} bytes it has room for ${most * slotsPerPage(pageSize)} indexes. Drop some that are not needed.`,
@@ -129,11 +140,11 @@ export class Catalog {
     }
     if (this.freeSlots.length > 0) return;
     const { frames } = this.pages.stats();
-    if (this.entryPages + 1 > frames / POOL_SHARE) {
+    if (this.entryPages.length + 1 > frames / POOL_SHARE) {
       throw new PagewrightError(
         'PW_POOL_EXHAUSTED',
         `A pool of ${frames} frames has no room for more of the catalog, whose pages stay in memory. Open the store with more memory, or drop indexes that are not needed.`,
-        { details: { frames, catalogPages: this.entryPages, indexes: this.byName.size } },
+        { details: { frames, catalogPages: this.entryPages.length, indexes: this.byName.size } },
       );
     }
   }
@@ -212,6 +223,82 @@ export class Catalog {
     }
   }
 
+  // ── Between threads ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reads all pages. They are those of one moment if nobody changes the catalog meanwhile. Errors: `PW_CORRUPT_PAGE`. */
+  read(): CatalogContent {
+    const { pages } = this;
+    const { nextNumber } = this.reading(this.root, readRoot);
+    const most = entryPagesPerRoot(pages.pageSize);
+    const frames: number[] = [];
+    const slots: { content: SlotContent | undefined; location: SwipLocation }[] = [];
+    while (frames.length < most) {
+      const location = { frame: this.root, offset: ROOT_SWIPS + frames.length * SWIP_SIZE };
+      if (this.isNull(location)) break;
+      const frame = this.loaded(location);
+      frames.push(frame);
+      const found = this.reading(frame, readEntries);
+      const inReverse = found.map((content, slot) => ({ content, location: { frame, offset: slotOffset(slot) } }));
+      slots.push(...inReverse.reverse());
+    }
+    return { nextNumber, frames, slots };
+  }
+
+  /**
+   * Takes over what another thread has changed. What stands for an index goes on standing for it: with another tree after a `clear`,
+   * and what it was before for older snapshots; dropped if it is there no more.
+   */
+  adopt({ nextNumber, frames, slots }: CatalogContent): void {
+    this.nextNumber = nextNumber;
+    // Whoever made a page has pinned it: it stays where it is.
+    for (const frame of frames.slice(this.entryPages.length)) this.pages.pin(frame);
+    this.entryPages = [...frames];
+    this.adoptLive(slots);
+    this.adoptDropped(slots);
+    const free = slots.filter(({ content }) => content === undefined).map(({ location }) => location);
+    this.freeSlots.splice(0, this.freeSlots.length, ...free);
+  }
+
+  /** The calling thread uses the catalog no more: others may still. */
+  unpin(): void {
+    for (const frame of [this.root, ...this.entryPages]) this.pages.unpin(frame);
+  }
+
+  private adoptLive(slots: CatalogContent['slots']): void {
+    const before = new Map(this.byNumber);
+    this.byName.clear();
+    this.byNumber.clear();
+    for (const { content, location } of slots) {
+      if (content?.state !== STATE_LIVE) continue;
+      const { number, type, keyEncoding, valueEncoding, name, incarnation, mayHaveTombstones } = content;
+      const description = { type, keyEncoding, valueEncoding, name };
+      const entry = before.get(number) ?? this.entryOf(number, description, location, incarnation);
+      before.delete(number);
+      if (entry.incarnation !== incarnation) {
+        const wasOpen = entry.isOpen;
+        entry.begin(incarnation, location);
+        if (wasOpen) entry.open(this.pages, this.types);
+      }
+      entry.mayHaveTombstones = mayHaveTombstones;
+      this.byName.set(name, entry);
+      this.byNumber.set(number, entry);
+    }
+    for (const entry of before.values()) entry.dropped = true;
+  }
+
+  private adoptDropped(slots: CatalogContent['slots']): void {
+    const known = new Map([...this.dropped].map((tree) => [keyOf(tree.location), tree]));
+    this.dropped.clear();
+    for (const { content, location } of slots) {
+      if (content?.state !== STATE_DROPPED) continue;
+      // An index that lives on was cleared, at the latest when its present tree was made.
+      const entry = this.byNumber.get(content.number) ?? null;
+      const found = known.get(keyOf(location));
+      const isAsKnown = found !== undefined && found.entry === entry;
+      this.dropped.add(isAsKnown ? found : { location, neededBelow: entry?.incarnation ?? 0, entry });
+    }
+  }
+
   // ── Slots ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   private entryOf(
@@ -250,9 +337,9 @@ export class Catalog {
 
   private addEntryPage(timestamp: number): void {
     this.assertRoom();
-    const location = { frame: this.root, offset: ROOT_SWIPS + this.entryPages * SWIP_SIZE };
+    const location = { frame: this.root, offset: ROOT_SWIPS + this.entryPages.length * SWIP_SIZE };
     const frame = this.addPage(location, KIND_CATALOG_ENTRIES, formatEntries, timestamp);
-    this.entryPages++;
+    this.entryPages.push(frame);
     for (let slot = slotsPerPage(this.pages.pageSize) - 1; slot >= 0; slot--) {
       this.freeSlots.push({ frame, offset: slotOffset(slot) });
     }
@@ -287,19 +374,14 @@ export class Catalog {
 
   private load(): void {
     const { pages } = this;
-    this.root = this.pinned(pages.root);
-    this.nextNumber = this.reading(this.root, readRoot).nextNumber;
-    const most = entryPagesPerRoot(pages.pageSize);
-    for (; this.entryPages < most; this.entryPages++) {
-      const location = { frame: this.root, offset: ROOT_SWIPS + this.entryPages * SWIP_SIZE };
-      if (this.isNull(location)) break;
-      const frame = this.pinned(location);
-      this.reading(frame, (page) => {
-        // From the last slot to the first, so that the first free one is the first to be used.
-        const slots = readEntries(page);
-        for (let slot = slots.length - 1; slot >= 0; slot--)
-          this.place(slots[slot], { frame, offset: slotOffset(slot) });
-      });
+    this.root = this.loaded(pages.root);
+    pages.pin(this.root);
+    const { nextNumber, frames, slots } = this.read();
+    this.nextNumber = nextNumber;
+    for (const frame of frames) pages.pin(frame);
+    this.entryPages = [...frames];
+    for (const { content, location } of slots) {
+      this.orDamage(location.frame, () => this.place(content, location));
     }
   }
 
@@ -324,14 +406,12 @@ export class Catalog {
     this.byNumber.set(number, entry);
   }
 
-  /** Loads the page that a swip names, and keeps it in memory. */
-  private pinned(location: SwipLocation): number {
+  /** The frame of the page that a swip names; blocks while it is read. */
+  private loaded(location: SwipLocation): number {
     const { pages } = this;
     pages.latch(location.frame);
     try {
-      const frame = pages.childOfLatched(location.frame, location.offset);
-      pages.pin(frame);
-      return frame;
+      return pages.childOfLatched(location.frame, location.offset);
     } finally {
       pages.unlatch(location.frame);
     }
@@ -341,7 +421,7 @@ export class Catalog {
   private reading<Result>(frame: number, read: (page: DataView) => Result): Result {
     const { pages } = this;
     const base = pages.baseOf(frame);
-    try {
+    return this.orDamage(frame, () => {
       const size = pages.sizeOf(frame);
       if (size !== pages.pageSize) throw new CatalogDamage(`has ${size} bytes instead of ${pages.pageSize}`);
       const copy = new Uint8Array(size);
@@ -349,6 +429,13 @@ export class Catalog {
       copy.set(pages.segmentOf(frame).u8.subarray(base, base + size));
       pages.unlatch(frame);
       return read(new DataView(copy.buffer));
+    });
+  }
+
+  /** What a step finds damaged in a page becomes an error. */
+  private orDamage<Result>(frame: number, step: () => Result): Result {
+    try {
+      return step();
     } catch (error) {
       if (!(error instanceof CatalogDamage)) throw error;
       throw new PagewrightError(
@@ -362,4 +449,8 @@ export class Catalog {
   private isNull({ frame, offset }: SwipLocation): boolean {
     return this.pages.segmentOf(frame).u32[(this.pages.baseOf(frame) + offset) >>> 2] === SWIP_NULL;
   }
+}
+
+function keyOf({ frame, offset }: SwipLocation): string {
+  return `${frame} ${offset}`;
 }

@@ -1,9 +1,10 @@
 /**
  * When checkpoints are written: after so many bytes of log, after so much time if anything was committed, and on
- * request. Each one lets go of the log that it makes superfluous.
+ * request. Each one lets go of the log that it makes superfluous. They are written by the thread that opened the store;
+ * the others tell it when there is log enough.
  *
- * C1: commits are one synchronous step each, so any instant between two of them is a gate. C3: the log is durable up to
- * the mark before the superblock is written. A failed engine writes none: its pages may hold half a commit.
+ * C1: at the gate no commit is under way, in any thread. C3: the log is durable up to the mark before the superblock is
+ * written. A failed engine writes none: its pages may hold half a commit.
  */
 import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
@@ -22,10 +23,10 @@ export const DEFAULT_INTERVAL_MS = 60_000;
 
 /** Commits wait for the checkpoint once there is so many times more log than asked for. */
 const BACKPRESSURE = 4;
+/** So long another thread waits for a checkpoint to get on: the one that writes it may be busy with something else (IO3). */
+const PATIENCE_MS = 1000;
 
 export class Checkpoints {
-  /** Bytes logged since the last gate. */
-  private logged = 0;
   private running: Promise<CheckpointResult> | null = null;
   private readonly logBytes: number;
   private readonly timer: NodeJS.Timeout | null;
@@ -38,26 +39,44 @@ export class Checkpoints {
     options: CheckpointOptions,
   ) {
     this.logBytes = options.logBytes ?? DEFAULT_LOG_BYTES;
-    this.timer = state.openedReadOnly
-      ? null
-      : setInterval(() => this.afterInterval(), options.intervalMs ?? DEFAULT_INTERVAL_MS);
+    this.timer =
+      state.openedReadOnly || !state.isOwner
+        ? null
+        : setInterval(() => this.afterInterval(), options.intervalMs ?? DEFAULT_INTERVAL_MS);
     this.timer?.unref();
   }
 
   /** Called after each commit. */
   committed(bytes: number): void {
-    this.logged += bytes;
-    if (this.logged >= this.logBytes && this.running === null) this.begin();
+    const { memory, isOwner } = this.state;
+    const before = memory.logged;
+    const logged = memory.addLogged(bytes);
+    if (isOwner) this.beginIfDue();
+    else if (before < this.logBytes && logged >= this.logBytes) memory.tell();
+  }
+
+  /** Another thread may have logged enough. */
+  beginIfDue(): void {
+    if (this.state.memory.logged >= this.logBytes && this.running === null) this.begin();
   }
 
   /** Whether commits come faster than checkpoints let go of the log. */
   get behind(): boolean {
-    return this.running !== null && this.logged >= this.logBytes * BACKPRESSURE;
+    const { memory } = this.state;
+    return memory.isCheckpointRunning && memory.logged >= this.logBytes * BACKPRESSURE;
   }
 
-  /** Resolves when the checkpoint that is under way has ended, well or not. */
+  /** Resolves when the checkpoint that is under way has ended, well or not. Another thread waits as long as it gets on. */
   async catchUp(): Promise<void> {
-    await this.running?.catch(() => {});
+    if (this.state.isOwner) {
+      await this.running?.catch(() => {});
+      return;
+    }
+    for (let written = -1; ; ) {
+      const { pageWrites } = this.pages.stats();
+      if (pageWrites === written || (await this.state.memory.checkpointEnd(PATIENCE_MS))) return;
+      written = pageWrites;
+    }
   }
 
   /** Writes a checkpoint of now. Errors: `PW_READ_ONLY`, `PW_ENGINE_FAILED`, `PW_FULL`, `PW_IO`; the engine is read-only after the last two. */
@@ -82,7 +101,7 @@ export class Checkpoints {
   }
 
   private afterInterval(): void {
-    if (this.logged > 0 && this.running === null) this.begin();
+    if (this.state.memory.logged > 0 && this.running === null) this.begin();
   }
 
   /** Begins one that no one waits for: what goes wrong with it is in the engine's state. */
@@ -93,9 +112,12 @@ export class Checkpoints {
 
   private write(mark: () => LogMark): Promise<CheckpointResult> {
     const writing = this.checkpoint(mark).finally(() => {
-      if (this.running === writing) this.running = null;
+      if (this.running !== writing) return;
+      this.running = null;
+      this.state.memory.checkpointEnds();
     });
     this.running = writing;
+    this.state.memory.checkpointBegins();
     return writing;
   }
 
@@ -104,7 +126,7 @@ export class Checkpoints {
       const result = await this.pages.checkpoint({
         gate: () => {
           this.assertWhole();
-          this.logged = 0;
+          this.state.memory.clearLogged();
           return { timestamp: this.concurrency.visible, log: logMark() };
         },
         secureLog: async (mark: CheckpointMark) => {

@@ -12,6 +12,7 @@ import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { Operations } from './operations.js';
 import { prefetchEntries } from './prefetching.js';
+import type { SharedCatalog } from './shared-catalog.js';
 import type { EngineState } from './state.js';
 
 /** M5: pages are brought into memory for so many writes of a commit, many at once; those of further ones are read in place. */
@@ -41,6 +42,7 @@ export class Commits {
     private readonly checkpoints: Checkpoints,
     private readonly state: EngineState,
     private readonly operations: Operations,
+    private readonly shared: SharedCatalog,
   ) {
     this.touched.wantsValue = false;
   }
@@ -62,9 +64,11 @@ export class Commits {
     this.now(core.writes(), () => core.commit());
   }
 
-  /** Commits an operation on the catalog. `describe` runs right before, and may refuse by throwing. */
+  /** Commits an operation on the catalog. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. */
   async operation(describe: () => CatalogOperation, install: (timestamp: number) => void): Promise<void> {
-    await this.inOrder([], () => this.concurrency.commitOperation(describe(), install));
+    const { shared, concurrency } = this;
+    const change = (timestamp: number): void => shared.change(() => install(timestamp));
+    await this.inOrder([], () => shared.exclusively(() => concurrency.commitOperation(describe(), change)));
   }
 
   private now(writes: Iterable<Write>, commit: () => CommitTicket): void {

@@ -10,11 +10,14 @@ import { PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
 import { Commits } from './commits.js';
+import type { EngineHandle } from './engine-handle.js';
 import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
+import type { SharedCatalog } from './shared-catalog.js';
+import { Sharing } from './sharing.js';
 import { EngineSnapshot } from './snapshot.js';
 import type { EngineState } from './state.js';
 
@@ -33,6 +36,8 @@ export class EngineCore {
   readonly commits: Commits;
   readonly housekeeping: Housekeeping;
   readonly following: Following;
+  readonly sharing: Sharing;
+  readonly catalog: Catalog;
   readonly transactions = new Set<Abortable>();
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
@@ -41,31 +46,46 @@ export class EngineCore {
 
   constructor(
     parts: EngineParts,
-    readonly catalog: Catalog,
+    readonly shared: SharedCatalog,
     readonly state: EngineState,
-    checkpoint: CheckpointOptions,
+    /** Of the store. */
+    readonly path: string,
+    readonly checkpointOptions: CheckpointOptions,
     follow: FollowOption,
+    /** In a thread that joins another engine. */
+    joined: EngineHandle | null = null,
   ) {
     const { io, pages, log, concurrency } = parts;
     this.io = io;
     this.pages = pages;
     this.log = log;
     this.concurrency = concurrency;
-    this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpoint);
-    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations);
-    this.housekeeping = new Housekeeping(pages, catalog, concurrency, state, this.operations);
+    this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions);
+    const { catalog } = shared;
+    this.catalog = catalog;
+    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, shared);
+    this.housekeeping = new Housekeeping(pages, shared, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
+    this.sharing = new Sharing(pages, state, joined);
+    state.onNews = (news) => {
+      shared.catchUp();
+      this.sharing.hasSeen(news);
+      if (!state.isOwner) return;
+      this.checkpoints.beginIfDue();
+      this.housekeeping.wake();
+    };
   }
 
   /** What concurrency control needs of the engine. */
   get host(): ConcurrencyHost {
-    const { pages, log, state, checkpoints } = this;
+    const { pages, log, state, checkpoints, shared } = this;
     return {
       pages,
       log,
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
+      catchUp: () => shared.catchUp(),
     };
   }
 
@@ -75,12 +95,26 @@ export class EngineCore {
   }
 
   snapshot(): EngineSnapshot {
-    this.state.assertUsable();
-    const snapshot = new EngineSnapshot(this, this.concurrency.snapshot(), (released) => {
-      if (this.snapshots.delete(released)) this.housekeeping.wake();
+    const core = this.withKnownIndexes(() => this.concurrency.snapshot());
+    const snapshot = new EngineSnapshot(this, core, (released) => {
+      if (!this.snapshots.delete(released)) return;
+      this.housekeeping.wake();
+      // Trees that another thread gives up may have waited for it.
+      if (!this.state.isOwner && this.catalog.dropped.size > 0) this.state.memory.tell();
     });
     this.snapshots.add(snapshot);
     return snapshot;
+  }
+
+  /**
+   * Begins what reads as of a commit: whatever that commit, or one before, has changed in the catalog is known here then. A change is
+   * made known before its commit can be seen.
+   */
+  withKnownIndexes<Reader>(begin: () => Reader): Reader {
+    this.state.assertUsable();
+    const reader = begin();
+    this.state.assertUsable();
+    return reader;
   }
 
   /** The snapshot that the options of a read name. Errors: `PW_ARGUMENT`. */
@@ -120,16 +154,9 @@ export class EngineCore {
 
   /** The first step of closing: everything that is under way ends, and the page file holds all of it, if that can be. */
   async finish(): Promise<void> {
-    const { state, operations, housekeeping, checkpoints, following } = this;
+    const { state, checkpoints, housekeeping } = this;
     try {
-      state.beginClosing();
-      this.closed.abort();
-      housekeeping.stop();
-      checkpoints.stopTimer();
-      following.stop();
-      await operations.idle();
-      for (const transaction of [...this.transactions]) transaction.abort();
-      for (const snapshot of [...this.snapshots]) snapshot.release();
+      await this.end();
       await checkpoints.catchUp();
       if (state.readOnly) return;
       await housekeeping.finish();
@@ -139,5 +166,30 @@ export class EngineCore {
     } finally {
       state.closed();
     }
+  }
+
+  /** The same in a thread that joined another engine, which goes on. */
+  async leave(): Promise<void> {
+    try {
+      await this.end();
+      if (!this.state.hasFailed) this.shared.leave();
+    } finally {
+      this.concurrency.detach();
+      this.state.closed();
+    }
+  }
+
+  /** All that is under way in this thread comes to its end, and nothing begins. */
+  private async end(): Promise<void> {
+    const { state, operations, housekeeping, checkpoints, following, sharing } = this;
+    state.beginClosing();
+    this.closed.abort();
+    housekeeping.stop();
+    checkpoints.stopTimer();
+    following.stop();
+    await operations.idle();
+    sharing.stop();
+    for (const transaction of [...this.transactions]) transaction.abort();
+    for (const snapshot of [...this.snapshots]) snapshot.release();
   }
 }

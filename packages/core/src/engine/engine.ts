@@ -9,9 +9,11 @@ import { isPagewrightError, PagewrightError } from '../errors.js';
 import { type BackupOptions, type BackupReport, backupEngine } from './backup.js';
 import { type CompactOptions, type CompactReport, compactEngine } from './compact.js';
 import type { EngineCore } from './engine-core.js';
+import { type EngineHandle, engineHandle } from './engine-handle.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
+import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -190,8 +192,10 @@ export class Engine<Types extends string = string> {
 
   /** Begins a transaction that the caller commits or aborts. */
   begin(): Transaction {
-    this.core.state.assertUsable();
-    return new Transaction(this.core, this.core.concurrency.begin());
+    return new Transaction(
+      this.core,
+      this.core.withKnownIndexes(() => this.core.concurrency.begin()),
+    );
   }
 
   /** A view of the store as it is now. Release it when it is not needed any more. */
@@ -215,14 +219,8 @@ export class Engine<Types extends string = string> {
   // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Writes a checkpoint of now while other work goes on, and lets go of the log before it. Errors: `PW_FULL`, `PW_IO`. */
-  async checkpoint(): Promise<CheckpointResult> {
-    this.core.state.assertWritable();
-    this.core.operations.begin();
-    try {
-      return await this.core.checkpoints.run();
-    } finally {
-      this.core.operations.end();
-    }
+  checkpoint(): Promise<CheckpointResult> {
+    return this.underWay(true, () => this.asked('checkpoint', []) ?? this.core.checkpoints.run());
   }
 
   /**
@@ -251,15 +249,8 @@ export class Engine<Types extends string = string> {
    * pool. Damage never makes it reject. Of a store that is open read-only it looks at the checkpoint that is read. Errors: `PW_SNAPSHOT_TOO_OLD`
    * if the writer could not be asked to wait, and has overtaken it; `PW_ARGUMENT`, `PW_CLOSED` when the engine is closed meanwhile, the reason of the signal.
    */
-  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-    const { operations, state } = this.core;
-    state.assertUsable();
-    operations.begin();
-    try {
-      return await verifyEngine(this.core, options);
-    } finally {
-      operations.end();
-    }
+  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return this.underWay(false, () => this.asked('verify', [], options) ?? verifyEngine(this.core, options));
   }
 
   /**
@@ -277,15 +268,8 @@ export class Engine<Types extends string = string> {
    * the same path is under way), `PW_CORRUPT_PAGE`, `PW_FULL`, `PW_IO`, `PW_PERMISSION`, `PW_READ_ONLY`, `PW_CLOSED` when the engine is closed
    * meanwhile, the reason of the signal, what `onProgress` throws.
    */
-  async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
-    const { operations, state } = this.core;
-    state.assertUsable();
-    operations.begin();
-    try {
-      return await backupEngine(this.core, path, options);
-    } finally {
-      operations.end();
-    }
+  backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
+    return this.underWay(false, () => this.asked('backup', [path], options) ?? backupEngine(this.core, path, options));
   }
 
   /**
@@ -301,15 +285,40 @@ export class Engine<Types extends string = string> {
    * Errors: `PW_ARGUMENT`, `PW_READ_ONLY`, `PW_FULL` (no room to move anything), `PW_CORRUPT_PAGE`, `PW_IO`, `PW_POOL_EXHAUSTED`, `PW_ENGINE_FAILED`, `PW_CLOSED`
    * when the engine is closed meanwhile, the reason of the signal, what `onProgress` throws.
    */
-  async compact(options: CompactOptions = {}): Promise<CompactReport> {
-    const { operations, state } = this.core;
-    state.assertWritable();
-    operations.begin();
-    try {
-      return await compactEngine(this.core, options);
-    } finally {
-      operations.end();
-    }
+  compact(options: CompactOptions = {}): Promise<CompactReport> {
+    return this.underWay(true, () => this.asked('compact', [], options) ?? compactEngine(this.core, options));
+  }
+
+  /**
+   * What another thread of this process needs to work on the same store: post it, and give it to `attach` there, of the same blueprint. That engine has
+   * the same API, and the same pages, commits and snapshots; `checkpoint`, `backup`, `verify` and `compact` are done in this thread when it is asked there.
+   * Any number of threads may attach; this engine is closed last, as it ends the use of the store for all (`PW_CLOSED`). If a thread ends in the midst of a
+   * change, by `terminate()` or an error that nobody catches, all get `PW_THREAD_LOST`: close and open the store again; nothing that was acknowledged is lost.
+   *
+   * Errors: `PW_UNSUPPORTED` for a store that is open read-only, or whose parts serve one thread.
+   */
+  share(): EngineHandle {
+    const { core } = this;
+    core.state.assertUsable();
+    const { pages, concurrency, log, state, sharing } = core;
+    if (sharing.joined !== null) return sharing.joined;
+    const handle = engineHandle({
+      path: core.path,
+      channel: sharing.channel,
+      owner: pages.threads.tag,
+      checkpoint: core.checkpointOptions,
+      memory: { words: state.memory.buffer, latch: state.memory.latch },
+      pages: pages.share(),
+      concurrency: concurrency.share(),
+      log: log.share(),
+    });
+    sharing.begin({
+      checkpoint: () => this.checkpoint(),
+      verify: (options) => this.verify(options as VerifyOptions),
+      backup: (path, options) => this.backup(path, options as BackupOptions),
+      compact: (options) => this.compact(options as CompactOptions),
+    });
+    return handle;
   }
 
   stats(): EngineStats {
@@ -337,6 +346,28 @@ export class Engine<Types extends string = string> {
     return this.close();
   }
 
+  /** Closing waits for it. */
+  private async underWay<Result>(writes: boolean, work: () => Promise<Result>): Promise<Result> {
+    const { operations, state } = this.core;
+    if (writes) state.assertWritable();
+    else state.assertUsable();
+    operations.begin();
+    try {
+      return await work();
+    } finally {
+      operations.end();
+    }
+  }
+
+  /** Asks the thread that opened the store; null in that one itself. */
+  private asked<Method extends keyof OwnerMethods>(
+    method: Method,
+    given: readonly unknown[],
+    options?: CallOptions,
+  ): ReturnType<OwnerMethods[Method]> | null {
+    return (this.core.sharing.owner?.ask(method, given, options) ?? null) as ReturnType<OwnerMethods[Method]> | null;
+  }
+
   private create(name: string, options: IndexOptions<string>): Promise<void> {
     const { catalog, commits, state } = this.core;
     if (state.openedReadOnly) throw unknownIndex(name);
@@ -344,6 +375,8 @@ export class Engine<Types extends string = string> {
     const creation = commits
       .operation(
         () => {
+          // Another thread may have been first.
+          if (catalog.byName.has(name)) throw MADE;
           catalog.assertRoom();
           return { kind: OPERATION_CREATE_INDEX, index: catalog.nextNumber, key: encodeDescription(description) };
         },
@@ -351,11 +384,17 @@ export class Engine<Types extends string = string> {
           catalog.create(catalog.nextNumber, description, timestamp);
         },
       )
+      .catch((error) => {
+        if (error !== MADE) throw error;
+      })
       .finally(() => this.creating.delete(name));
     this.creating.set(name, creation);
     return creation;
   }
 }
+
+/** Thrown by who finds that the index is there. */
+const MADE = Symbol('made');
 
 function unknownIndex(name: string): PagewrightError {
   return new PagewrightError('PW_INDEX_UNKNOWN', `There is no index '${name}' in this store.`, {

@@ -2,6 +2,8 @@
  * What is done between turns of the event loop, a little at a time: trees that were dropped or cleared are given up,
  * tombstones and versions that no snapshot needs are collected, and tombstones that an earlier process left are swept.
  * Whatever is not finished when the store is closed goes on when it is opened again.
+ *
+ * The thread that opened the store gives up trees, and sweeps; a tree goes when no thread can be reading it any more.
  */
 import type { Concurrency } from '../contracts/concurrency.js';
 import type { Cursor } from '../contracts/index-plugin.js';
@@ -12,6 +14,7 @@ import type { Catalog, DroppedTree } from './catalog.js';
 import type { IndexEntry } from './index-entry.js';
 import type { Operations } from './operations.js';
 import { attemptRead, FAULTED } from './reading.js';
+import type { SharedCatalog } from './shared-catalog.js';
 import type { EngineState } from './state.js';
 
 /** Pages given up in one turn. */
@@ -34,18 +37,21 @@ export class Housekeeping {
   private knownStuck = 0;
   /** Indexes that may have tombstones of an earlier process. */
   private readonly unswept: IndexEntry[] = [];
+  private readonly catalog: Catalog;
   private readonly tasks: Set<Task>;
   private current: Task | null = null;
   private sweeping: { readonly entry: IndexEntry; readonly incarnation: number; readonly cursor: Cursor } | null = null;
 
   constructor(
     private readonly pages: PageStore,
-    private readonly catalog: Catalog,
+    private readonly shared: SharedCatalog,
     private readonly concurrency: Concurrency,
     private readonly state: EngineState,
     private readonly operations: Operations,
   ) {
-    this.tasks = new Set([() => this.releaseTrees(), () => this.collect(), () => this.sweep()]);
+    this.catalog = shared.catalog;
+    const collect = (): boolean => this.collect();
+    this.tasks = new Set(state.isOwner ? [() => this.releaseTrees(), collect, () => this.sweep()] : [collect]);
   }
 
   /** Takes up what an earlier process left. */
@@ -77,12 +83,14 @@ export class Housekeeping {
       this.giveUp(error);
     }
     if (this.concurrency.stats().tombstones > 0) return;
-    for (const entry of this.catalog.byName.values()) {
-      const isSwept = !this.unswept.includes(entry) && this.sweeping?.entry !== entry;
-      if (entry.mayHaveTombstones && entry.isOpen && isSwept) {
-        this.catalog.setTombstoneFlag(entry, false, this.concurrency.visible);
+    this.shared.changeAlone(() => {
+      for (const entry of this.catalog.byName.values()) {
+        const isSwept = !this.unswept.includes(entry) && this.sweeping?.entry !== entry;
+        if (entry.mayHaveTombstones && entry.isOpen && isSwept) {
+          this.catalog.setTombstoneFlag(entry, false, this.concurrency.visible);
+        }
       }
-    }
+    });
   }
 
   private turn(): void {
@@ -118,21 +126,27 @@ export class Housekeeping {
   private releaseTrees(): boolean {
     const oldestNeeded = this.concurrency.oldestNeeded;
     for (const tree of this.catalog.dropped) {
-      if (tree.neededBelow > oldestNeeded || this.stuck.has(tree)) continue;
+      if (tree.neededBelow > oldestNeeded || this.stuck.has(tree) || !this.shared.isKnownToAll) continue;
       tree.entry?.forgetBefore(oldestNeeded);
       this.pages.secureSpace(2 * RELEASE_BUDGET);
-      if (this.releaseSome(tree)) this.catalog.forget(tree, this.concurrency.visible);
+      if (this.releaseSome(tree)) {
+        this.shared.changeAlone(() => this.catalog.forget(tree, this.concurrency.visible));
+      }
       return true;
     }
     return false;
   }
 
   private releaseSome(tree: DroppedTree): boolean {
+    const { pages } = this;
+    pages.enterGate();
     try {
-      return this.pages.releaseTree(tree.location, this.concurrency.visible, RELEASE_BUDGET);
+      return pages.releaseTree(tree.location, this.concurrency.visible, RELEASE_BUDGET);
     } catch (error) {
       if (!(error instanceof PageFault)) this.stuck.add(tree);
       throw error;
+    } finally {
+      pages.leaveGate();
     }
   }
 

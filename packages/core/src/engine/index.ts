@@ -1,4 +1,5 @@
 /** The engine façade: what programs use of an open store. */
+export { type AttachOptions, attachEngine } from './attach.js';
 export type { BackupOptions, BackupReport } from './backup.js';
 export type { CheckpointOptions } from './checkpoints.js';
 export type { CompactOptions, CompactReport } from './compact.js';
@@ -9,6 +10,7 @@ export {
   type IndexInfo,
   type TransactionOptions,
 } from './engine.js';
+export type { EngineHandle } from './engine-handle.js';
 export type { EntryStream } from './entry-stream.js';
 export { type BatchOperation, IndexHandle, type ReadOptions } from './index-handle.js';
 export type { IndexOptions } from './index-options.js';

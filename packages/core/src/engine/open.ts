@@ -12,6 +12,7 @@ import { EngineCore } from './engine-core.js';
 import { isOvertaken } from './following.js';
 import type { EngineParts } from './parts.js';
 import { Recovery, type RecoveryProgress, type RecoveryResult } from './recovery.js';
+import { SharedCatalog } from './shared-catalog.js';
 import { EngineState, type OnFailure } from './state.js';
 
 export type { EngineParts } from './parts.js';
@@ -70,7 +71,7 @@ async function open<Types extends string>(
 ): Promise<Engine<Types>> {
   const { io, pages, concurrency, log, teardown } = parts;
   const readOnly = options.readOnly ?? false;
-  const state = new EngineState(readOnly, options.onFailure);
+  const state = new EngineState({ openedReadOnly: readOnly, onFailure: options.onFailure });
   const found = await pages.open({
     path,
     io,
@@ -95,7 +96,8 @@ async function open<Types extends string>(
   }
   const { catalog, checkpoint } = readOnly ? await openToRead(parts, found) : openToWrite(parts, found);
   const { timestamp, result } = await recover(parts, catalog, checkpoint, replay, options);
-  core = new EngineCore(parts, catalog, state, options.checkpoint ?? {}, readOnly ? options.follow : false);
+  const shared = new SharedCatalog(catalog, pages, state.memory);
+  core = new EngineCore(parts, shared, state, path, options.checkpoint ?? {}, readOnly ? options.follow : false);
   concurrency.start(core.host, timestamp);
   const opened = core;
   teardown.push('the engine', () => opened.finish());

@@ -1,29 +1,59 @@
 /**
  * What may be asked of the engine now. It goes one way: open → read-only → failed, and at last closed. A read-only engine
  * answers reads, because what is in memory is whole; a failed one answers nothing, because it may not be.
+ *
+ * All of it but closing is that of the store, whichever thread it began in; an engine of another thread is closed by
+ * itself, or with the one that opened the store.
  */
-import { PagewrightError } from '../errors.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
+import { EngineMemory, SHARED_FAILED, SHARED_OPEN, SHARED_READ_ONLY } from './engine-memory.js';
 
 export type EngineStateName = 'open' | 'read-only' | 'failed' | 'closing' | 'closed';
 
 /** Told once, when the engine stops accepting commits by itself. */
 export type OnFailure = (error: Error) => void;
 
+export interface EngineStateOptions {
+  /** It was opened so. */
+  readonly openedReadOnly?: boolean;
+  readonly onFailure?: OnFailure | undefined;
+  /** Of the engine that opened the store, in the thread of another one. */
+  readonly memory?: EngineMemory;
+}
+
 export class EngineState {
   /** What made the engine read-only, or made it fail; null if nothing did. */
   failure: Error | null = null;
-  /** True while reads are answered: one test on the way of every call. */
-  usable = true;
+  readonly openedReadOnly: boolean;
+  readonly memory: EngineMemory;
+  /** Whether it opened the store, and not joined another engine. */
+  readonly isOwner: boolean;
+  /** Called when another thread has changed something: in the midst of a call, before it does anything. */
+  onNews: (news: number) => void = () => {};
+  private readonly onFailure: OnFailure | undefined;
+  private seen: number;
+  private looking = false;
+  /** What it may answer, as far as is known: one test on the way of every call. */
+  private answers = true;
   private failed = false;
   private ending: 'closing' | 'closed' | null = null;
 
-  constructor(
-    /** It was opened so. */
-    readonly openedReadOnly: boolean,
-    private readonly onFailure: OnFailure | undefined,
-  ) {}
+  constructor({ openedReadOnly = false, onFailure, memory }: EngineStateOptions = {}) {
+    this.openedReadOnly = openedReadOnly;
+    this.onFailure = onFailure;
+    this.isOwner = memory === undefined;
+    this.memory = memory ?? EngineMemory.create();
+    this.seen = this.memory.news;
+  }
+
+  /** True while reads are answered. */
+  get usable(): boolean {
+    if (this.memory.news !== this.seen) this.lookAround();
+    return this.answers;
+  }
 
   get name(): EngineStateName {
+    this.adopt();
     if (this.ending !== null) return this.ending;
     if (this.failed) return 'failed';
     return this.readOnly ? 'read-only' : 'open';
@@ -34,24 +64,26 @@ export class EngineState {
   }
 
   get hasFailed(): boolean {
+    this.adopt();
     return this.failed;
   }
 
-  /** Whether a call may begin. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`. */
+  /** Whether a call may begin. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_THREAD_LOST`. */
   assertUsable(): void {
     if (this.usable) return;
     if (this.ending !== null) throw closedError();
     this.assertNotFailed();
   }
 
-  /** Whether a call that commits may begin. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_READ_ONLY`. */
+  /** Whether a call that commits may begin. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_THREAD_LOST`, `PW_READ_ONLY`. */
   assertWritable(): void {
     this.assertUsable();
     this.assertAcceptsCommits();
   }
 
-  /** Whether a commit that has begun may go on; closing waits for it. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_READ_ONLY`. */
+  /** Whether a commit that has begun may go on; closing waits for it. Errors: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_THREAD_LOST`, `PW_READ_ONLY`. */
   assertAcceptsCommits(): void {
+    this.adopt();
     if (this.ending === 'closed') throw closedError();
     this.assertNotFailed();
     if (!this.readOnly) return;
@@ -72,6 +104,8 @@ export class EngineState {
   turnReadOnly(error: Error): void {
     if (this.failure !== null) return;
     this.failure = error;
+    this.memory.explain(error);
+    this.memory.advance(SHARED_READ_ONLY);
     this.report(error);
   }
 
@@ -79,12 +113,11 @@ export class EngineState {
   fail(error: unknown): PagewrightError {
     if (!this.failed) {
       const cause = error instanceof Error ? error : new Error(String(error));
-      const first = this.failure === null;
-      this.failed = true;
-      this.usable = false;
-      this.failure = cause;
-      if (first) this.report(cause);
+      this.stop(cause);
+      this.memory.explain(cause);
+      this.memory.advance(SHARED_FAILED);
     }
+    if (isPagewrightError(error, 'PW_THREAD_LOST')) return error;
     return new PagewrightError(
       'PW_ENGINE_FAILED',
       `A commit was logged and could not be carried out (${messageOf(error)}). Close the engine and open the store again: it is there then, whole.`,
@@ -93,17 +126,54 @@ export class EngineState {
   }
 
   beginClosing(): void {
-    this.usable = false;
+    this.answers = false;
     this.ending ??= 'closing';
+    if (this.isOwner && !this.memory.isClosed) this.memory.close();
   }
 
   closed(): void {
-    this.usable = false;
+    this.answers = false;
     this.ending = 'closed';
+  }
+
+  /** Takes note of what other threads have changed. */
+  lookAround(): void {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      // First: what comes while it looks is news again.
+      const { news } = this.memory;
+      this.adopt();
+      this.onNews(news);
+      this.seen = news;
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  /** What other threads know of the store. Little enough to be done in the midst of a commit. */
+  private adopt(): void {
+    if (!this.isOwner && this.memory.isClosed) this.closed();
+    const { state } = this.memory;
+    if (state === SHARED_OPEN) return;
+    if (state === SHARED_READ_ONLY && this.failure === null) {
+      this.failure = this.memory.explanation();
+      this.report(this.failure);
+    }
+    if (state === SHARED_FAILED && !this.failed) this.stop(this.failure ?? this.memory.explanation());
+  }
+
+  private stop(cause: Error): void {
+    const first = this.failure === null;
+    this.failed = true;
+    this.answers = false;
+    this.failure = cause;
+    if (first) this.report(cause);
   }
 
   private assertNotFailed(): void {
     if (!this.failed) return;
+    if (isPagewrightError(this.failure, 'PW_THREAD_LOST')) throw this.failure;
     throw new PagewrightError(
       'PW_ENGINE_FAILED',
       `The engine failed and cannot go on: ${this.failure?.message ?? ''} Close it and open the store again; what was committed is recovered from the log.`,

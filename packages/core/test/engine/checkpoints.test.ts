@@ -27,7 +27,7 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
     secure: async (mark: LogMark) => void calls.push(`secure ${mark.segment}`),
     recycle: async (mark: LogMark) => void calls.push(`recycle ${mark.segment}`),
   } as unknown as Log;
-  const state = new EngineState(false, undefined);
+  const state = new EngineState();
   const checkpoints = new Checkpoints(pages, log, { visible: 7 } as Concurrency, state, options);
   return { checkpoints, calls, running, state };
 }
