@@ -59,13 +59,18 @@ export class EngineCore {
 
   /** What concurrency control needs of the engine. */
   get host(): ConcurrencyHost {
-    const { pages, log, state, checkpoints } = this;
+    const { pages, log, state, checkpoints, catalog } = this;
     return {
       pages,
       log,
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
+      target: (number) => {
+        const entry = catalog.live(number);
+        entry?.open(pages, catalog.types);
+        return entry ?? null;
+      },
     };
   }
 
