@@ -1,9 +1,12 @@
 /**
- * How a commit becomes part of the store: space is secured and what snapshots still want is read, then the record is
- * appended, versions are put aside, the changes are installed, and the timestamp is published. Up to the append an error leaves everything as it was; from
- * the append to the publication any error fails the engine (T6), because the log has what the indexes have not.
+ * How a commit becomes part of the store: its keys are locked and conflicts looked for, space is secured and what snapshots still want is
+ * read, then it takes its timestamp, the record is appended, versions are put aside, the changes are installed, and the timestamp is published. Up to the append an
+ * error leaves everything as it was; from the append to the publication any error fails the engine (T6), because the log has what the
+ * indexes have not.
  *
- * It is one synchronous step, so any instant between two commits is a gate for checkpoints (C1).
+ * It is one synchronous step of its thread, and holds the gate from before it takes its timestamp until that is published (C1). Order of what it
+ * takes: locks of indexes, locks of keys, the gate, then for moments the order latch or that of versions. It returns when V has
+ * reached it (T1), and holds nothing while it waits for that.
  */
 import {
   type CommitRecord,
@@ -13,16 +16,19 @@ import {
   type LogOperation,
   OPERATION_DELETE,
   OPERATION_PUT,
-  PagewrightError,
   POINT,
   schedulePoint,
   TAG_TOMBSTONE,
   TAG_VALUE,
   type Target,
 } from '@pagewright/core';
+import type { CommitLocks } from './commit-locks.js';
+import type { FileRoom } from './file-room.js';
 import { keyText } from './key-text.js';
 import { ReplacedEntries, type ReplacedEntry } from './replaced-entry.js';
+import type { Latch, Sharing } from './sharing.js';
 import type { SnapshotList } from './snapshots.js';
+import type { Timestamps } from './timestamps.js';
 import { Tombstone, type Tombstones } from './tombstones.js';
 import type { VersionStore } from './version-store.js';
 
@@ -45,196 +51,237 @@ interface RecordInMaking extends CommitRecord {
   operations: readonly LogOperation[];
 }
 
+/** Looks for what keeps a commit from going on, when its keys are locked; throws if it finds anything. */
+export interface CommitCheck {
+  check(operations: readonly TargetedOperation[]): void;
+}
+
+/** What a commit needs of the engine, and of all threads. */
+export interface CommitSurroundings {
+  readonly sharing: Sharing;
+  readonly timestamps: Timestamps;
+  /** Under which timestamps are taken and records appended. */
+  readonly order: Latch;
+  readonly locks: CommitLocks;
+  readonly room: FileRoom;
+  readonly snapshots: SnapshotList;
+  readonly versions: VersionStore;
+  readonly tombstones: Tombstones;
+}
+
+/** Of snapshots: whatever was opened since, what was read is right. */
+const ANY = -1;
+
 export class CommitPath {
-  /** V: all commits up to it are published. */
-  visible = 0;
-  commits = 0;
-  private host: ConcurrencyHost | null = null;
-  /** T6: what happened after an append. */
-  private failure: Error | null = null;
   private readonly record: RecordInMaking = { timestamp: 0, dependsOn: 0, operations: [] };
   private readonly replaced = new ReplacedEntries();
+  /** Behind the record that was appended last. */
+  private position = 0;
 
-  constructor(
-    private readonly snapshots: SnapshotList,
-    private readonly versions: VersionStore,
-    private readonly tombstones: Tombstones,
-    private readonly versionMemory: number,
-  ) {}
+  constructor(private readonly parts: CommitSurroundings) {}
 
-  start(host: ConcurrencyHost, timestamp: number): void {
-    invariant(this.host === null, 'Concurrency control was started twice');
-    this.host = host;
-    this.visible = timestamp;
-  }
-
-  /** Commits up to the timestamp are there, though they were not made here. */
-  advance(timestamp: number): void {
-    invariant(timestamp >= this.visible, 'A reader has gone back in time');
-    this.visible = timestamp;
-  }
-
-  /** The surroundings. Errors: `PW_CLOSED` before `start`. */
-  get surroundings(): ConcurrencyHost {
-    if (this.host === null) {
-      throw new PagewrightError(
-        'PW_CLOSED',
-        'Concurrency control has not been started yet. Call start() when recovery is over.',
-      );
-    }
-    return this.host;
-  }
-
-  /** Commits operations that are sorted by index and key, each key once. Conflicts have been looked for. */
-  commit(operations: readonly TargetedOperation[], dependsOn: number): CommitTicket {
-    const host = this.surroundings;
-    const faulting = host.pages.faulting;
-    host.pages.faulting = false;
-    schedulePoint(POINT.commitBegun);
+  /**
+   * Commits operations that are sorted by index and key, each key once, if the check passes. Errors, nothing changed: those of the check, of log and page
+   * store, `PW_THREAD_LOST`, `PW_CLOSED`; `PW_ENGINE_FAILED` at any time.
+   */
+  commit(operations: readonly TargetedOperation[], dependsOn: number, check: CommitCheck): CommitTicket {
+    const { locks, room } = this.parts;
+    locks.take(operations);
+    let size = 0;
+    let timestamp = 0;
+    let position = 0;
     try {
-      const replaced = this.snapshots.count > 0 ? this.readReplaced(operations) : null;
-      const size = this.prepare(operations, this.pagesFor(operations));
-      const timestamp = this.visible + 1;
-      let position: number;
+      if (this.parts.sharing.isShared) this.host.catchUp();
+      check.check(operations);
+      const { faulting } = this.host.pages;
+      this.host.pages.faulting = false;
+      schedulePoint(POINT.commitBegun);
       try {
-        position = this.append(operations, dependsOn, timestamp);
-        for (let i = 0; i < operations.length; i++) {
-          this.install(operations[i]!, replaced?.[i], timestamp);
-          schedulePoint(POINT.entryInstalled);
+        const { snapshots } = this.parts;
+        const { openings } = snapshots;
+        let replaced = snapshots.members > 0 ? this.readReplaced(operations, false) : null;
+        size = this.prepare(operations, this.pagesFor(operations));
+        if (!this.append(operations, dependsOn, openings)) {
+          // A snapshot was opened meanwhile, which was not asked what it wants. This time those that come later are taken into account.
+          replaced = this.readReplaced(operations, true);
+          this.append(operations, dependsOn, ANY);
         }
-        this.publish(timestamp);
-      } catch (error) {
-        throw this.fail(error);
+        ({ timestamp } = this.record);
+        ({ position } = this);
+        this.installing(timestamp, () => {
+          for (let i = 0; i < operations.length; i++) {
+            if (replaced === null) this.install(operations[i]!, timestamp);
+            else this.installBesideSnapshots(operations[i]!, replaced[i], timestamp);
+            schedulePoint(POINT.entryInstalled);
+          }
+        });
+      } finally {
+        room.give();
+        this.host.pages.faulting = faulting;
+        schedulePoint(POINT.commitEnded);
       }
-      host.committed(size);
-      return { timestamp, position };
     } finally {
-      host.pages.faulting = faulting;
-      schedulePoint(POINT.commitEnded);
+      locks.give();
     }
+    this.awaitVisible(timestamp);
+    this.host.committed(size);
+    return { timestamp, position };
   }
 
   /** Commits one operation on the catalog, which `install` carries out. */
   commitOperation(operation: LogOperation, install: (timestamp: number) => void): CommitTicket {
-    const host = this.surroundings;
-    const faulting = host.pages.faulting;
-    host.pages.faulting = false;
-    schedulePoint(POINT.commitBegun);
+    const { locks, room, timestamps } = this.parts;
+    const operations = [operation];
+    locks.takeAlone(operation.index);
+    let size = 0;
+    let timestamp = 0;
+    let position = 0;
     try {
-      const operations = [operation];
-      const size = this.prepare(operations, SPARE_PAGES);
-      const timestamp = this.visible + 1;
-      let position: number;
+      const { faulting } = this.host.pages;
+      this.host.pages.faulting = false;
+      schedulePoint(POINT.commitBegun);
       try {
-        position = this.append(operations, this.visible, timestamp);
-        install(timestamp);
-        this.publish(timestamp);
-      } catch (error) {
-        throw this.fail(error);
+        size = this.prepare(operations, SPARE_PAGES);
+        this.append(operations, timestamps.visible, ANY);
+        ({ timestamp } = this.record);
+        ({ position } = this);
+        this.installing(timestamp, () => install(timestamp));
+      } finally {
+        room.give();
+        this.host.pages.faulting = faulting;
+        schedulePoint(POINT.commitEnded);
       }
-      host.committed(size);
-      return { timestamp, position };
     } finally {
-      host.pages.faulting = faulting;
-      schedulePoint(POINT.commitEnded);
+      locks.giveAlone(operation.index);
     }
+    this.awaitVisible(timestamp);
+    this.host.committed(size);
+    return { timestamp, position };
+  }
+
+  private get host(): ConcurrencyHost {
+    return this.parts.sharing.host;
   }
 
   /** Everything that may fail and leave nothing behind. Returns the size of the record. */
   private prepare(operations: readonly LogOperation[], pages: number): number {
-    const host = this.surroundings;
-    if (this.failure !== null) {
-      throw new PagewrightError(
-        'PW_ENGINE_FAILED',
-        'A commit failed after it was logged. Close the store and open it again.',
-        {
-          cause: this.failure,
-        },
-      );
-    }
+    const { host } = this;
+    this.parts.sharing.assertSound();
     host.assertWritable();
     const size = host.log.sizeOf(operations);
     host.log.reserveSync(size);
-    host.pages.secureSpace(pages);
+    this.parts.room.secure(pages);
     schedulePoint(POINT.commitPrepared);
     return size;
   }
 
-  private append(operations: readonly LogOperation[], dependsOn: number, timestamp: number): number {
-    const record = this.record;
-    record.timestamp = timestamp;
-    record.dependsOn = dependsOn;
-    record.operations = operations;
-    const position = this.surroundings.log.append(record);
+  private readReplaced(operations: readonly TargetedOperation[], all: boolean): ReplacedEntry[] {
+    return this.replaced.read(operations, this.parts.versions, all);
+  }
+
+  /**
+   * Enters the gate, takes the next timestamp and appends the record. False, with nothing changed, if snapshots were opened since there were so
+   * many: they are not below this commit, and it does not know of them.
+   */
+  private append(operations: readonly LogOperation[], dependsOn: number, openings: number): boolean {
+    const { sharing, order, timestamps, snapshots } = this.parts;
+    const { record } = this;
+    const { log } = this.host;
+    let isAppended = false;
+    this.enterGate();
+    try {
+      order.take();
+      try {
+        sharing.assertSound();
+        // Whoever closes the store has said so before it waits for the gate: what it writes then is the last.
+        if (sharing.isShared) this.host.assertWritable();
+        if (openings !== ANY && snapshots.openings !== openings) return false;
+        record.dependsOn = dependsOn;
+        record.operations = operations;
+        try {
+          record.timestamp = timestamps.take();
+          this.position = log.append(record);
+        } catch (error) {
+          throw sharing.fail(error);
+        }
+        isAppended = true;
+      } finally {
+        order.give();
+      }
+    } finally {
+      if (!isAppended) this.leaveGate();
+    }
     schedulePoint(POINT.commitAppended);
-    return position;
+    return true;
   }
 
-  private readReplaced(operations: readonly TargetedOperation[]): ReplacedEntry[] {
-    return this.replaced.read(operations, this.versions, this.snapshots, this.versionMemory);
-  }
-
-  private publish(timestamp: number): void {
-    schedulePoint(POINT.commitPublishing);
-    this.record.operations = [];
-    this.visible = timestamp;
-    this.commits++;
-    schedulePoint(POINT.commitPublished);
-  }
-
-  private fail(error: unknown): Error {
-    this.failure = this.surroundings.fail(error);
-    return this.failure;
-  }
-
-  private install(operation: TargetedOperation, replaced: ReplacedEntry | undefined, timestamp: number): void {
-    const { target, key, kind } = operation;
-    const index = target.index;
-    if (this.snapshots.count > 0) {
-      invariant(replaced !== undefined, 'A commit beside snapshots has not read what it replaces');
-      this.installBesideSnapshots(operation, replaced, timestamp);
-    } else if (kind === OPERATION_PUT) {
-      index.upsert(key, TAG_VALUE, operation.value, timestamp);
-      if (this.tombstones.holds(index)) this.tombstones.forget(index, keyText(key));
-    } else {
-      index.remove(key, timestamp);
-      if (this.tombstones.holds(index)) this.tombstones.forget(index, keyText(key));
+  /** From the append to the publication, at which the gate is left. */
+  private installing(timestamp: number, install: () => void): void {
+    const { sharing, timestamps } = this.parts;
+    try {
+      install();
+      schedulePoint(POINT.commitPublishing);
+      this.record.operations = [];
+      timestamps.publish(timestamp);
+      schedulePoint(POINT.commitPublished);
+    } catch (error) {
+      throw sharing.fail(error);
+    } finally {
+      this.leaveGate();
     }
   }
 
-  /** Steps 5 and 6 while someone may want to see what was there before. */
-  private installBesideSnapshots(operation: TargetedOperation, replaced: ReplacedEntry, timestamp: number): void {
-    const { target, key } = operation;
-    const index = target.index;
-    const text = replaced.key;
-    const deletes = operation.kind === OPERATION_DELETE;
+  /** T1. What may keep V from reaching a timestamp that was taken fails the engine. */
+  private awaitVisible(timestamp: number): void {
+    const { sharing, timestamps } = this.parts;
+    if (!sharing.isShared) return;
+    try {
+      timestamps.waitFor(timestamp);
+    } catch (error) {
+      throw sharing.failure ?? sharing.fail(error);
+    }
+  }
+
+  private enterGate(): void {
+    if (this.parts.sharing.isShared) this.host.pages.enterGate();
+  }
+
+  private leaveGate(): void {
+    if (this.parts.sharing.isShared) this.host.pages.leaveGate();
+  }
+
+  private install({ target, key, kind, value }: TargetedOperation, timestamp: number): void {
+    const { tombstones } = this.parts;
+    const { index } = target;
+    if (kind === OPERATION_PUT) index.upsert(key, TAG_VALUE, value, timestamp);
+    else index.remove(key, timestamp);
+    if (tombstones.holds(index)) tombstones.forget(index, keyText(key));
+  }
+
+  /** While someone may want to see what was there before. */
+  private installBesideSnapshots(
+    operation: TargetedOperation,
+    replaced: ReplacedEntry | undefined,
+    timestamp: number,
+  ): void {
+    const { versions, tombstones } = this.parts;
+    const { target, key, kind, value } = operation;
+    const deletes = kind === OPERATION_DELETE;
     // Nothing is deleted, so nothing is replaced: whoever inserts the key next does not conflict with this.
-    if (deletes && !replaced.present) return;
-    if (replaced.wanted) {
-      this.versions.add(index, text, replaced.value, timestamp, this.snapshots);
-      if (this.versions.bytes > this.versionMemory) this.makeRoom();
+    if (deletes && replaced?.present === false) return;
+    if (!versions.keep(target, key, replaced, timestamp)) {
+      this.install(operation, timestamp);
+      return;
     }
+    invariant(replaced !== undefined, 'A commit beside snapshots has not read what it replaces');
+    const { index } = target;
     if (!deletes) {
-      index.upsert(key, TAG_VALUE, operation.value, timestamp);
-      this.tombstones.forget(index, text);
-    } else if (this.snapshots.count === 0) {
-      index.remove(key, timestamp);
+      index.upsert(key, TAG_VALUE, value, timestamp);
+      if (tombstones.holds(index)) tombstones.forget(index, keyText(key));
     } else {
       target.noteTombstones();
       index.upsert(key, TAG_TOMBSTONE, NOTHING, timestamp);
-      this.tombstones.add(new Tombstone(target, index, key, text, timestamp));
-    }
-  }
-
-  /** T4: what snapshots have passed goes first, then the oldest snapshots lose what they need. */
-  private makeRoom(): void {
-    for (;;) {
-      const oldest = this.snapshots.oldest;
-      if (oldest === null) return; // The list cleared the store with its last member.
-      this.versions.trim(oldest.timestamp, Number.POSITIVE_INFINITY);
-      if (this.versions.bytes <= this.versionMemory) return;
-      this.snapshots.revokeOldest();
-      schedulePoint(POINT.snapshotRevoked);
+      tombstones.add(new Tombstone(target, index, target.incarnation, key, keyText(key), timestamp));
     }
   }
 
@@ -243,7 +290,7 @@ export class CommitPath {
    * pages of their own, rounded up to a size class. Many writes go to the same leaves: they touch no more than there are.
    */
   private pagesFor(operations: readonly LogOperation[]): number {
-    const pages = this.surroundings.pages;
+    const { pages } = this.host;
     let bytes = 0;
     for (let i = 0; i < operations.length; i++) bytes += operations[i]!.key.length + operations[i]!.value.length;
     let touched = 2 * operations.length;

@@ -4,7 +4,7 @@
  * Control for Disk-Based Database Systems, VLDB 2022).
  *
  * What always holds: a snapshot at S sees every commit up to S and none above it, or throws `PW_SNAPSHOT_TOO_OLD`.
- * Rules T1 to T4, T6 and T7 of `docs/architecture.md`.
+ * Rules T1 to T4, T6 and T7 of `docs/architecture.md`. Any number of threads have one object each, over the same memory.
  *
  * A {@link Target} is one living object for each index: `clear` changes its `index`, `incarnation` and `predecessor`.
  */
@@ -14,106 +14,105 @@ import {
   type ConcurrencyHost,
   type ConcurrencyStats,
   type Cursor,
-  EntryBatch,
-  EntryReference,
-  POINT,
+  type EntryReference,
+  invariant,
+  PagewrightError,
   type Scan,
   type ScanBounds,
   type Snapshot,
-  schedulePoint,
-  TAG_TOMBSTONE,
   type Target,
   type TransactionCore,
   type Write,
 } from '@pagewright/core';
-import { CommitPath } from './commit-path.js';
-import { keyText } from './key-text.js';
-import { checkOptions, type MvccOptions } from './options.js';
-import { operationsOf, PlainOperation } from './plain-writes.js';
+import { MvccParts } from './mvcc-parts.js';
+import { type CheckedOptions, checkOptions, type MvccOptions } from './options.js';
+import { operationsOf, PLAIN_CHECK, PlainOperation } from './plain-writes.js';
 import { MvccScan } from './scan.js';
-import { SnapshotList } from './snapshots.js';
-import { Tombstones } from './tombstones.js';
-import { MvccTransaction, type TransactionSurroundings } from './transaction.js';
-import { VersionStore } from './version-store.js';
-import { assertNotDropped, lookupAt, lookupNewest } from './visibility.js';
-
-/** Versions removed when a snapshot ends; `collect` and later ends remove the rest. Keeps each end short. */
-const TRIM_AT_ONCE = 512;
+import { handleOf, type MvccHandle, newMemory } from './shared-memory.js';
+import { MvccTransaction } from './transaction.js';
+import { lookupAt, lookupNewest } from './visibility.js';
 
 export class Mvcc implements Concurrency {
-  private readonly versions = new VersionStore();
-  private readonly tombstones = new Tombstones();
-  private readonly snapshots: SnapshotList;
-  private readonly path: CommitPath;
-  private readonly transactions: TransactionSurroundings;
+  private readonly options: CheckedOptions;
+  /** Null before `start` or `attach`. */
+  private parts: MvccParts | null = null;
   private readonly single = new PlainOperation();
   private readonly singleOperation = [this.single];
-  /** Timestamps up to it are of an earlier process, and no snapshot of this one is below it. */
-  private startedAt = 0;
-  private readonly sweepBatch = new EntryBatch();
-  private readonly marker = new EntryReference();
 
   /** Errors: `PW_OPTION_INVALID`. */
   constructor(options: MvccOptions = {}) {
-    const { versionMemory, maxTransactionBytes } = checkOptions(options);
-    this.sweepBatch.wantsValues = false;
-    this.marker.wantsValue = false;
-    this.snapshots = new SnapshotList((_snapshot, wasOldest) => {
-      schedulePoint(POINT.snapshotGone);
-      if (this.snapshots.count === 0) this.versions.clear();
-      else if (wasOldest) this.versions.trim(this.oldestNeeded, TRIM_AT_ONCE);
-    });
-    this.path = new CommitPath(this.snapshots, this.versions, this.tombstones, versionMemory);
-    this.transactions = {
-      versions: this.versions,
-      path: this.path,
-      maxBytes: maxTransactionBytes,
-      conflicts: 0,
-    };
+    this.options = checkOptions(options);
   }
 
   get visible(): number {
-    return this.path.visible;
+    return this.use.timestamps.visible;
   }
 
   get oldestNeeded(): number {
-    return this.snapshots.oldest?.timestamp ?? this.path.visible;
+    return this.use.collection.oldestNeeded;
   }
 
   start(host: ConcurrencyHost, timestamp: number): void {
-    this.path.start(host, timestamp);
-    this.startedAt = timestamp;
-    this.transactions.maxBytes = Math.min(this.transactions.maxBytes, host.log.maxRecordSize);
+    invariant(this.parts === null, 'Concurrency control was started twice');
+    const { versionMemory, maxTransactionBytes } = this.options;
+    this.parts = new MvccParts(newMemory(versionMemory), host, timestamp, maxTransactionBytes);
+    this.parts.begin();
+  }
+
+  share(): MvccHandle {
+    const { use } = this;
+    use.share();
+    return { mvcc: use.memory, startedAt: use.startedAt };
+  }
+
+  /** Errors: `PW_ARGUMENT`. */
+  attach(host: ConcurrencyHost, handle: unknown): void {
+    invariant(this.parts === null, 'Concurrency control was started twice');
+    const { mvcc, startedAt } = handleOf(handle);
+    const parts = new MvccParts(mvcc, host, startedAt, this.options.maxTransactionBytes);
+    parts.join();
+    this.parts = parts;
+  }
+
+  detach(): void {
+    const { parts } = this;
+    this.parts = null;
+    parts?.leave();
   }
 
   advance(timestamp: number): void {
-    this.path.advance(timestamp);
-    this.snapshots.revokeBelow(timestamp);
+    const { use } = this;
+    invariant(timestamp >= use.timestamps.visible, 'A reader has gone back in time');
+    invariant(!use.sharing.isShared, 'A reader of another process has several threads');
+    use.timestamps.begin(timestamp);
+    use.startedAt = timestamp;
+    use.snapshots.revokeBelow(timestamp);
   }
 
   snapshot(): Snapshot {
-    return this.snapshots.open(this.path.visible);
+    return this.use.snapshots.open();
   }
 
   begin(): TransactionCore {
-    return new MvccTransaction(this.snapshots.open(this.path.visible), this.transactions);
+    const { snapshots, transactions } = this.use;
+    return new MvccTransaction(snapshots.open(), transactions);
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean {
     if (snapshot === null) return lookupNewest(target, key, into);
-    return lookupAt(this.versions, target, key, into, snapshot);
+    return lookupAt(this.use.versions, target, key, into, snapshot);
   }
 
   scan(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): Scan {
-    return new MvccScan(this.versions, target, bounds, snapshot, null);
+    return new MvccScan(this.use.versions, target, bounds, snapshot, null);
   }
 
   commit(writes: readonly Write[]): CommitTicket {
-    if (writes.length === 0) return { timestamp: this.path.visible, position: -1 };
-    for (let i = 0; i < writes.length; i++) assertNotDropped(writes[i]!.target);
-    if (writes.length > 1) return this.path.commit(operationsOf(writes), this.path.visible);
+    const { path, timestamps } = this.use;
+    if (writes.length === 0) return { timestamp: timestamps.visible, position: -1 };
+    if (writes.length > 1) return path.commit(operationsOf(writes), timestamps.visible, PLAIN_CHECK);
     this.single.set(writes[0]!);
-    return this.path.commit(this.singleOperation, this.path.visible);
+    return path.commit(this.singleOperation, timestamps.visible, PLAIN_CHECK);
   }
 
   commitOperation(
@@ -121,73 +120,43 @@ export class Mvcc implements Concurrency {
     install: (timestamp: number) => void,
   ): CommitTicket {
     const { kind, index, key } = operation;
-    return this.path.commitOperation({ kind, index, key, value: NOTHING }, install);
+    return this.use.path.commitOperation({ kind, index, key, value: NOTHING }, install);
+  }
+
+  assertSound(): void {
+    this.use.sharing.assertSound();
   }
 
   collect(budget: number): boolean {
-    const oldestNeeded = this.oldestNeeded;
-    const versionsBefore = this.versions.count;
-    const versionsLeft = this.versions.trim(oldestNeeded, budget);
-    const budgetLeft = budget - (versionsBefore - this.versions.count);
-    if (this.tombstones.ripe(oldestNeeded) === null) return versionsLeft;
-    if (budgetLeft === 0) return true;
-    this.path.surroundings.pages.secureSpace(2 * Math.min(budgetLeft, this.tombstones.count));
-    for (let removed = 0; removed < budgetLeft; removed++) {
-      const tombstone = this.tombstones.ripe(oldestNeeded);
-      if (tombstone === null) return versionsLeft;
-      const { target, index, key, timestamp } = tombstone;
-      // A tree that was dropped or cleared is given up as a whole.
-      if (!target.dropped && target.index === index) index.remove(key, timestamp);
-      this.tombstones.remove(tombstone);
-      schedulePoint(POINT.tombstoneCollected);
-    }
-    return versionsLeft || this.tombstones.ripe(oldestNeeded) !== null;
+    return this.use.collection.collect(budget);
   }
 
-  /** If it throws, what was passed and not removed waits for the next sweep from the beginning. */
   sweep(target: Target, cursor: Cursor, budget: number): boolean {
-    if (target.dropped) return true;
-    const batch = this.sweepBatch;
-    batch.limit = budget;
-    if (!cursor.next(batch)) return true;
-    const found = batch.tags.slice(0, batch.count).filter((tag) => tag === TAG_TOMBSTONE).length;
-    if (found === 0) return false;
-    const { pages } = this.path.surroundings;
-    pages.secureSpace(2 * found);
-    // The cursor has gone past these entries: a fault now would make it miss them.
-    const faulting = pages.faulting;
-    pages.faulting = false;
-    try {
-      for (let i = 0; i < batch.count; i++) {
-        if (batch.tags[i] !== TAG_TOMBSTONE) continue;
-        this.removeLeftOver(target, batch.keys[i]!);
-        schedulePoint(POINT.tombstoneSwept);
-      }
-    } finally {
-      pages.faulting = faulting;
-    }
-    return false;
+    return this.use.collection.sweep(target, cursor, budget);
   }
 
   stats(): ConcurrencyStats {
+    const { timestamps, snapshots, versions, tombstones, conflicts, startedAt } = this.use;
+    const { timestamp, visible } = snapshots.oldest();
     return {
-      visible: this.path.visible,
-      activeSnapshots: this.snapshots.count,
-      oldestSnapshot: this.snapshots.oldest?.timestamp ?? null,
-      versions: this.versions.count,
-      versionBytes: this.versions.bytes,
-      tombstones: this.tombstones.count,
-      commits: this.path.commits,
-      conflicts: this.transactions.conflicts,
+      visible,
+      activeSnapshots: snapshots.count,
+      oldestSnapshot: timestamp,
+      versions: versions.count,
+      versionBytes: versions.bytes,
+      tombstones: tombstones.count,
+      commits: timestamps.visible - startedAt,
+      conflicts: conflicts.count,
     };
   }
 
-  /** Removes a tombstone of an earlier process: those of this one are known, and wait for its snapshots. */
-  private removeLeftOver(target: Target, key: Uint8Array): void {
-    const { index } = target;
-    if (this.tombstones.has(index, keyText(key))) return;
-    // The cursor may be on a tree that the index has no more.
-    if (index.lookup(key, this.marker) && this.marker.tag === TAG_TOMBSTONE) index.remove(key, this.startedAt);
+  /** Errors: `PW_CLOSED` before the thread has started or attached, and after it has left. */
+  private get use(): MvccParts {
+    if (this.parts !== null) return this.parts;
+    throw new PagewrightError(
+      'PW_CLOSED',
+      'Concurrency control is not in use: it has not been started yet, or was detached. Call start() when recovery is over.',
+    );
   }
 }
 

@@ -3,10 +3,18 @@
  * index and by key, and of several writes of a key only the last.
  */
 import { OPERATION_DELETE, OPERATION_PUT, type Target, type Write } from '@pagewright/core';
-import type { TargetedOperation } from './commit-path.js';
+import type { CommitCheck, TargetedOperation } from './commit-path.js';
 import { compareKeys } from './key-text.js';
+import { assertNotDropped } from './visibility.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** They conflict with nobody. */
+export const PLAIN_CHECK: CommitCheck = {
+  check(operations) {
+    for (let i = 0; i < operations.length; i++) assertNotDropped(operations[i]!.target);
+  },
+};
 
 /** A write as an operation. A single put uses the same one again and again. */
 export class PlainOperation implements TargetedOperation {

@@ -14,8 +14,8 @@ import {
   type Target,
 } from '@pagewright/core';
 import { compareKeys, keyBytes, keyText } from './key-text.js';
-import type { VersionStore } from './version-store.js';
-import { assertNotDropped, treeAt } from './visibility.js';
+import { IN_INDEX, type Tree, type VersionStore, WAS_ABSENT } from './version-store.js';
+import { assertNotDropped, incarnationAt } from './visibility.js';
 import type { BufferedWrite, WriteBuffer } from './write-buffer.js';
 
 /** Entries asked for at first: many scans want only a few. Each batch is four times the last, up to the largest. */
@@ -31,7 +31,9 @@ export class MvccScan implements Scan {
   private readonly batch = new EntryBatch();
   private at = 0;
   private treeEnded = false;
+  /** What the batch was read from. */
   private index: Index | null = null;
+  private tree: Tree = { number: 0, incarnation: 0 };
   private cursor: Cursor | null = null;
   /** The last key that was read from the index, to go on from in another incarnation. */
   private lastRead: Uint8Array | null = null;
@@ -66,11 +68,14 @@ export class MvccScan implements Scan {
 
   /** Reads the next batch of the index. If it throws, the position has not changed. */
   private readOn(): void {
-    const tree = this.snapshot === null ? this.target.index : treeAt(this.target, this.snapshot.timestamp);
-    if (tree === null) {
+    const read = this.snapshot === null ? this.target : incarnationAt(this.target, this.snapshot.timestamp);
+    if (read === null) {
       this.treeEnded = true;
       return;
     }
+    const tree = read.index;
+    // The target is of another incarnation after a clear; what was read is of this one.
+    this.tree = { number: read.number, incarnation: read.incarnation };
     if (tree !== this.index || this.cursor === null) {
       this.cursor = this.cursorOn(tree);
       this.index = tree;
@@ -146,12 +151,14 @@ export class MvccScan implements Scan {
   }
 
   private takeEntry(at: number): void {
-    const { batch, snapshot, index } = this;
-    if (snapshot !== null && batch.timestamp > snapshot.timestamp && this.versions.holds(index!)) {
-      const version = this.versions.find(index!, keyText(batch.keys[at]!), snapshot.timestamp);
-      if (version !== null) {
-        if (version.value !== null)
-          this.take(batch.keys[at]!, this.bounds.wantsValues ? version.value.slice() : version.value);
+    const { batch, snapshot, versions } = this;
+    // The batch was read first, its versions are looked for now: why this order is right beside commits is told in version-store.ts. That the
+    // snapshot stands is asked when all of them were.
+    if (snapshot !== null && batch.timestamp > snapshot.timestamp && versions.holds(this.target.number)) {
+      const version = versions.find(this.tree, batch.keys[at]!, snapshot.timestamp);
+      if (version === WAS_ABSENT) return;
+      if (version !== IN_INDEX) {
+        this.take(batch.keys[at]!, this.bounds.wantsValues ? versions.valueOf(version) : NOTHING);
         return;
       }
     }
@@ -202,6 +209,8 @@ export class MvccScan implements Scan {
     return text < end === reverse ? null : text;
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** The position of the first key that is not below `text`. */
 function firstAtOrAfter(sorted: readonly string[], text: string): number {

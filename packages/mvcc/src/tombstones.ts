@@ -1,9 +1,14 @@
 /**
  * Deleted entries that are still in their index, because scans of older snapshots must meet their keys (T3). Here is
  * which they are, so that they can be removed once the oldest snapshot has passed them.
+ *
+ * Each thread knows those that it has written, and what other threads have left to it. What it knows may be out of date, when another thread has put
+ * the key again: whoever removes one looks at the entry first. Only how many there are is counted for all threads together; that of one
+ * that ended without leaving stays in the count, so that nobody takes its tombstones for removed before they are swept.
  */
 import type { Index, Target } from '@pagewright/core';
 import { LinkedQueue, type Links } from './linked-queue.js';
+import type { SharedCounter } from './shared-counter.js';
 
 export class Tombstone implements Links<Tombstone> {
   ahead: Tombstone | null = null;
@@ -13,6 +18,8 @@ export class Tombstone implements Links<Tombstone> {
     readonly target: Target,
     /** The index object that it was written to; after a `clear` the target has another one. */
     readonly index: Index,
+    /** That of the index when it was written. */
+    readonly incarnation: number,
     readonly key: Uint8Array,
     readonly text: string,
     readonly timestamp: number,
@@ -24,8 +31,11 @@ export class Tombstones {
   /** In order of their commits. */
   private readonly queue = new LinkedQueue<Tombstone>();
 
+  constructor(private readonly counter: SharedCounter) {}
+
+  /** Of all threads. */
   get count(): number {
-    return this.queue.count;
+    return this.counter.count;
   }
 
   has(index: Index, text: string): boolean {
@@ -38,11 +48,21 @@ export class Tombstones {
   }
 
   add(tombstone: Tombstone): void {
+    this.adopt(tombstone);
+    this.counter.add(1);
+  }
+
+  /** One that was counted already, by a thread that has left it. */
+  adopt(tombstone: Tombstone): void {
     let keys = this.byIndex.get(tombstone.index);
     if (keys === undefined) {
       keys = new Map();
       this.byIndex.set(tombstone.index, keys);
     }
+    // Another thread may have put the key since this one has deleted it for the first time.
+    const before = keys.get(tombstone.text);
+    if (before !== undefined) this.remove(before);
+    if (keys.size === 0) this.byIndex.set(tombstone.index, keys);
     keys.set(tombstone.text, tombstone);
     this.queue.append(tombstone);
   }
@@ -53,6 +73,15 @@ export class Tombstones {
     if (tombstone !== undefined) this.remove(tombstone);
   }
 
+  /** One that another thread has left is of a tree that is no more. */
+  forgetLeft(): void {
+    this.counter.add(-1);
+  }
+
+  get first(): Tombstone | null {
+    return this.queue.first;
+  }
+
   /** The oldest one, if every snapshot has passed it; else null. */
   ripe(oldestNeeded: number): Tombstone | null {
     const first = this.queue.first;
@@ -60,6 +89,12 @@ export class Tombstones {
   }
 
   remove(tombstone: Tombstone): void {
+    this.release(tombstone);
+    this.counter.add(-1);
+  }
+
+  /** It is known elsewhere from now on. */
+  release(tombstone: Tombstone): void {
     this.queue.remove(tombstone);
     const keys = this.byIndex.get(tombstone.index);
     keys?.delete(tombstone.text);

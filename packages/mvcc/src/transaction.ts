@@ -15,12 +15,12 @@ import {
   type TransactionCore,
   type Write,
 } from '@pagewright/core';
-import type { CommitPath } from './commit-path.js';
+import type { CommitCheck, CommitPath, TargetedOperation } from './commit-path.js';
 import { MvccScan } from './scan.js';
 import type { ActiveSnapshot } from './snapshots.js';
 import type { VersionStore } from './version-store.js';
 import { assertNotDropped, lookupAt } from './visibility.js';
-import { type BufferedWrite, WriteBuffer } from './write-buffer.js';
+import { WriteBuffer } from './write-buffer.js';
 
 /** What a transaction shares with all others. */
 export interface TransactionSurroundings {
@@ -28,11 +28,11 @@ export interface TransactionSurroundings {
   readonly path: CommitPath;
   /** Bytes that one may write. */
   maxBytes: number;
-  /** Counted for `stats`. */
-  conflicts: number;
+  /** Told of each conflict. */
+  conflicted(): void;
 }
 
-export class MvccTransaction implements TransactionCore {
+export class MvccTransaction implements TransactionCore, CommitCheck {
   closed = false;
   private readonly buffer: WriteBuffer;
 
@@ -96,16 +96,22 @@ export class MvccTransaction implements TransactionCore {
     const { snapshot } = this;
     try {
       if (this.buffer.count === 0) return { timestamp: snapshot.timestamp, position: -1 };
-      const writes = this.buffer.inOrder();
-      snapshot.assertStands();
-      for (const write of writes) this.validate(write);
-      schedulePoint(POINT.transactionChecked);
-      // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
-      snapshot.release();
-      return this.shared.path.commit(writes, snapshot.timestamp);
+      return this.shared.path.commit(this.buffer.inOrder(), snapshot.timestamp, this);
     } finally {
       snapshot.release();
     }
+  }
+
+  /** Step 2 of a commit, when the keys are locked. */
+  check(writes: readonly TargetedOperation[]): void {
+    const { snapshot } = this;
+    snapshot.assertStands();
+    for (const { target, key } of writes) this.validate(target, key);
+    // T4: that nothing was found means something only if nothing was given up meanwhile.
+    snapshot.assertStands();
+    schedulePoint(POINT.transactionChecked);
+    // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
+    snapshot.release();
   }
 
   abort(): void {
@@ -120,14 +126,13 @@ export class MvccTransaction implements TransactionCore {
     this.buffer.set(target, key, value);
   }
 
-  /** Step 2 of a commit: has anyone changed the key, or replaced the whole index, since the snapshot? */
-  private validate(write: BufferedWrite): void {
-    const { target, key, text } = write;
+  /** Has anyone changed the key, or replaced the whole index, since the snapshot? */
+  private validate(target: Target, key: Uint8Array): void {
     assertNotDropped(target);
     const cleared = target.incarnation > this.snapshot.timestamp;
-    const by = cleared ? target.incarnation : this.shared.versions.lastReplacement(target.index, text);
+    const by = cleared ? target.incarnation : this.shared.versions.lastReplacement(target, key);
     if (by <= this.snapshot.timestamp) return;
-    this.shared.conflicts++;
+    this.shared.conflicted();
     const details = { index: target.name, key: key.slice(), snapshot: this.snapshot.timestamp, committed: by };
     throw new PagewrightError(
       'PW_CONFLICT',

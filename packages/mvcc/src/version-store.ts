@@ -5,111 +5,331 @@
  * A snapshot at S sees the first version of a key that was replaced above S; if there is none, what the index has. That
  * is true as long as the snapshot stands (T4): versions go when no snapshot needs them, and never before.
  *
- * Versions are kept for an index object, not for a number, so that those of a cleared incarnation cannot be taken for
- * versions of the next one.
+ * Between threads, T2: a commit puts the version aside before it changes the entry, and a reader looks at the entry before it looks for a version. So
+ * - whoever has met the new entry finds the version, as it was there before, unless it is not needed: then the snapshot does not stand;
+ * - whoever has met the old entry finds the version, which says the same, or finds none, and the entry is right: were it of a commit above S, then
+ *   what that one has replaced, or something older that was replaced above S, would be found, by the sentence above.
+ * Commits of one key come one after the other, under its lock, and so do its versions.
+ *
+ * All of it is in shared memory, under the version latch. Versions are kept for an index by its number and incarnation, so that those of a
+ * cleared incarnation cannot be taken for versions of the next one.
  */
-import { type Index, POINT, schedulePoint } from '@pagewright/core';
-import { LinkedQueue, type Links } from './linked-queue.js';
+import { POINT, schedulePoint } from '@pagewright/core';
+import { hashOf } from './key-hash.js';
+import type { ReplacedEntry } from './replaced-entry.js';
+import type { Latch, Sharing } from './sharing.js';
 import type { SnapshotList } from './snapshots.js';
+import { BLOCK_BYTES, VersionBlocks } from './version-blocks.js';
+import {
+  ABSENT,
+  CHAIN_COUNT,
+  CHAIN_FIRST,
+  CHAIN_HASH,
+  CHAIN_INCARNATION_F64,
+  CHAIN_INDEX,
+  CHAIN_KEY,
+  CHAIN_KEY_LENGTH,
+  CHAIN_LAST,
+  CHAIN_NEXT,
+  VERSION_AHEAD,
+  VERSION_BEHIND,
+  VERSION_CHAIN,
+  VERSION_LENGTH,
+  VERSION_REPLACED_F64,
+  VERSION_VALUE,
+  VERSION_YOUNGER,
+} from './version-layout.js';
 
-/** What a version takes beside its key and value: objects, links and the map's entry. An estimate. */
-const VERSION_OVERHEAD = 200;
+/** Of the memory: words, then how many versions indexes have, then buckets. */
+const FIRST = 0;
+const LAST = 1;
+const COUNT = 2;
+/** Threads have left something else among the blocks. */
+const OTHERS = 3;
+const COUNTS = 16;
+/** Versions are counted by index, as far as this tells indexes apart. */
+const INDEXES = 64;
+const BUCKETS = COUNTS + INDEXES;
+/** Blocks for each bucket. Most keys have two. */
+const BLOCKS_A_BUCKET = 4;
+const FEWEST_BUCKETS = 16;
 
-export class Version implements Links<Version> {
-  ahead: Version | null = null;
-  behind: Version | null = null;
+/** So many versions go one by one; more of them, when no snapshot is left, all at once. */
+const FEW = 64;
+/** A value that is larger is copied into its blocks while nobody waits for the latch. */
+const SMALL_VALUE = 512;
 
-  constructor(
-    readonly chain: Chain,
-    /** Null: the key was absent. */
-    readonly value: Uint8Array | null,
-    /** The commit that put something else in its place. */
-    readonly replacedBy: number,
-    readonly bytes: number,
-  ) {}
+/** An index in one incarnation. */
+export interface Tree {
+  readonly number: number;
+  readonly incarnation: number;
 }
 
-/** The versions of one key, oldest first. Never empty. */
-class Chain {
-  readonly versions: Version[] = [];
-
-  constructor(
-    readonly chains: Map<string, Chain>,
-    readonly index: Index,
-    readonly key: string,
-  ) {}
-}
+/** What a snapshot sees of a key: the entry in the index, or that the key was absent; else the version of that number. */
+export const IN_INDEX = 0;
+export const WAS_ABSENT = -1;
 
 export class VersionStore {
-  /** What all versions take, roughly. */
-  bytes = 0;
-  private readonly byIndex = new Map<Index, Map<string, Chain>>();
-  /** All versions, in order of the commits that replaced them. */
-  private readonly queue = new LinkedQueue<Version>();
+  readonly #words: Int32Array;
+  readonly #bucketMask: number;
+  readonly #fence = new Int32Array(new SharedArrayBuffer(64));
+  #foundLength = 0;
+  #hasRevoked = false;
+
+  static bytes(blocks: SharedArrayBuffer): number {
+    return (BUCKETS + bucketsFor(blocks)) * 4;
+  }
+
+  constructor(
+    readonly memory: SharedArrayBuffer,
+    private readonly blocks: VersionBlocks,
+    private readonly sharing: Sharing,
+    private readonly latch: Latch,
+    private readonly snapshots: SnapshotList,
+  ) {
+    this.#words = new Int32Array(memory);
+    this.#bucketMask = bucketsFor(blocks.memory) - 1;
+  }
+
+  /** What all versions take. */
+  get bytes(): number {
+    return this.blocks.used;
+  }
 
   get count(): number {
-    return this.queue.count;
+    return this.#words[COUNT]!;
   }
 
-  /** Whether any key of the index has versions: if not, none need be looked for. */
-  holds(index: Index): boolean {
-    return this.byIndex.has(index);
+  /** What versions may take. */
+  get limit(): number {
+    return this.blocks.capacity * BLOCK_BYTES;
   }
 
-  /** What a snapshot sees instead of the entry in the index; null if it sees that entry. */
-  find(index: Index, key: string, snapshot: number): Version | null {
-    const chain = this.byIndex.get(index)?.get(key);
-    if (chain === undefined) return null;
-    for (const version of chain.versions) {
-      if (version.replacedBy > snapshot) return version;
+  /** Whether any key of the index may have versions: if not, none need be looked for. Asked after the entry was looked at. */
+  holds(index: number): boolean {
+    const at = COUNTS + (index % INDEXES);
+    return (this.sharing.isShared ? Atomics.load(this.#words, at) : this.#words[at]) !== 0;
+  }
+
+  /** What a snapshot sees: {@link IN_INDEX}, {@link WAS_ABSENT}, or a version, which is there while the snapshot stands. */
+  find({ number, incarnation }: Tree, key: Uint8Array, snapshot: number): number {
+    const hash = hashOf(number, key);
+    const { words } = this.blocks;
+    this.latch.take();
+    let version = IN_INDEX;
+    const chain = this.#chainOf(hash, number, incarnation, key);
+    if (chain !== 0) {
+      version = words[this.blocks.wordOf(chain) + CHAIN_FIRST]!;
+      while (version !== 0 && this.#replacedBy(version) <= snapshot) {
+        version = words[this.blocks.wordOf(version) + VERSION_YOUNGER]!;
+      }
+      if (version !== 0) {
+        this.#foundLength = words[this.blocks.wordOf(version) + VERSION_LENGTH]!;
+        if (this.#foundLength === ABSENT) version = WAS_ABSENT;
+      }
     }
-    return null;
+    this.latch.give();
+    return version;
+  }
+
+  /** A copy of the value of the version that was found last. Means something only if the snapshot stands afterwards. */
+  valueOf(version: number): Uint8Array {
+    const value = new Uint8Array(this.#foundLength);
+    this.blocks.copy(version, VERSION_VALUE, value);
+    // On arm64 what was read could otherwise be read after it was asked whether the snapshot stands.
+    if (this.sharing.isShared) Atomics.store(this.#fence, 0, 0);
+    return value;
   }
 
   /** The last commit known to have changed the key; 0 if none is known, which is certain for as long as some snapshot is older. */
-  lastReplacement(index: Index, key: string): number {
-    const versions = this.byIndex.get(index)?.get(key)?.versions;
-    return versions === undefined ? 0 : versions[versions.length - 1]!.replacedBy;
+  lastReplacement({ number, incarnation }: Tree, key: Uint8Array): number {
+    if (!this.holds(number)) return 0;
+    const hash = hashOf(number, key);
+    this.latch.take();
+    try {
+      return this.#lastIn(this.#chainOf(hash, number, incarnation, key));
+    } finally {
+      this.latch.give();
+    }
   }
 
-  add(index: Index, key: string, value: Uint8Array | null, replacedBy: number, snapshots: SnapshotList): void {
-    let chains = this.byIndex.get(index);
-    if (chains === undefined) {
-      chains = new Map();
-      this.byIndex.set(index, chains);
+  /** Whether someone may want to see what the key holds now, when it is replaced. */
+  isWanted(tree: Tree, key: Uint8Array): boolean {
+    const { number, incarnation } = tree;
+    const hash = hashOf(number, key);
+    this.latch.take();
+    try {
+      const made = this.#lastIn(this.#chainOf(hash, number, incarnation, key));
+      return made <= this.snapshots.newestBelow(Number.POSITIVE_INFINITY);
+    } finally {
+      this.latch.give();
     }
-    let chain = chains.get(key);
-    if (chain === undefined) {
-      chain = new Chain(chains, index, key);
-      chains.set(key, chain);
-    }
-    const bytes = VERSION_OVERHEAD + 2 * key.length + (value === null ? 0 : value.length);
-    const version = new Version(chain, value === null ? null : ownBytes(value), replacedBy, bytes);
-    chain.versions.push(version);
-    this.queue.append(version);
-    this.bytes += bytes;
-    if (chain.versions.length > 2 * snapshots.count) this.prune(chain, snapshots);
   }
 
-  /** Removes versions that all snapshots have passed, `budget` of them at most; true if some are left. */
-  trim(oldestNeeded: number, budget: number): boolean {
+  /**
+   * Puts aside what a commit is about to replace, if a snapshot can see it. False if no snapshot is below the commit: then nobody needs to meet its
+   * key. What was not read of the entry, because it was not wanted, is not wanted now: snapshots that were opened since are not below it.
+   */
+  keep(tree: Tree, key: Uint8Array, replaced: ReplacedEntry | undefined, timestamp: number): boolean {
+    const value = replaced?.value ?? null;
+    const isLarge = value !== null && value.length > SMALL_VALUE;
+    let version = 0;
+    this.latch.take();
+    try {
+      if (replaced?.wanted !== true) return this.snapshots.newestBelow(timestamp) >= 0;
+      const blocks = VersionBlocks.count(VERSION_VALUE, value === null ? 0 : value.length);
+      if (!this.#hasRoomFor(tree, key, blocks, timestamp)) return this.snapshots.newestBelow(timestamp) >= 0;
+      version = this.blocks.allocate(blocks);
+      this.blocks.words[this.blocks.wordOf(version) + VERSION_LENGTH] = value === null ? ABSENT : value.length;
+      if (!isLarge) {
+        if (value !== null) this.blocks.fill(version, VERSION_VALUE, value);
+        this.#link(this.#chainFor(tree, key), version, timestamp);
+        return true;
+      }
+      this.holdOthers(1);
+    } finally {
+      this.latch.give();
+      this.#tellRevoked();
+    }
+    this.blocks.fill(version, VERSION_VALUE, value);
+    return this.#keepLarge(tree, key, version, timestamp);
+  }
+
+  /** Removes versions that all snapshots have passed, `budget` of them at most. Returns how many. */
+  trim(budget: number): number {
     for (let removed = 0; removed < budget; removed++) {
-      const version = this.queue.first;
-      if (version === null || version.replacedBy > oldestNeeded) return false;
-      // The oldest of all is the oldest of its chain.
-      version.chain.versions.shift();
-      this.forget(version);
+      this.latch.take();
+      let isRemoved = false;
+      try {
+        isRemoved = this.#trimFirst();
+      } finally {
+        this.latch.give();
+      }
+      if (!isRemoved) return removed;
       schedulePoint(POINT.versionTrimmed);
     }
-    const next = this.queue.first;
-    return next !== null && next.replacedBy <= oldestNeeded;
+    return budget;
   }
 
-  /** No snapshot is open: nothing is needed. Takes the same time however much there is. */
+  /** Whether there are versions that all snapshots have passed. */
+  get hasPassed(): boolean {
+    this.latch.take();
+    try {
+      return this.#isPassed(this.#words[FIRST]!);
+    } finally {
+      this.latch.give();
+    }
+  }
+
+  /** Removes all versions, if no snapshot is open. Takes about the same time however many there are. */
   clear(): void {
-    this.byIndex.clear();
-    this.queue.clear();
-    this.bytes = 0;
+    this.latch.take();
+    try {
+      const words = this.#words;
+      if (this.snapshots.first !== 0) return;
+      if (words[COUNT]! <= FEW || words[OTHERS] !== 0) {
+        for (let i = 0; i < FEW && this.#trimFirst(); i++) {}
+        return;
+      }
+      this.blocks.clear();
+      words.fill(0, BUCKETS);
+      for (let at = 0; at < INDEXES; at++) this.#setCount(at, 0);
+      words[FIRST] = 0;
+      words[LAST] = 0;
+      words[COUNT] = 0;
+    } finally {
+      this.latch.give();
+    }
+  }
+
+  /** Something else is among the blocks from now on, or is not any more. Under the version latch. */
+  holdOthers(difference: number): void {
+    this.#words[OTHERS]! += difference;
+  }
+
+  // ── Under the version latch ─────────────────────────────────────────────────────────────────────────────────
+
+  /** What was filled while others had the latch. */
+  #keepLarge(tree: Tree, key: Uint8Array, version: number, timestamp: number): boolean {
+    this.latch.take();
+    try {
+      this.holdOthers(-1);
+      if (this.#hasRoomFor(tree, key, 0, timestamp)) this.#link(this.#chainFor(tree, key), version, timestamp);
+      else this.#freeVersion(version);
+      return this.snapshots.newestBelow(timestamp) >= 0;
+    } finally {
+      this.latch.give();
+      this.#tellRevoked();
+    }
+  }
+
+  /**
+   * Whether a snapshot can see what the commit replaces; then there is room for so many blocks, and its key. T4: if room runs short, what snapshots
+   * have passed goes first, then the oldest snapshots lose what they need.
+   */
+  #hasRoomFor({ number, incarnation }: Tree, key: Uint8Array, blocks: number, timestamp: number): boolean {
+    const hash = hashOf(number, key);
+    const wanted = blocks + VersionBlocks.count(CHAIN_KEY, key.length);
+    for (;;) {
+      const newest = this.snapshots.newestBelow(timestamp);
+      // If the key was replaced after the newest of them began, no one can see what is there now.
+      if (newest < 0 || this.#lastIn(this.#chainOf(hash, number, incarnation, key)) > newest) return false;
+      if (this.blocks.hasRoom(wanted)) return true;
+      if (this.#trimFirst()) continue;
+      this.snapshots.revokeOldest();
+      this.#hasRevoked = true;
+    }
+  }
+
+  #tellRevoked(): void {
+    if (!this.#hasRevoked) return;
+    this.#hasRevoked = false;
+    schedulePoint(POINT.snapshotRevoked);
+  }
+
+  #isPassed(version: number): boolean {
+    if (version === 0) return false;
+    const oldest = this.snapshots.first;
+    return oldest === 0 || this.#replacedBy(version) <= this.snapshots.timestampOf(oldest);
+  }
+
+  #trimFirst(): boolean {
+    const version = this.#words[FIRST]!;
+    if (!this.#isPassed(version)) return false;
+    // Commits of other keys may have come before it though they are younger; of its chain it is the oldest.
+    const { words } = this.blocks;
+    const chain = words[this.blocks.wordOf(version) + VERSION_CHAIN]!;
+    const at = this.blocks.wordOf(chain);
+    const younger = words[this.blocks.wordOf(version) + VERSION_YOUNGER]!;
+    words[at + CHAIN_FIRST] = younger;
+    words[at + CHAIN_COUNT]!--;
+    this.#drop(version, chain);
+    if (younger === 0) this.#removeChain(chain);
+    return true;
+  }
+
+  #link(chain: number, version: number, timestamp: number): void {
+    const { words, numbers } = this.blocks;
+    const at = this.blocks.wordOf(version);
+    const chainAt = this.blocks.wordOf(chain);
+    numbers[(at >>> 1) + VERSION_REPLACED_F64] = timestamp;
+    words[at + VERSION_CHAIN] = chain;
+    words[at + VERSION_YOUNGER] = 0;
+    const before = words[chainAt + CHAIN_LAST]!;
+    if (before === 0) words[chainAt + CHAIN_FIRST] = version;
+    else words[this.blocks.wordOf(before) + VERSION_YOUNGER] = version;
+    words[chainAt + CHAIN_LAST] = version;
+    const count = ++words[chainAt + CHAIN_COUNT]!;
+    const ahead = this.#words[LAST]!;
+    words[at + VERSION_AHEAD] = ahead;
+    words[at + VERSION_BEHIND] = 0;
+    if (ahead === 0) this.#words[FIRST] = version;
+    else words[this.blocks.wordOf(ahead) + VERSION_BEHIND] = version;
+    this.#words[LAST] = version;
+    this.#words[COUNT]!++;
+    const index = words[chainAt + CHAIN_INDEX]!;
+    this.#setCount((index >>> 0) % INDEXES, this.#words[COUNTS + ((index >>> 0) % INDEXES)]! + 1);
+    if (count > 2 * this.snapshots.members) this.#prune(chain);
   }
 
   /**
@@ -117,39 +337,120 @@ export class VersionStore {
    * it to the one that replaced it. The spans of a chain do not overlap, so at most one for each snapshot is needed, and
    * a chain twice as long loses at least half: eager pruning, as in Steam (Böttcher et al., VLDB 2019, 4.3).
    */
-  private prune(chain: Chain, snapshots: SnapshotList): void {
-    const versions = chain.versions;
-    let snapshot = snapshots.oldest;
+  #prune(chain: number): void {
+    const { words } = this.blocks;
+    const { snapshots } = this;
+    const chainAt = this.blocks.wordOf(chain);
+    let snapshot = snapshots.first;
     let madeBy = 0;
+    let last = 0;
     let kept = 0;
-    for (let i = 0; i < versions.length; i++) {
-      const version = versions[i]!;
-      while (snapshot !== null && snapshot.timestamp < madeBy) snapshot = snapshot.behind;
-      madeBy = version.replacedBy;
-      if (snapshot !== null && snapshot.timestamp < version.replacedBy) versions[kept++] = version;
-      else this.drop(version);
+    for (let version = words[chainAt + CHAIN_FIRST]!, younger = 0; version !== 0; version = younger) {
+      const at = this.blocks.wordOf(version);
+      const replacedBy = this.#replacedBy(version);
+      younger = words[at + VERSION_YOUNGER]!;
+      while (snapshot !== 0 && snapshots.timestampOf(snapshot) < madeBy) snapshot = snapshots.after(snapshot);
+      madeBy = replacedBy;
+      if (snapshot !== 0 && snapshots.timestampOf(snapshot) < replacedBy) {
+        if (last === 0) words[chainAt + CHAIN_FIRST] = version;
+        else words[this.blocks.wordOf(last) + VERSION_YOUNGER] = version;
+        last = version;
+        kept++;
+      } else this.#drop(version, chain);
     }
-    versions.length = kept;
-    if (kept === 0) this.removeChain(chain);
+    words[chainAt + CHAIN_LAST] = last;
+    words[chainAt + CHAIN_COUNT] = kept;
+    if (kept === 0) this.#removeChain(chain);
+    else words[this.blocks.wordOf(last) + VERSION_YOUNGER] = 0;
   }
 
-  private forget(version: Version): void {
-    this.drop(version);
-    if (version.chain.versions.length === 0) this.removeChain(version.chain);
+  /** Takes a version out of the order of replacement, and gives back its blocks. Its chain does not name it any more. */
+  #drop(version: number, chain: number): void {
+    const { words } = this.blocks;
+    const at = this.blocks.wordOf(version);
+    const ahead = words[at + VERSION_AHEAD]!;
+    const behind = words[at + VERSION_BEHIND]!;
+    if (ahead === 0) this.#words[FIRST] = behind;
+    else words[this.blocks.wordOf(ahead) + VERSION_BEHIND] = behind;
+    if (behind === 0) this.#words[LAST] = ahead;
+    else words[this.blocks.wordOf(behind) + VERSION_AHEAD] = ahead;
+    this.#words[COUNT]!--;
+    const index = words[this.blocks.wordOf(chain) + CHAIN_INDEX]! >>> 0;
+    this.#setCount(index % INDEXES, this.#words[COUNTS + (index % INDEXES)]! - 1);
+    this.#freeVersion(version);
   }
 
-  private drop(version: Version): void {
-    this.queue.remove(version);
-    this.bytes -= version.bytes;
+  #freeVersion(version: number): void {
+    const length = this.blocks.words[this.blocks.wordOf(version) + VERSION_LENGTH]!;
+    this.blocks.free(version, VersionBlocks.count(VERSION_VALUE, Math.max(0, length)));
   }
 
-  private removeChain(chain: Chain): void {
-    chain.chains.delete(chain.key);
-    if (chain.chains.size === 0) this.byIndex.delete(chain.index);
+  #lastIn(chain: number): number {
+    if (chain === 0) return 0;
+    return this.#replacedBy(this.blocks.words[this.blocks.wordOf(chain) + CHAIN_LAST]!);
+  }
+
+  #replacedBy(version: number): number {
+    return this.blocks.numbers[(this.blocks.wordOf(version) >>> 1) + VERSION_REPLACED_F64]!;
+  }
+
+  #chainOf(hash: number, index: number, incarnation: number, key: Uint8Array): number {
+    const { words, numbers } = this.blocks;
+    let chain = this.#words[BUCKETS + (hash & this.#bucketMask)]!;
+    for (; chain !== 0; chain = words[this.blocks.wordOf(chain) + CHAIN_NEXT]!) {
+      const at = this.blocks.wordOf(chain);
+      if (words[at + CHAIN_HASH] !== hash || words[at + CHAIN_KEY_LENGTH] !== key.length) continue;
+      if (words[at + CHAIN_INDEX] !== (index | 0)) continue;
+      if (numbers[(at >>> 1) + CHAIN_INCARNATION_F64] !== incarnation) continue;
+      if (this.blocks.equals(chain, CHAIN_KEY, key)) break;
+    }
+    return chain;
+  }
+
+  #chainFor({ number, incarnation }: Tree, key: Uint8Array): number {
+    const hash = hashOf(number, key);
+    const known = this.#chainOf(hash, number, incarnation, key);
+    if (known !== 0) return known;
+    const { words, numbers } = this.blocks;
+    const chain = this.blocks.allocate(VersionBlocks.count(CHAIN_KEY, key.length));
+    const at = this.blocks.wordOf(chain);
+    const bucket = BUCKETS + (hash & this.#bucketMask);
+    words[at + CHAIN_HASH] = hash;
+    words[at + CHAIN_NEXT] = this.#words[bucket]!;
+    words[at + CHAIN_INDEX] = number;
+    numbers[(at >>> 1) + CHAIN_INCARNATION_F64] = incarnation;
+    words[at + CHAIN_FIRST] = 0;
+    words[at + CHAIN_LAST] = 0;
+    words[at + CHAIN_COUNT] = 0;
+    words[at + CHAIN_KEY_LENGTH] = key.length;
+    this.blocks.fill(chain, CHAIN_KEY, key);
+    this.#words[bucket] = chain;
+    return chain;
+  }
+
+  #removeChain(chain: number): void {
+    const { words } = this.blocks;
+    const at = this.blocks.wordOf(chain);
+    const bucket = BUCKETS + (words[at + CHAIN_HASH]! & this.#bucketMask);
+    let before = this.#words[bucket]!;
+    if (before === chain) this.#words[bucket] = words[at + CHAIN_NEXT]!;
+    else {
+      while (words[this.blocks.wordOf(before) + CHAIN_NEXT] !== chain) {
+        before = words[this.blocks.wordOf(before) + CHAIN_NEXT]!;
+      }
+      words[this.blocks.wordOf(before) + CHAIN_NEXT] = words[at + CHAIN_NEXT]!;
+    }
+    this.blocks.free(chain, VersionBlocks.count(CHAIN_KEY, words[at + CHAIN_KEY_LENGTH]!));
+  }
+
+  /** Read without the latch: written by the thread that has it. */
+  #setCount(index: number, count: number): void {
+    if (this.sharing.isShared) Atomics.store(this.#words, COUNTS + index, count);
+    else this.#words[COUNTS + index] = count;
   }
 }
 
-/** An index cuts small values from larger buffers: kept as they are, each might keep a whole buffer alive. */
-function ownBytes(value: Uint8Array): Uint8Array {
-  return value.length * 2 < value.buffer.byteLength ? value.slice() : value;
+function bucketsFor(blocks: SharedArrayBuffer): number {
+  const wanted = blocks.byteLength / BLOCK_BYTES / BLOCKS_A_BUCKET;
+  return Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(Math.max(1, wanted))));
 }

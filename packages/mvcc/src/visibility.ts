@@ -1,22 +1,14 @@
 /**
  * Which entries a snapshot sees: the tree that an index was at that time (T7), and in it the entry as it was then (T2).
  */
-import {
-  type EntryReference,
-  type Index,
-  PagewrightError,
-  type Snapshot,
-  TAG_VALUE,
-  type Target,
-} from '@pagewright/core';
-import { keyText } from './key-text.js';
-import type { VersionStore } from './version-store.js';
+import { type EntryReference, PagewrightError, type Snapshot, TAG_VALUE, type Target } from '@pagewright/core';
+import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
 
-/** The tree that holds what the index was at that timestamp; null if it held nothing that is still known, as before its creation. */
-export function treeAt(target: Target, timestamp: number): Index | null {
+/** The incarnation that holds what the index was at that timestamp; null if it held nothing that is still known, as before its creation. */
+export function incarnationAt(target: Target, timestamp: number): Target | null {
   let incarnation: Target | null = target;
   while (incarnation !== null && incarnation.incarnation > timestamp) incarnation = incarnation.predecessor;
-  return incarnation === null ? null : incarnation.index;
+  return incarnation;
 }
 
 export function assertNotDropped(target: Target): void {
@@ -46,21 +38,23 @@ export function lookupAt(
 ): boolean {
   if (target.dropped) assertNotDropped(target);
   snapshot.assertStands();
-  const tree = treeAt(target, snapshot.timestamp);
-  if (tree === null) return false;
-  const found = tree.lookup(key, into);
+  const incarnation = incarnationAt(target, snapshot.timestamp);
+  if (incarnation === null) return false;
+  // The entry first, then its versions: why this order is right beside commits is told in version-store.ts.
+  const found = incarnation.index.lookup(key, into);
   // T2: a page that no later commit has touched holds what the snapshot sees.
-  if (into.timestamp <= snapshot.timestamp || !versions.holds(tree)) {
+  if (into.timestamp <= snapshot.timestamp || !versions.holds(incarnation.number)) {
     snapshot.assertStands();
     return found && into.tag === TAG_VALUE;
   }
-  const version = versions.find(tree, keyText(key), snapshot.timestamp);
-  // T4: that nothing was found means something only if nothing was given up meanwhile.
+  const version = versions.find(incarnation, key, snapshot.timestamp);
+  if (version === IN_INDEX || version === WAS_ABSENT) {
+    // T4: that nothing was found means something only if nothing was given up meanwhile.
+    snapshot.assertStands();
+    return version === IN_INDEX && found && into.tag === TAG_VALUE;
+  }
+  if (into.wantsValue) into.value = versions.valueOf(version);
   snapshot.assertStands();
-  if (version === null) return found && into.tag === TAG_VALUE;
-  if (version.value === null) return false;
   into.tag = TAG_VALUE;
-  // The store's own bytes stay its own, whatever the caller does with the result.
-  if (into.wantsValue) into.value = version.value.slice();
   return true;
 }

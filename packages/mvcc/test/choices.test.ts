@@ -80,7 +80,7 @@ describe('old versions', () => {
   });
 
   test('beyond the memory for them cost the oldest snapshot its answer, and no one else', () => {
-    const rig = new Rig({ versionMemory: 5000 });
+    const rig = new Rig({ versionMemory: 3200 });
     const target = rig.target();
     for (let i = 0; i < 40; i++) rig.put(target, `k${i}`, 'old');
     const oldest = rig.mvcc.snapshot();

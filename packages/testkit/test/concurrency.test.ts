@@ -69,8 +69,7 @@ describe('the concurrency suite', () => {
       'goes on and answers what was begun before',
       changed((mvcc) => ({
         advance: (timestamp) => {
-          const path: { visible: number } = Reflect.get(mvcc, 'path');
-          path.visible = timestamp;
+          partsOf<{ timestamps: { begin(timestamp: number): void } }>(mvcc).timestamps.begin(timestamp);
         },
       })),
       ['advance'],
@@ -79,8 +78,8 @@ describe('the concurrency suite', () => {
       'gives up snapshots that could stand',
       changed((mvcc) => ({
         advance: (timestamp) => {
-          const snapshots: { revokeBelow(timestamp: number): void } = Reflect.get(mvcc, 'snapshots');
           mvcc.advance(timestamp);
+          const { snapshots } = partsOf<{ snapshots: { revokeBelow(timestamp: number): void } }>(mvcc);
           snapshots.revokeBelow(timestamp + 1);
         },
       })),
@@ -339,21 +338,29 @@ function forgetTombstones(index: Index): Index['upsert'] {
   };
 }
 
-/** Lets everything go that the newest snapshot does not need. */
-function collectsTooMuch(): Concurrency {
-  const mvcc = new Mvcc();
-  const versions: { trim(oldestNeeded: number, budget: number): boolean } = Reflect.get(mvcc, 'versions');
-  const trim = versions.trim.bind(versions);
-  versions.trim = (_, budget) => trim(mvcc.visible, budget);
-  return mvcc;
+/** What stands behind transactions that were started, where a fault is planted in the midst of them. */
+function partsOf<Parts>(mvcc: Mvcc): Parts {
+  return Reflect.get(mvcc, 'parts');
 }
 
-function seesConflictsEverywhere(): Concurrency {
-  const mvcc = new Mvcc();
-  const versions: { lastReplacement(index: Index, key: string): number } = Reflect.get(mvcc, 'versions');
-  versions.lastReplacement = () => mvcc.visible;
-  return mvcc;
+/** Transactions whose parts are changed when they are started. */
+function changedInside<Parts>(change: (parts: Parts, mvcc: Mvcc) => void): NewConcurrency {
+  return changed((mvcc) => ({
+    start: (host, timestamp) => {
+      mvcc.start(host, timestamp);
+      change(partsOf<Parts>(mvcc), mvcc);
+    },
+  }));
 }
+
+/** Lets everything go, as if no snapshot were open. */
+const collectsTooMuch = changedInside<{ snapshots: object }>(({ snapshots }) => {
+  Object.defineProperty(snapshots, 'first', { get: () => 0 });
+});
+
+const seesConflictsEverywhere = changedInside<{ versions: { lastReplacement(): number } }>(({ versions }, mvcc) => {
+  versions.lastReplacement = () => mvcc.visible;
+});
 
 /** Look-ups of own writes give the buffer that was written. */
 function handsOutItsOwn(): Concurrency {
@@ -382,25 +389,9 @@ function commitsOneByOne(limits: object): Concurrency {
   return over<Concurrency>(mvcc, { commit });
 }
 
-function forgetsFailure(): Concurrency {
-  const mvcc = new Mvcc();
-  const path: { failure: Error | null } = Reflect.get(mvcc, 'path');
-  const forgetting = <Result>(work: () => Result): Result => {
-    try {
-      return work();
-    } finally {
-      path.failure = null;
-    }
-  };
-  return over<Concurrency>(mvcc, {
-    commit: (writes) => forgetting(() => mvcc.commit(writes)),
-    commitOperation: (operation, install) => forgetting(() => mvcc.commitOperation(operation, install)),
-    begin: () => {
-      const transaction = mvcc.begin();
-      return over(transaction, { commit: () => forgetting(() => transaction.commit()) });
-    },
-  });
-}
+const forgetsFailure = changedInside<{ sharing: { failure: Error | null } }>(({ sharing }) => {
+  Object.defineProperty(sharing, 'failure', { get: () => null, set: () => undefined });
+});
 
 /** A scan that starts again from the beginning after a fault. */
 function losesItsPlace(): Concurrency {

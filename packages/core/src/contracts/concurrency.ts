@@ -2,6 +2,11 @@
  * Concurrency control: which version of an entry a reader sees, and which transactions may commit. Works on bytes, and
  * on any index plugin alike; encodings, names and option checks are the engine façade's.
  *
+ * Between threads: each has an object of its own, attached to what the one that was started keeps (`share`, `attach`). A commit is one synchronous step of
+ * its thread, and what it has done is there for all threads when it returns. An object is for its own thread alone. Whoever waits for another thread does
+ * so in `Atomics.wait`, for moments, and never for that one's event loop (IO3). When a thread has ended in the midst of a commit (M6), whatever waits or
+ * commits throws `PW_THREAD_LOST`.
+ *
  * Rules T1 to T7 of `docs/architecture.md`.
  */
 import type { Cursor, EntryReference, Index } from './index-plugin.js';
@@ -9,8 +14,9 @@ import type { Log, LogPosition } from './log.js';
 import type { PageStore } from './pages.js';
 
 /**
- * An index as concurrency control sees it. One object for as long as the index is open: `clear` changes its `index`,
- * `incarnation` and `predecessor`.
+ * An index as concurrency control sees it. One object for as long as the index is open in a thread: `clear` changes its `index`,
+ * `incarnation` and `predecessor`. Between threads an index is known by its number and incarnation. What is read of it is what the last operation on it has
+ * left that was published in any thread: while a thread commits writes of it there is none (`commitOperation`).
  */
 export interface Target {
   readonly number: number;
@@ -77,15 +83,17 @@ export interface ConcurrencyHost {
   readonly log: Log;
   /** Throws `PW_READ_ONLY`, `PW_ENGINE_FAILED` or `PW_CLOSED` if commits are not accepted. */
   assertWritable(): void;
-  /** T6: an error between append and publication. The engine fails for good; returns the error to throw. */
+  /** T6: an error between append and publication, in this thread or in another one. The engine fails for good; returns the error to throw. */
   fail(error: unknown): Error;
-  /** Called after each commit, with the bytes that it appended. */
+  /** Called after each commit of this thread, with the bytes that it appended. */
   committed(bytes: number): void;
   /**
    * Makes what targets say of their indexes what it is now, whichever thread has changed it: called when the locks of a commit are held,
    * before it is checked. Errors: `PW_THREAD_LOST`, `PW_CLOSED`.
    */
   catchUp(): void;
+  /** The index of that number, open; null if there is none any more. For what was kept by another thread. */
+  target(number: number): Target | null;
 }
 
 /** A transaction on bytes. Reads its own writes. Everything is synchronous; reads may throw `PageFault`, nothing changed. */
@@ -102,7 +110,7 @@ export interface TransactionCore {
   rollbackTo(savepoint: number): void;
   /** The buffered changes, for prefetching what the commit will touch. */
   writes(): Iterable<Write>;
-  /** Steps 1 to 7 of a commit, at once. `PW_CONFLICT` names index and key; the transaction is closed either way. */
+  /** Steps 1 to 7 of a commit, at once; waits for threads that commit the same keys. `PW_CONFLICT` names index and key; the transaction is closed either way. */
   commit(): CommitTicket;
   /** Idempotent. */
   abort(): void;
@@ -120,21 +128,27 @@ export interface ConcurrencyStats {
 }
 
 export interface Concurrency {
-  /** V: the highest timestamp below which all commits are published. */
+  /** V: the highest timestamp below which all commits of all threads are published. */
   readonly visible: number;
-  /** The timestamp of the oldest snapshot that is open; `visible` if there is none. */
+  /** The timestamp of the oldest snapshot that is open in any thread; `visible` if there is none. No snapshot below it can be opened any more. */
   readonly oldestNeeded: number;
   /** Called once, when recovery is over. */
   start(host: ConcurrencyHost, timestamp: number): void;
-  /** What another thread of the process needs to `attach`: plain data and shared memory, to be posted to any number of threads. After `start`. */
+  /**
+   * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any number of threads. After
+   * `start`; not while a commit of this thread is under way.
+   */
   share(): unknown;
-  /** In another thread, instead of `start`: the same commits, snapshots and locks. Errors: `PW_ARGUMENT` for what is no handle. */
+  /** In another thread, instead of `start`: the same commits, snapshots and versions. Errors: `PW_ARGUMENT` for what is no handle. */
   attach(host: ConcurrencyHost, handle: unknown): void;
-  /** The calling thread has no more use of it: its snapshots are released, and what it alone knows is handed over. Idempotent. */
+  /**
+   * The thread has no use of it any more: its snapshots are released, and what it alone knows is left to the others. All use throws `PW_CLOSED` from
+   * then on. Idempotent. Of a thread that ends without it, snapshots lapse, and tombstones are swept when the store is opened again.
+   */
   detach(): void;
   /**
    * A reader has gone on to a later checkpoint: the indexes hold what was committed up to this timestamp, and V is it. Snapshots
-   * below are revoked: what they saw is gone.
+   * below are revoked: what they saw is gone. A reader has one thread.
    */
   advance(timestamp: number): void;
   snapshot(): Snapshot;
@@ -146,16 +160,20 @@ export interface Concurrency {
   /** Commits plain writes, without a snapshot to conflict with: all of them or none. The last write of a key counts. */
   commit(writes: readonly Write[]): CommitTicket;
   /**
-   * Commits one catalog operation: takes a timestamp, appends the record, calls `install` with the timestamp, publishes.
+   * Commits one catalog operation: takes a timestamp, appends the record, calls `install` with the timestamp, publishes. Meanwhile no other thread is in
+   * such an operation, or commits writes of this index.
    */
   commitOperation(
     operation: { kind: number; index: number; key: Uint8Array },
     install: (timestamp: number) => void,
   ): CommitTicket;
+  /** Throws `PW_ENGINE_FAILED` if a commit of any thread has failed after its append (T6). A checkpoint asks at its gate: what is on pages may be half of it. */
+  assertSound(): void;
   /** Removes tombstones and versions that no snapshot needs, `budget` of them at most; true if some are left. */
   collect(budget: number): boolean;
   /** Sweeps tombstones that an earlier process left: goes through a cursor for at most `budget` entries; true when done. After an error it
    * starts from the beginning. */
   sweep(target: Target, cursor: Cursor, budget: number): boolean;
+  /** Of all threads together. */
   stats(): ConcurrencyStats;
 }

@@ -78,7 +78,7 @@ export class EngineCore {
 
   /** What concurrency control needs of the engine. */
   get host(): ConcurrencyHost {
-    const { pages, log, state, checkpoints, shared } = this;
+    const { pages, log, state, checkpoints, catalog, shared } = this;
     return {
       pages,
       log,
@@ -86,6 +86,11 @@ export class EngineCore {
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
       catchUp: () => shared.catchUp(),
+      target: (number) => {
+        const entry = catalog.live(number);
+        entry?.open(pages, catalog.types);
+        return entry ?? null;
+      },
     };
   }
 

@@ -110,6 +110,8 @@ export class ConcurrencyRig {
         return new PagewrightError('PW_ENGINE_FAILED', 'failed', { cause: error });
       },
       committed: (bytes) => this.committed(bytes),
+      catchUp: () => {},
+      target: (number) => this.targets.find((target) => target.number === number && !target.dropped) ?? null,
     };
     concurrency.start(host, startAt);
   }

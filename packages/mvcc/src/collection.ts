@@ -1,0 +1,156 @@
+/**
+ * Removes what no snapshot needs any more: versions, and tombstones from their indexes (T3, T4).
+ *
+ * Must hold, between threads: a tombstone is removed under the lock of its key, and only if the entry is one still, and no snapshot is below the
+ * commit that made it. The latter is known from versions: a snapshot at S below a commit of the key has kept one that was replaced above S; so
+ * if the last replacement known is not above the oldest snapshot, none is below the last commit of the key.
+ */
+import {
+  type Cursor,
+  EntryBatch,
+  EntryReference,
+  POINT,
+  schedulePoint,
+  TAG_TOMBSTONE,
+  type Target,
+} from '@pagewright/core';
+import type { CommitSurroundings } from './commit-path.js';
+import { keyText } from './key-text.js';
+import type { LeftTombstones } from './left-tombstones.js';
+import { Tombstone } from './tombstones.js';
+
+export interface CollectionSurroundings extends CommitSurroundings {
+  readonly left: LeftTombstones;
+  /** Timestamps up to it are of an earlier process, and no snapshot of this one is below it. */
+  readonly startedAt: number;
+}
+
+export class Collection {
+  private readonly sweepBatch = new EntryBatch();
+  private readonly marker = new EntryReference();
+
+  constructor(private readonly parts: CollectionSurroundings) {
+    this.sweepBatch.wantsValues = false;
+    this.marker.wantsValue = false;
+  }
+
+  /** The timestamp of the oldest snapshot that is open; V if there is none. */
+  get oldestNeeded(): number {
+    const { timestamp, visible } = this.parts.snapshots.oldest();
+    return timestamp ?? visible;
+  }
+
+  /** Removes `budget` tombstones and versions at most; true if some are left. */
+  collect(budget: number): boolean {
+    const { versions, tombstones } = this.parts;
+    this.lapse();
+    this.adopt();
+    const { oldestNeeded } = this;
+    const budgetLeft = budget - versions.trim(budget);
+    const versionsLeft = versions.hasPassed;
+    for (let removed = 0; removed < budgetLeft; removed++) {
+      const tombstone = tombstones.ripe(oldestNeeded);
+      if (tombstone === null) return versionsLeft;
+      this.bury(tombstone);
+      schedulePoint(POINT.tombstoneCollected);
+    }
+    return versionsLeft || tombstones.ripe(oldestNeeded) !== null;
+  }
+
+  /** If it throws, what was passed and not removed waits for the next sweep from the beginning. */
+  sweep(target: Target, cursor: Cursor, budget: number): boolean {
+    if (target.dropped) return true;
+    const batch = this.sweepBatch;
+    batch.limit = budget;
+    if (!cursor.next(batch)) return true;
+    // The cursor has gone past these entries: a fault now would make it miss them.
+    const { pages } = this.parts.sharing.host;
+    const { faulting } = pages;
+    pages.faulting = false;
+    try {
+      for (let i = 0; i < batch.count; i++) {
+        if (batch.tags[i] !== TAG_TOMBSTONE) continue;
+        this.removeLeftOver(target, batch.keys[i]!);
+        schedulePoint(POINT.tombstoneSwept);
+      }
+    } finally {
+      pages.faulting = faulting;
+    }
+    return false;
+  }
+
+  /** Leaves what this thread alone knows to the others. */
+  leave(): void {
+    const { tombstones, left } = this.parts;
+    for (let tombstone = tombstones.first; tombstone !== null; tombstone = tombstones.first) {
+      if (!left.leave(tombstone)) return;
+      tombstones.release(tombstone);
+    }
+  }
+
+  /** Snapshots of threads that have ended go. Looking for these costs more than a collection, and is done only if one may be in the way. */
+  private lapse(): void {
+    const { sharing, snapshots } = this.parts;
+    if (!sharing.isShared || !snapshots.isForOther) return;
+    sharing.threads.sweep();
+    snapshots.lapse();
+  }
+
+  private adopt(): void {
+    const { tombstones, left, sharing } = this.parts;
+    if (!sharing.isShared) return;
+    for (let found = left.take(); found !== null; found = left.take()) {
+      const { index, incarnation, key, timestamp } = found;
+      const target = sharing.host.target(index);
+      const isThere = target !== null && !target.dropped && target.incarnation === incarnation;
+      if (isThere) tombstones.adopt(new Tombstone(target, target.index, incarnation, key, keyText(key), timestamp));
+      // A tree that was dropped or cleared is given up as a whole.
+      else tombstones.forgetLeft();
+    }
+  }
+
+  private bury(tombstone: Tombstone): void {
+    const { tombstones, sharing } = this.parts;
+    const { target, index, incarnation, key, timestamp } = tombstone;
+    this.withKey(target, key, () => {
+      const isThere = !target.dropped && target.incarnation === incarnation && target.index === index;
+      if (isThere && (!sharing.isShared || this.isRipe(target, key))) index.remove(key, timestamp);
+    });
+    tombstones.remove(tombstone);
+  }
+
+  /** Removes a tombstone of an earlier process: those of this one are known, or may be needed by its snapshots. */
+  private removeLeftOver(target: Target, key: Uint8Array): void {
+    if (this.parts.tombstones.has(target.index, keyText(key))) return;
+    this.withKey(target, key, () => {
+      // The cursor may be on a tree that the index has no more.
+      if (!target.dropped && this.isRipe(target, key)) target.index.remove(key, this.parts.startedAt);
+    });
+  }
+
+  private isRipe(target: Target, key: Uint8Array): boolean {
+    const { versions } = this.parts;
+    const { marker } = this;
+    if (!target.index.lookup(key, marker) || marker.tag !== TAG_TOMBSTONE) return false;
+    return versions.lastReplacement(target, key) <= this.oldestNeeded;
+  }
+
+  /** A change of one entry that is no commit: to whoever reads, the key was absent before. */
+  private withKey(target: Target, key: Uint8Array, change: () => void): void {
+    const { locks, room, sharing } = this.parts;
+    locks.takeKey(target.number, key);
+    try {
+      room.secure(2);
+      const { pages } = sharing.host;
+      if (sharing.isShared) pages.enterGate();
+      try {
+        change();
+      } finally {
+        if (sharing.isShared) pages.leaveGate();
+      }
+    } finally {
+      room.give();
+      locks.give();
+    }
+  }
+}
