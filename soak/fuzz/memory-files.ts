@@ -92,6 +92,9 @@ export class BytesOnly implements IoBackend {
     return { supported: true };
   }
   async open(path: string): Promise<IoFile> {
+    return this.openSync(path);
+  }
+  openSync(path: string): IoFile {
     this.#reads.spend();
     const bytes = this.files.get(path);
     if (bytes === undefined) throw new PagewrightError('PW_NOT_FOUND', `${path} does not exist`);

@@ -43,18 +43,23 @@ export class NodeFiles implements IoBackend {
 
   /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
   async open(path: string, flags: OpenFlags): Promise<IoFile> {
-    const readOnly = flags.readOnly === true;
-    const mode =
-      (readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR) |
-      (flags.create === true ? fs.constants.O_CREAT : 0) |
-      (fs.constants.O_NONBLOCK ?? 0); // a pipe would wait for its other end
-    const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, mode, done));
+    const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, modeOf(flags), done));
     try {
       const stats = await ask<fs.Stats>({ operation: 'open', path }, (done) => fs.fstat(fd, done));
-      // A directory opens for reading like a file, and fails at the first transfer; a pipe takes what nobody will read.
-      if (stats.isDirectory()) throw faultOf({ code: 'EISDIR' }, { operation: 'open', path });
-      if (stats.isFIFO()) throw faultOf({ code: 'ENOTSUP' }, { operation: 'open', path });
-      return new NodeFile(fd, path, { readOnly, depth: this.#depth });
+      return this.#fileOf(fd, stats, path, flags);
+    } catch (error) {
+      fs.closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** @throws the same as {@link open} */
+  openSync(path: string, flags: OpenFlags): IoFile {
+    const attempt = { operation: 'open', path };
+    const fd = askSync(attempt, () => fs.openSync(path, modeOf(flags)));
+    try {
+      const stats = askSync(attempt, () => fs.fstatSync(fd));
+      return this.#fileOf(fd, stats, path, flags);
     } catch (error) {
       fs.closeSync(fd);
       throw error;
@@ -111,6 +116,21 @@ export class NodeFiles implements IoBackend {
       fs.closeSync(fd);
     }
   }
+
+  #fileOf(fd: number, stats: fs.Stats, path: string, flags: OpenFlags): NodeFile {
+    // A directory opens for reading like a file, and fails at the first transfer; a pipe takes what nobody will read.
+    if (stats.isDirectory()) throw faultOf({ code: 'EISDIR' }, { operation: 'open', path });
+    if (stats.isFIFO()) throw faultOf({ code: 'ENOTSUP' }, { operation: 'open', path });
+    return new NodeFile(fd, path, { readOnly: flags.readOnly === true, depth: this.#depth });
+  }
+}
+
+function modeOf({ readOnly, create }: OpenFlags): number {
+  return (
+    (readOnly === true ? fs.constants.O_RDONLY : fs.constants.O_RDWR) |
+    (create === true ? fs.constants.O_CREAT : 0) |
+    (fs.constants.O_NONBLOCK ?? 0) // a pipe would wait for its other end
+  );
 }
 
 type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
@@ -124,6 +144,14 @@ function ask<T = void>(attempt: Attempt, start: (done: Callback<T>) => void): Pr
       reject(faultOf(error, attempt)); // an argument that node:fs refuses at once, as a path with a NUL
     }
   });
+}
+
+function askSync<T>(attempt: Attempt, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw faultOf(error, attempt);
+  }
 }
 
 /** Whether the call succeeded; false for one of the errors that its caller expects. */

@@ -14,6 +14,7 @@ import {
   invariant,
   isPagewrightError,
   type Log,
+  type LogAttachRequest,
   type LogMark,
   type LogOpenRequest,
   type LogOperation,
@@ -21,6 +22,7 @@ import {
   type LogReplay,
   type LogStats,
   PagewrightError,
+  SharedLatch,
 } from '@pagewright/core';
 import { commitRecordSize } from './format/record.js';
 import { segmentsAmong } from './format/segment-name.js';
@@ -29,24 +31,36 @@ import { pipelinedPolicy } from './policies/pipelined.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
+import { checkHandle, createMemory, handleOf, type LogMemory, type LogShape } from './sharing/log-memory.js';
+import { LogSlots } from './sharing/log-slots.js';
+import { LogState } from './sharing/log-state.js';
+import { SharedFailure } from './sharing/shared-failure.js';
 import { BackPressure } from './stream/back-pressure.js';
-import { RecordStream } from './stream/record-stream.js';
+import { Batches } from './stream/batches.js';
+import { OpenSegments } from './stream/open-segments.js';
+import { closedError, RecordStream } from './stream/record-stream.js';
 import { SegmentFiles } from './stream/segment-files.js';
 import { SegmentSequence } from './stream/segment-sequence.js';
+import { Unflushed } from './stream/unflushed.js';
 
 /** The policies that come with this package. */
 export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [pipelinedPolicy, syncPolicy];
 
-/** A log that was begun: all that a new incarnation needs. */
+/** A log that was begun, as this thread has it: views on what all threads share, and files of its own. */
 interface Writer {
-  readonly incarnation: number;
+  readonly shape: LogShape;
+  readonly memory: LogMemory;
+  readonly state: LogState;
+  readonly slots: LogSlots;
+  readonly latch: SharedLatch;
+  readonly open: OpenSegments;
   readonly files: SegmentFiles;
   readonly segments: SegmentSequence;
   readonly stream: RecordStream;
   readonly policy: CommitPolicy;
   readonly pressure: BackPressure;
-  /** Resolves when the first segment is durable. */
-  readonly ready: Promise<void>;
+  /** Whether this thread opened the log. */
+  readonly isOwner: boolean;
 }
 
 /**
@@ -55,14 +69,16 @@ interface Writer {
  */
 @injectable()
 export class WriteAheadLog implements Log {
-  readonly #options: CheckedOptions;
-  readonly #policyType: CommitPolicyType;
+  #options: CheckedOptions;
+  readonly #policies: readonly CommitPolicyType[];
+  #policyType: CommitPolicyType;
   #request: LogOpenRequest | null = null;
   #replay: Replay | null = null;
   #seen = new Set<number>();
   #writer: Writer | null = null;
-  /** Of the last record, or the last that recovery kept: none is used again (L3). */
-  #lastTimestamp = 0;
+  /** Resolves when the first segment is durable. */
+  #ready: Promise<void> = Promise.resolve();
+  #listens = false;
   #closing: Promise<void> | null = null;
 
   /**
@@ -74,6 +90,7 @@ export class WriteAheadLog implements Log {
     @injectAll(COMMIT_POLICIES) policies: readonly CommitPolicyType[] = BUILT_IN_POLICIES,
   ) {
     this.#options = checkOptions(options);
+    this.#policies = policies;
     this.#policyType = findPolicy(this.#options.commit, policies);
   }
 
@@ -82,7 +99,7 @@ export class WriteAheadLog implements Log {
   }
 
   async open(request: LogOpenRequest): Promise<LogReplay> {
-    invariant(this.#request === null, 'A log was opened twice');
+    invariant(this.#request === null && this.#writer === null, 'A log was opened twice');
     this.#request = request;
     const names = segmentsAmong(await request.io.list(request.directory));
     this.#seen = new Set(names.map(({ incarnation }) => incarnation)).add(request.state.mark.log.incarnation).add(0);
@@ -97,20 +114,45 @@ export class WriteAheadLog implements Log {
       throw new PagewrightError('PW_READ_ONLY', 'A log that was opened read-only is not begun anew.');
     invariant(request !== null && origin != null, 'A log was begun before its replay was read to the end');
     invariant(this.#writer === null && this.#closing === null, 'A log was begun twice, or after it was closed');
-    this.#lastTimestamp = origin.timestamp;
-    this.#writer = this.#start(request, origin);
-    return this.#writer.stream.mark;
+    const { directory, state } = request;
+    const incarnation = this.#newIncarnation();
+    const shape = { directory, storeId: state.storeId, incarnation, origin, options: this.#options };
+    const writer = this.#join(shape, createMemory(shape), request, true);
+    this.#ready = writer.segments.start();
+    this.#ready.catch(() => undefined); // whoever waits for it meets the error
+    return writer.stream.mark;
+  }
+
+  share(): unknown {
+    const { shape, memory, segments, slots, stream } = this.#open();
+    invariant(segments.isStarted, 'A log was shared before its first record could be appended');
+    stream.share();
+    this.#listen(slots, stream);
+    return handleOf(shape, memory);
+  }
+
+  async attach(request: LogAttachRequest): Promise<void> {
+    invariant(this.#request === null && this.#writer === null, 'A log was attached that was open already');
+    const { shape, memory } = checkHandle(request.handle);
+    this.#policyType = findPolicy(shape.options.commit, this.#policies);
+    this.#options = shape.options;
+    request.threads.assertWhole();
+    if (new LogState(memory.state).isClosed) throw closedError();
+    const { slots, stream } = this.#join(shape, memory, request, false);
+    stream.share();
+    this.#listen(slots, stream);
   }
 
   async discardOld(): Promise<void> {
-    const { ready, files } = this.#open();
-    await ready;
+    const { files } = this.#open();
+    this.#assertOwner('Old segments are removed');
+    await this.#ready;
     await files.removeOthers();
   }
 
   async reserve(bytes: number): Promise<void> {
-    const { ready, pressure, segments } = this.#writable(bytes);
-    await ready;
+    const { pressure, segments } = this.#writable(bytes);
+    await this.#ready;
     await pressure.admit(bytes);
     this.#writable(bytes);
     await segments.extend(bytes).catch((error) => {
@@ -121,9 +163,8 @@ export class WriteAheadLog implements Log {
   reserveSync(bytes: number): void {
     const { stream, segments } = this.#writable(bytes);
     invariant(segments.isStarted, 'The log was written to before the checkpoint that ends recovery');
-    if (stream.pending > 0 && stream.pending + bytes > this.#options.bufferLimit) stream.flushSync();
     try {
-      segments.extendSync(bytes);
+      stream.reserveSync(bytes);
     } catch (error) {
       throw this.#roomError(bytes, error);
     }
@@ -135,13 +176,7 @@ export class WriteAheadLog implements Log {
 
   append(record: CommitRecord): LogPosition {
     const size = commitRecordSize(record.operations);
-    const { stream } = this.#writable(size);
-    const dense =
-      stream.records > 0 ? record.timestamp === this.#lastTimestamp + 1 : record.timestamp > this.#lastTimestamp;
-    invariant(dense, `Commit ${record.timestamp} was appended to the log after commit ${this.#lastTimestamp}`);
-    const position = stream.append(record, size);
-    this.#lastTimestamp = record.timestamp;
-    return position;
+    return this.#writable(size).stream.append(record, size);
   }
 
   commit(position: LogPosition): Promise<void> {
@@ -161,28 +196,33 @@ export class WriteAheadLog implements Log {
   }
 
   async secure(mark: LogMark): Promise<void> {
-    const { ready, stream, segments, incarnation } = this.#committing();
-    await ready;
+    const { stream, shape } = this.#committing();
+    await this.#ready;
     // A mark of no log, or of another, says nothing about this stream: all of it, then.
-    const position = mark.incarnation === incarnation ? segments.positionOf(mark) : stream.appended;
-    while (stream.durable < position) await stream.flush();
+    const end = mark.incarnation === shape.incarnation ? mark : stream.mark;
+    while (!stream.isDurable(end)) await stream.flush();
   }
 
   async recycle(mark: LogMark): Promise<void> {
-    const { ready, stream, segments, incarnation } = this.#open();
-    await ready;
-    if (mark.incarnation === incarnation) await segments.release(mark, stream.durable);
+    const { segments, shape } = this.#open();
+    this.#assertOwner('Segments are given up');
+    await this.#ready;
+    if (mark.incarnation === shape.incarnation) await segments.release(mark.segment);
   }
 
   stats(): LogStats {
-    const writer = this.#writer;
+    const policy = this.#policyType.name;
+    if (this.#writer === null) {
+      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0 };
+    }
+    const { state, segments } = this.#writer;
     return {
-      policy: this.#policyType.name,
-      appendedBytes: writer?.stream.appended ?? 0,
-      records: writer?.stream.records ?? 0,
-      flushes: writer?.stream.flushes ?? 0,
-      segments: writer?.segments.count ?? 0,
-      pendingBytes: writer?.stream.pending ?? 0,
+      policy,
+      appendedBytes: state.appended,
+      records: state.records,
+      flushes: state.flushes,
+      segments: segments.count,
+      pendingBytes: state.pending,
     };
   }
 
@@ -191,31 +231,45 @@ export class WriteAheadLog implements Log {
     return this.#closing;
   }
 
-  #start(request: LogOpenRequest, origin: NonNullable<Replay['end']>): Writer {
-    const { io, directory, state } = request;
-    const { segmentSize, bufferLimit } = this.#options;
-    const incarnation = this.#newIncarnation();
-    const files: SegmentFiles = new SegmentFiles({
-      io,
-      directory,
-      storeId: state.storeId,
-      incarnation,
-      origin,
-      segmentSize,
-      fail: (error) => stream.fail(error),
-    });
-    const segments: SegmentSequence = new SegmentSequence(files, segmentSize);
-    const stream: RecordStream = new RecordStream(incarnation, segments, {
-      onDurable: () => pressure.release(),
-      onFailure: (error) => {
-        pressure.fail(failedError(error));
-        request.onFailure(error);
+  #join(shape: LogShape, memory: LogMemory, request: LogOpenRequest | LogAttachRequest, isOwner: boolean): Writer {
+    const { io, threads } = request;
+    const { segmentSize, bufferLimit } = shape.options;
+    const state = new LogState(memory.state);
+    const slots = new LogSlots(memory.slots, threads);
+    const latch = new SharedLatch(memory.latch, threads, 'logLatch');
+    const unflushed = new Unflushed(memory.unflushed, bufferLimit);
+    const open = new OpenSegments(io, shape.directory, shape.incarnation);
+    const files: SegmentFiles = new SegmentFiles({ io, shape, open, fail: (error) => stream.fail(error) });
+    const segments = new SegmentSequence({ state, slots, latch, threads, files, open, segmentSize });
+    const batches = new Batches(state, slots, unflushed, files, threads);
+    const shared = new SharedFailure(memory.failure);
+    const { incarnation } = shape;
+    const stream: RecordStream = new RecordStream(
+      { incarnation, limit: bufferLimit, state, slots, latch, shared, unflushed, batches, segments, open },
+      {
+        onDurable: () => pressure.release(),
+        onFailure: (error) => {
+          pressure.fail(failedError(error));
+          request.onFailure(error);
+        },
       },
-    });
+    );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
-    const ready = segments.start();
-    ready.catch(() => undefined); // whoever waits for it meets the error
-    return { incarnation, files, segments, stream, policy: this.#policyType.attach(stream), pressure, ready };
+    latch.holding(() => slots.enter());
+    const policy = this.#policyType.attach(stream);
+    this.#writer = { shape, memory, state, slots, latch, open, files, segments, stream, policy, pressure, isOwner };
+    return this.#writer;
+  }
+
+  /** Hears when other threads have given files up, or the log has failed. */
+  #listen(slots: LogSlots, stream: RecordStream): void {
+    if (this.#listens) return;
+    this.#listens = true;
+    void slots.onCall(() => {
+      if (this.#closing !== null) return false;
+      stream.look();
+      return true;
+    });
   }
 
   /** Not of any log that may still lie in the directory. */
@@ -228,19 +282,28 @@ export class WriteAheadLog implements Log {
   async #close(discard: boolean): Promise<void> {
     const writer = this.#writer;
     if (writer === null) return;
-    const { files, segments, stream, pressure, ready } = writer;
+    const { files, segments, stream, pressure, slots, latch, state, open, isOwner } = writer;
     pressure.fail(closedError());
-    const started = await ready.then(
+    const started = await this.#ready.then(
       () => true,
       () => false,
     );
     try {
-      if (started) await stream.close(!discard);
+      if (isOwner) endForAll(latch, state);
+      if (started) await stream.close(!(isOwner && discard));
     } finally {
-      await segments.close();
+      await segments.settled();
+      await open.close();
+      slots.leave();
+      if (isOwner) slots.callOthers();
     }
     // After a failure the log is all that tells which commits there are.
-    if (discard && stream.failure === null) await files.removeAll();
+    if (isOwner && discard && stream.failure === null) await files.removeAll();
+  }
+
+  #assertOwner(what: string): void {
+    if (this.#open().isOwner) return;
+    throw new PagewrightError('PW_UNSUPPORTED', `${what} in the thread that opened the log, and not in this one.`);
   }
 
   #open(): Writer {
@@ -252,14 +315,17 @@ export class WriteAheadLog implements Log {
   /** For what waits for commits that were appended: a failure leaves open what became of them. */
   #committing(): Writer {
     const writer = this.#open();
-    if (writer.stream.failure !== null) throw writer.stream.failure;
+    const { failure } = writer.stream;
+    if (failure !== null) throw failure;
     return writer;
   }
 
   /** For what goes before an append: after a failure nothing begins. */
   #writable(bytes: number): Writer {
     const writer = this.#open();
-    if (writer.stream.failure !== null) throw failedError(writer.stream.failure);
+    const { failure } = writer.stream;
+    if (failure !== null) throw failedError(failure);
+    if (writer.state.isClosed) throw closedError();
     if (bytes > this.maxRecordSize) {
       throw new PagewrightError(
         'PW_TXN_TOO_LARGE',
@@ -280,14 +346,19 @@ export class WriteAheadLog implements Log {
   }
 }
 
+/** From now on nothing is appended in any thread: what is appended already is all there is to flush. */
+function endForAll(latch: SharedLatch, state: LogState): void {
+  try {
+    latch.holding(() => state.close());
+  } catch {
+    state.close(); // a thread was lost, so nothing can be appended anyway
+  }
+}
+
 function failedError(cause: PagewrightError): PagewrightError {
   const message =
     'The log has failed, so nothing is written any more. This commit has not begun; open the store again.';
   return new PagewrightError('PW_READ_ONLY', message, { cause, details: cause.details });
-}
-
-function closedError(): PagewrightError {
-  return new PagewrightError('PW_CLOSED', 'The log was closed. Open the store again.');
 }
 
 function findPolicy(name: string, policies: readonly CommitPolicyType[]): CommitPolicyType {

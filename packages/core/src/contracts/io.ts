@@ -95,6 +95,8 @@ export interface IoBackend {
   /** Whether it works on this machine, and if not, why. Has no effects. */
   probe(): { readonly supported: boolean; readonly reason?: string };
   open(path: string, flags: OpenFlags): Promise<IoFile>;
+  /** The same, now (IO3): a thread that must write a file which another has made cannot wait for its event loop. */
+  openSync(path: string, flags: OpenFlags): IoFile;
   exists(path: string): Promise<boolean>;
   /** The names of the files in a directory, in no particular order; none if the directory is missing. */
   list(directory: string): Promise<string[]>;

@@ -65,14 +65,14 @@ export interface LogStream {
   /**
    * Writes all that is appended now, as one write, and makes it durable; resolves to the new `durable`. One flush at a
    * time: the policy waits for it before it asks for the next. A failure is final (IO1): it and all later ones reject
-   * with `PW_COMMIT_UNKNOWN`.
+   * with `PW_COMMIT_UNKNOWN`. What is appended and durable is that of all threads; a flush waits for none of them.
    */
   flush(): Promise<LogPosition>;
   /** The same, now. Completes a flush that is under way, without its event loop (IO3). */
   flushSync(): LogPosition;
 }
 
-/** Who flushes when, and who acknowledges. One object for each stream. */
+/** Who flushes when, and who acknowledges. One object for each stream in each thread: it tells those who commit there. */
 export interface CommitPolicy {
   /** Resolves when all before the position is durable. Called right after the append, once for each commit. */
   commit(position: LogPosition): Promise<void>;
@@ -101,10 +101,11 @@ export interface LogOpenRequest {
 /** How a thread joins a log that another one has open. */
 export interface LogAttachRequest {
   readonly io: IoBackend;
-  /** The same as of the log that is joined. */
+  /** The threads that have the store open: the same as those of the thread that opened the log, with a slot of this one's own. */
   readonly threads: Threads;
   /** What `share` returned in the other thread, posted to this one. */
   readonly handle: unknown;
+  /** Called once when the log has failed, whichever thread it was that met the failure. */
   onFailure(error: Error): void;
 }
 
@@ -118,6 +119,7 @@ export interface LogReplay {
   readonly tornBytes: () => number;
 }
 
+/** Of the log, not of a thread. */
 export interface LogStats {
   readonly policy: string;
   readonly appendedBytes: number;
@@ -128,6 +130,10 @@ export interface LogStats {
   readonly pendingBytes: number;
 }
 
+/**
+ * One thread opens a log, replays it and begins it anew; others attach to it. Then all append to it, and each makes durable what it
+ * waits for, whoever appended it: no thread waits for another's event loop (IO3), and when one ends the others go on, if it held nothing (M6).
+ */
 export interface Log {
   /** The most bytes that a record may have; above it is `PW_TXN_TOO_LARGE`. */
   readonly maxRecordSize: number;
@@ -138,11 +144,18 @@ export interface Log {
    * first record can be appended once that checkpoint is durable.
    */
   begin(): LogMark;
-  /** What another thread of the process needs to `attach`: plain data and shared memory, to be posted to any number of threads. After `begin`. */
+  /**
+   * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any number of
+   * threads. Called once the first record can be appended. Errors: `PW_UNSUPPORTED` if the log serves one thread, `PW_CLOSED`.
+   */
   share(): unknown;
-  /** In another thread, instead of `open` and `begin`: the same log. Errors: `PW_ARGUMENT` for what is no handle, `PW_CLOSED`. */
+  /**
+   * In another thread, instead of `open`, the replay and `begin`: appends to the same log, through files that this thread opens. Limits are those
+   * of the thread that opened the log. Errors: `PW_ARGUMENT` for what is no handle, `PW_OPTION_INVALID` if this thread has no commit policy of that
+   * name, `PW_CLOSED`, `PW_THREAD_LOST`.
+   */
   attach(request: LogAttachRequest): Promise<void>;
-  /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. */
+  /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. `PW_UNSUPPORTED` in a thread that attached. */
   discardOld(): Promise<void>;
   /**
    * Waits until a record of this size may be appended without exceeding the memory kept for unflushed records, and
@@ -150,24 +163,35 @@ export interface Log {
    */
   reserve(bytes: number): Promise<void>;
   /**
-   * Makes sure, now, that a record of this size can be appended and later written without extending the file. Called
-   * right before `append`; does nothing if `reserve` did the work. `PW_FULL`, `PW_TXN_TOO_LARGE`: nothing has changed.
+   * Makes sure, now, that records of this size together can be appended and later written without extending the file. Called
+   * right before `append`, in the same turn: what was made sure of is this thread's until the turn ends, whatever others append. Does
+   * nothing if `reserve` did the work. `PW_FULL`, `PW_TXN_TOO_LARGE`: nothing has changed. `PW_THREAD_LOST`.
    */
   reserveSync(bytes: number): void;
   /** Bytes that the record will have. */
   sizeOf(operations: readonly LogOperation[]): number;
-  /** Encodes the record into the stream's buffer; the position behind it. Does no I/O. */
+  /**
+   * Encodes the record into the stream's buffer; the position behind it. Records come in order of their timestamps: with several threads
+   * the caller holds a latch from taking the timestamp until this returns. Does no I/O, and after `reserveSync` cannot fail; but a record that is larger than
+   * the memory kept for unflushed ones may be written, and made durable, by this call, and then it can: `PW_COMMIT_UNKNOWN`. `PW_THREAD_LOST`.
+   */
   append(record: CommitRecord): LogPosition;
-  /** Resolves when the record that ends at the position is durable, as the policy has it. */
+  /**
+   * Resolves when the record that ends at the position is durable, as the policy has it. Errors: `PW_COMMIT_UNKNOWN`, as soon as this thread knows that
+   * the log has failed, or that a thread was lost.
+   */
   commit(position: LogPosition): Promise<void>;
   commitSync(position: LogPosition): void;
-  /** The end of what is appended, as a place. */
+  /** The end of what all threads have appended, as a place. */
   mark(): LogMark;
-  /** Makes all up to the mark durable, whatever the policy. */
+  /** Makes all up to the mark durable, whatever the policy, and whoever appended it. */
   secure(mark: LogMark): Promise<void>;
-  /** Segments wholly before the mark may be used again or removed. */
+  /** Segments wholly before the mark may be used again or removed. `PW_UNSUPPORTED` in a thread that attached. */
   recycle(mark: LogMark): Promise<void>;
   stats(): LogStats;
-  /** Flushes what is appended, waits for it, and ends. With `discard`, the files are removed: a checkpoint covers them. Idempotent. */
+  /**
+   * Flushes what is appended, waits for it, and ends: for all threads, if this one opened the log; others get `PW_CLOSED` from then on. With `discard`, the
+   * files are removed: a checkpoint covers them. A thread that attached ends its own use alone, and removes nothing. Idempotent.
+   */
   close(options: { readonly discard: boolean }): Promise<void>;
 }

@@ -54,6 +54,10 @@ export class FailingFiles implements IoBackend {
     return new FailingFile(this, await this.inner.open(path, flags));
   }
 
+  openSync(path: string, flags: OpenFlags): IoFile {
+    return new FailingFile(this, this.inner.openSync(path, flags));
+  }
+
   exists(path: string): Promise<boolean> {
     return this.inner.exists(path);
   }

@@ -47,6 +47,10 @@ export class WatchedFiles implements IoBackend {
     return new WatchedFile(this, await this.device.open(path, flags));
   }
 
+  openSync(path: string, flags: OpenFlags): IoFile {
+    return new WatchedFile(this, this.device.openSync(path, flags));
+  }
+
   exists(path: string): Promise<boolean> {
     return this.device.exists(path);
   }

@@ -221,22 +221,15 @@ export class SimulatedDevice implements IoBackend {
   }
 
   async open(path: string, flags: OpenFlags): Promise<IoFile> {
-    let file: StoredFile | undefined;
-    await this.#perform({
-      kind: 'open',
-      path,
-      changes: flags.create === true,
-      happen: () => {
-        if (this.#tree.isDirectory(path)) throw ioError('EISDIR', path, 'it is a directory');
-        file = this.#tree.file(path);
-        if (file !== undefined) return;
-        if (flags.create !== true) throw notFound(path);
-        if (!this.#tree.isDirectory(dirname(path))) throw notFound(dirname(path));
-        file = new StoredFile();
-        this.#tree.change({ kind: 'enter', path, file });
-      },
-    });
-    return new SimulatedFile(this.#disk, path, file as StoredFile, flags.readOnly === true);
+    const opening = this.#opening(path, flags);
+    await this.#perform(opening.deed);
+    return opening.file();
+  }
+
+  openSync(path: string, flags: OpenFlags): IoFile {
+    const opening = this.#opening(path, flags);
+    this.#performInPlace(opening.deed);
+    return opening.file();
   }
 
   async exists(path: string): Promise<boolean> {
@@ -294,6 +287,28 @@ export class SimulatedDevice implements IoBackend {
         this.#tree.syncDirectory(path);
       },
     });
+  }
+
+  #opening(path: string, flags: OpenFlags): { readonly deed: Deed; file(): IoFile } {
+    let file: StoredFile | undefined;
+    const deed: Deed = {
+      kind: 'open',
+      path,
+      changes: flags.create === true,
+      happen: () => {
+        if (this.#tree.isDirectory(path)) throw ioError('EISDIR', path, 'it is a directory');
+        file = this.#tree.file(path);
+        if (file !== undefined) return;
+        if (flags.create !== true) throw notFound(path);
+        if (!this.#tree.isDirectory(dirname(path))) throw notFound(dirname(path));
+        file = new StoredFile();
+        this.#tree.change({ kind: 'enter', path, file });
+      },
+    };
+    return {
+      deed,
+      file: () => new SimulatedFile(this.#disk, path, file as StoredFile, flags.readOnly === true),
+    };
   }
 
   // ── Operations ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -47,9 +47,10 @@ export class LogHistory {
   }
 
   append(size: number): { timestamp: number; position: number } {
-    const position = this.store.append(size);
-    const { timestamp } = this.store;
+    const timestamp = this.store.timestamp + 1;
+    // Noted before: a large record may be written by its append, and be found though that has failed.
     this.written[timestamp - 1] = recordOf(timestamp, this.generation, size);
+    const position = this.store.append(size);
     return { timestamp, position };
   }
 

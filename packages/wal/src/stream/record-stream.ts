@@ -1,9 +1,9 @@
 /**
- * The stream of records: appended to in memory, written and synced by flushes, ended for good by the first failure
- * (IO1). `durable` only ever means that a sync covering it has succeeded.
+ * The stream of records, as one thread has it: appended to in shared memory, written and synced by flushes, ended for good by the
+ * first failure (IO1). `durable` only ever means that a sync covering it has succeeded.
  *
- * A flush always writes everything from `durable` on. So a flush in place does not wait for one in the background: it
- * writes the same bytes to the same places and syncs them itself (IO3), and whichever ends later changes nothing.
+ * A flush always writes everything from `durable` on, whichever thread appended it. So it waits for no other, of this thread or of another
+ * one: it writes the same bytes to the same places and syncs them itself (IO3), and whichever ends later changes nothing.
  *
  * Each record carries the place up to which all was durable when it was appended. What no record tells yet a mark does:
  * it goes ahead of the next flush, or is written when the stream is idle, so that a later damage of the last
@@ -13,38 +13,46 @@
 import {
   type CommitRecord,
   invariant,
+  isPagewrightError,
   type LogMark,
   type LogPosition,
   type LogStream,
   PagewrightError,
   POINT,
+  type SharedLatch,
   schedulePoint,
 } from '@pagewright/core';
-import type { Place } from '../format/place.js';
-import {
-  encodeBare,
-  encodeCommit,
-  RECORD_HEADER_SIZE,
-  RECORD_MARK,
-  RECORD_SEGMENT_END,
-  recordSeed,
-} from '../format/record.js';
+import { comparePlaces } from '../format/place.js';
+import { RECORD_HEADER_SIZE, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
-import type { Segment } from './segment.js';
+import type { LogSlots } from '../sharing/log-slots.js';
+import { type LogState, MOST_UNFLUSHED_SEGMENTS } from '../sharing/log-state.js';
+import type { SharedFailure } from '../sharing/shared-failure.js';
+import type { Batch, Batches } from './batches.js';
+import type { OpenSegments } from './open-segments.js';
+import { type EncodedRecord, RecordEncoder } from './record-encoder.js';
 import type { SegmentSequence } from './segment-sequence.js';
-import { type Batch, Unflushed } from './unflushed.js';
+import type { Unflushed } from './unflushed.js';
 
 /** A stream that has had no flush for this long writes down what is durable. */
 const IDLE_MS = 20;
+/** So often a reservation flushes what others fill up again, before its record goes past the memory. */
+const FLUSHES_FOR_ROOM = 3;
+/** Memory beside what is reserved that is left for the records which end segments, when a mark is appended. */
+const BESIDE = (1 + MOST_UNFLUSHED_SEGMENTS) * RECORD_HEADER_SIZE;
 
-/** What a flush makes durable. */
-interface Flush {
-  readonly target: LogPosition;
-  /** The end of the last record, in the segment that is current, whose file has `fileSize` bytes. */
-  readonly place: Place;
-  readonly segment: Segment;
-  readonly fileSize: number;
-  readonly batch: Batch;
+export interface RecordStreamParts {
+  readonly incarnation: number;
+  /** What may wait in memory for a flush, of all threads together. */
+  readonly limit: number;
+  readonly state: LogState;
+  readonly slots: LogSlots;
+  readonly latch: SharedLatch;
+  readonly shared: SharedFailure;
+  readonly unflushed: Unflushed;
+  readonly batches: Batches;
+  readonly segments: SegmentSequence;
+  readonly open: OpenSegments;
 }
 
 /** What the stream tells its owner. */
@@ -56,74 +64,137 @@ export interface StreamEvents {
 }
 
 export class RecordStream implements LogStream {
-  appended: LogPosition = 0;
-  durable: LogPosition = 0;
-  records = 0;
-  flushes = 0;
-  /** Why nothing is acknowledged any more. */
-  failure: PagewrightError | null = null;
-
-  readonly #incarnation: number;
-  readonly #segments: SegmentSequence;
+  readonly #parts: RecordStreamParts;
+  readonly #state: LogState;
+  readonly #latch: SharedLatch;
   readonly #events: StreamEvents;
-  readonly #unflushed = new Unflushed();
-  #durablePlace: Place = { segment: 1, offset: SEGMENT_HEADER_SIZE };
-  /** The highest `durable` that a record carries. */
-  #told: LogPosition = 0;
+  readonly #encoder = new RecordEncoder();
+  /** Why nothing is acknowledged any more. */
+  #failure: PagewrightError | null = null;
+  /** Whether other threads may have the log. Alone, a thread need not reserve what it appends in the same turn. */
+  #isShared = false;
+  #lapsing = false;
   #flushing: Promise<LogPosition> | null = null;
   #queued: Promise<LogPosition> | null = null;
   #idleWrite: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   #closed = false;
+  /** Behind the last record that this thread appended. */
+  #ownEnd: LogPosition = 0;
 
-  constructor(incarnation: number, segments: SegmentSequence, events: StreamEvents) {
-    this.#incarnation = incarnation;
-    this.#segments = segments;
+  constructor(parts: RecordStreamParts, events: StreamEvents) {
+    this.#parts = parts;
+    this.#state = parts.state;
+    this.#latch = parts.latch;
     this.#events = events;
+  }
+
+  get appended(): LogPosition {
+    return this.#latch.holding(() => this.#state.appended);
+  }
+
+  get durable(): LogPosition {
+    return this.#state.durable;
   }
 
   /** Bytes appended and not durable. */
   get pending(): number {
-    return this.appended - this.durable;
+    return this.#latch.holding(() => this.#state.pending);
+  }
+
+  get failure(): PagewrightError | null {
+    if (this.#failure === null && this.#parts.shared.hasFailed) this.#learn();
+    return this.#failure;
   }
 
   /** The end of what is appended. */
   get mark(): LogMark {
-    const { number, used } = this.#segments.isStarted
-      ? this.#segments.current
-      : { number: 1, used: SEGMENT_HEADER_SIZE };
-    return { incarnation: this.#incarnation, segment: number, offset: used };
+    return this.#latch.holding(() => {
+      const { segment, used } = this.#state;
+      const place = segment === 0 ? { segment: 1, offset: SEGMENT_HEADER_SIZE } : { segment, offset: used };
+      return { incarnation: this.#parts.incarnation, ...place };
+    });
+  }
+
+  /** Whether all before a mark of this incarnation is durable. */
+  isDurable(mark: LogMark): boolean {
+    return this.#latch.holding(() => comparePlaces(this.#state.durablePlace, mark) >= 0);
+  }
+
+  /** From now on others may append between a reservation of this thread and its append. */
+  share(): void {
+    this.#isShared = true;
+  }
+
+  /** Makes sure, now, that records of this size can be appended in this turn. `PW_FULL`, and nothing has changed. */
+  reserveSync(size: number): void {
+    const { slots, segments, limit } = this.#parts;
+    for (let flushes = 0; ; flushes++) {
+      this.#latch.take();
+      try {
+        if (this.#isShared) slots.reserve(0, 0);
+        const taken = this.#state.pending + slots.inMemory;
+        const fits = taken + size <= limit;
+        const isEmpty = this.#state.pending === 0;
+        if (fits || isEmpty || flushes === FLUSHES_FOR_ROOM) {
+          segments.extendSync(size);
+          if (this.#isShared) this.#reserve(size, fits ? size : 0);
+          return;
+        }
+      } finally {
+        this.#latch.give();
+      }
+      this.flushSync();
+    }
   }
 
   /** Encodes a record of this size, for which there is room. Returns the position behind it. */
   append(record: CommitRecord, size: number): LogPosition {
-    const segments = this.#segments;
-    const segment = segments.select(size);
-    invariant(segment !== null, 'A record was appended to the log without reserving room for it');
-    if (segment !== segments.current) {
-      this.#appendBare(RECORD_SEGMENT_END);
-      segments.advance(segment);
-      schedulePoint(POINT.segmentBegun);
+    const { slots, segments, limit } = this.#parts;
+    const state = this.#state;
+    let goesOn: boolean | null;
+    let position: LogPosition;
+    this.#latch.take();
+    try {
+      if (state.isClosed) throw closedError();
+      const { timestamp } = record;
+      const last = state.lastTimestamp;
+      const isDense = state.records > 0 ? timestamp === last + 1 : timestamp > last;
+      invariant(isDense, `Commit ${timestamp} was appended to the log after commit ${last}`);
+      goesOn = segments.goesOn(size);
+      invariant(goesOn !== null, 'A record was appended to the log without reserving room for it');
+      const others = slots.inMemory - Math.min(size, slots.ownInMemory);
+      const fits = state.pending + others + size <= limit;
+      if (goesOn) {
+        this.#appendBare(RECORD_SEGMENT_END);
+        segments.advance();
+      }
+      const seed = recordSeed(this.#parts.incarnation, state.segment, state.used);
+      const encoded = this.#encoder.commit(record, size, seed, state.durablePlace);
+      if (fits) this.#take(encoded, size);
+      else this.#writeThrough(encoded, size);
+      state.records++;
+      state.lastTimestamp = timestamp;
+      const left = slots.ownInFile;
+      if (left > 0) slots.reserve(Math.max(0, left - size), Math.max(0, slots.ownInMemory - size));
+      position = state.appended;
+      this.#ownEnd = position;
+    } finally {
+      this.#latch.give();
     }
-    const chunk = this.#unflushed.place(segment, this.appended, size);
-    const seed = recordSeed(this.#incarnation, segment.number, segment.used);
-    encodeCommit(chunk.bytes, chunk.view, chunk.used, size, seed, this.#durablePlace, record);
-    chunk.used += size;
-    segment.used += size;
-    this.appended += size;
-    this.#told = this.durable;
-    this.records++;
+    if (position <= this.durable) this.#events.onDurable();
+    if (goesOn) schedulePoint(POINT.segmentBegun);
     schedulePoint(POINT.recordAppended);
-    return this.appended;
+    return position;
   }
 
   /**
-   * Makes durable all that is appended when it is called. Calls that come while a flush is under way share the next one.
+   * Makes durable all that is appended when it is called. Calls that come while a flush of this thread is under way share the next one.
    * Syncs even if nothing is pending: whoever wants to save that asks `durable` first.
    */
   flush(): Promise<LogPosition> {
     if (this.failure !== null) return Promise.reject(this.failure);
-    if (this.#closed) return Promise.resolve(this.durable);
+    if (this.#closed) return this.#afterClose();
     if (this.#flushing === null) return this.#startFlush();
     if (this.#queued === null) {
       const startNext = () => {
@@ -142,44 +213,35 @@ export class RecordStream implements LogStream {
   flushSync(): LogPosition {
     if (this.failure !== null) throw this.failure;
     if (this.#closed) return this.durable;
-    this.#tellDurable();
-    const flush = this.#collect();
-    const { batch } = flush;
-    try {
-      if (batch.writes.length === 0) this.#segments.current.fileInPlace.syncSync();
-      for (const { segment, operations } of batch.writes) segment.fileInPlace.submitSync(operations, { sync: true });
-    } catch (error) {
-      throw this.fail(error);
-    } finally {
-      batch.done();
-    }
-    this.flushes++;
-    this.#advance(flush);
+    const batch = this.#collect();
+    this.#writeInPlace(batch);
+    this.#advance(batch);
     return this.durable;
   }
 
-  /** Ends the stream after a failed write or sync (IO1): pending and later commits reject with the error returned. */
+  /** Ends the log for all threads after a failed write or sync (IO1): pending and later commits reject with the error returned. */
   fail(cause: unknown): PagewrightError {
-    if (this.failure === null) {
+    if (this.#failure === null) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      this.failure = new PagewrightError(
-        'PW_COMMIT_UNKNOWN',
-        `Writing the log failed (${reason}). Commits that were waiting for it are there whole, or not at all, after the store is opened again; nothing more is accepted until then.`,
-        { cause, details: cause instanceof PagewrightError ? cause.details : {} },
-      );
-      this.#stopTimer();
-      this.#events.onFailure(this.failure);
+      const { shared, slots } = this.#parts;
+      if (shared.set(reason)) slots.callOthers();
+      this.#end(unknownOutcome(`Writing the log failed (${reason}).`, cause));
     }
-    return this.failure;
+    return this.#failure as PagewrightError | null as PagewrightError;
   }
 
-  /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then it takes no more. */
+  /** What other threads call for: they have given segments up, or met a failure, or ended the log. */
+  look(): void {
+    if (this.failure === null && !this.#closed) this.#parts.segments.closeDurable();
+  }
+
+  /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then this thread has no more of it. */
   async close(keep: boolean): Promise<void> {
     this.#stopTimer();
     try {
-      if (this.failure !== null) return;
-      while (this.pending > 0) await this.flush();
-      if (keep && (this.#tellDurable() || this.#segments.current.headerIsDue)) await this.flush();
+      const { appended } = this.#left();
+      while (this.failure === null && this.durable < appended) await this.flush();
+      if (keep && this.failure === null && this.#left().hasMore) await this.flush();
     } finally {
       this.#closed = true;
       this.#stopTimer();
@@ -188,8 +250,21 @@ export class RecordStream implements LogStream {
     }
   }
 
+  /** What a close has to do: nothing, when the latch cannot be had any more. */
+  #left(): { readonly appended: LogPosition; readonly hasMore: boolean } {
+    const { batches } = this.#parts;
+    try {
+      return this.#latch.holding(() => ({
+        appended: this.#state.appended,
+        hasMore: this.#state.segment > 0 && (this.#canTell || batches.headerIsDue),
+      }));
+    } catch (error) {
+      if (this.#cutOff(error) === null) throw error;
+      return { appended: 0, hasMore: false };
+    }
+  }
+
   #startFlush(): Promise<LogPosition> {
-    this.#tellDurable();
     const flush = this.#writeAndSync();
     this.#flushing = flush;
     const done = () => {
@@ -200,71 +275,181 @@ export class RecordStream implements LogStream {
   }
 
   async #writeAndSync(): Promise<LogPosition> {
-    const flush = this.#collect();
-    const { batch } = flush;
+    const batch = this.#collect();
     schedulePoint(POINT.flushCollected);
-    try {
-      if (batch.writes.length === 0) await this.#segments.current.file.sync();
-      for (const { segment, operations } of batch.writes) {
-        // Closed meanwhile: a flush in place has made it durable, and the stream has gone on to another segment.
-        if (!segment.isClosing) await segment.file.submit(operations, { sync: true });
-      }
-    } catch (error) {
-      throw this.fail(error);
-    } finally {
-      batch.done();
-    }
+    await this.#write(batch, { sync: true });
     if (this.failure !== null) throw this.failure;
-    this.flushes++;
-    this.#advance(flush);
+    this.#advance(batch);
     return this.durable;
   }
 
-  #collect(): Flush {
-    const { current } = this.#segments;
-    const batch = this.#unflushed.collect(this.durable);
-    if (current.headerIsDue) batch.addHeader(current);
-    return {
-      target: this.appended,
-      place: { segment: current.number, offset: current.used },
-      segment: current,
-      fileSize: current.allocated,
-      batch,
-    };
+  #writeInPlace(batch: Batch): void {
+    const { open, batches } = this.#parts;
+    try {
+      for (const { segment, operations } of batch.writes) {
+        const file = open.inPlace(segment);
+        if (operations.length === 0) file.syncSync();
+        else file.submitSync(operations, { sync: true });
+      }
+    } catch (error) {
+      if (!this.#isSuperfluous(batch, error)) throw this.fail(error);
+    } finally {
+      batches.done(batch);
+    }
   }
 
-  #advance({ target, place, segment, fileSize }: Flush): void {
-    schedulePoint(POINT.flushSynced);
-    segment.sizeIsDurable(fileSize);
-    if (target > this.durable) {
-      this.durable = target;
-      this.#durablePlace = place;
-      this.#unflushed.release(target);
+  async #write(batch: Batch, options: { readonly sync: boolean }): Promise<void> {
+    const { open, batches } = this.#parts;
+    try {
+      for (const { segment, operations } of batch.writes) {
+        // A flush that overtook this one has made the segment durable, and the stream has gone on to another.
+        if (this.#latch.holding(() => segment < this.#state.durableSegment)) continue;
+        const file = await open.background(segment);
+        if (operations.length > 0) await file.submit(operations, options);
+        else if (options.sync) await file.sync();
+      }
+    } catch (error) {
+      if (!this.#isSuperfluous(batch, error)) throw this.#cutOff(error) ?? this.fail(error);
+    } finally {
+      batches.done(batch);
     }
-    this.#segments.maintain(this.durable);
-    if (this.#told < this.durable && !this.#closed) this.#startTimer();
+  }
+
+  /** Whether a file is missing because others have made all of this durable, and then given the file up. */
+  #isSuperfluous({ target }: Batch, error: unknown): boolean {
+    return isPagewrightError(error, 'PW_NOT_FOUND') && this.durable >= target;
+  }
+
+  /** All that a flush has to write. Whatever stands in the way of that leaves open what becomes of it. */
+  #collect(): Batch {
+    try {
+      return this.#latch.holding(() => {
+        this.#tellDurable();
+        return this.#parts.batches.collect();
+      });
+    } catch (error) {
+      throw this.#cutOff(error) ?? error;
+    }
+  }
+
+  #advance({ target, place, fileSize }: Batch): void {
+    schedulePoint(POINT.flushSynced);
+    const state = this.#state;
+    let isTold: boolean;
+    try {
+      isTold = this.#latch.holding(() => {
+        state.flushes++;
+        if (place.segment === state.segment) state.durableSize = Math.max(state.durableSize, fileSize);
+        if (target > state.durable) {
+          this.#parts.unflushed.release(state.durable, target);
+          state.setDurable(target, place);
+        }
+        return state.told >= state.durable;
+      });
+      this.#parts.segments.maintain();
+    } catch (error) {
+      throw this.#cutOff(error) ?? error;
+    }
+    if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
     this.#events.onDurable();
   }
 
+  // ── With the latch ──────────────────────────────────────────────────────────────────────────────────────────
+  #take(encoded: EncodedRecord, size: number): void {
+    const state = this.#state;
+    this.#parts.unflushed.write(state.appended, encoded.bytes, encoded.words, size);
+    state.used += size;
+    state.appended += size;
+    state.told = state.durable;
+  }
+
+  /** Brings a record to the file for which there is no room in memory, and all before it, and makes it durable. */
+  #writeThrough({ bytes }: EncodedRecord, size: number): void {
+    const { batches, unflushed } = this.#parts;
+    const state = this.#state;
+    const { durable } = state;
+    const batch = batches.collect(bytes.subarray(0, size));
+    this.#writeInPlace(batch);
+    const end = batch.target + size;
+    unflushed.release(durable, batch.target);
+    unflushed.skipTo(end, batch.target);
+    state.flushes++;
+    state.told = durable;
+    state.used += size;
+    state.appended = end;
+    state.durableSize = Math.max(state.durableSize, batch.fileSize);
+    state.setDurable(end, { segment: state.segment, offset: state.used });
+  }
+
+  #appendBare(kind: number): void {
+    const { segment, used, durablePlace } = this.#state;
+    const seed = recordSeed(this.#parts.incarnation, segment, used);
+    this.#take(this.#encoder.bare(kind, seed, durablePlace), RECORD_HEADER_SIZE);
+  }
+
   /** Appends a mark if something is durable that no record tells, and there is room. Whether it did. */
   #tellDurable(): boolean {
-    if (this.#told >= this.durable || this.#segments.current.room < RECORD_HEADER_SIZE) return false;
+    if (!this.#canTell) return false;
     this.#appendBare(RECORD_MARK);
     return true;
   }
 
-  #appendBare(kind: number): void {
-    const segment = this.#segments.current;
-    const chunk = this.#unflushed.place(segment, this.appended, RECORD_HEADER_SIZE);
-    const seed = recordSeed(this.#incarnation, segment.number, segment.used);
-    encodeBare(chunk.bytes, chunk.view, chunk.used, kind, seed, this.#durablePlace);
-    chunk.used += RECORD_HEADER_SIZE;
-    segment.used += RECORD_HEADER_SIZE;
-    this.appended += RECORD_HEADER_SIZE;
-    this.#told = this.durable;
+  get #canTell(): boolean {
+    const { slots, segments, unflushed } = this.#parts;
+    const { told, durable, pending } = this.#state;
+    const taken = pending + slots.inMemory + BESIDE;
+    return told < durable && segments.hasRoomBeside && taken <= unflushed.capacity;
   }
 
+  #reserve(inFile: number, inMemory: number): void {
+    this.#parts.slots.reserve(inFile, inMemory);
+    if (this.#lapsing) return;
+    this.#lapsing = true;
+    queueMicrotask(this.#lapse);
+  }
+
+  /** What was not appended in the turn in which it was reserved is free for others again. */
+  readonly #lapse = (): void => {
+    this.#lapsing = false;
+    const { slots } = this.#parts;
+    if (slots.ownInFile === 0 && slots.ownInMemory === 0) return;
+    try {
+      this.#latch.holding(() => slots.reserve(0, 0));
+    } catch {
+      // The log is over, in one way or another: whoever appends is told.
+    }
+  };
+
+  // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** If the latch cannot be had any more: what commits are told that wait for this. Else null. */
+  #cutOff(error: unknown): PagewrightError | null {
+    if (isPagewrightError(error, 'PW_THREAD_LOST')) {
+      if (this.#failure === null) this.#end(unknownOutcome('A thread was lost that was changing the log.', error));
+      return this.#failure;
+    }
+    return isPagewrightError(error, 'PW_CLOSED') ? unknownOutcome('The log was closed.', error) : null;
+  }
+
+  /** Another thread has met a failure. */
+  #learn(): void {
+    const { reason } = this.#parts.shared;
+    this.#end(unknownOutcome(`Writing the log failed in another thread (${reason}).`, undefined));
+  }
+
+  #end(error: PagewrightError): void {
+    this.#failure = error;
+    this.#stopTimer();
+    this.#events.onFailure(error);
+  }
+
+  /** All that this thread appended was made durable before it closed. */
+  #afterClose(): Promise<LogPosition> {
+    if (this.durable >= this.#ownEnd) return Promise.resolve(this.durable);
+    return Promise.reject(unknownOutcome('The log was closed.', closedError()));
+  }
+
+  // ── Idle ────────────────────────────────────────────────────────────────────────────────────────────────────
   #startTimer(): void {
     if (this.#idleTimer === null) this.#idleTimer = setTimeout(() => this.#onIdle(), IDLE_MS).unref();
     else this.#idleTimer.refresh();
@@ -278,22 +463,28 @@ export class RecordStream implements LogStream {
   /** Hands a mark, or a header, to the operating system, without a sync: the death of the process alone then leaves it behind. */
   #onIdle(): void {
     if (this.failure !== null || this.#flushing !== null || this.#idleWrite !== null) return;
-    if (!this.#tellDurable() && !this.#segments.current.headerIsDue) return;
-    this.#idleWrite = this.#writeOnly().finally(() => {
-      this.#idleWrite = null;
-    });
+    this.#idleWrite = this.#writeIdle()
+      .catch(() => undefined) // the log has failed, or is over: whoever uses it is told
+      .finally(() => {
+        this.#idleWrite = null;
+      });
   }
 
-  async #writeOnly(): Promise<void> {
-    const { batch } = this.#collect();
-    try {
-      for (const { segment, operations } of batch.writes) {
-        if (!segment.isClosing) await segment.file.submit(operations);
-      }
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      batch.done();
-    }
+  async #writeIdle(): Promise<void> {
+    const { batches } = this.#parts;
+    const batch = this.#latch.holding(() => (this.#tellDurable() || batches.headerIsDue ? batches.collect() : null));
+    if (batch !== null) await this.#write(batch, { sync: false });
   }
+}
+
+function unknownOutcome(what: string, cause: unknown): PagewrightError {
+  return new PagewrightError(
+    'PW_COMMIT_UNKNOWN',
+    `${what} Commits that were waiting for it are there whole, or not at all, after the store is opened again; nothing more is accepted until then.`,
+    { ...(cause !== undefined && { cause }), details: cause instanceof PagewrightError ? cause.details : {} },
+  );
+}
+
+export function closedError(): PagewrightError {
+  return new PagewrightError('PW_CLOSED', 'The log was closed. Open the store again.');
 }

@@ -1,118 +1,123 @@
 /**
- * The bytes of the stream that are not durable yet, in private memory. A chunk is a stretch of one segment. Bytes are
- * written once and stay as they are until they are durable and no transfer reads them: a flush in place writes what a
- * flush in the background is writing, and both must write the same.
+ * The bytes of the stream that are not durable yet, in shared memory of fixed size, so that any thread can write what any
+ * other has appended. The stream is cut into chunks; those that are not durable have a place each. A place that was given
+ * back last is used first, so that a log with little to do touches little memory, whatever its limit.
+ *
+ * Must hold: no transfer reads these bytes. A flush copies what it writes (under the latch, about 0.1 ns a byte), and so a
+ * place can be used again as soon as its bytes are durable, whoever may still be writing them.
  */
-import type { IoOperation, LogPosition } from '@pagewright/core';
-import type { Segment } from './segment.js';
+import { invariant, type LogPosition } from '@pagewright/core';
 
-/** Bytes in a chunk; a larger record gets a chunk of its own. */
-const CHUNK_SIZE = 256 * 1024;
-/** Chunks kept for reuse. */
-const SPARE_LIMIT = 4;
+/** Bytes in a chunk. */
+const CHUNK_SIZE = 64 * 1024;
+/** Below this a loop over words copies faster than a call of `set`. */
+const SHORT = 512;
 
-/** A stretch of the stream in memory. */
-export class Chunk {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  /** Bytes in use. */
-  used = 0;
-  /** Transfers that read these bytes. */
-  transfers = 0;
-  segment!: Segment;
-  /** Offset of the first byte in the segment. */
-  offset = 0;
-  /** Stream position of the first byte. */
-  position: LogPosition = 0;
-
-  constructor(size: number) {
-    // Not zeroed: all that is written to the file has been encoded before.
-    this.bytes = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-    this.view = new DataView(this.bytes.buffer);
-  }
-
-  get end(): LogPosition {
-    return this.position + this.used;
-  }
-
-  begin(segment: Segment, position: LogPosition): void {
-    this.segment = segment;
-    this.offset = segment.used;
-    this.position = position;
-    this.used = 0;
-  }
-}
-
-/** What is to be written to one segment. */
-export interface SegmentWrites {
-  readonly segment: Segment;
-  readonly operations: IoOperation[];
-}
-
-/** All that a flush writes. Its memory stays as it is until `done`. */
-export class Batch {
-  readonly writes: SegmentWrites[] = [];
-  readonly #chunks: Chunk[] = [];
-  #header: Segment | null = null;
-
-  add(chunk: Chunk, from: number): void {
-    chunk.transfers++;
-    this.#chunks.push(chunk);
-    const buffer = chunk.bytes.subarray(from, chunk.used);
-    this.#operationsOn(chunk.segment).push({ kind: 'write', offset: chunk.offset + from, buffer });
-  }
-
-  /** The header of the last segment, whose file has grown. */
-  addHeader(segment: Segment): void {
-    this.#header = segment;
-    this.#operationsOn(segment).push({ kind: 'write', offset: 0, buffer: segment.beginHeader() });
-  }
-
-  /** The transfers are over, whatever came of them. */
-  done(): void {
-    for (const chunk of this.#chunks) chunk.transfers--;
-    this.#header?.endHeader();
-  }
-
-  #operationsOn(segment: Segment): IoOperation[] {
-    let last = this.writes[this.writes.length - 1];
-    if (last?.segment !== segment) {
-      last = { segment, operations: [] };
-      this.writes.push(last);
-    }
-    return last.operations;
-  }
-}
+const SPARE_COUNT = 0;
+const HEADER_WORDS = 1;
 
 export class Unflushed {
-  readonly #chunks: Chunk[] = [];
-  readonly #spare: Chunk[] = [];
+  readonly #bytes: Uint8Array;
+  readonly #words: Int32Array;
+  /** How many places there are; places that have no chunk; the place of each chunk, by its number modulo their count. */
+  readonly #count: number;
+  readonly #header: Int32Array;
+  readonly #spare: Int32Array;
+  readonly #places: Int32Array;
 
-  /** A chunk with room for `size` bytes, which belong at `segment.used` and at this position of the stream. */
-  place(segment: Segment, position: LogPosition, size: number): Chunk {
-    const last = this.#chunks[this.#chunks.length - 1];
-    if (last !== undefined && last.segment === segment && last.bytes.length - last.used >= size) return last;
-    const chunk = size > CHUNK_SIZE ? new Chunk(size) : (this.#spare.pop() ?? new Chunk(CHUNK_SIZE));
-    chunk.begin(segment, position);
-    this.#chunks.push(chunk);
-    return chunk;
+  /** For so many bytes of records, and a chunk more for what is appended beside them. */
+  static bytes(limit: number): number {
+    const count = placesFor(limit);
+    return count * CHUNK_SIZE + (HEADER_WORDS + 2 * count) * 4;
   }
 
-  /** All bytes from a position on. */
-  collect(from: LogPosition): Batch {
-    const batch = new Batch();
-    for (const chunk of this.#chunks) {
-      if (chunk.end > from) batch.add(chunk, Math.max(0, from - chunk.position));
+  constructor(memory: SharedArrayBuffer, limit: number) {
+    const count = placesFor(limit);
+    const end = count * CHUNK_SIZE;
+    this.#count = count;
+    this.#bytes = new Uint8Array(memory, 0, end);
+    this.#words = new Int32Array(memory, 0, end >>> 2);
+    this.#header = new Int32Array(memory, end, HEADER_WORDS);
+    this.#spare = new Int32Array(memory, end + HEADER_WORDS * 4, count);
+    this.#places = new Int32Array(memory, end + (HEADER_WORDS + count) * 4, count);
+  }
+
+  /** Called once, before anyone else has the memory. */
+  initialize(): void {
+    this.#header[SPARE_COUNT] = this.#count;
+    for (let place = 0; place < this.#count; place++) this.#spare[place] = this.#count - 1 - place;
+  }
+
+  /** What may be appended and not durable. */
+  get capacity(): number {
+    return (this.#count - 1) * CHUNK_SIZE;
+  }
+
+  /** Takes bytes that belong at this position, which is where those before it end. Both are multiples of eight, so that words can be copied. */
+  write(position: LogPosition, bytes: Uint8Array, words: Int32Array, size: number): void {
+    const within = position % CHUNK_SIZE;
+    if (size <= SHORT && within + size < CHUNK_SIZE) {
+      const place = within === 0 ? this.#take(position / CHUNK_SIZE) : this.#placeOf(position);
+      const at = (place * CHUNK_SIZE + within) >>> 2;
+      for (let i = 0; i < size >>> 2; i++) this.#words[at + i] = words[i]!;
+      return;
     }
-    return batch;
-  }
-
-  /** Forgets what lies before a position. Memory that a transfer still reads is left to it. */
-  release(before: LogPosition): void {
-    while (this.#chunks.length > 0 && this.#chunks[0]!.end <= before) {
-      const chunk = this.#chunks.shift()!;
-      const reusable = chunk.transfers === 0 && chunk.bytes.length === CHUNK_SIZE;
-      if (reusable && this.#spare.length < SPARE_LIMIT) this.#spare.push(chunk);
+    for (let done = 0; done < size; ) {
+      const from = (position + done) % CHUNK_SIZE;
+      const length = Math.min(CHUNK_SIZE - from, size - done);
+      const place = from === 0 ? this.#take((position + done) / CHUNK_SIZE) : this.#placeOf(position + done);
+      this.#bytes.set(bytes.subarray(done, done + length), place * CHUNK_SIZE + from);
+      done += length;
     }
   }
+
+  /** Copies what lies between two positions. */
+  copy(from: LogPosition, to: LogPosition, target: Uint8Array): void {
+    for (let position = from; position < to; ) {
+      const within = position % CHUNK_SIZE;
+      const length = Math.min(CHUNK_SIZE - within, to - position);
+      const at = this.#placeOf(position) * CHUNK_SIZE + within;
+      target.set(this.#bytes.subarray(at, at + length), position - from);
+      position += length;
+    }
+  }
+
+  /** What lies from one position to another is durable, and needs no place any more. */
+  release(from: LogPosition, to: LogPosition): void {
+    for (let chunk = Math.floor(from / CHUNK_SIZE); (chunk + 1) * CHUNK_SIZE <= to; chunk++) {
+      const spare = this.#header[SPARE_COUNT] as number;
+      this.#spare[spare] = this.#places[chunk % this.#count] as number;
+      this.#header[SPARE_COUNT] = spare + 1;
+    }
+  }
+
+  /** Nothing is in memory, and the stream goes on at this position, which others have brought to the file. */
+  skipTo(position: LogPosition, from: LogPosition): void {
+    const before = Math.floor(from / CHUNK_SIZE);
+    const after = Math.floor(position / CHUNK_SIZE);
+    if (after === before) {
+      // From the beginning of a chunk on its first byte would have taken the place.
+      if (from % CHUNK_SIZE === 0 && position % CHUNK_SIZE !== 0) this.#take(after);
+      return;
+    }
+    if (from % CHUNK_SIZE !== 0) this.release(before * CHUNK_SIZE, (before + 1) * CHUNK_SIZE);
+    if (position % CHUNK_SIZE !== 0) this.#take(after);
+  }
+
+  #placeOf(position: LogPosition): number {
+    return this.#places[Math.floor(position / CHUNK_SIZE) % this.#count] as number;
+  }
+
+  #take(chunk: number): number {
+    const spare = (this.#header[SPARE_COUNT] as number) - 1;
+    invariant(spare >= 0, 'The log keeps more unflushed bytes than it has memory for');
+    this.#header[SPARE_COUNT] = spare;
+    const place = this.#spare[spare] as number;
+    this.#places[chunk % this.#count] = place;
+    return place;
+  }
+}
+
+function placesFor(limit: number): number {
+  return Math.ceil(limit / CHUNK_SIZE) + 2;
 }

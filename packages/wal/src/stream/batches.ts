@@ -1,0 +1,118 @@
+/**
+ * What a flush writes: everything that is appended and not durable, whichever thread appended it, as a copy of its own. Two
+ * flushes, of one thread or of two, may so write the same bytes to the same places at the same time, and whichever ends
+ * later changes nothing, however late it is.
+ *
+ * Must hold: from before the copy until the last transfer is over, the thread's slot shows the lowest segment of the batch.
+ */
+import type { IoOperation, LogPosition, Threads } from '@pagewright/core';
+import type { Place } from '../format/place.js';
+import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
+import type { LogSlots } from '../sharing/log-slots.js';
+import type { LogState } from '../sharing/log-state.js';
+import type { SegmentFiles } from './segment-files.js';
+import type { Unflushed } from './unflushed.js';
+
+/** A copy up to this size uses the same memory again. */
+const KEPT_SIZE = 256 * 1024;
+/** So many of them: a flush in the background, the idle write and a flush in place may overlap. */
+const KEPT_COUNT = 3;
+
+/** What is to be written to one segment. */
+export interface SegmentWrites {
+  readonly segment: number;
+  readonly operations: IoOperation[];
+}
+
+/** All that a flush writes, and what is durable afterwards. */
+export interface Batch {
+  readonly target: LogPosition;
+  /** The end of the last record, in the segment that is current, whose file has `fileSize` bytes. */
+  readonly place: Place;
+  readonly fileSize: number;
+  /** In order. One at least: the current segment is synced, though nothing be written. */
+  readonly writes: readonly SegmentWrites[];
+  readonly tellsSize: boolean;
+  readonly memory: Uint8Array;
+}
+
+export class Batches {
+  readonly #state: LogState;
+  readonly #slots: LogSlots;
+  readonly #unflushed: Unflushed;
+  readonly #files: SegmentFiles;
+  readonly #threads: Threads;
+  readonly #kept: Uint8Array[] = [];
+
+  constructor(state: LogState, slots: LogSlots, unflushed: Unflushed, files: SegmentFiles, threads: Threads) {
+    this.#state = state;
+    this.#slots = slots;
+    this.#unflushed = unflushed;
+    this.#files = files;
+    this.#threads = threads;
+  }
+
+  /** All that is appended and not durable now, and then one record more. The caller has the latch. */
+  collect(beside: Uint8Array | null = null): Batch {
+    const state = this.#state;
+    const { appended, durable, segment, used, durableSegment } = state;
+    const memory = this.#memoryFor(appended - durable);
+    this.#unflushed.copy(durable, appended, memory);
+    const writes: SegmentWrites[] = [];
+    for (let number = durableSegment; number <= segment; number++) {
+      const begin = number === durableSegment ? durable : state.beginOf(number);
+      const end = number === segment ? appended : state.beginOf(number + 1);
+      const offset = SEGMENT_HEADER_SIZE + begin - state.beginOf(number);
+      const buffer = memory.subarray(begin - durable, end - durable);
+      const operations: IoOperation[] = begin < end ? [{ kind: 'write', offset, buffer }] : [];
+      if (number === segment && beside !== null) operations.push({ kind: 'write', offset: used, buffer: beside });
+      if (operations.length > 0 || number === segment) writes.push({ segment: number, operations });
+    }
+    const tellsSize = this.headerIsDue && !this.#isTelling();
+    if (tellsSize) {
+      state.telling = this.#threads.tag;
+      state.toldSize = state.durableSize;
+      writes[writes.length - 1]!.operations.push({
+        kind: 'write',
+        offset: 0,
+        buffer: this.#files.headerOf(segment, state.toldSize),
+      });
+    }
+    this.#slots.beginWrites(writes[0]!.segment);
+    return { target: appended, place: { segment, offset: used }, fileSize: state.allocated, writes, tellsSize, memory };
+  }
+
+  /**
+   * Whether the header is to be written: the file has grown, durably, so that a header which says so cannot be there without
+   * the blocks. While one thread writes it no other does: the older of two writes could be the one to stay.
+   */
+  get headerIsDue(): boolean {
+    return this.#state.toldSize < this.#state.durableSize;
+  }
+
+  /** The transfers are over, whatever came of them. */
+  done({ writes, tellsSize, memory }: Batch): void {
+    if (tellsSize) this.#state.telling = 0;
+    this.#slots.endWrites(writes[0]!.segment);
+    if (memory.length === KEPT_SIZE && this.#kept.length < KEPT_COUNT) this.#kept.push(memory);
+  }
+
+  /** Whether a thread writes the header. If it has ended meanwhile, nobody knows how far it came, and the header is due again. */
+  #isTelling(): boolean {
+    const { telling } = this.#state;
+    if (telling === 0) return false;
+    if (this.#threads.isPresent(telling)) return true;
+    this.#state.toldSize = 0;
+    return false;
+  }
+
+  #memoryFor(size: number): Uint8Array {
+    if (size > KEPT_SIZE) return privateBytes(size);
+    return this.#kept.pop() ?? privateBytes(KEPT_SIZE);
+  }
+}
+
+/** Not zeroed: it is written to before it is read. */
+function privateBytes(size: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+}
