@@ -175,12 +175,17 @@ export class EngineCore {
 
   /** The same in a thread that joined another engine, which goes on. */
   async leave(): Promise<void> {
+    const { state, shared, concurrency } = this;
     try {
       await this.end();
-      if (!this.state.hasFailed) this.shared.leave();
+      // Where the store has failed, or is closed for all, there is nothing to be left to others.
+      if (state.hasFailed || state.memory.isClosed) return;
+      shared.leave();
+      concurrency.detach();
+    } catch (error) {
+      if (!state.hasFailed && !state.memory.isClosed) throw error;
     } finally {
-      this.concurrency.detach();
-      this.state.closed();
+      state.closed();
     }
   }
 

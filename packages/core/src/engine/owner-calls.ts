@@ -76,7 +76,7 @@ export class OwnerCalls {
     const onProgress = (made: unknown): void => this.#send({ kind: 'progress', id, progress: made });
     const own = { signal: aborting.signal, ...(progress ? { onProgress } : {}) };
     const isObject = typeof options === 'object' && options !== null;
-    const asked = isObject ? { ...options, ...own } : (options ?? own);
+    const asked = isObject ? { ...own, ...options } : (options ?? own);
     try {
       const run = this.#methods[method] as (...arguments_: unknown[]) => Promise<unknown>;
       this.#send({ kind: 'done', id, result: await run(...given, asked) });
@@ -116,17 +116,26 @@ export class OwnerAsked {
   ): Promise<Awaited<ReturnType<OwnerMethods[Method_]>>> {
     const isObject = typeof options === 'object' && options !== null;
     const { signal, onProgress, ...data } = isObject ? options : ({} as CallOptions);
-    signal?.throwIfAborted?.();
+    const isTold = typeof onProgress === 'function';
+    const isHeard = signal instanceof AbortSignal;
+    if (isHeard) signal.throwIfAborted();
+    // What is not what it should be is refused where all is.
+    const wrong = {
+      ...(isTold || onProgress === undefined ? {} : { onProgress }),
+      ...(isHeard || signal === undefined ? {} : { signal }),
+    };
     const id = `${this.caller} ${++this.#calls}`;
     const call: Message = {
       kind: 'call',
       id,
       method,
       given,
-      options: isObject ? data : options,
-      progress: typeof onProgress === 'function',
+      options: isObject ? { ...data, ...wrong } : options,
+      progress: isTold,
     };
-    return (await this.#wait(id, call, signal, onProgress)) as Awaited<ReturnType<OwnerMethods[Method_]>>;
+    return (await this.#wait(id, call, isHeard ? signal : undefined, onProgress)) as Awaited<
+      ReturnType<OwnerMethods[Method_]>
+    >;
   }
 
   /** All who wait are told so. Idempotent. */

@@ -1,0 +1,195 @@
+/**
+ * Engines in several threads over one store: transactions, snapshots and operations of the catalog of all of them at once, on a pool that is smaller than the
+ * data, beside checkpoints; threads that end at any moment; and the process that ends with all of them.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { Engine } from '@pagewright/core';
+import { Random } from '@pagewright/testkit';
+import { open } from 'pagewright';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const SEED = Number(process.env.ENGINE_THREADS_SEED ?? Date.now() % 2 ** 31);
+const TRANSFERS = Number(process.env.ENGINE_THREADS_TRANSFERS ?? 300);
+const PROGRAM = fileURLToPath(new URL('./programs/engine-thread.mjs', import.meta.url));
+const ACCOUNTS = 60;
+const EACH = 100;
+const TOTAL = ACCOUNTS * EACH;
+const MOST_THREADS = 4;
+const BALANCES = { key: 'u32', value: 'u32' } as const;
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-engines-'));
+  path = join(directory, 'app.pw');
+});
+afterEach(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+interface Report {
+  readonly kind: 'begun' | 'done' | 'failed';
+  readonly code?: string;
+  readonly message?: string;
+  readonly done: { readonly transfers: number; readonly sums: number; readonly rows: number; readonly indexes: number };
+}
+
+/** A bank, and threads that are at it. */
+class Bank {
+  readonly acknowledged = new SharedArrayBuffer(4 * MOST_THREADS);
+  readonly stop = new SharedArrayBuffer(4);
+  readonly workers: Worker[] = [];
+  readonly ends: Promise<Report>[] = [];
+
+  constructor(readonly db: Engine) {}
+
+  static async open(options: Parameters<typeof open>[1] = {}): Promise<Bank> {
+    const checkpoint = { logBytes: 300_000 };
+    const db = await open(path, { memory: '2MiB', pageSize: '4KiB', checkpoint, ...options });
+    const bank = await db.index('bank', BALANCES);
+    await bank.batch(Array.from({ length: ACCOUNTS }, (_, key) => ({ type: 'put', key, value: EACH })));
+    // More than the pool holds.
+    const filling = await db.index('filling', { key: 'u32', value: 'buffer' });
+    await filling.batch(Array.from({ length: 4000 }, (_, key) => ({ type: 'put', key, value: new Uint8Array(800) })));
+    return new Bank(db);
+  }
+
+  async start(number: number, { sync = false } = {}): Promise<void> {
+    const { acknowledged, stop } = this;
+    const workerData = {
+      handle: this.db.share(),
+      number,
+      seed: SEED,
+      accounts: ACCOUNTS,
+      total: TOTAL,
+      acknowledged,
+      stop,
+      sync,
+    };
+    const worker = new Worker(PROGRAM, { workerData, execArgv: [] });
+    this.workers.push(worker);
+    await new Promise<void>((begun, failed) => {
+      const end = new Promise<Report>((resolve) => {
+        const onMessage = (report: Report): void => (report.kind === 'begun' ? begun() : resolve(report));
+        worker.on('message', onMessage);
+        worker.once('error', (error) => onMessage({ kind: 'failed', message: `${error.stack}` } as Report));
+        worker.once('exit', () => onMessage({ kind: 'failed', message: 'it ended' } as Report));
+      });
+      void end.then(failed);
+      this.ends.push(end);
+    });
+  }
+
+  async end(): Promise<Report[]> {
+    Atomics.store(new Int32Array(this.stop), 0, 1);
+    return Promise.all(this.ends);
+  }
+
+  rowOf(number: number): number {
+    return Atomics.load(new Int32Array(this.acknowledged), number);
+  }
+}
+
+async function sumOf(db: Engine): Promise<number> {
+  const snapshot = db.snapshot();
+  let sum = 0;
+  for await (const [, amount] of (await db.index('bank', BALANCES)).range({ snapshot })) sum += amount;
+  snapshot.release();
+  return sum;
+}
+
+/** All that was acknowledged is there, in order and without gaps; nothing is there by half. */
+async function expectWhole(db: Engine, bank: Bank): Promise<void> {
+  expect(await sumOf(db), `seed ${SEED}`).toBe(TOTAL);
+  for (let number = 0; number < MOST_THREADS; number++) {
+    if (!db.indexes().some(({ name }) => name === `row ${number}`)) {
+      expect(bank.rowOf(number)).toBe(0);
+      continue;
+    }
+    const keys = [...(await db.index(`row ${number}`, BALANCES)).rangeSync()];
+    expect(keys.length, `seed ${SEED}: row ${number}`).toBeGreaterThanOrEqual(bank.rowOf(number));
+    expect(keys.every(([key, value], i) => key === i + 1 && value === 3 * key)).toBe(true);
+  }
+  const report = await db.verify();
+  expect(report.problems).toEqual([]);
+}
+
+async function settled(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+describe('threads on one store', () => {
+  for (const [name, options] of [
+    ['asynchronous', [{ sync: false }, { sync: false }, { sync: false }]],
+    ['synchronous', [{ sync: true }, { sync: true }]],
+    ['of both kinds', [{ sync: true }, { sync: false }]],
+  ] as const) {
+    it(`${name}: no money is lost or made, in any snapshot of any thread, and all is there after reopening`, async () => {
+      const bank = await Bank.open();
+      for (const [number, kind] of options.entries()) await bank.start(number, kind);
+      // This thread is at it, too.
+      const own = await bank.db.index('bank', BALANCES);
+      const random = new Random(SEED).fork('own');
+      for (let i = 0; i < TRANSFERS; i++) {
+        const [from, to] = [random.below(ACCOUNTS), random.below(ACCOUNTS)];
+        await bank.db.transaction(
+          (tx) => {
+            const has = tx.getSync(own, from) ?? 0;
+            if (has === 0 || from === to) return;
+            tx.put(own, from, has - 1);
+            tx.put(own, to, (tx.getSync(own, to) ?? 0) + 1);
+          },
+          { retries: 10_000 },
+        );
+        if (i % 20 === 0) expect(await sumOf(bank.db), `seed ${SEED}`).toBe(TOTAL);
+        if (i % 100 === 0) await bank.db.checkpoint();
+      }
+      const reports = await bank.end();
+      for (const { kind, message } of reports) expect([kind, message], `seed ${SEED}`).toEqual(['done', undefined]);
+      for (const { done } of reports) expect(Math.min(done.transfers, done.sums, done.rows)).toBeGreaterThan(0);
+      await expectWhole(bank.db, bank);
+      await bank.db.close();
+      const again = await open(path);
+      await expectWhole(again, bank);
+      await again.close();
+    }, 300_000);
+  }
+
+  it('one that ends at any moment either held nothing, and all go on, or all fail, and nothing is lost', async () => {
+    const random = new Random(SEED).fork('ends');
+    const outcomes = { wentOn: 0, failed: 0 };
+    for (let round = 0; round < 4; round++) {
+      fs.rmSync(directory, { recursive: true });
+      fs.mkdirSync(directory);
+      const bank = await Bank.open();
+      await bank.start(0, { sync: true });
+      await bank.start(1, { sync: false });
+      const from = bank.rowOf(0);
+      const until = from + random.between(1, 60);
+      await settled(() => bank.rowOf(0) >= until || bank.db.state !== 'open');
+      await (bank.workers[0] as Worker).terminate();
+      // Whoever is at work learns of it, or it does not concern them.
+      const before = bank.rowOf(1);
+      await settled(() => bank.rowOf(1) > before + 20 || bank.db.state !== 'open');
+      const { state } = bank.db;
+      const [, other] = await bank.end();
+      if (state === 'open') {
+        expect([other?.kind, other?.message], `seed ${SEED}`).toEqual(['done', undefined]);
+        await expectWhole(bank.db, bank);
+        outcomes.wentOn++;
+      } else {
+        expect([state, other?.code], `seed ${SEED}: ${other?.message}`).toEqual(['failed', 'PW_THREAD_LOST']);
+        expect(bank.db.failure).toMatchObject({ code: 'PW_THREAD_LOST' });
+        outcomes.failed++;
+      }
+      await bank.db.close();
+      const again = await open(path);
+      await expectWhole(again, bank);
+      await again.close();
+    }
+    expect(outcomes.wentOn + outcomes.failed).toBe(4);
+  }, 300_000);
+});
