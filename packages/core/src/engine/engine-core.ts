@@ -66,7 +66,7 @@ export class EngineCore {
     this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, shared);
     this.housekeeping = new Housekeeping(pages, shared, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
-    this.sharing = new Sharing(pages, state, joined);
+    this.sharing = new Sharing(pages, state, joined, () => this.housekeeping.wake());
     state.onNews = (news) => {
       shared.catchUp();
       this.sharing.hasSeen(news);

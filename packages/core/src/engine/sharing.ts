@@ -28,6 +28,8 @@ export class Sharing {
     private readonly state: EngineState,
     /** In a thread that joined another engine. */
     readonly joined: EngineHandle | null,
+    /** Called now and then: a thread that has ended may have left something. */
+    private readonly watched: () => void,
   ) {
     this.channel = joined?.channel ?? `pagewright ${randomUUID()}`;
     if (joined !== null) this.owner = new OwnerAsked(joined.channel, String(pages.threads.tag));
@@ -79,6 +81,7 @@ export class Sharing {
     try {
       threads.sweep();
       if (threads.isLost) threads.assertWhole();
+      this.watched();
       if (this.joined === null || this.state.memory.isClosed || threads.isPresent(this.joined.owner)) return;
       const message =
         'The thread that opened the store has ended without closing it: nothing can be made durable for good any more. Close the store in all threads, and open it again; nothing that was acknowledged is lost.';
