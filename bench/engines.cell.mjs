@@ -19,11 +19,12 @@ process.on('message', async (task) => {
   process.send(answer, () => process.exit(0));
 });
 
-async function run({ module, workload: name, data: dataName, keys, pathsFile, seed, operations, directory }) {
+async function run(task) {
+  const { module, workload: name, keys, pathsFile, seed, operations, directory } = task;
   const [engine, workload] = await Promise.all([loadEngine(module), loadWorkload(name)]);
-  const data = dataSet(dataName, keys, pathsFile === null ? [] : readPaths(pathsFile));
+  const data = dataSet(task.data, keys, pathsFile === null ? [] : readPaths(pathsFile));
   mkdirSync(directory, { recursive: true });
-  const context = { engine, module, data, seed, operations, directory, stopwatch: new Stopwatch() };
+  const context = { engine, task, data, seed, operations, directory, stopwatch: new Stopwatch() };
   if (engine.limits !== undefined) {
     const limit = engine.limits[name];
     if (limit === undefined) throw new NotThere('there is no limit to hold it against');

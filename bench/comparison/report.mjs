@@ -50,11 +50,15 @@ function figures(result, measure, ofWorkload, peer) {
   return found.clock === undefined ? { engine, notThere } : found;
 }
 
-/** What Pagewright should be, and what it is, by the clock and by the processor's time. */
+/**
+ * What Pagewright should be, and what it is, by the clock and by the processor's time: so many times faster than a peer, or than it is itself in
+ * another measure of the workload.
+ */
 function targetOf(target, measure, ofWorkload) {
   if (target === undefined) return undefined;
+  const { peer = 'pagewright', measure: other = measure } = target;
   const reached = (cost) =>
-    timesFaster(costsOf(ofWorkload, 'pagewright', measure, cost), costsOf(ofWorkload, target.peer, measure, cost));
+    timesFaster(costsOf(ofWorkload, 'pagewright', measure, cost), costsOf(ofWorkload, peer, other, cost));
   return { ...target, clock: reached('clock'), cpu: reached('cpu') };
 }
 

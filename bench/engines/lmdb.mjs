@@ -13,7 +13,7 @@ export const engine = {
   version: () => versionOf('lmdb'),
 
   async open(directory) {
-    const db = open({ path: directory, encoding: 'binary', overlappingSync: false });
+    const db = opened(directory);
     const put = (batches, options) => {
       db.transactionSync(() => {
         for (const { keys, values } of batches) {
@@ -35,7 +35,23 @@ export const engine = {
         for (const { key, value } of db.getRange()) visit(key, value);
       },
 
+      /** Each thread opens it for itself. */
+      share: () => directory,
+
+      close: () => db.close(),
+    };
+  },
+
+  async attach(directory) {
+    const db = opened(directory);
+    return {
+      get: (key) => db.getBinary(key),
+      write: (key, value) => db.put(key, value),
       close: () => db.close(),
     };
   },
 };
+
+function opened(directory) {
+  return open({ path: directory, encoding: 'binary', overlappingSync: false });
+}

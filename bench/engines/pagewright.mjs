@@ -1,7 +1,9 @@
 /** Pagewright as `open` composes it. One transaction is one record of the log, so the log is allowed large ones. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { open } from 'pagewright';
+import * as pagewright from 'pagewright';
+
+const LOG = ['@pagewright/wal', { maxRecordSize: '1GiB' }];
 
 export const engine = {
   name: 'pagewright',
@@ -12,12 +14,8 @@ export const engine = {
 
   async open(directory, data) {
     const memory = memoryFor(data);
-    const db = await open(join(directory, 'bench.pw'), {
-      memory,
-      log: ['@pagewright/wal', { maxRecordSize: '1GiB' }],
-      from: import.meta.url,
-    });
-    const index = await db.index('bench', { key: data.kind, value: 'buffer' });
+    const db = await pagewright.open(join(directory, 'bench.pw'), { memory, log: LOG, from: import.meta.url });
+    const index = await indexOf(db, data);
     return {
       settings: `${Math.round(memory / 2 ** 20)} MiB of pool, else the defaults`,
 
@@ -37,10 +35,27 @@ export const engine = {
         for (const [key, value] of index.rangeSync()) visit(key, value);
       },
 
+      share: typeof db.share === 'function' ? () => db.share() : undefined,
+
+      close: () => db.close(),
+    };
+  },
+
+  /** In another thread: what it needs of a store there. */
+  async attach(handle, data) {
+    const db = await pagewright.attach(handle, { log: LOG, from: import.meta.url });
+    const index = await indexOf(db, data);
+    return {
+      get: (key) => index.getSync(key),
+      write: (key, value) => index.put(key, value),
       close: () => db.close(),
     };
   },
 };
+
+function indexOf(db, { kind }) {
+  return db.index('bench', { key: kind, value: 'buffer' });
+}
 
 /** Room for all of it, at half-full pages, and for what checkpoints put aside. */
 function memoryFor({ count, keyBytes, valueBytes }) {
