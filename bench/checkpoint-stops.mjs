@@ -13,6 +13,7 @@ import { BufferPool } from '@pagewright/bufferpool';
 import { EntryReference, NO_LOG } from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
+import { median } from './comparison/statistics.mjs';
 
 const INDEX = 7;
 const key = (number) => Buffer.from(`key/${String(number).padStart(12, '0')}`);
@@ -88,7 +89,6 @@ async function main() {
       pages,
     };
   };
-  const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
   console.log(
     `${keys} keys, ${values.threads} worker threads, ${values.memory}; Node.js ${process.versions.node}, load ${os.loadavg()[0]}`,
   );

@@ -15,6 +15,7 @@ import { BufferPool } from '@pagewright/bufferpool';
 import { EntryReference } from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
+import { summary } from './comparison/statistics.mjs';
 
 const INDEX = 7;
 const key = (number) => Buffer.from(`key/${String(number).padStart(12, '0')}`);
@@ -65,15 +66,15 @@ async function main() {
   const rates = new Map(counts.map((count) => [count, []]));
   for (let round = 0; round < Number(values.rounds); round++)
     for (const count of counts) rates.get(count).push(await read(count, Number(values.seconds)));
-  const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-  const base = median(rates.get(counts[0]));
+  const base = summary(rates.get(counts[0])).median;
   console.log(
     `${keys} keys of 16 bytes, values of 100, all in memory; Node.js ${process.versions.node}, load ${os.loadavg()[0]}`,
   );
   for (const [count, list] of rates) {
-    const spread = `${(Math.min(...list) / 1e6).toFixed(3)} to ${(Math.max(...list) / 1e6).toFixed(3)}`;
+    const { median, least, most } = summary(list);
+    const spread = `${(least / 1e6).toFixed(3)} to ${(most / 1e6).toFixed(3)}`;
     console.log(
-      `${String(count).padStart(2)} threads  ${(median(list) / 1e6).toFixed(3)} million look-ups a second (${spread})  ${(median(list) / base).toFixed(2)} ×`,
+      `${String(count).padStart(2)} threads  ${(median / 1e6).toFixed(3)} million look-ups a second (${spread})  ${(median / base).toFixed(2)} ×`,
     );
   }
   for (const worker of workers) {

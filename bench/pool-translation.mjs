@@ -12,6 +12,7 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { summary, timesFaster } from './comparison/statistics.mjs';
 
 const TRANSLATIONS = ['swizzled', 'array', 'hash'];
 const HOT_KEYS = 2000;
@@ -68,19 +69,17 @@ function measure(store, workload) {
       pagesRead = cell.pageReads / cell.lookups;
     }
   }
-  const summary = (translation, time) => {
+  const summaryOf = (translation, time) => {
     const ns = samples[translation].map((cell) => cell[time]);
-    const sorted = ns.toSorted((one, other) => one - other);
-    // Of each round against the same round: what the machine did then is in both.
-    const ratios = ns.map((one, round) => one / samples.swizzled[round][time]).toSorted((one, other) => one - other);
-    return { median: median(sorted), least: sorted[0], most: sorted.at(-1), ratio: median(ratios), samples: ns };
+    const ofSwizzled = samples.swizzled.map((cell) => cell[time]);
+    return { ...summary(ns), ratio: timesFaster(ofSwizzled, ns), samples: ns };
   };
   return {
     workload: workload.name,
     threads: workload.threads,
     pagesReadPerLookup: pagesRead,
     translations: Object.fromEntries(
-      TRANSLATIONS.map((name) => [name, { cpuNs: summary(name, 'cpuNs'), wallNs: summary(name, 'wallNs') }]),
+      TRANSLATIONS.map((name) => [name, { cpuNs: summaryOf(name, 'cpuNs'), wallNs: summaryOf(name, 'wallNs') }]),
     ),
   };
 }
@@ -89,11 +88,6 @@ function runCell(task) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CELL, JSON.stringify(task)], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`A cell has failed: ${JSON.stringify(task)}\n${stderr}`);
   return JSON.parse(stdout);
-}
-
-function median(sorted) {
-  const above = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[above] : (sorted[above - 1] + sorted[above]) / 2;
 }
 
 function print({ results, machine, fileBytes }) {

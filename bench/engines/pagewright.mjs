@@ -1,0 +1,71 @@
+/** Pagewright as `open` composes it. One transaction is one record of the log, so the log is allowed large ones. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as pagewright from 'pagewright';
+
+const LOG = ['@pagewright/wal', { maxRecordSize: '1GiB' }];
+
+export const engine = {
+  name: 'pagewright',
+
+  version() {
+    return JSON.parse(readFileSync(new URL('../../packages/pagewright/package.json', import.meta.url), 'utf8')).version;
+  },
+
+  async open(directory, data) {
+    const memory = memoryFor(data);
+    const db = await pagewright.open(join(directory, 'bench.pw'), { memory, log: LOG, from: import.meta.url });
+    const index = await indexOf(db, data);
+    return {
+      settings: `${Math.round(memory / 2 ** 20)} MiB of pool, else the defaults`,
+
+      put(batches) {
+        db.transactionSync((transaction) => {
+          for (const { keys, values } of batches) {
+            for (let at = 0; at < keys.length; at++) transaction.put(index, keys[at], values[at]);
+          }
+        });
+      },
+
+      load: typeof index.bulkLoad === 'function' ? (batches) => index.bulkLoad(entriesOf(batches)) : undefined,
+
+      get: (key) => index.getSync(key),
+
+      scan(visit) {
+        for (const [key, value] of index.rangeSync()) visit(key, value);
+      },
+
+      share: typeof db.share === 'function' ? () => db.share() : undefined,
+
+      close: () => db.close(),
+    };
+  },
+
+  /** In another thread: what it needs of a store there. */
+  async attach(handle, data) {
+    const db = await pagewright.attach(handle, { log: LOG, from: import.meta.url });
+    const index = await indexOf(db, data);
+    return {
+      get: (key) => index.getSync(key),
+      write: (key, value) => index.put(key, value),
+      close: () => db.close(),
+    };
+  },
+};
+
+function indexOf(db, { kind }) {
+  return db.index('bench', { key: kind, value: 'buffer' });
+}
+
+/** Room for all of it, at half-full pages, and for what checkpoints put aside. */
+function memoryFor({ count, keyBytes, valueBytes }) {
+  const pageSize = 16 * 1024;
+  const bytes = 64 * 2 ** 20 + 3 * count * (keyBytes + valueBytes + 24);
+  return Math.ceil(bytes / pageSize) * pageSize;
+}
+
+function* entriesOf(batches) {
+  for (const { keys, values } of batches) {
+    for (let at = 0; at < keys.length; at++) yield [keys[at], values[at]];
+  }
+}

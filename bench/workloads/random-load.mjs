@@ -1,0 +1,34 @@
+/**
+ * Puts of all keys in a random order into an empty store, until the last of them is durable, and the size of what is on the device when the
+ * store is closed. One transaction has at most a million puts.
+ */
+import { checkScan, checkValues } from '../comparison/answers.mjs';
+import { batchesOf } from '../comparison/batches.mjs';
+import { bytesIn } from '../comparison/file-bytes.mjs';
+import { shuffled } from '../comparison/random.mjs';
+
+const MOST_PUTS = 1_000_000;
+
+export const workload = {
+  title: 'random puts in one transaction',
+  needs: 'empty',
+  measures: {
+    put: { title: 'random put', unit: 'ns', target: { peer: 'lmdb', times: 2.5 } },
+    size: { title: 'file size after random load', unit: 'bytes', target: { peer: 'lmdb', times: 1 / 0.9 } },
+  },
+
+  async run({ store, data, seed, stopwatch, directory }) {
+    const order = shuffled(data.count, seed);
+    globalThis.gc?.();
+    stopwatch.start();
+    for (let from = 0; from < order.length; from += MOST_PUTS) {
+      await store.put(batchesOf(data, order.subarray(from, from + MOST_PUTS), stopwatch));
+    }
+    stopwatch.stop();
+    await store.settle?.();
+    await checkScan(store, data);
+    checkValues(store, data, seed);
+    await store.close();
+    return { put: stopwatch.each(data.count), size: { bytes: bytesIn(directory) } };
+  },
+};

@@ -1,0 +1,176 @@
+/** The comparison with other engines runs, with Pagewright alone, and does not count what an engine gets wrong. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const HONEST = new URL('../bench/engines/pagewright.mjs', import.meta.url).href;
+const KEYS = 300;
+
+interface Report {
+  readonly rows: readonly {
+    readonly data: string;
+    readonly measure: string;
+    readonly engines: readonly { readonly engine: string; readonly clock?: { readonly median: number } }[];
+  }[];
+}
+
+let directory: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'pagewright-bench-test-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Runs the comparison on a few hundred keys. */
+function compare(...options: string[]) {
+  const json = join(directory, 'report.json');
+  rmSync(json, { force: true });
+  const small = [
+    '--keys',
+    String(KEYS),
+    '--operations',
+    '500',
+    '--rounds',
+    '1',
+    '--json',
+    json,
+    '--directory',
+    directory,
+  ];
+  const program = join(ROOT, 'bench', 'engines.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...small, ...options], { encoding: 'utf8' });
+  const report = (): Report => JSON.parse(readFileSync(json, 'utf8')) as Report;
+  return { status, output: stdout + stderr, report };
+}
+
+/** An engine that is Pagewright, except for what the given code does to its store. */
+function liar(name: string, code: string): string {
+  const file = join(directory, `${name}.mjs`);
+  writeFileSync(
+    file,
+    `import { engine as honest } from '${HONEST}';
+    export const engine = {
+      ...honest,
+      async open(directory, data) {
+        const store = await honest.open(directory, data);
+        ${code}
+      },
+    };`,
+  );
+  return file;
+}
+
+const changed = 'Uint8Array.from(value, (byte, at) => (at === 50 ? byte ^ 1 : byte))';
+const LIARS = [
+  {
+    what: 'one wrong bit in a value that is read',
+    workload: 'random-get',
+    code: `return { ...store, get(key) { const value = store.get(key); return value && ${changed}; } };`,
+  },
+  {
+    what: 'a value for a key that was never stored',
+    workload: 'random-get',
+    code: 'return { ...store, get: (key) => store.get(key) ?? new Uint8Array(100) };',
+  },
+  {
+    what: 'another value after a while, when the clock runs',
+    workload: 'random-get',
+    code: 'let reads = 0; let first; return { ...store, get(key) { const value = store.get(key); first ??= value; return ++reads > 500 && value ? first : value; } };',
+  },
+  {
+    what: 'one entry that a scan leaves out',
+    workload: 'scan',
+    code: 'return { ...store, scan(visit) { let at = 0; store.scan((key, value) => { if (++at !== 100) visit(key, value); }); } };',
+  },
+  {
+    what: 'an entry that the second scan gives twice',
+    workload: 'scan',
+    code: 'let scans = 0; return { ...store, scan(visit) { const twice = ++scans === 2; store.scan((key, value) => { visit(key, value); if (twice) { visit(key, value); } }); } };',
+  },
+  {
+    what: 'one wrong bit in a value that is scanned',
+    workload: 'scan',
+    code: `return { ...store, scan(visit) { store.scan((key, value) => visit(key, ${changed})); } };`,
+  },
+  {
+    what: 'a put that is lost',
+    workload: 'random-load',
+    code: 'return { ...store, *some(batches) { for (const { keys, values } of batches) yield { keys: keys.slice(1), values: values.slice(1) }; }, put(batches) { store.put(this.some(batches)); } };',
+  },
+];
+
+describe('the comparison with other engines', () => {
+  it('measures every workload on every data set', () => {
+    const { status, output, report } = compare(
+      '--engines',
+      'pagewright,machine',
+      '--paths-from',
+      join(ROOT, 'packages'),
+    );
+    expect(output).toContain('| Keys: paths of files | pagewright | machine | wanted |');
+    expect(status).toBe(0);
+    const measured = new Set(
+      report().rows.flatMap(({ data, measure, engines }) => {
+        const own = engines.find(({ engine }) => engine === 'pagewright');
+        return own?.clock !== undefined && own.clock.median > 0 ? [`${data} ${measure}`] : [];
+      }),
+    );
+    for (const data of ['decimal', 'u64', 'path']) {
+      for (const measure of ['get', 'scan', 'put', 'size', 'open']) expect(measured).toContain(`${data} ${measure}`);
+    }
+  });
+
+  it.each(LIARS)('fails a cell that gives $what', ({ workload, code }) => {
+    const engine = liar('liar', code);
+    const { status, output, report } = compare(
+      '--engines',
+      `pagewright,${engine}`,
+      '--data',
+      'decimal',
+      '--workloads',
+      workload,
+    );
+    expect(output).toContain('WrongAnswer');
+    expect(status).toBe(1);
+    const [row] = report().rows;
+    const [honest, lying] = row!.engines;
+    expect(honest!.clock).toBeDefined();
+    expect(lying!.clock).toBeUndefined();
+  });
+
+  it('says of a process that ends without a word that it failed, and goes on', () => {
+    const engine = liar('silent', 'store.get = () => process.kill(process.pid, "SIGKILL"); return store;');
+    const { status, output } = compare(
+      '--engines',
+      `${engine},pagewright`,
+      '--data',
+      'decimal',
+      '--workloads',
+      'random-get',
+    );
+    expect(output).toContain('SIGKILL');
+    expect(output).toMatch(/round 1, pagewright: \{"get"/);
+    expect(status).toBe(1);
+  });
+
+  it('leaves out an engine that cannot be loaded, and says why', () => {
+    const engine = join(directory, 'absent.mjs');
+    writeFileSync(engine, "import 'no-such-package';");
+    const { status, output } = compare('--engines', `${engine},pagewright`, '--data', 'decimal', '--workloads', 'scan');
+    expect(output).toContain("cannot be loaded: Cannot find package 'no-such-package'");
+    expect(status).toBe(0);
+  });
+
+  it('lists what there is when it is asked for something else', () => {
+    const { status, output } = compare('--engines', 'oracle', '--workloads', 'tpc-c', '--data', 'emoji', '--keys', '0');
+    expect(status).toBe(1);
+    expect(output).toMatch(/no engine "oracle".*pagewright.*better-sqlite3.*lmdb.*machine/);
+    expect(output).toMatch(/no workload "tpc-c".*random-get.*scan/);
+    expect(output).toMatch(/no data set "emoji".*decimal, u64, path/);
+    expect(output).toContain('--keys is a whole number from 1 on');
+  });
+});
