@@ -12,6 +12,7 @@ import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
 import { Commits } from './commits.js';
 import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
+import { IndexLocks } from './index-locks.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
@@ -29,6 +30,7 @@ export class EngineCore {
   readonly log: Log;
   readonly concurrency: Concurrency;
   readonly operations = new Operations();
+  readonly locks = new IndexLocks();
   readonly checkpoints: Checkpoints;
   readonly commits: Commits;
   readonly housekeeping: Housekeeping;
@@ -52,7 +54,7 @@ export class EngineCore {
     this.log = log;
     this.concurrency = concurrency;
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpoint);
-    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations);
+    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, this.locks);
     this.housekeeping = new Housekeeping(pages, catalog, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
   }

@@ -1,5 +1,6 @@
 /** The engine façade: what programs use of an open store. */
 export type { BackupOptions, BackupReport } from './backup.js';
+export type { BulkLoadOptions, BulkLoadProgress, BulkLoadReport } from './bulk-load.js';
 export type { CheckpointOptions } from './checkpoints.js';
 export type { CompactOptions, CompactReport } from './compact.js';
 export {
