@@ -38,9 +38,11 @@ export const ERROR_CODES = {
   PW_INDEX_UNKNOWN: 'There is no index of that name, or no index plugin of that type.',
   PW_INDEX_MISMATCH: 'The index exists with another type or other encodings.',
   PW_INDEX_DROPPED: 'The index was dropped.',
+  PW_INDEX_LOADING: 'The index is being loaded in bulk, and takes no change in place until that is over.',
   PW_KEY_EMPTY: 'The key has no bytes.',
   PW_KEY_TOO_LARGE: 'The key is larger than a quarter of a page.',
   PW_VALUE_TOO_LARGE: 'The value is larger than the largest page.',
+  PW_UNSORTED: 'The entries of a bulk load are not in order of their keys, or two have the same key.',
   PW_ENCODING: 'A key or value cannot be encoded, or its bytes cannot be decoded.',
   PW_ARGUMENT: 'An argument of a call is not of the form that the call takes.',
 

@@ -3,6 +3,7 @@
  * What happens on the pages is in the parts; here is the order of it.
  */
 import {
+  type BulkLoad,
   type Cursor,
   type EntryReference,
   type Index,
@@ -14,14 +15,15 @@ import {
   type ReportDamage,
   schedulePoint,
 } from '@pagewright/core';
+import { BtreeBulkLoad } from './bulk-load.js';
 import { checkPage } from './check.js';
 import { BtreeCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
 import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
+import { heightOf } from './height.js';
 import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { Merger } from './merge.js';
-import { levelOf } from './node-layout.js';
 import { DAMAGED, findSlot } from './search.js';
 import { Splitter } from './split.js';
 import { type TreeParts, treeParts } from './tree-parts.js';
@@ -105,6 +107,11 @@ export class Btree implements Index {
     return new BtreeCursor(this.#parts);
   }
 
+  bulkLoad(timestamp: number, fill: number): BulkLoad {
+    const put: Index['upsert'] = (key, tag, value, stamp) => this.upsert(key, tag, value, stamp);
+    return new BtreeBulkLoad(this.#parts, this.#splitter, this.#merger, put, timestamp, fill);
+  }
+
   prefetch(keys: readonly Uint8Array[]): void {
     this.#keyPrefetch.prefetch(keys);
   }
@@ -115,16 +122,7 @@ export class Btree implements Index {
 
   /** Levels of the tree: 1 is a leaf alone. Reads the root if it is not in memory. */
   stats(): { readonly height: number } {
-    const { pages, root } = this.#context;
-    pages.latch(root.frame);
-    try {
-      const frame = this.#descent.latchChild(root.frame, root.offset);
-      const height = levelOf(pages.segmentOf(frame), pages.baseOf(frame)) + 1;
-      pages.unlatch(frame);
-      return { height };
-    } finally {
-      pages.unlatch(root.frame);
-    }
+    return { height: heightOf(this.#context, this.#descent) };
   }
 
   /** Reads the entry out of a leaf; RESTART if the leaf has changed. */

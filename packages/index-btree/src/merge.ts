@@ -16,6 +16,7 @@ import {
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { LEAF_LEVEL, TOO_LOW } from './descent.js';
+import { heightOf } from './height.js';
 import { HeldLatches } from './held-latches.js';
 import { childOffset } from './inner-layout.js';
 import { fenceBytes, guaranteedBetween, type NodeBounds } from './node-bounds.js';
@@ -58,7 +59,16 @@ export class Merger {
     }
   }
 
-  #shrink(key: Uint8Array, timestamp: number): void {
+  /** The same on all levels, whether those below have changed or not. For what was put together page by page. */
+  evenOut(key: Uint8Array, timestamp: number): void {
+    try {
+      this.#shrink(key, timestamp, heightOf(this.parts.context, this.parts.descent));
+    } catch (error) {
+      if (!isLeftForLater(error)) throw error;
+    }
+  }
+
+  #shrink(key: Uint8Array, timestamp: number, least = LEAF_LEVEL): void {
     let level = LEAF_LEVEL;
     let changed = false;
     for (let step = 0; step < MOST_STEPS; step++) {
@@ -68,7 +78,7 @@ export class Merger {
         // Children have new neighbours now.
         changed = true;
         if (level > LEAF_LEVEL) level--;
-      } else if (outcome === ALONE || changed) {
+      } else if (outcome === ALONE || changed || level < least) {
         if (outcome === QUIET) changed = false;
         level++;
       } else {

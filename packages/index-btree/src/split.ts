@@ -30,9 +30,12 @@ export class Splitter {
     this.#held = new HeldLatches(parts.context.pages);
   }
 
-  /** Splits the leaf of a key that is about to be put there, or the lowest page above it that must be split before. Errors: those of `allocate`. */
-  makeRoom(key: Uint8Array, timestamp: number): void {
-    for (let level = 0; level < MOST_LEVELS; level++) {
+  /**
+   * Splits the leaf of a key that is about to be put there, or the page on the lowest level that is asked for, or the first above it that must be
+   * split before. Errors: those of `allocate`.
+   */
+  makeRoom(key: Uint8Array, timestamp: number, lowest = LEAF_LEVEL): void {
+    for (let level = lowest; level < MOST_LEVELS; level++) {
       if (this.#splitAt(key, level, timestamp)) return;
       schedulePoint(POINT.splitGoesUp);
     }

@@ -70,6 +70,38 @@ export interface Cursor {
    * and the content of the batch undefined.
    */
   next(batch: EntryBatch): boolean;
+  /**
+   * Optional. Goes past entries as `next` does, those of about a page at a time, and says how many there were without handing
+   * them out. False: there is nothing left to count. A page of which all entries are counted costs no more than finding it, whatever is on it.
+   * May throw `PageFault`, with the position unchanged. An index without it is counted by `next`.
+   */
+  count?(into: EntryCount): boolean;
+}
+
+/** An index that is being built from sorted entries, as `Index.bulkLoad` begins it. */
+export interface BulkLoad {
+  /**
+   * Adds an entry with the tag {@link TAG_VALUE}. Its key is above all before: the caller has looked. Both may be changed as soon as it returns. What it
+   * throws is the page store's; then the load is over, and its tree is given up whole.
+   */
+  add(key: Uint8Array, value: Uint8Array): void;
+  /** All entries were added: afterwards the index has them, as if each had been put. */
+  finish(): void;
+}
+
+/** How many entries a cursor has passed, and how far it may go. Made once and used again. */
+export class EntryCount {
+  /** Entries at this key or beyond it, in the direction of the seek, are not counted. Null: all there are. */
+  end: Uint8Array | null = null;
+  /** With it, an entry at `end` is counted. */
+  inclusive = false;
+  /** Entries of a page with a higher stamp are not counted: they must be looked at one by one. */
+  newest = Number.POSITIVE_INFINITY;
+  /** Entries that were passed, and how many of these have the tag {@link TAG_VALUE}. */
+  count = 0;
+  values = 0;
+  /** The cursor stands before entries of a page whose stamp is above `newest`, and has passed none. */
+  isTooNew = false;
 }
 
 /** Told of each thing that is wrong on a page. */
@@ -93,6 +125,17 @@ export interface Index {
   /** Removes; false if there was no such entry. X3: as `upsert`, it does not fail by itself. */
   remove(key: Uint8Array, timestamp: number): boolean;
   cursor(): Cursor;
+  /**
+   * Optional. Begins to fill an empty index, which nobody else uses meanwhile, from entries in rising order of key: each page is written once,
+   * about as full as `fill` says (0.5 to 1), but for the last ones. Between two calls all its pages are in the tree, so that they can be evicted and
+   * checkpointed, and given up together by `releaseTree`; what they mean is its own until `finish`. An index without it is loaded by `upsert`.
+   */
+  bulkLoad?(timestamp: number, fill: number): BulkLoad;
+  /**
+   * Optional. About how many entries there are from `lower` up to, and without, `upper`; null is open. Reads one path to each of them. May throw
+   * `PageFault`.
+   */
+  estimate?(lower: Uint8Array | null, upper: Uint8Array | null): number;
   /**
    * Optional. Has the store `prefetch` the pages that look-ups of these keys would miss, as one batch: for each key the
    * first one on its way. What is below that one is not known yet; another call goes on there. Reads nothing itself,

@@ -18,6 +18,11 @@ export const OPERATION_CREATE_INDEX = 3;
 export const OPERATION_DROP_INDEX = 4;
 /** All entries of the index go. */
 export const OPERATION_CLEAR_INDEX = 5;
+/**
+ * The index gets a tree that was built beside it, and that every checkpoint which a replay may begin at has. `key` says which tree.
+ * The entries are not in the log: an older backup cannot be rolled across this.
+ */
+export const OPERATION_LOAD_INDEX = 6;
 
 /** One operation of a transaction. What a kind does not use is empty. */
 export interface LogOperation {

@@ -41,10 +41,10 @@ export const ROOT_SWIPS = 64;
  * | --- | --- | --- |
  * | 0 | swip | root page of the tree |
  * | 8 | u32 | number of the index |
- * | 12 | u8 | state: 0 free, 1 live, 2 dropped: the tree is being given up |
+ * | 12 | u8 | state: 0 free, 1 live, 2 dropped: the tree is being given up, 3 being built, 4 built: it waits for the commit that makes it live |
  * | 13 | u8 | flags: bit 0, the tree may have tombstones |
  * | 14 | u8 × 4 | lengths of type, key encoding, value encoding and name, in bytes |
- * | 24 | f64 | incarnation: timestamp of the commit that made the tree |
+ * | 24 | f64 | incarnation: timestamp of the commit that made the tree; of one in state 3 or 4, the last when it was begun |
  * | 32 | utf8 | type, at most 32 bytes |
  * | 64 | utf8 | key encoding, at most 32 bytes |
  * | 96 | utf8 | value encoding, at most 32 bytes |
@@ -68,6 +68,11 @@ const FIELDS = [
 export const STATE_FREE = 0;
 export const STATE_LIVE = 1;
 export const STATE_DROPPED = 2;
+/** A tree that a bulk load is filling: whoever opens the store gives it up. */
+export const STATE_BUILDING = 3;
+/** A tree that a bulk load has filled, and that is in every checkpoint from which its commit may be replayed. */
+export const STATE_BUILT = 4;
+const LAST_STATE = STATE_BUILT;
 const FLAG_TOMBSTONES = 1;
 
 /** In bytes of UTF-8. */
@@ -167,7 +172,7 @@ export function readEntries(page: DataView): (SlotContent | undefined)[] {
 function readSlot(page: DataView, at: number): SlotContent | undefined {
   const state = page.getUint8(at + SLOT_STATE);
   if (state === STATE_FREE) return undefined;
-  if (state !== STATE_LIVE && state !== STATE_DROPPED) throw new CatalogDamage(`has a slot in state ${state}`);
+  if (state > LAST_STATE) throw new CatalogDamage(`has a slot in state ${state}`);
   const flags = page.getUint8(at + SLOT_FLAGS);
   const number = page.getUint32(at + SLOT_NUMBER, true);
   const incarnation = page.getFloat64(at + SLOT_INCARNATION, true);

@@ -25,6 +25,8 @@ import {
   readEntries,
   readRoot,
   type SlotContent,
+  STATE_BUILDING,
+  STATE_BUILT,
   STATE_DROPPED,
   STATE_FREE,
   STATE_LIVE,
@@ -60,10 +62,21 @@ export interface CatalogContent {
   readonly slots: readonly { readonly content: SlotContent | undefined; readonly location: SwipLocation }[];
 }
 
+/** A tree that a bulk load builds beside that of its index. */
+export interface NewTree {
+  readonly location: SwipLocation;
+  /** Number of the index. */
+  readonly number: number;
+  /** Tells it from others of the index: the last timestamp when it was begun. */
+  readonly stamp: number;
+}
+
 export class Catalog {
   readonly byName = new Map<string, IndexEntry>();
   readonly byNumber = new Map<number, IndexEntry>();
   readonly dropped = new Set<DroppedTree>();
+  /** Trees that are built, by the numbers of their indexes, and wait for the commits that make them live. */
+  readonly built = new Map<number, NewTree>();
   readonly types: ReadonlyMap<string, IndexType>;
   /** The number for the next index. */
   nextNumber = 1;
@@ -185,10 +198,62 @@ export class Catalog {
     entry.create(this.pages, this.types, timestamp);
   }
 
+  // ── Trees that are built beside ─────────────────────────────────────────────────────────────────────────────
+
+  /** A place for a new tree of the index, whose swip is null. Errors: those of {@link assertRoom}. */
+  beginTree(entry: IndexEntry, timestamp: number): NewTree {
+    const tree = { location: this.takeSlot(timestamp), number: entry.number, stamp: timestamp };
+    this.writeContent(entry, tree.location, STATE_BUILDING, timestamp, false, timestamp);
+    return tree;
+  }
+
+  /** The tree is whole. From now on it is given up only when no checkpoint says this any more. */
+  noteBuilt(tree: NewTree, timestamp: number): void {
+    this.writeState(tree.location, STATE_BUILT, timestamp);
+    this.built.set(tree.number, tree);
+  }
+
+  /** The tree will never be live. It stays where it is until it is {@link giveUp given up}. */
+  abandon(tree: NewTree, timestamp: number): void {
+    this.writeState(tree.location, STATE_DROPPED, timestamp);
+    this.built.delete(tree.number);
+  }
+
+  /** The pages of an abandoned tree are of no use any more. */
+  giveUp({ location }: NewTree): void {
+    this.dropped.add({ location, neededBelow: 0, entry: null });
+  }
+
+  /**
+   * Gives the index the tree that was built with this stamp. The old one stays readable for snapshots below the timestamp. Errors: `PW_CORRUPT_LOG`
+   * if there is none, as in a replay that did not begin at a checkpoint which has it.
+   */
+  adopt(entry: IndexEntry, stamp: number, timestamp: number): void {
+    const tree = this.built.get(entry.number);
+    if (tree?.stamp !== stamp) {
+      throw new PagewrightError(
+        'PW_CORRUPT_LOG',
+        `Commit ${timestamp} gives the index '${entry.name}' what was loaded into it, and that is not in this copy of the store, because it is older: what is loaded in bulk is not in the log. Use a backup that was made later.`,
+        { details: { index: entry.name, timestamp } },
+      );
+    }
+    this.built.delete(entry.number);
+    this.leave(entry.location, timestamp, entry, timestamp);
+    entry.begin(timestamp, tree.location);
+    this.write(entry, timestamp);
+  }
+
+  /** When all commits are there: what was built and did not become live never will. */
+  giveUpBuilt(timestamp: number): void {
+    for (const tree of [...this.built.values()]) {
+      this.abandon(tree, timestamp);
+      this.giveUp(tree);
+    }
+  }
+
   /** The tree is gone: its swip is null. The slot can be used again. */
   forget(tree: DroppedTree, timestamp: number): void {
-    const { frame, offset } = tree.location;
-    this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, STATE_FREE));
+    this.writeState(tree.location, STATE_FREE, timestamp);
     this.dropped.delete(tree);
     this.freeSlots.push(tree.location);
   }
@@ -248,13 +313,13 @@ export class Catalog {
    * Takes over what another thread has changed. What stands for an index goes on standing for it: with another tree after a `clear`,
    * and what it was before for older snapshots; dropped if it is there no more.
    */
-  adopt({ nextNumber, frames, slots }: CatalogContent): void {
+  takeOver({ nextNumber, frames, slots }: CatalogContent): void {
     this.nextNumber = nextNumber;
     // Whoever made a page has pinned it: it stays where it is.
     for (const frame of frames.slice(this.entryPages.length)) this.pages.pin(frame);
     this.entryPages = [...frames];
-    this.adoptLive(slots);
-    this.adoptDropped(slots);
+    this.takeOverLive(slots);
+    this.takeOverDropped(slots);
     const free = slots.filter(({ content }) => content === undefined).map(({ location }) => location);
     this.freeSlots.splice(0, this.freeSlots.length, ...free);
   }
@@ -264,7 +329,7 @@ export class Catalog {
     for (const frame of [this.root, ...this.entryPages]) this.pages.unpin(frame);
   }
 
-  private adoptLive(slots: CatalogContent['slots']): void {
+  private takeOverLive(slots: CatalogContent['slots']): void {
     const before = new Map(this.byNumber);
     this.byName.clear();
     this.byNumber.clear();
@@ -286,7 +351,7 @@ export class Catalog {
     for (const entry of before.values()) entry.dropped = true;
   }
 
-  private adoptDropped(slots: CatalogContent['slots']): void {
+  private takeOverDropped(slots: CatalogContent['slots']): void {
     const known = new Map([...this.dropped].map((tree) => [keyOf(tree.location), tree]));
     this.dropped.clear();
     for (const { content, location } of slots) {
@@ -313,20 +378,28 @@ export class Catalog {
   }
 
   private write(entry: IndexEntry, timestamp: number): void {
-    const { frame, offset } = entry.location;
-    const content: SlotContent = {
-      ...entry.description,
-      number: entry.number,
-      state: STATE_LIVE,
-      incarnation: entry.incarnation,
-      mayHaveTombstones: entry.mayHaveTombstones,
-    };
+    const { location, incarnation, mayHaveTombstones } = entry;
+    this.writeContent(entry, location, STATE_LIVE, incarnation, mayHaveTombstones, timestamp);
+  }
+
+  private writeContent(
+    { description, number }: IndexEntry,
+    { frame, offset }: SwipLocation,
+    state: number,
+    incarnation: number,
+    mayHaveTombstones: boolean,
+    timestamp: number,
+  ): void {
+    const content: SlotContent = { ...description, number, state, incarnation, mayHaveTombstones };
     this.change(frame, timestamp, (base) => writeSlot(this.pages.segmentOf(frame), base + offset, content));
   }
 
+  private writeState({ frame, offset }: SwipLocation, state: number, timestamp: number): void {
+    this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, state));
+  }
+
   private leave(location: SwipLocation, neededBelow: number, entry: IndexEntry | null, timestamp: number): void {
-    const { frame, offset } = location;
-    this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, STATE_DROPPED));
+    this.writeState(location, STATE_DROPPED, timestamp);
     this.dropped.add({ location, neededBelow, entry });
   }
 
@@ -393,7 +466,11 @@ export class Catalog {
     }
     const { number, state, name, incarnation, type, keyEncoding, valueEncoding } = content;
     if (number >= this.nextNumber) throw new CatalogDamage(`has an index of number ${number}, which was not given yet`);
-    if (state === STATE_DROPPED) {
+    if (state === STATE_BUILT) {
+      this.built.set(number, { location, number, stamp: incarnation });
+      return;
+    }
+    if (state !== STATE_LIVE) {
       this.dropped.add({ location, neededBelow: 0, entry: null });
       return;
     }

@@ -3,13 +3,14 @@
  * memory and waits for space in the log; then the commit itself is one synchronous step, and what is left is to wait for
  * the log. Commits take effect in the order in which they were asked for, however long each prepares.
  */
-import type { CommitTicket, Concurrency, TransactionCore, Write } from '../contracts/concurrency.js';
+import type { CommitTicket, Concurrency, Target, TransactionCore, Write } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import type { Log } from '../contracts/log.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
 import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
+import type { IndexLocks } from './index-locks.js';
 import type { Operations } from './operations.js';
 import { prefetchEntries } from './prefetching.js';
 import type { SharedCatalog } from './shared-catalog.js';
@@ -43,6 +44,7 @@ export class Commits {
     private readonly state: EngineState,
     private readonly operations: Operations,
     private readonly shared: SharedCatalog,
+    private readonly locks: IndexLocks,
   ) {
     this.touched.wantsValue = false;
   }
@@ -61,20 +63,29 @@ export class Commits {
   }
 
   transactionSync(core: TransactionCore): void {
-    this.now(core.writes(), () => core.commit());
+    this.now([...core.writes()], () => core.commit());
   }
 
-  /** Commits an operation on the catalog. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. */
-  async operation(describe: () => CatalogOperation, install: (timestamp: number) => void): Promise<void> {
+  /**
+   * Commits an operation on the catalog. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. It waits until
+   * `changed` is not locked; who has the lock leaves that out.
+   */
+  async operation(
+    describe: () => CatalogOperation,
+    install: (timestamp: number) => void,
+    changed?: Target,
+  ): Promise<void> {
     const { shared, concurrency } = this;
     const change = (timestamp: number): void => shared.change(() => install(timestamp));
-    await this.inOrder([], () => shared.exclusively(() => concurrency.commitOperation(describe(), change)));
+    const commit = (): CommitTicket => shared.exclusively(() => concurrency.commitOperation(describe(), change));
+    await this.inOrder([], commit, changed);
   }
 
-  private now(writes: Iterable<Write>, commit: () => CommitTicket): void {
+  private now(writes: readonly Write[], commit: () => CommitTicket): void {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
+      if (this.locks.any) this.locks.assertFree(writes);
       for (const write of writes) this.touchNow(write);
       ticket = commit();
     } catch (error) {
@@ -83,11 +94,12 @@ export class Commits {
     if (ticket.position >= 0) this.log.commitSync(ticket.position);
   }
 
-  private async inOrder(writes: readonly Write[], commit: () => CommitTicket): Promise<void> {
+  private async inOrder(writes: readonly Write[], commit: () => CommitTicket, changed?: Target): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
     try {
-      const ticket = await this.inTurn(writes, commit);
+      const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
+      const ticket = await (this.locks.any ? this.locks.whenFree(writes, changed, turn) : turn());
       schedulePoint(POINT.writeVisible);
       if (ticket.position >= 0) await this.log.commit(ticket.position);
       schedulePoint(POINT.writeDurable);

@@ -13,6 +13,7 @@ import { Commits } from './commits.js';
 import type { EngineHandle } from './engine-handle.js';
 import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
+import { IndexLocks } from './index-locks.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
@@ -32,6 +33,7 @@ export class EngineCore {
   readonly log: Log;
   readonly concurrency: Concurrency;
   readonly operations = new Operations();
+  readonly locks = new IndexLocks();
   readonly checkpoints: Checkpoints;
   readonly commits: Commits;
   readonly housekeeping: Housekeeping;
@@ -63,7 +65,7 @@ export class EngineCore {
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions);
     const { catalog } = shared;
     this.catalog = catalog;
-    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, shared);
+    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, shared, this.locks);
     this.housekeeping = new Housekeeping(pages, shared, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
     this.sharing = new Sharing(pages, state, joined, () => this.housekeeping.wake());

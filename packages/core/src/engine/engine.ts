@@ -124,6 +124,7 @@ export class Engine<Types extends string = string> {
         return { kind: OPERATION_DROP_INDEX, index: dropped.number, key: NOTHING };
       },
       (timestamp) => catalog.drop(dropped!, timestamp),
+      dropped,
     );
     housekeeping.wake();
   }

@@ -2,6 +2,7 @@
  * Keys and values of one index, from what the program has to bytes and back, with the limits of its index type. Bytes
  * that come out of here are the engine's own, as encodings promise: later changes to the program's objects change none.
  */
+import { buffer } from '../encodings/buffer.js';
 import type { Encoding } from '../encodings/index.js';
 import { PagewrightError } from '../errors.js';
 
@@ -43,7 +44,19 @@ export class EntryCodec<Key, Value> {
 
   /** Errors: `PW_VALUE_TOO_LARGE`, `PW_ENCODING`. */
   encodeValue(value: Value): Uint8Array {
-    const bytes = this.value.encode(value);
+    return this.checkedValue(this.value.encode(value));
+  }
+
+  /**
+   * The same for who is done with the bytes before the program goes on: they may be the program's own. Values of some hundred bytes take
+   * longer to copy into memory of their own than into a page. Errors: as of `encodeValue`.
+   */
+  borrowValue(value: Value): Uint8Array {
+    const isThere = (this.value as Encoding<unknown>) === buffer && value instanceof Uint8Array;
+    return isThere ? this.checkedValue(value) : this.encodeValue(value);
+  }
+
+  private checkedValue(bytes: Uint8Array): Uint8Array {
     if (bytes.length > this.limits.maxValueSize) {
       throw this.tooLarge('PW_VALUE_TOO_LARGE', 'value', bytes.length, this.limits.maxValueSize);
     }

@@ -6,7 +6,7 @@ import type { Write } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import { OPERATION_CLEAR_INDEX } from '../contracts/log.js';
 import { PageFault } from '../contracts/pages.js';
-import { PagewrightError } from '../errors.js';
+import { assertNotDropped, type BulkLoadOptions, type BulkLoadReport, bulkLoad } from './bulk-load.js';
 import type { EngineCore } from './engine-core.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
@@ -200,13 +200,34 @@ export class IndexHandle<Key = string, Value = unknown> {
     const { core, entry } = this;
     await core.commits.operation(
       () => {
-        this.assertNotDropped();
+        assertNotDropped(entry);
         core.catalog.assertRoom();
         return { kind: OPERATION_CLEAR_INDEX, index: entry.number, key: NOTHING };
       },
       (timestamp) => core.catalog.clear(entry, timestamp),
+      entry,
     );
     core.housekeeping.wake();
+  }
+
+  /**
+   * Replaces all that is in the index by the entries of an iterable, synchronous or asynchronous, that come in rising order of their keys (as bytes), each
+   * key once. Much faster than puts: pages are written once, from the first to the last, and the entries are not logged. It takes as little memory as puts
+   * do, however much there is. It resolves when what was loaded is durable; if it rejects, the index is as it was, and a crash leaves one or the other.
+   *
+   * While the input is read, readers and snapshots see what was there before; all of the new appears in one step, at the end. Other indexes go on. Changes of this
+   * one wait until the load is over, then take effect upon what was loaded: also `clear`, `dropIndex` and another `bulkLoad`. So the input itself must not wait
+   * for a change of this index. Synchronous changes throw `PW_INDEX_LOADING`. Transactions that began before it and have changed the index get `PW_CONFLICT`.
+   *
+   * Errors: `PW_ARGUMENT`, `PW_UNSORTED` with both keys, those of encoding, what the input throws, what `onProgress` throws, the reason of the signal,
+   * `PW_FULL`, `PW_POOL_EXHAUSTED`, `PW_IO`, `PW_READ_ONLY`, `PW_INDEX_DROPPED`, `PW_CLOSED` when the engine is closed meanwhile; `PW_COMMIT_UNKNOWN`, after which the
+   * index is found as it was or as it was to be when the store is opened again.
+   */
+  async bulkLoad(
+    entries: Iterable<readonly [Key, Value]> | AsyncIterable<readonly [Key, Value]>,
+    options: BulkLoadOptions = {},
+  ): Promise<BulkLoadReport> {
+    return bulkLoad(this.core, this.entry, this.codec, entries, options);
   }
 
   // ── For transactions and batches ────────────────────────────────────────────────────────────────────────────
@@ -257,20 +278,9 @@ export class IndexHandle<Key = string, Value = unknown> {
   private source<Item>(options: RangeOptions<Key>, wantsValues: boolean, take: TakeEntry<Item>): EntrySource<Item> {
     const assertOpen = (): void => this.core.state.assertUsable();
     assertOpen();
-    this.assertNotDropped();
+    assertNotDropped(this.entry);
     const { bounds, limit, snapshot } = checkRange(options, (key) => this.codec.encodeBound(key), wantsValues);
     const scan = this.core.concurrency.scan(this.entry, bounds, this.core.snapshotOf(snapshot));
     return { scan, limit, take, assertOpen };
-  }
-
-  private assertNotDropped(): void {
-    if (!this.entry.dropped) return;
-    throw new PagewrightError(
-      'PW_INDEX_DROPPED',
-      `The index '${this.name}' was dropped. Open or create it again with index().`,
-      {
-        details: { index: this.name },
-      },
-    );
   }
 }

@@ -1,6 +1,7 @@
 /** The engine façade: what programs use of an open store. */
 export { type AttachOptions, attachEngine } from './attach.js';
 export type { BackupOptions, BackupReport } from './backup.js';
+export type { BulkLoadOptions, BulkLoadProgress, BulkLoadReport } from './bulk-load.js';
 export type { CheckpointOptions } from './checkpoints.js';
 export type { CompactOptions, CompactReport } from './compact.js';
 export {

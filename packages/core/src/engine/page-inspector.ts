@@ -16,7 +16,7 @@ import {
   readEntries,
   readRoot,
   type SlotContent,
-  STATE_DROPPED,
+  STATE_LIVE,
   slotOffset,
 } from './catalog-layout.js';
 
@@ -92,7 +92,7 @@ export class StoreInspector implements PageInspector<ExpectedPage> {
     const { number, name, state } = content;
     if (number >= this.nextNumber)
       report(`Slot ${slot} of the catalog has an index of number ${number}, which was not given yet`);
-    if (state === STATE_DROPPED) return;
+    if (state !== STATE_LIVE) return;
     if (!hasTree) report(`Slot ${slot} of the catalog has the index '${name}' without a tree`);
     if (this.names.has(name) || this.numbers.has(number))
       report(`The catalog has the index '${name}' (${number}) twice`);
@@ -102,7 +102,8 @@ export class StoreInspector implements PageInspector<ExpectedPage> {
 
   private expectedRoot({ number, name, type, state }: SlotContent): ExpectedPage {
     const index = number;
-    if (state === STATE_DROPPED) return { index, label: `a tree of '${name}' that is given up`, part: 'given up' };
+    // One that is being built means nothing as yet.
+    if (state !== STATE_LIVE) return { index, label: `a tree of '${name}' that is not in use`, part: 'given up' };
     const label = `index '${name}'`;
     const { pages, catalog, unchecked } = this;
     const entry = catalog.live(number);

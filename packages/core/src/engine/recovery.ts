@@ -14,6 +14,7 @@ import {
   OPERATION_CREATE_INDEX,
   OPERATION_DELETE,
   OPERATION_DROP_INDEX,
+  OPERATION_LOAD_INDEX,
   OPERATION_PUT,
 } from '../contracts/log.js';
 import type { PageStore } from '../contracts/pages.js';
@@ -21,6 +22,7 @@ import { PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { decodeDescription } from './index-description.js';
 import type { IndexEntry } from './index-entry.js';
+import { decodeStamp } from './loaded-tree.js';
 
 /** How far recovery is. */
 export interface RecoveryProgress {
@@ -86,6 +88,7 @@ export class Recovery {
       onProgress?.(this.progress(replay));
       await new Promise(setImmediate);
     }
+    this.catalog.giveUpBuilt(this.timestamp);
     if (this.records > 0) onProgress?.({ ...this.progress(replay), bytes: replay.bytes });
     return {
       records: this.records,
@@ -142,6 +145,9 @@ export class Recovery {
       case OPERATION_CLEAR_INDEX:
         this.makeRoom();
         this.catalog.clear(this.opened(entry), timestamp);
+        return;
+      case OPERATION_LOAD_INDEX:
+        this.catalog.adopt(entry, decodeStamp(key), timestamp);
         return;
       default:
         throw new PagewrightError(

@@ -86,7 +86,7 @@ export class SharedCatalog {
       const { news } = this.memory;
       const content = this.catalog.read();
       if (this.memory.catalogVersion !== version) continue;
-      this.catalog.adopt(content);
+      this.catalog.takeOver(content);
       this.#version = version;
       this.#news = news;
     }

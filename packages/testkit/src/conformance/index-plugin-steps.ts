@@ -59,7 +59,7 @@ function randomBytes(random: Random, least: number, most: number): string {
 }
 
 /** A length for a value: mostly short, sometimes longer than a page, never more than the index takes. */
-function randomLength(random: Random, pageSize: number, maxValueSize: number): number {
+export function randomLength(random: Random, pageSize: number, maxValueSize: number): number {
   const chosen = random.below(11);
   let length = 0;
   if (chosen >= 10) length = random.between(pageSize >>> 2, 3 * pageSize);

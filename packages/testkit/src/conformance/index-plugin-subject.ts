@@ -34,6 +34,8 @@ export type IndexCapability =
   | 'shrinks'
   /** Has the optional method `prefetch`. */
   | 'prefetches'
+  /** Has the optional method `bulkLoad`. */
+  | 'loads'
   /** There is a store to try it on: follows from {@link IndexUnderTest.store}. */
   | 'store';
 

@@ -3,6 +3,7 @@
  * index must keep, clause by clause. An index that passes has been held against a sorted map on stores that do
  * everything that a store may do; what is not asked is how fast it is, and how full its pages are.
  */
+import { BULK_LOAD_CLAUSES } from './index-plugin-bulk-load.js';
 import { CHECK_CLAUSES } from './index-plugin-check.js';
 import { CURSOR_CLAUSES } from './index-plugin-cursor.js';
 import { ENTRY_CLAUSES } from './index-plugin-entries.js';
@@ -26,6 +27,7 @@ export const INDEX_SUITE: Suite<IndexUnderTest, IndexCapability> = {
     ...PAGE_CLAUSES,
     ...FAILURE_CLAUSES,
     ...PREFETCH_CLAUSES,
+    ...BULK_LOAD_CLAUSES,
     ...CHECK_CLAUSES,
     ...STORE_CLAUSES,
   ],

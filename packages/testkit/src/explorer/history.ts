@@ -14,6 +14,8 @@ export interface Change {
 export type Entry = { readonly step: number } & (
   | { readonly kind: 'commit'; readonly changes: readonly Change[] }
   | { readonly kind: 'create' | 'clear' | 'drop'; readonly index: string }
+  /** All that is in the index is replaced. */
+  | { readonly kind: 'load'; readonly index: string; readonly changes: readonly Change[] }
 );
 
 /**
@@ -101,6 +103,9 @@ export class History {
         break;
       case 'drop':
         content.delete(entry.index);
+        break;
+      case 'load':
+        content.set(entry.index, new Map(entry.changes.map(({ key, label }) => [key, label as string])));
         break;
       case 'commit':
         for (const { index, key, label } of entry.changes) {

@@ -40,6 +40,7 @@ export interface BackupMark {
 
 type Handle = IndexHandle<string, Uint8Array>;
 type Write = Extract<Step, { do: 'write' }>;
+type Load = Extract<Step, { do: 'load' }>;
 
 /** After these a commit may be there or not. After every other error it has not taken effect, and never will. */
 const LEAVES_OPEN = new Set(['PW_COMMIT_UNKNOWN', 'PW_ENGINE_FAILED']);
@@ -116,6 +117,9 @@ export class WorkloadRun {
       case 'clear':
       case 'drop':
         await this.#changeIndex(step.do, step.index);
+        break;
+      case 'load':
+        await this.#load(step);
         break;
       case 'checkpoint': {
         const checkpoint = engine.checkpoint().then(() => undefined);
@@ -196,6 +200,13 @@ export class WorkloadRun {
 
   async #write(step: Write): Promise<void> {
     const handle = await this.#handle(step.index);
+    const settled = this.#ask(step, handle);
+    if (step.index === SYNC_INDEX || step.waits) await settled;
+    else this.#hold(settled);
+  }
+
+  /** Asks for the commit at once. */
+  #ask(step: Write, handle: Handle): Promise<void> {
     const number = ++this.#writes;
     const value = makeValue(number, step.size);
     const label = labelOf(value);
@@ -214,15 +225,13 @@ export class WorkloadRun {
     } catch (error) {
       answer = Promise.reject(error);
     }
-    const settled = answer.then(
+    return answer.then(
       () => history.settle(entry, 'acknowledged'),
       (error) => {
         if (isPagewrightError(error) && !LEAVES_OPEN.has(error.code)) history.settle(entry, 'refused');
         if (!isPagewrightError(error, 'PW_CONFLICT')) throw error;
       },
     );
-    if (step.index === SYNC_INDEX || step.waits) await settled;
-    else this.#hold(settled);
   }
 
   #commit(form: Form, handle: Handle, changes: readonly Change[], value: Uint8Array): Promise<void> {
@@ -285,6 +294,45 @@ export class WorkloadRun {
     this.ordered.settle(entry, 'acknowledged');
   }
 
+  /** An input that fails leaves the index as it was: then nothing is noted. */
+  async #load(step: Load): Promise<void> {
+    const { index, count, fails, beside, turns } = step;
+    const handle = await this.#handle(index);
+    const other = beside < 0 ? null : await this.#handle(beside);
+    await this.#settle();
+    const number = ++this.#writes;
+    let entry = -1;
+    const run = this;
+    const changes: Change[] = [];
+    function* items(): Generator<[string, Uint8Array]> {
+      for (let at = 0; at < count; at++) {
+        if (at === fails) throw new InputFailure();
+        const key = nameOfLoaded(at);
+        const value = makeValue(number, step.large > 0 && at % LARGE_ONES === 3 ? step.large : step.size);
+        changes.push({ index: handle.name, key, label: labelOf(value) });
+        yield [key, value];
+        if (other !== null && at % BESIDE === 7) run.#hold(run.#ask(writeBeside(beside, at), other));
+      }
+      if (fails === count) throw new InputFailure();
+      // Its commit comes after all that was asked for until now.
+      entry = run.ordered.ask({ step: run.#step, kind: 'load', index: handle.name, changes });
+    }
+    async function* slowly(): AsyncGenerator<[string, Uint8Array]> {
+      for (const item of items()) {
+        yield item;
+        if (changes.length % turns === 0) await new Promise(setImmediate);
+      }
+    }
+    try {
+      await handle.bulkLoad(turns === 0 ? items() : slowly(), { fill: number % 2 === 0 ? 1 : 0.7 });
+      this.ordered.settle(entry, 'acknowledged');
+    } catch (error) {
+      if (error instanceof InputFailure) return;
+      if (entry >= 0 && isPagewrightError(error) && !LEAVES_OPEN.has(error.code)) this.ordered.settle(entry, 'refused');
+      throw error;
+    }
+  }
+
   /** A value that is read must be one that was written under this key, in this index. */
   async #read(number: number, handle: Handle, key: number): Promise<void> {
     const value = number % 2 === 0 ? await handle.get(nameOfKey(key)) : handle.getSync(nameOfKey(key));
@@ -303,11 +351,27 @@ export class WorkloadRun {
   }
 }
 
+/** The input of a bulk load ends with this where it is to fail. */
+class InputFailure extends Error {}
+
+const LARGE_ONES = 23;
+/** Entries of an input between two writes to another index. */
+const BESIDE = 61;
+
+function writeBeside(index: number, at: number): Write {
+  return { do: 'write', form: 'put', index, keys: [at % 50], size: 40, deletes: 0, waits: false };
+}
+
 /** Longer than a log waits before it counts as idle. Nothing depends on it: without it one kind of write is seen less often. */
 const IDLE_MS = 40;
 
 export function nameOfIndex(number: number): string {
   return number === SYNC_INDEX ? 'in-place' : `index ${number}`;
+}
+
+/** Some of these are keys of other writes as well; all of them rise. */
+function nameOfLoaded(at: number): string {
+  return nameOfKey(at * 2);
 }
 
 export function nameOfKey(key: number): string {

@@ -22,6 +22,21 @@ export type Step =
       readonly waits: boolean;
     }
   | { readonly do: 'clear' | 'drop'; readonly index: number }
+  | {
+      readonly do: 'load';
+      readonly index: number;
+      /** So many entries, from key 0 on. */
+      readonly count: number;
+      /** Bytes in each value; of every so many a large one of that size. */
+      readonly size: number;
+      readonly large: number;
+      /** Of every so many entries one waits for a turn of the event loop; 0: the input is synchronous. */
+      readonly turns: number;
+      /** The input throws after so many entries, or one comes out of order; -1: it is sound. */
+      readonly fails: number;
+      /** Another index is written to while the input is read; -1: none. */
+      readonly beside: number;
+    }
   | { readonly do: 'checkpoint' | 'backup' | 'compact'; readonly waits: boolean }
   | { readonly do: 'read'; readonly keys: readonly number[] }
   | { readonly do: 'settle' | 'snapshot' | 'release' | 'reopen' | 'idle' };
@@ -33,6 +48,7 @@ export const THEMES = [
   'growth',
   'recycling',
   'indexes',
+  'loading',
   'merges',
   'snapshots',
   'backups',
@@ -79,6 +95,11 @@ function makeStep(theme: Theme, random: Random): Step {
     case 'indexes':
       if (dice < 0.35) return { do: random.pick(['clear', 'drop', 'drop'] as const), index: random.below(INDEX_COUNT) };
       break;
+    case 'loading':
+      if (dice < 0.35) return makeLoad(random);
+      if (dice < 0.45) return { do: 'checkpoint', waits: random.chance(0.3) };
+      if (dice < 0.55) return { do: 'clear', index: random.below(INDEX_COUNT) };
+      break;
     case 'merges':
       if (dice < 0.7) return makeWrite(random, { sizes: [0, 200], most: 120, deletes: random.pick([0, 2, 1, 1]) });
       break;
@@ -124,6 +145,21 @@ function makeWrite(
     size: random.between(...sizes),
     deletes,
     waits: random.chance(0.5),
+  };
+}
+
+function makeLoad(random: Random): Step {
+  const index = random.below(INDEX_COUNT);
+  const count = random.pick([0, 1, 30, 200, 600]);
+  return {
+    do: 'load',
+    index,
+    count,
+    size: random.between(4, 400),
+    large: random.pick([0, 0, 5000, LARGEST]),
+    turns: random.pick([0, 0, 1, 40]),
+    fails: random.chance(0.25) ? random.below(count + 1) : -1,
+    beside: random.chance(0.5) ? (index + 1) % INDEX_COUNT : -1,
   };
 }
 

@@ -1,0 +1,114 @@
+/**
+ * The input of a bulk load: any iterable, gone through in short steps, so that the event loop turns, and left at once when it is
+ * interrupted, even where it never gives its next item.
+ */
+import { argument } from './range.js';
+
+/** The longest that the event loop is held up, but for an item that takes longer by itself. */
+const STEP_MS = 4;
+/** Bytes of items between two looks at the clock, and what an item counts for beside them. */
+const BYTES_A_LOOK = 8192;
+const ITEM_OVERHEAD = 64;
+
+type Items = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** What may end it before its time, and with which error. */
+export interface Interruption {
+  readonly signal: AbortSignal;
+  readonly reason: () => unknown;
+}
+
+export class EntriesToLoad {
+  /** Set when nothing of it is wanted any more. */
+  private isOver = false;
+
+  private items: Items | null = null;
+
+  private constructor(
+    private readonly beginning: () => Items,
+    private readonly interruptions: readonly Interruption[],
+  ) {}
+
+  /** Errors: `PW_ARGUMENT` for what cannot be gone through. */
+  static of(input: unknown, interruptions: readonly Interruption[]): EntriesToLoad {
+    if (typeof input === 'object' && input !== null) {
+      const iterable = input as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
+      const begin = iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator];
+      if (typeof begin === 'function')
+        return new EntriesToLoad(() => Reflect.apply(begin, input, []) as Items, interruptions);
+    }
+    throw argument('bulkLoad takes an iterable of entries [key, value], synchronous or asynchronous.', { input });
+  }
+
+  /**
+   * Takes all items, and pauses between two steps; `take` answers how many bytes an item had. Rejects with what the input, `take` or `pause` throws; the
+   * input is told to end then.
+   */
+  read(take: (item: unknown) => number, pause: () => void): Promise<void> {
+    const listeners: (() => void)[] = [];
+    const reading = new Promise<void>((resolve, reject) => {
+      for (const { signal, reason } of this.interruptions) {
+        const interrupt = (): void => {
+          this.end();
+          reject(reason());
+        };
+        if (signal.aborted) interrupt();
+        signal.addEventListener('abort', interrupt);
+        listeners.push(() => signal.removeEventListener('abort', interrupt));
+      }
+      this.goThrough(take, pause).then(resolve, reject);
+    });
+    return reading.finally(() => {
+      for (const stop of listeners) stop();
+    });
+  }
+
+  private async goThrough(take: (item: unknown) => number, pause: () => void): Promise<void> {
+    if (this.isOver) return;
+    const items = this.beginning();
+    this.items = items;
+    let since = performance.now();
+    let bytes = 0;
+    while (!this.isOver) {
+      // What the input itself throws has ended it.
+      const next = items.next();
+      const { done, value } = isThenable(next) ? await next : next;
+      if (this.isOver) return;
+      if (done === true) {
+        this.isOver = true;
+        return;
+      }
+      try {
+        bytes += ITEM_OVERHEAD + take(value);
+        if (bytes < BYTES_A_LOOK) continue;
+        bytes = 0;
+        if (performance.now() - since < STEP_MS) continue;
+        pause();
+        await new Promise(setImmediate);
+        since = performance.now();
+      } catch (error) {
+        await this.end()?.catch(() => {});
+        throw error;
+      }
+    }
+  }
+
+  /** Tells the input that no more is wanted. What comes of that is its own matter. */
+  private end(): Promise<unknown> | undefined {
+    if (this.isOver) return undefined;
+    this.isOver = true;
+    try {
+      const ended = this.items?.return?.();
+      if (!isThenable(ended)) return undefined;
+      const over = Promise.resolve(ended);
+      over.catch(() => {});
+      return over;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function isThenable<Value>(value: Value | PromiseLike<Value> | undefined): value is PromiseLike<Value> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
+}

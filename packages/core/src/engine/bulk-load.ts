@@ -1,0 +1,306 @@
+/**
+ * Loading an index in bulk: its new tree is built beside the old one, and made live by one commit (T7). The order of writes, and why a
+ * crash at any point leaves the index as it was or as it was to be, is told in `docs/decisions/0013-bulk-load.md`:
+ *
+ * 1. A slot of the catalog says that a tree is being built; whoever opens the store gives it up.
+ * 2. The tree is filled, a few milliseconds at a time. Between two of these all of it is in the store, to be evicted and checkpointed.
+ * 3. The slot says that the tree is built, and two checkpoints are written: any from which a replay may begin has the tree whole.
+ * 4. A commit makes it live. It is durable by the log, as any other.
+ */
+import type { BulkLoad } from '../contracts/index-plugin.js';
+import { TAG_VALUE } from '../contracts/index-plugin.js';
+import { OPERATION_LOAD_INDEX } from '../contracts/log.js';
+import { describe } from '../encodings/encoding.js';
+import { PagewrightError } from '../errors.js';
+import { EntriesToLoad } from './bulk-load-input.js';
+import type { NewTree } from './catalog.js';
+import type { EngineCore } from './engine-core.js';
+import type { EntryCodec } from './entry-codec.js';
+import type { IndexEntry } from './index-entry.js';
+import { encodeStamp } from './loaded-tree.js';
+import { argument } from './range.js';
+
+export interface BulkLoadOptions {
+  /**
+   * How full pages are made, from 0.5 to 1. Default: 1, for what is read more than it is changed. With 0.9 or less there is room for later inserts
+   * between the keys; for keys that are added behind the last one there always is.
+   */
+  readonly fill?: number | undefined;
+  /** Ends it: the promise rejects with the signal's reason, and the index is as it was. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told now and then, and at the end of the input, how far it is. What it throws ends the load. */
+  readonly onProgress?: ((progress: BulkLoadProgress) => void) | undefined;
+}
+
+export interface BulkLoadProgress {
+  /** Entries that were taken from the input. */
+  readonly entries: number;
+  /** Bytes of their keys and values. */
+  readonly bytes: number;
+}
+
+export interface BulkLoadReport extends BulkLoadProgress {
+  readonly durationMs: number;
+}
+
+const NO_KEY = new Uint8Array(0);
+/** Bytes of input between two calls of `onProgress`. */
+const PROGRESS_BYTES = 1024 * 1024;
+/** Pages for which room is secured at a time, and kept for giving the tree up: with less, a full disk would be all that is left. */
+const SECURED_PAGES = 128;
+const SPARE_PAGES = 160;
+/** What an entry takes beside its bytes, and how many times more pages there may be than bytes would fill. */
+const ENTRY_OVERHEAD = 32;
+const PAGES_A_PAGE = 4;
+
+const OPTIONS: readonly string[] = ['fill', 'signal', 'onProgress'];
+const LEAST_FILL = 0.5;
+
+/** Waits for the index, and loads it. */
+export async function bulkLoad<Key, Value>(
+  core: EngineCore,
+  entry: IndexEntry,
+  codec: EntryCodec<Key, Value>,
+  input: unknown,
+  options: BulkLoadOptions,
+): Promise<BulkLoadReport> {
+  const { closing, housekeeping, locks, operations, state } = core;
+  state.assertWritable();
+  assertNotDropped(entry);
+  checkOptions(options);
+  const { signal } = options;
+  const closed = { signal: closing, reason: () => closedBy(state) };
+  const aborted = signal === undefined ? [] : [{ signal, reason: (): unknown => signal.reason }];
+  const entries = EntriesToLoad.of(input, [closed, ...aborted]);
+  operations.begin();
+  let release = (): void => {};
+  try {
+    release = await locks.take(entry);
+    return await new BulkLoader(core, entry, codec, entries, options).run();
+  } finally {
+    release();
+    operations.end();
+    housekeeping.wake();
+  }
+}
+
+class BulkLoader<Key, Value> {
+  private tree: NewTree | null = null;
+  private loading: BulkLoad | null = null;
+  private isLive = false;
+  private readonly begun = performance.now();
+  private entries = 0;
+  private bytes = 0;
+  private reported = 0;
+  /** Pages that may become dirty before room must be secured again. */
+  private credit = 0;
+  private last: Uint8Array = NO_KEY;
+  private lastKey: Key | undefined;
+
+  constructor(
+    private readonly core: EngineCore,
+    private readonly entry: IndexEntry,
+    private readonly codec: EntryCodec<Key, Value>,
+    private readonly input: EntriesToLoad,
+    private readonly options: BulkLoadOptions,
+  ) {}
+
+  /** The index is locked by the caller. If it rejects, the index is as it was. */
+  async run(): Promise<BulkLoadReport> {
+    try {
+      this.begin();
+      await this.input.read(
+        (item) => this.add(item),
+        () => this.pause(),
+      );
+      this.finishTree();
+      await this.makeDurable();
+      await this.makeLive();
+      return { entries: this.entries, bytes: this.bytes, durationMs: performance.now() - this.begun };
+    } catch (error) {
+      await this.giveUp();
+      throw error;
+    }
+  }
+
+  // ── The tree ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private begin(): void {
+    const { catalog, concurrency, pages } = this.core;
+    this.assertGoesOn();
+    this.secure(0);
+    const timestamp = concurrency.visible;
+    this.inGate(() => {
+      this.tree = catalog.beginTree(this.entry, timestamp);
+      const context = { pages, number: this.entry.number, root: this.tree.location };
+      const index = this.entry.type(catalog.types).create(context, timestamp);
+      this.loading =
+        index.bulkLoad?.(timestamp, this.options.fill ?? 1) ??
+        ({
+          add: (key, value) => this.inGate(() => index.upsert(key, TAG_VALUE, value, timestamp)),
+          finish: () => {},
+        } satisfies BulkLoad);
+    });
+  }
+
+  private add(item: unknown): number {
+    if (!Array.isArray(item) || item.length !== 2) throw this.notAnEntry(item);
+    const key = this.codec.encodeKey(item[0]);
+    if (!isAbove(key, this.last)) throw this.unsorted(item[0]);
+    const value = this.codec.borrowValue(item[1]);
+    const bytes = key.length + value.length;
+    this.credit -= (PAGES_A_PAGE * (bytes + ENTRY_OVERHEAD)) / this.core.pages.pageSize;
+    if (this.credit < 0) this.secure(-this.credit);
+    (this.loading as BulkLoad).add(key, value);
+    this.last = key;
+    this.lastKey = item[0];
+    this.entries++;
+    this.bytes += bytes;
+    return bytes;
+  }
+
+  /** Between two steps, in which nothing of the tree is held. */
+  private pause(): void {
+    this.assertGoesOn();
+    if (this.bytes - this.reported < PROGRESS_BYTES) return;
+    this.reported = this.bytes;
+    this.options.onProgress?.({ entries: this.entries, bytes: this.bytes });
+  }
+
+  private finishTree(): void {
+    this.options.onProgress?.({ entries: this.entries, bytes: this.bytes });
+    this.assertGoesOn();
+    this.secure(0);
+    (this.loading as BulkLoad).finish();
+  }
+
+  /** C6: nothing that follows meets a full disk. `PW_FULL`: nothing has changed. */
+  private secure(pages: number): void {
+    this.core.pages.secureSpace(Math.ceil(pages) + SECURED_PAGES + SPARE_PAGES);
+    this.credit = SECURED_PAGES;
+  }
+
+  // ── From beside to live ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Both superblocks name the tree, whole: a replay begins at one of them. */
+  private async makeDurable(): Promise<void> {
+    const { catalog, checkpoints, concurrency } = this.core;
+    this.inGate(() => catalog.noteBuilt(this.tree as NewTree, concurrency.visible));
+    await checkpoints.run();
+    this.assertGoesOn();
+    await checkpoints.run();
+    this.assertGoesOn();
+  }
+
+  private async makeLive(): Promise<void> {
+    const { catalog, commits, pages } = this.core;
+    const { stamp } = this.tree as NewTree;
+    await commits.operation(
+      () => {
+        this.assertGoesOn();
+        return { kind: OPERATION_LOAD_INDEX, index: this.entry.number, key: encodeStamp(stamp) };
+      },
+      (timestamp) => {
+        this.isLive = true;
+        catalog.adopt(this.entry, stamp, timestamp);
+        this.entry.open(pages, catalog.types);
+      },
+    );
+  }
+
+  /** The tree goes; an engine that takes no changes any more leaves that to the next one, which finds its slot. */
+  private async giveUp(): Promise<void> {
+    const { catalog, checkpoints, concurrency, state } = this.core;
+    const { tree } = this;
+    if (tree === null || this.isLive || state.readOnly || state.hasFailed) return;
+    const wasBuilt = catalog.built.get(tree.number) === tree;
+    try {
+      this.inGate(() => catalog.abandon(tree, concurrency.visible));
+      // No checkpoint may have it as built when its slot is used again: a replay from there would keep it.
+      for (let times = 0; wasBuilt && times < 2; times++) await checkpoints.run();
+      catalog.giveUp(tree);
+    } catch {
+      // The engine is closing, or has no room, or is read-only by now. What ended the load is what its caller must know.
+    }
+  }
+
+  private inGate(change: () => void): void {
+    const { pages } = this.core;
+    pages.enterGate();
+    try {
+      change();
+    } finally {
+      pages.leaveGate();
+    }
+  }
+
+  // ── What ends it ────────────────────────────────────────────────────────────────────────────────────────────
+
+  private assertGoesOn(): void {
+    const { closing, state } = this.core;
+    this.options.signal?.throwIfAborted();
+    if (closing.aborted) state.assertUsable();
+    state.assertAcceptsCommits();
+    assertNotDropped(this.entry);
+  }
+
+  private notAnEntry(item: unknown): PagewrightError {
+    return argument(
+      `bulkLoad takes entries of the form [key, value]; the one after ${this.entries} others is ${describe(item)}.`,
+      { index: this.entry.name, position: this.entries },
+    );
+  }
+
+  private unsorted(key: Key): PagewrightError {
+    const { name } = this.entry;
+    return new PagewrightError(
+      'PW_UNSORTED',
+      `bulkLoad takes entries in rising order of their keys, each key once: in '${name}', ${describe(key)} comes after ${describe(this.lastKey)}. Keys sort by their bytes, as the encoding '${this.codec.key.name}' makes them.`,
+      { details: { index: name, position: this.entries, key, previous: this.lastKey } },
+    );
+  }
+}
+
+function checkOptions(options: BulkLoadOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw argument('The options of bulkLoad are an object.', { options });
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown !== undefined)
+    throw argument(`bulkLoad has no option '${unknown}'. There are: ${OPTIONS.join(', ')}.`, { option: unknown });
+  const { fill = 1, signal, onProgress } = options;
+  if (typeof fill !== 'number' || !(fill >= LEAST_FILL && fill <= 1))
+    throw argument(`The option fill is a number from ${LEAST_FILL} to 1, not ${String(fill)}.`, { fill });
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw argument('The option signal is an AbortSignal.', { signal });
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw argument('The option onProgress is a function.', { onProgress });
+}
+
+/** What tells that the engine is being closed. */
+function closedBy(state: EngineCore['state']): unknown {
+  try {
+    state.assertUsable();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** Errors: `PW_INDEX_DROPPED`. */
+export function assertNotDropped(entry: IndexEntry): void {
+  if (!entry.dropped) return;
+  throw new PagewrightError(
+    'PW_INDEX_DROPPED',
+    `The index '${entry.name}' was dropped. Open or create it again with index().`,
+    { details: { index: entry.name } },
+  );
+}
+
+function isAbove(key: Uint8Array, other: Uint8Array): boolean {
+  const end = Math.min(key.length, other.length);
+  for (let i = 0; i < end; i++) {
+    const difference = key[i]! - other[i]!;
+    if (difference !== 0) return difference > 0;
+  }
+  return key.length > other.length;
+}

@@ -1,0 +1,17 @@
+/** How many levels a tree has, as its root says. */
+import type { IndexContext } from '@pagewright/core';
+import type { Descent } from './descent.js';
+import { levelOf } from './node-layout.js';
+
+/** 1 is a leaf alone. Reads the root if it is not in memory. */
+export function heightOf({ pages, root }: IndexContext, descent: Descent): number {
+  pages.latch(root.frame);
+  try {
+    const frame = descent.latchChild(root.frame, root.offset);
+    const height = levelOf(pages.segmentOf(frame), pages.baseOf(frame)) + 1;
+    pages.unlatch(frame);
+    return height;
+  } finally {
+    pages.unlatch(root.frame);
+  }
+}

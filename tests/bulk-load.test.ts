@@ -1,0 +1,163 @@
+/**
+ * Bulk loads on the whole engine, on a disk that loses power, rots, or fills up: the index is as it was or as it was to be, never
+ * anything else, and what was acknowledged upon it is there, also from the older of the two checkpoints.
+ */
+import type { Engine } from '@pagewright/core';
+import { dropAll, keepAll, SimulatedDevice } from '@pagewright/testkit';
+import { describe, expect, it } from 'vitest';
+import { decodeSlot, SLOT_SIZE } from '../packages/bufferpool/src/superblock.js';
+import { engineOn } from './engine-on.js';
+
+const PATH = '/store/loaded.pw';
+const CHOICE = { pageSize: 4096, memory: 64 * 4096, commit: 'sync' } as const;
+const COUNT = 1500;
+const value = new Uint8Array(90).fill(7);
+
+function keyOf(at: number): string {
+  return `key/${String(at).padStart(6, '0')}`;
+}
+
+function* items(count = COUNT): Generator<[string, Uint8Array]> {
+  for (let at = 0; at < count; at++) yield [keyOf(at), at % 200 === 9 ? new Uint8Array(9000).fill(at) : value];
+}
+
+const indexOf = (db: Engine) => db.index<string, Uint8Array>('loaded', { key: 'utf8', value: 'buffer' });
+
+/** What the index has, in a word, and that the store is whole. */
+async function stateOf(db: Engine): Promise<string> {
+  const index = await indexOf(db);
+  const keys = [...index.rangeSync()].map(([key]) => key);
+  const report = await db.verify();
+  if (!report.ok) return `damaged: ${report.problems.map(({ message }) => message).join('; ')}`;
+  const loaded = keys.filter((key) => key.startsWith('key/')).length;
+  const rest = keys.filter((key) => !key.startsWith('key/')).join(' ');
+  return `${loaded} ${rest}`.trim();
+}
+
+const OLD = '0 before old';
+const LOADED = `${COUNT}`;
+
+/** Makes the newest superblock unreadable, if there is an older one. */
+function rot(device: SimulatedDevice): boolean {
+  const bytes = device.contentOf(PATH);
+  const slots = [0, 1].map((slot) => decodeSlot(Buffer.from(bytes.subarray(slot * SLOT_SIZE, (slot + 1) * SLOT_SIZE))));
+  const epochs = slots.map((slot) => (slot.kind === 'valid' ? slot.superblock.epoch : -1));
+  if (Math.min(...epochs) < 0) return false;
+  device.flip(PATH, (epochs[0]! > epochs[1]! ? 0 : SLOT_SIZE) + 40, 3);
+  return true;
+}
+
+async function prepared(device: SimulatedDevice): Promise<Engine> {
+  const db = await engineOn(device, PATH, CHOICE);
+  const index = await indexOf(db);
+  await index.put('old', value);
+  await index.put('before', value);
+  return db;
+}
+
+describe('a crash at any operation of a bulk load, and of what is done upon it', () => {
+  for (const losing of ['all', 'nothing'] as const) {
+    it(`leaves what was acknowledged if ${losing} of what was not synced is lost, also if the newest superblock rots`, async () => {
+      const device = new SimulatedDevice();
+      const db = await prepared(device);
+      const points: { readonly at: string; readonly device: SimulatedDevice; readonly done: number }[] = [];
+      let done = 0;
+      device.onOperation = ({ number, kind, path }) => {
+        points.push({ at: `before operation ${number}, ${kind} ${path}`, device: device.copy(), done });
+      };
+      const index = await indexOf(db);
+      await index.bulkLoad(items());
+      done = 1;
+      await index.put('after', value);
+      done = 2;
+      await db.checkpoint();
+      await index.put('later', value);
+      done = 3;
+      device.onOperation = null;
+      points.push({ at: 'at the end', device: device.copy(), done });
+      await db.close();
+      const states = [OLD, LOADED, `${LOADED} after`, `${LOADED} after later`];
+      let rotten = 0;
+      const seen = new Set<string>();
+      for (const point of points) {
+        for (const rots of [false, true]) {
+          const crashed = point.device.afterCrash(losing === 'all' ? dropAll : keepAll);
+          if (rots && !rot(crashed)) continue;
+          if (rots) rotten++;
+          const again = await engineOn(crashed, PATH, CHOICE);
+          const state = await stateOf(again);
+          // What was under way may be there or not.
+          expect(states.slice(point.done, point.done + 2), `${point.at}, ${rots ? '' : 'not '}rotten`).toContain(state);
+          seen.add(state);
+          await (await indexOf(again)).put('taken', value);
+          await again.close();
+          const closed = await engineOn(crashed, PATH, CHOICE);
+          expect(await stateOf(closed)).toBe(`${state} taken`);
+          await closed.close();
+        }
+      }
+      expect(rotten).toBeGreaterThan(50);
+      expect([...seen].sort()).toEqual([...states].sort());
+    });
+  }
+});
+
+it('a store that is older than a bulk load, with the log from then on, is refused and not made half of', async () => {
+  const device = new SimulatedDevice();
+  const db = await prepared(device);
+  const older = device.contentOf(PATH).slice();
+  await (await indexOf(db)).bulkLoad(items());
+  await (await indexOf(db)).put('after', value);
+  // The page file of before, and beside it a log that has not let go of anything since: as from a backup and an archive.
+  const mixed = device.copy();
+  mixed.put(PATH, older);
+  await expect(engineOn(mixed, PATH, CHOICE)).rejects.toMatchObject({ code: expect.stringMatching(/^PW_CORRUPT_/) });
+  await db.close();
+});
+
+it('a full disk ends a bulk load, which gives back what it took: the engine goes on, and the index is as it was', async () => {
+  const device = new SimulatedDevice();
+  const db = await prepared(device);
+  device.capacity = device.used + 600 * 4096;
+  const index = await indexOf(db);
+  await expect(index.bulkLoad(items(40_000))).rejects.toMatchObject({ code: 'PW_FULL' });
+  expect(db.state).toBe('open');
+  expect(await stateOf(db)).toBe(OLD);
+  await index.put('after', value);
+  for (let turn = 0; turn < 2000; turn++) await new Promise(setImmediate);
+  await db.checkpoint();
+  await db.checkpoint();
+  expect(db.state).toBe('open');
+  await index.bulkLoad(items(600));
+  expect(await stateOf(db)).toBe('600');
+  await db.close();
+  const again = await engineOn(device, PATH, CHOICE);
+  expect(await stateOf(again)).toBe('600');
+  await again.close();
+});
+
+it('a disk that gets full at any point of a bulk load leaves a store that is whole, with what was acknowledged', async () => {
+  let failures = 0;
+  for (let room = 0; room <= 420; room += 12) {
+    const device = new SimulatedDevice();
+    const db = await prepared(device);
+    device.capacity = device.used + room * 4096;
+    const index = await indexOf(db);
+    const error = await index.bulkLoad(items()).then(
+      () => null,
+      (reason: { code?: string }) => reason.code,
+    );
+    if (error !== null) {
+      failures++;
+      expect(error).toBe('PW_FULL');
+    }
+    const expected = error === null ? LOADED : OLD;
+    expect(await stateOf(db), `with room for ${room} pages`).toBe(expected);
+    device.capacity = Number.POSITIVE_INFINITY;
+    await db.close();
+    const again = await engineOn(device.afterCrash(dropAll), PATH, CHOICE);
+    expect(await stateOf(again), `with room for ${room} pages, opened again`).toBe(expected);
+    await again.close();
+  }
+  expect(failures).toBeGreaterThan(10);
+});
