@@ -193,6 +193,106 @@ describe('indexes', () => {
   });
 });
 
+describe('bulk loads', () => {
+  /** Entries that come one by one, as the test gives them. */
+  function fed(): { readonly input: AsyncIterable<[string, number]>; give(entry: [string, number] | null): void } {
+    const waiting: ((entry: [string, number] | null) => void)[] = [];
+    const given: ([string, number] | null)[] = [];
+    const next = (): Promise<[string, number] | null> =>
+      new Promise((resolve) => (given.length > 0 ? resolve(given.shift() ?? null) : waiting.push(resolve)));
+    async function* input(): AsyncGenerator<[string, number]> {
+      for (let entry = await next(); entry !== null; entry = await next()) yield entry;
+    }
+    return {
+      input: input(),
+      give: (entry) => (waiting.length > 0 ? waiting.shift()?.(entry) : void given.push(entry)),
+    };
+  }
+
+  it('of one make changes of the other wait, in their order, and none is lost', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    await inA.put('before', 1);
+    const { input, give } = fed();
+    const loading = inB.bulkLoad(input);
+    give(['loaded 1', 1]);
+    await vi.waitFor(() => expect(thrown(() => inA.putSync('now', 1))).toBe('PW_INDEX_LOADING'));
+    expect([inA.getSync('before'), inA.getSync('loaded 1')]).toEqual([1, undefined]);
+    const order: string[] = [];
+    const put = inA.put('after', 2).then(() => order.push('put'));
+    const transaction = a.transaction((tx) => tx.put(inA, 'in a transaction', 3)).then(() => order.push('transaction'));
+    const second = inA.bulkLoad([]).then(
+      () => order.push('second load'),
+      (error) => order.push(String(codeOf(error))),
+    );
+    await (await a.index('other')).put('goes', 'on');
+    give(['loaded 2', 2]);
+    await new Promise(setImmediate);
+    expect(order).toEqual([]);
+    give(null);
+    await loading;
+    await Promise.all([put, transaction]);
+    await second;
+    // The second load replaces what was there when it began.
+    expect(order[order.length - 1]).toBe('second load');
+    expect([...inB.rangeSync()]).toEqual([...inA.rangeSync()]);
+    expect((await b.verify()).problems).toEqual([]);
+  });
+
+  it('that fail in one leave the index as it was for both, and free', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    await inA.put('before', 1);
+    expect(
+      await rejected(
+        inB.bulkLoad([
+          ['b', 1],
+          ['a', 2],
+        ]),
+      ),
+    ).toBe('PW_UNSORTED');
+    inA.putSync('now', 2);
+    expect([...inB.rangeSync()]).toEqual([
+      ['before', 1],
+      ['now', 2],
+    ]);
+    await inB.bulkLoad([['x', 1]]);
+    expect([...inA.rangeSync()]).toEqual([['x', 1]]);
+    const snapshot = a.snapshot();
+    await inB.bulkLoad([['y', 1]]);
+    expect([inA.getSync('x', { snapshot }), inA.getSync('x')]).toEqual([1, undefined]);
+    snapshot.release();
+    await b.close();
+    await a.close();
+    const again = await opened();
+    expect([...(await again.index('data')).rangeSync()]).toEqual([['y', 1]]);
+    expect((await again.verify()).problems).toEqual([]);
+  });
+
+  it('a transaction that meets a load in its commit is done again', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    const { input, give } = fed();
+    let loading: Promise<unknown> = Promise.resolve();
+    let attempts = 0;
+    const done = a.transaction(async (tx) => {
+      attempts++;
+      if (attempts === 1) {
+        loading = inB.bulkLoad(input);
+        await vi.waitFor(() => expect(thrown(() => inA.putSync('now', 1))).toBe('PW_INDEX_LOADING'));
+        setTimeout(() => give(null), 20);
+      }
+      tx.put(inA, 'key', attempts);
+    });
+    await done;
+    await loading;
+    expect([attempts > 1, inB.getSync('key')]).toEqual([true, attempts]);
+  });
+});
+
 describe('the store as a whole', () => {
   it('checkpoint, verify, backup and compact are done by the thread that opened it', async () => {
     const [a, b] = await both();

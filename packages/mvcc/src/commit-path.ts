@@ -91,7 +91,7 @@ export class CommitPath {
     let timestamp = 0;
     let position = 0;
     try {
-      if (this.parts.sharing.isShared) this.host.catchUp();
+      if (this.parts.sharing.isShared) this.host.catchUp(operations);
       check.check(operations);
       const { faulting } = this.host.pages;
       this.host.pages.faulting = false;
@@ -157,6 +157,17 @@ export class CommitPath {
     this.awaitVisible(timestamp);
     this.host.committed(size);
     return { timestamp, position };
+  }
+
+  /** Runs a step while no other thread commits on the index. */
+  alone<Result>(index: number, step: () => Result): Result {
+    const { locks } = this.parts;
+    locks.takeAlone(index);
+    try {
+      return step();
+    } finally {
+      locks.giveAlone(index);
+    }
   }
 
   private get host(): ConcurrencyHost {

@@ -123,6 +123,10 @@ export class Mvcc implements Concurrency {
     return this.use.path.commitOperation({ kind, index, key, value: NOTHING }, install);
   }
 
+  alone<Result>(index: number, step: () => Result): Result {
+    return this.use.path.alone(index, step);
+  }
+
   assertSound(): void {
     this.use.sharing.assertSound();
   }

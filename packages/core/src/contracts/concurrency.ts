@@ -10,7 +10,7 @@
  * Rules T1 to T7 of `docs/architecture.md`.
  */
 import type { Cursor, EntryReference, Index } from './index-plugin.js';
-import type { Log, LogPosition } from './log.js';
+import type { Log, LogOperation, LogPosition } from './log.js';
 import type { PageStore } from './pages.js';
 
 /**
@@ -88,10 +88,10 @@ export interface ConcurrencyHost {
   /** Called after each commit of this thread, with the bytes that it appended. */
   committed(bytes: number): void;
   /**
-   * Makes what targets say of their indexes what it is now, whichever thread has changed it: called when the locks of a commit are held,
-   * before it is checked. Errors: `PW_THREAD_LOST`, `PW_CLOSED`.
+   * Makes what targets say of their indexes what it is now, whichever thread has changed it: called when the locks of a commit are held that
+   * other threads could have, before it is checked. Errors: `PW_INDEX_LOADING` if one of the indexes takes no changes, `PW_THREAD_LOST`, `PW_CLOSED`.
    */
-  catchUp(): void;
+  catchUp(operations: readonly LogOperation[]): void;
   /** The index of that number, open; null if there is none any more. For what was kept by another thread. */
   target(number: number): Target | null;
 }
@@ -169,6 +169,8 @@ export interface Concurrency {
   ): CommitTicket;
   /** Throws `PW_ENGINE_FAILED` if a commit of any thread has failed after its append (T6). A checkpoint asks at its gate: what is on pages may be half of it. */
   assertSound(): void;
+  /** Runs a step while no commit on the index is under way in any thread. Not in the gate. Errors: those of the step, `PW_THREAD_LOST`, `PW_CLOSED`. */
+  alone<Result>(index: number, step: () => Result): Result;
   /** Removes tombstones and versions that no snapshot needs, `budget` of them at most; true if some are left. */
   collect(budget: number): boolean;
   /** Sweeps tombstones that an earlier process left: goes through a cursor for at most `budget` entries; true when done. After an error it

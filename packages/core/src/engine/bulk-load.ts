@@ -108,7 +108,7 @@ class BulkLoader<Key, Value> {
   /** The index is locked by the caller. If it rejects, the index is as it was. */
   async run(): Promise<BulkLoadReport> {
     try {
-      this.begin();
+      await this.begin();
       await this.input.read(
         (item) => this.add(item),
         () => this.pause(),
@@ -125,22 +125,39 @@ class BulkLoader<Key, Value> {
 
   // ── The tree ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private begin(): void {
-    const { catalog, concurrency, pages } = this.core;
+  /** Other threads may have been first: one at a time loads an index. */
+  private async begin(): Promise<void> {
+    const { loads, shared } = this.core;
+    const { number } = this.entry;
+    do {
+      await loads.end([number]);
+      this.assertGoesOn();
+      this.secure(0);
+    } while (!shared.exclusively(() => !loads.has(number) && this.beginAlone()));
+  }
+
+  /** No commit on the index is under way in any thread when its load begins. */
+  private beginAlone(): true {
+    const { catalog, concurrency, pages, shared } = this.core;
+    const { number } = this.entry;
     this.assertGoesOn();
-    this.secure(0);
-    const timestamp = concurrency.visible;
-    this.inGate(() => {
-      this.tree = catalog.beginTree(this.entry, timestamp);
-      const context = { pages, number: this.entry.number, root: this.tree.location };
-      const index = this.entry.type(catalog.types).create(context, timestamp);
-      this.loading =
-        index.bulkLoad?.(timestamp, this.options.fill ?? 1) ??
-        ({
-          add: (key, value) => this.inGate(() => index.upsert(key, TAG_VALUE, value, timestamp)),
-          finish: () => {},
-        } satisfies BulkLoad);
+    concurrency.alone(number, () => {
+      const timestamp = concurrency.visible;
+      this.inGate(() => {
+        shared.change(() => {
+          this.tree = catalog.beginTree(this.entry, timestamp);
+        });
+        const context = { pages, number, root: (this.tree as NewTree).location };
+        const index = this.entry.type(catalog.types).create(context, timestamp);
+        this.loading =
+          index.bulkLoad?.(timestamp, this.options.fill ?? 1) ??
+          ({
+            add: (key, value) => this.inGate(() => index.upsert(key, TAG_VALUE, value, timestamp)),
+            finish: () => {},
+          } satisfies BulkLoad);
+      });
     });
+    return true;
   }
 
   private add(item: unknown): number {
@@ -184,11 +201,11 @@ class BulkLoader<Key, Value> {
 
   /** Both superblocks name the tree, whole: a replay begins at one of them. */
   private async makeDurable(): Promise<void> {
-    const { catalog, checkpoints, concurrency } = this.core;
-    this.inGate(() => catalog.noteBuilt(this.tree as NewTree, concurrency.visible));
-    await checkpoints.run();
+    const { catalog, concurrency, shared } = this.core;
+    shared.changeAlone(() => catalog.noteBuilt(this.tree as NewTree, concurrency.visible));
+    await this.core.checkpoint();
     this.assertGoesOn();
-    await checkpoints.run();
+    await this.core.checkpoint();
     this.assertGoesOn();
   }
 
@@ -210,15 +227,15 @@ class BulkLoader<Key, Value> {
 
   /** The tree goes; an engine that takes no changes any more leaves that to the next one, which finds its slot. */
   private async giveUp(): Promise<void> {
-    const { catalog, checkpoints, concurrency, state } = this.core;
+    const { catalog, concurrency, shared, state } = this.core;
     const { tree } = this;
     if (tree === null || this.isLive || state.readOnly || state.hasFailed) return;
     const wasBuilt = catalog.built.get(tree.number) === tree;
     try {
-      this.inGate(() => catalog.abandon(tree, concurrency.visible));
+      shared.changeAlone(() => catalog.abandon(tree, concurrency.visible));
       // No checkpoint may have it as built when its slot is used again: a replay from there would keep it.
-      for (let times = 0; wasBuilt && times < 2; times++) await checkpoints.run();
-      catalog.giveUp(tree);
+      for (let times = 0; wasBuilt && times < 2; times++) await this.core.checkpoint();
+      shared.changeAlone(() => catalog.giveUp(tree, concurrency.visible));
     } catch {
       // The engine is closing, or has no room, or is read-only by now. What ended the load is what its caller must know.
     }

@@ -41,10 +41,11 @@ export const ROOT_SWIPS = 64;
  * | --- | --- | --- |
  * | 0 | swip | root page of the tree |
  * | 8 | u32 | number of the index |
- * | 12 | u8 | state: 0 free, 1 live, 2 dropped: the tree is being given up, 3 being built, 4 built: it waits for the commit that makes it live |
+ * | 12 | u8 | state: 0 free, 1 live, 2 dropped: the tree is being given up, 3 being built, 4 built: it waits for the commit that makes it live, 5 abandoned: it will be dropped |
  * | 13 | u8 | flags: bit 0, the tree may have tombstones |
  * | 14 | u8 × 4 | lengths of type, key encoding, value encoding and name, in bytes |
- * | 24 | f64 | incarnation: timestamp of the commit that made the tree; of one in state 3 or 4, the last when it was begun |
+ * | 20 | u32 | of a tree in state 3 or 4: the thread that builds it; means nothing when the store is opened again |
+ * | 24 | f64 | incarnation: timestamp of the commit that made the tree; of one in state 3 to 5, the last when it was begun |
  * | 32 | utf8 | type, at most 32 bytes |
  * | 64 | utf8 | key encoding, at most 32 bytes |
  * | 96 | utf8 | value encoding, at most 32 bytes |
@@ -56,6 +57,7 @@ const SLOT_NUMBER = 8;
 const SLOT_STATE = 12;
 const SLOT_FLAGS = 13;
 const SLOT_LENGTHS = 14;
+const SLOT_LOADER = 20;
 const SLOT_INCARNATION = 24;
 
 const FIELDS = [
@@ -72,7 +74,9 @@ export const STATE_DROPPED = 2;
 export const STATE_BUILDING = 3;
 /** A tree that a bulk load has filled, and that is in every checkpoint from which its commit may be replayed. */
 export const STATE_BUILT = 4;
-const LAST_STATE = STATE_BUILT;
+/** It was being built, and never will be live. It is dropped when no checkpoint has it as built. */
+export const STATE_ABANDONED = 5;
+const LAST_STATE = STATE_ABANDONED;
 const FLAG_TOMBSTONES = 1;
 
 /** In bytes of UTF-8. */
@@ -93,6 +97,8 @@ export interface SlotContent extends IndexDescription {
   readonly state: number;
   readonly incarnation: number;
   readonly mayHaveTombstones: boolean;
+  /** Tag of the thread that builds the tree; 0 if none does. */
+  readonly loader: number;
 }
 
 export function entryPagesPerRoot(pageSize: number): number {
@@ -130,6 +136,7 @@ export function writeSlot(segment: Segment, at: number, content: SlotContent): v
   segment.u32[(at + SLOT_NUMBER) >>> 2] = content.number;
   segment.u8[at + SLOT_STATE] = content.state;
   segment.u8[at + SLOT_FLAGS] = content.mayHaveTombstones ? FLAG_TOMBSTONES : 0;
+  segment.u32[(at + SLOT_LOADER) >>> 2] = content.loader;
   segment.f64[(at + SLOT_INCARNATION) >>> 3] = content.incarnation;
   FIELDS.forEach(({ field, offset }, i) => {
     const text = Buffer.from(content[field]);
@@ -175,6 +182,7 @@ function readSlot(page: DataView, at: number): SlotContent | undefined {
   if (state > LAST_STATE) throw new CatalogDamage(`has a slot in state ${state}`);
   const flags = page.getUint8(at + SLOT_FLAGS);
   const number = page.getUint32(at + SLOT_NUMBER, true);
+  const loader = page.getUint32(at + SLOT_LOADER, true);
   const incarnation = page.getFloat64(at + SLOT_INCARNATION, true);
   if (number === CATALOG_INDEX) throw new CatalogDamage('has an index with the number of the catalog');
   if (!Number.isSafeInteger(incarnation) || incarnation < 0)
@@ -185,7 +193,7 @@ function readSlot(page: DataView, at: number): SlotContent | undefined {
     if (length === 0 || length > size) throw new CatalogDamage(`has a ${field} of ${length} bytes`);
     texts[field] = decodeText(new Uint8Array(page.buffer, page.byteOffset + at + offset, length));
   });
-  return { ...texts, number, state, incarnation, mayHaveTombstones: (flags & FLAG_TOMBSTONES) !== 0 };
+  return { ...texts, number, state, incarnation, mayHaveTombstones: (flags & FLAG_TOMBSTONES) !== 0, loader };
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -25,6 +25,7 @@ import {
   readEntries,
   readRoot,
   type SlotContent,
+  STATE_ABANDONED,
   STATE_BUILDING,
   STATE_BUILT,
   STATE_DROPPED,
@@ -77,6 +78,8 @@ export class Catalog {
   readonly dropped = new Set<DroppedTree>();
   /** Trees that are built, by the numbers of their indexes, and wait for the commits that make them live. */
   readonly built = new Map<number, NewTree>();
+  /** Tags of threads that load indexes in bulk, by the numbers of these. A thread that has ended may be among them. */
+  readonly loaders = new Map<number, readonly number[]>();
   readonly types: ReadonlyMap<string, IndexType>;
   /** The number for the next index. */
   nextNumber = 1;
@@ -203,7 +206,8 @@ export class Catalog {
   /** A place for a new tree of the index, whose swip is null. Errors: those of {@link assertRoom}. */
   beginTree(entry: IndexEntry, timestamp: number): NewTree {
     const tree = { location: this.takeSlot(timestamp), number: entry.number, stamp: timestamp };
-    this.writeContent(entry, tree.location, STATE_BUILDING, timestamp, false, timestamp);
+    const state = { state: STATE_BUILDING, incarnation: timestamp, mayHaveTombstones: false };
+    this.writeContent(entry, tree.location, { ...state, loader: this.pages.threads.tag }, timestamp);
     return tree;
   }
 
@@ -215,13 +219,13 @@ export class Catalog {
 
   /** The tree will never be live. It stays where it is until it is {@link giveUp given up}. */
   abandon(tree: NewTree, timestamp: number): void {
-    this.writeState(tree.location, STATE_DROPPED, timestamp);
-    this.built.delete(tree.number);
+    this.writeState(tree.location, STATE_ABANDONED, timestamp);
+    if (this.built.get(tree.number) === tree) this.built.delete(tree.number);
   }
 
   /** The pages of an abandoned tree are of no use any more. */
-  giveUp({ location }: NewTree): void {
-    this.dropped.add({ location, neededBelow: 0, entry: null });
+  giveUp({ location }: NewTree, timestamp: number): void {
+    this.leave(location, 0, null, timestamp);
   }
 
   /**
@@ -247,7 +251,7 @@ export class Catalog {
   giveUpBuilt(timestamp: number): void {
     for (const tree of [...this.built.values()]) {
       this.abandon(tree, timestamp);
-      this.giveUp(tree);
+      this.giveUp(tree, timestamp);
     }
   }
 
@@ -320,6 +324,7 @@ export class Catalog {
     this.entryPages = [...frames];
     this.takeOverLive(slots);
     this.takeOverDropped(slots);
+    this.takeOverLoads(slots);
     const free = slots.filter(({ content }) => content === undefined).map(({ location }) => location);
     this.freeSlots.splice(0, this.freeSlots.length, ...free);
   }
@@ -351,6 +356,14 @@ export class Catalog {
     for (const entry of before.values()) entry.dropped = true;
   }
 
+  private takeOverLoads(slots: CatalogContent['slots']): void {
+    this.loaders.clear();
+    for (const { content } of slots) {
+      if (content?.state !== STATE_BUILDING && content?.state !== STATE_BUILT) continue;
+      this.loaders.set(content.number, [...(this.loaders.get(content.number) ?? []), content.loader]);
+    }
+  }
+
   private takeOverDropped(slots: CatalogContent['slots']): void {
     const known = new Map([...this.dropped].map((tree) => [keyOf(tree.location), tree]));
     this.dropped.clear();
@@ -379,18 +392,16 @@ export class Catalog {
 
   private write(entry: IndexEntry, timestamp: number): void {
     const { location, incarnation, mayHaveTombstones } = entry;
-    this.writeContent(entry, location, STATE_LIVE, incarnation, mayHaveTombstones, timestamp);
+    this.writeContent(entry, location, { state: STATE_LIVE, incarnation, mayHaveTombstones, loader: 0 }, timestamp);
   }
 
   private writeContent(
     { description, number }: IndexEntry,
     { frame, offset }: SwipLocation,
-    state: number,
-    incarnation: number,
-    mayHaveTombstones: boolean,
+    state: Pick<SlotContent, 'state' | 'incarnation' | 'mayHaveTombstones' | 'loader'>,
     timestamp: number,
   ): void {
-    const content: SlotContent = { ...description, number, state, incarnation, mayHaveTombstones };
+    const content: SlotContent = { ...description, number, ...state };
     this.change(frame, timestamp, (base) => writeSlot(this.pages.segmentOf(frame), base + offset, content));
   }
 

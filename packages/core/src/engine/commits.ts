@@ -11,6 +11,7 @@ import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { IndexLocks } from './index-locks.js';
+import type { LoadsElsewhere } from './loads-elsewhere.js';
 import type { Operations } from './operations.js';
 import { prefetchEntries } from './prefetching.js';
 import type { SharedCatalog } from './shared-catalog.js';
@@ -45,13 +46,14 @@ export class Commits {
     private readonly operations: Operations,
     private readonly shared: SharedCatalog,
     private readonly locks: IndexLocks,
+    private readonly loads: LoadsElsewhere,
   ) {
     this.touched.wantsValue = false;
   }
 
   /** Resolves when the writes are durable: all of them, or it rejects and there are none. */
   writes(writes: readonly Write[]): Promise<void> {
-    return this.inOrder(writes, () => this.concurrency.commit(writes));
+    return this.inOrder(writes, () => this.concurrency.commit(writes), { again: true });
   }
 
   writesSync(writes: readonly Write[]): void {
@@ -77,8 +79,13 @@ export class Commits {
   ): Promise<void> {
     const { shared, concurrency } = this;
     const change = (timestamp: number): void => shared.change(() => install(timestamp));
-    const commit = (): CommitTicket => shared.exclusively(() => concurrency.commitOperation(describe(), change));
-    await this.inOrder([], commit, changed);
+    const commit = (): CommitTicket =>
+      shared.exclusively(() => {
+        const operation = describe();
+        this.loads.assertNone([operation]);
+        return concurrency.commitOperation(operation, change);
+      });
+    await this.inOrder([], commit, { changed, again: true });
   }
 
   private now(writes: readonly Write[], commit: () => CommitTicket): void {
@@ -94,12 +101,15 @@ export class Commits {
     if (ticket.position >= 0) this.log.commitSync(ticket.position);
   }
 
-  private async inOrder(writes: readonly Write[], commit: () => CommitTicket, changed?: Target): Promise<void> {
+  private async inOrder(
+    writes: readonly Write[],
+    commit: () => CommitTicket,
+    { changed, again = false }: { readonly changed?: Target | undefined; readonly again?: boolean } = {},
+  ): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
     try {
-      const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
-      const ticket = await (this.locks.any ? this.locks.whenFree(writes, changed, turn) : turn());
+      const ticket = await this.whenFree(writes, commit, changed, again);
       schedulePoint(POINT.writeVisible);
       if (ticket.position >= 0) await this.log.commit(ticket.position);
       schedulePoint(POINT.writeDurable);
@@ -107,6 +117,28 @@ export class Commits {
       throw this.noteFull(error);
     } finally {
       this.operations.end();
+    }
+  }
+
+  /**
+   * When no index that is written is being loaded, in this thread or in another one, whose load may begin at any time: `again` says that the commit can be made
+   * once more then.
+   */
+  private async whenFree(
+    writes: readonly Write[],
+    commit: () => CommitTicket,
+    changed: Target | undefined,
+    again: boolean,
+  ): Promise<CommitTicket> {
+    const { loads, locks } = this;
+    for (;;) {
+      if (this.shared.catalog.loaders.size > 0) await loads.end(numbersOf(writes, changed));
+      try {
+        const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
+        return await (locks.any ? locks.whenFree(writes, changed, turn) : turn());
+      } catch (error) {
+        if (!again || !isPagewrightError(error, 'PW_INDEX_LOADING')) throw error;
+      }
     }
   }
 
@@ -189,4 +221,10 @@ export class Commits {
     }
     return error;
   }
+}
+
+function numbersOf(writes: readonly Write[], changed: Target | undefined): Set<number> {
+  const numbers = new Set(writes.map(({ target }) => target.number));
+  if (changed !== undefined) numbers.add(changed.number);
+  return numbers;
 }

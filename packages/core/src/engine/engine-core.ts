@@ -5,7 +5,7 @@
 import type { Concurrency, ConcurrencyHost } from '../contracts/concurrency.js';
 import type { IoBackend } from '../contracts/io.js';
 import type { Log } from '../contracts/log.js';
-import type { PageStore } from '../contracts/pages.js';
+import type { CheckpointResult, PageStore } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
@@ -14,6 +14,7 @@ import type { EngineHandle } from './engine-handle.js';
 import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
 import { IndexLocks } from './index-locks.js';
+import { LoadsElsewhere } from './loads-elsewhere.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
@@ -34,6 +35,7 @@ export class EngineCore {
   readonly concurrency: Concurrency;
   readonly operations = new Operations();
   readonly locks = new IndexLocks();
+  readonly loads: LoadsElsewhere;
   readonly checkpoints: Checkpoints;
   readonly commits: Commits;
   readonly housekeeping: Housekeeping;
@@ -65,7 +67,18 @@ export class EngineCore {
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions);
     const { catalog } = shared;
     this.catalog = catalog;
-    this.commits = new Commits(pages, log, concurrency, this.checkpoints, state, this.operations, shared, this.locks);
+    this.loads = new LoadsElsewhere(shared, pages.threads, state.memory);
+    this.commits = new Commits(
+      pages,
+      log,
+      concurrency,
+      this.checkpoints,
+      state,
+      this.operations,
+      shared,
+      this.locks,
+      this.loads,
+    );
     this.housekeeping = new Housekeeping(pages, shared, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
     this.sharing = new Sharing(pages, state, joined, () => this.housekeeping.wake());
@@ -87,13 +100,21 @@ export class EngineCore {
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
-      catchUp: () => shared.catchUp(),
+      catchUp: (operations) => {
+        shared.catchUp();
+        this.loads.assertNone(operations);
+      },
       target: (number) => {
         const entry = catalog.live(number);
         entry?.open(pages, catalog.types);
         return entry ?? null;
       },
     };
+  }
+
+  /** Writes a checkpoint, by the thread that opened the store. */
+  checkpoint(): Promise<CheckpointResult> {
+    return this.sharing.owner?.ask('checkpoint', []) ?? this.checkpoints.run();
   }
 
   /** Aborted when closing begins: wakes what waits for nothing but time. */

@@ -75,9 +75,9 @@ export class EngineMemory {
     Atomics.notify(this.#words, NEWS);
   }
 
-  /** Resolves when there is other news than that. Does not keep the process alive. */
-  otherNews(than: number): Promise<unknown> {
-    const waiting = Atomics.waitAsync(this.#words, NEWS, than);
+  /** Resolves when there is other news than that, or after so many milliseconds. Does not keep the process alive. */
+  otherNews(than: number, milliseconds = Number.POSITIVE_INFINITY): Promise<unknown> {
+    const waiting = Atomics.waitAsync(this.#words, NEWS, than, milliseconds);
     return waiting.async ? waiting.value : Promise.resolve();
   }
 

@@ -162,7 +162,7 @@ export class Engine<Types extends string = string> {
         return result;
       } catch (error) {
         transaction.abort();
-        if (!isPagewrightError(error, 'PW_CONFLICT') || transaction.committed || attempt > retries) throw error;
+        if (!isInTheWay(error) || transaction.committed || attempt > retries) throw error;
         await backOff(attempt);
       }
     }
@@ -221,7 +221,7 @@ export class Engine<Types extends string = string> {
 
   /** Writes a checkpoint of now while other work goes on, and lets go of the log before it. Errors: `PW_FULL`, `PW_IO`. */
   checkpoint(): Promise<CheckpointResult> {
-    return this.underWay(true, () => this.asked('checkpoint', []) ?? this.core.checkpoints.run());
+    return this.underWay(true, () => this.core.checkpoint());
   }
 
   /**
@@ -416,6 +416,11 @@ function checkTransaction(run: unknown, options: TransactionOptions): number {
     throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
   }
   return retries;
+}
+
+/** What was in the way of a transaction may be gone when it is done again. */
+function isInTheWay(error: unknown): boolean {
+  return isPagewrightError(error, 'PW_CONFLICT') || isPagewrightError(error, 'PW_INDEX_LOADING');
 }
 
 /** Waits a random time that grows with the attempts, so that those who met once do not meet again. */
