@@ -15,6 +15,7 @@ import {
   type ConcurrencyStats,
   type Cursor,
   EntryBatch,
+  type EntryCounter,
   EntryReference,
   POINT,
   type Scan,
@@ -27,6 +28,7 @@ import {
   type Write,
 } from '@pagewright/core';
 import { CommitPath } from './commit-path.js';
+import { MvccCounter } from './counter.js';
 import { keyText } from './key-text.js';
 import { checkOptions, type MvccOptions } from './options.js';
 import { operationsOf, PlainOperation } from './plain-writes.js';
@@ -106,6 +108,10 @@ export class Mvcc implements Concurrency {
 
   scan(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): Scan {
     return new MvccScan(this.versions, target, bounds, snapshot, null);
+  }
+
+  count(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): EntryCounter {
+    return new MvccCounter(this.versions, target, bounds, snapshot);
   }
 
   commit(writes: readonly Write[]): CommitTicket {

@@ -46,9 +46,9 @@ export interface BulkLoadReport extends BulkLoadProgress {
 const NO_KEY = new Uint8Array(0);
 /** Bytes of input between two calls of `onProgress`. */
 const PROGRESS_BYTES = 1024 * 1024;
-/** Pages for which room is secured at a time, and kept for giving the tree up: with less, a full disk would be all that is left. */
+/** Pages for which room is secured at a time, and what is kept so that on a disk that is full the tree can be given up. */
 const SECURED_PAGES = 128;
-const SPARE_PAGES = 160;
+const SPARE_PAGES = 64;
 /** What an entry takes beside its bytes, and how many times more pages there may be than bytes would fill. */
 const ENTRY_OVERHEAD = 32;
 const PAGES_A_PAGE = 4;

@@ -1,0 +1,92 @@
+/**
+ * Counting visible entries. The index counts its own, a page at a time, where what is on the page is what is seen (T2); pages with
+ * commits above the snapshot, of which versions are kept, are gone through entry by entry.
+ */
+import {
+  type Cursor,
+  EntryBatch,
+  EntryCount,
+  type EntryCounter,
+  type Index,
+  type ScanBounds,
+  type Snapshot,
+  TAG_VALUE,
+  type Target,
+} from '@pagewright/core';
+import { keyText } from './key-text.js';
+import { cursorAt, isBeyondEnd } from './scan-bounds.js';
+import type { VersionStore } from './version-store.js';
+import { assertNotDropped, treeAt } from './visibility.js';
+
+export class MvccCounter implements EntryCounter {
+  count = 0;
+  private readonly passed = new EntryCount();
+  private readonly batch = new EntryBatch();
+  private index: Index | null = null;
+  private cursor: Cursor | null = null;
+  private hasEnded = false;
+
+  constructor(
+    private readonly versions: VersionStore,
+    private readonly target: Target,
+    private readonly bounds: ScanBounds,
+    private readonly snapshot: Snapshot | null,
+  ) {
+    const { lower, lowerExclusive, upper, upperExclusive, reverse } = bounds;
+    this.passed.end = reverse ? lower : upper;
+    this.passed.inclusive = !(reverse ? lowerExclusive : upperExclusive);
+    this.batch.wantsValues = false;
+  }
+
+  next(): boolean {
+    const { target, snapshot } = this;
+    assertNotDropped(target);
+    snapshot?.assertStands();
+    if (this.hasEnded) return false;
+    const tree = snapshot === null ? target.index : treeAt(target, snapshot.timestamp);
+    if (tree === null) return this.end();
+    if (tree !== this.index || this.cursor === null) {
+      this.cursor = cursorAt(tree, this.bounds);
+      this.index = tree;
+      this.count = 0;
+    }
+    const more = this.countPage(tree, this.cursor);
+    snapshot?.assertStands();
+    return more || this.end();
+  }
+
+  private countPage(tree: Index, cursor: Cursor): boolean {
+    const { passed, snapshot } = this;
+    if (cursor.count === undefined) return this.countEntries(tree, cursor);
+    const hidesNothing = snapshot === null || !this.versions.holds(tree);
+    passed.newest = hidesNothing ? Number.POSITIVE_INFINITY : snapshot.timestamp;
+    if (!cursor.count(passed)) return false;
+    if (passed.isTooNew) return this.countEntries(tree, cursor);
+    this.count += passed.values;
+    return true;
+  }
+
+  private countEntries(tree: Index, cursor: Cursor): boolean {
+    const { batch, bounds } = this;
+    if (!cursor.next(batch)) return false;
+    let count = 0;
+    let at = 0;
+    for (; at < batch.count && !isBeyondEnd(batch.keys[at]!, bounds); at++) if (this.isSeen(tree, at)) count++;
+    this.count += count;
+    return at === batch.count;
+  }
+
+  private isSeen(tree: Index, at: number): boolean {
+    const { batch, snapshot, versions } = this;
+    if (snapshot !== null && batch.timestamp > snapshot.timestamp && versions.holds(tree)) {
+      const version = versions.find(tree, keyText(batch.keys[at]!), snapshot.timestamp);
+      if (version !== null) return version.value !== null;
+    }
+    return batch.tags[at] === TAG_VALUE;
+  }
+
+  private end(): boolean {
+    this.hasEnded = true;
+    return false;
+  }
+}
