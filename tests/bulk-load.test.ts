@@ -47,6 +47,15 @@ function rot(device: SimulatedDevice): boolean {
   return true;
 }
 
+/** Pages in use, when what was given up is gone. */
+async function usedPages(db: Engine): Promise<number> {
+  for (let turn = 0; turn < 60; turn++) await new Promise(setImmediate);
+  await db.checkpoint();
+  await db.checkpoint();
+  const { fileBytes, freeFileBytes, retainedFileBytes } = db.stats().pages;
+  return (fileBytes - freeFileBytes - retainedFileBytes) / CHOICE.pageSize;
+}
+
 async function prepared(device: SimulatedDevice): Promise<Engine> {
   const db = await engineOn(device, PATH, CHOICE);
   const index = await indexOf(db);
@@ -89,6 +98,8 @@ describe('a crash at any operation of a bulk load, and of what is done upon it',
           // What was under way may be there or not.
           expect(states.slice(point.done, point.done + 2), `${point.at}, ${rots ? '' : 'not '}rotten`).toContain(state);
           seen.add(state);
+          // Nothing is left of a tree that was built and did not become live.
+          if (state === OLD) expect(await usedPages(again), point.at).toBeLessThan(20);
           await (await indexOf(again)).put('taken', value);
           await again.close();
           const closed = await engineOn(crashed, PATH, CHOICE);
@@ -152,6 +163,8 @@ it('a disk that gets full at any point of a bulk load leaves a store that is who
       expect(error).toBe('PW_FULL');
     }
     const expected = error === null ? LOADED : OLD;
+    for (let turn = 0; turn < 60; turn++) await new Promise(setImmediate);
+    expect(db.state, `with room for ${room} pages`).toBe('open');
     expect(await stateOf(db), `with room for ${room} pages`).toBe(expected);
     device.capacity = Number.POSITIVE_INFINITY;
     await db.close();

@@ -48,7 +48,12 @@ function open({ rig, state }: Rigged, frame: number, bytes: Uint8Array): unknown
     );
     const dropped = [...catalog.dropped].map(({ location }) => location);
     expectSame(
-      { found: sorted(found), dropped: placed(dropped), next: catalog.nextNumber },
+      {
+        found: sorted(found),
+        dropped: placed(dropped),
+        built: byNumber([...catalog.built.keys()]),
+        next: catalog.nextNumber,
+      },
       naive(rig),
       'the catalog is read wrongly',
     );
@@ -75,13 +80,15 @@ function naive(rig: PageRig) {
   const root = rig.bytesOf(rootFrame);
   const found: { readonly number: number; readonly name: string }[] = [];
   const dropped: SwipLocation[] = [];
+  const built: number[] = [];
   for (let swip = 64; swip < root.length && root.readUInt32LE(swip) !== 0; swip += 8) {
     const frame = rig.child(rootFrame, swip);
     const page = rig.bytesOf(frame);
     for (let at = 256; at + 256 <= page.length; at += 256) {
       const location = { frame, offset: at };
       const state = page[at + 12]!;
-      if (state === 2) dropped.push(location);
+      if (state === 2 || state === 3) dropped.push(location);
+      if (state === 4) built.push(page.readUInt32LE(at + 8));
       if (state !== 1) continue;
       const texts = FIELDS.map(([field, offset, size], i) => {
         expectThat(page[at + 14 + i]! <= size, `the ${field} of an index is longer than its place`);
@@ -100,11 +107,16 @@ function naive(rig: PageRig) {
   }
   expectThat(new Set(found.map(({ name }) => name)).size === found.length, 'two indexes have the same name');
   expectThat(new Set(found.map(({ number }) => number)).size === found.length, 'two indexes have the same number');
-  return { found: sorted(found), dropped: placed(dropped), next: root.readUInt32LE(36) };
+  expectThat(new Set(built).size === built.length, 'two trees are built for one index');
+  return { found: sorted(found), dropped: placed(dropped), built: byNumber(built), next: root.readUInt32LE(36) };
 }
 
 function sorted<Item extends { readonly number: number }>(items: readonly Item[]): Item[] {
   return [...items].sort((a, b) => a.number - b.number);
+}
+
+function byNumber(numbers: readonly number[]): number[] {
+  return [...numbers].sort((a, b) => a - b);
 }
 
 function placed(locations: readonly SwipLocation[]): SwipLocation[] {
@@ -124,6 +136,10 @@ function pagesOfCatalog(random: Random): FuzzSeed<PageOfCatalog>[] {
       if (i === 4) catalog.setTombstoneFlag(entry, true, 20);
       if (i === 5) catalog.clear(entry, 21);
       if (i === 6) catalog.drop(entry, 22);
+      if (i < 7) continue;
+      const tree = catalog.beginTree(entry, 23);
+      new BtreeType().create({ pages: rig, number: entry.number, root: tree.location }, 23);
+      if (i === 8) catalog.noteBuilt(tree, 24);
     }
     return { rig, state: rig.state() };
   };
@@ -142,7 +158,7 @@ function pagesOfCatalog(random: Random): FuzzSeed<PageOfCatalog>[] {
   const entries = rig.child(rootFrame, 64);
   const slots = rig.bytesOf(entries).readUInt16LE(PAGE_SWIP_COUNT);
   const fields = [...header];
-  for (let slot = 0; slot < Math.min(slots, names.length + 2); slot++) {
+  for (let slot = 0; slot < Math.min(slots, names.length + 4); slot++) {
     const start = 256 + 256 * slot;
     fields.push({ start, end: start + 32 }, { start, end: start + 160 });
   }

@@ -20,6 +20,7 @@ import { checkPage } from './check.js';
 import { BtreeCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
 import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
+import { estimateEntries } from './estimate.js';
 import { heightOf } from './height.js';
 import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
@@ -110,6 +111,10 @@ export class Btree implements Index {
   bulkLoad(timestamp: number, fill: number): BulkLoad {
     const put: Index['upsert'] = (key, tag, value, stamp) => this.upsert(key, tag, value, stamp);
     return new BtreeBulkLoad(this.#parts, this.#splitter, this.#merger, put, timestamp, fill);
+  }
+
+  estimate(lower: Uint8Array | null, upper: Uint8Array | null): number {
+    return estimateEntries(this.#parts, lower, upper);
   }
 
   prefetch(keys: readonly Uint8Array[]): void {

@@ -5,6 +5,7 @@
 import {
   type Cursor,
   type EntryBatch,
+  type EntryCount,
   PAGE_TIMESTAMP,
   type PageStore,
   POINT,
@@ -15,6 +16,7 @@ import {
 import { damagedPage } from './damage.js';
 import { BELOW_KEY, type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
 import { compareKeys } from './key-order.js';
+import { type CursorPlace, LeafCount } from './leaf-count.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { copyFence, copyKey } from './node-keys.js';
 import { countOf, NO_FENCE } from './node-layout.js';
@@ -35,6 +37,8 @@ export class BtreeCursor implements Cursor {
   #exclusive = false;
   #reverse = false;
   #ended = false;
+  /** Made when it is first wanted. */
+  #leafCount: LeafCount | null = null;
 
   constructor(parts: TreeParts) {
     this.#parts = parts;
@@ -72,6 +76,29 @@ export class BtreeCursor implements Cursor {
       workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
       this.#fill(batch, frame, 0, true);
       return batch.count > 0 || !this.#ended;
+    } finally {
+      this.#pages.unlatch(frame);
+    }
+  }
+
+  count(into: EntryCount): boolean {
+    into.count = into.values = 0;
+    into.isTooNew = false;
+    if (this.#ended) return false;
+    schedulePoint(POINT.cursorBatch);
+    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
+      const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse, this.#readAhead);
+      if (frame === RESTART) continue;
+      const { version } = this.#descent;
+      const isSound = this.#measure(frame, into);
+      schedulePoint(POINT.cursorCopied);
+      if (!this.#pages.validate(frame, version)) continue;
+      this.#readAhead.reached();
+      return this.#pass(frame, isSound, into);
+    }
+    const frame = this.#descent.descendLatched(this.#key, this.#mode(), LEAF_LEVEL, false, this.#reverse);
+    try {
+      return this.#pass(frame, this.#measure(frame, into), into);
     } finally {
       this.#pages.unlatch(frame);
     }
@@ -120,6 +147,41 @@ export class BtreeCursor implements Cursor {
     else this.#goAboveLeaf(leaf);
     this.#readAhead.passed(count);
     return true;
+  }
+
+  /** Looks at what there is to count in a leaf; false if it is damaged. Nothing of it is validated. */
+  #measure(frame: number, into: EntryCount): boolean {
+    const segment = this.#pages.segmentOf(frame);
+    const base = this.#pages.baseOf(frame);
+    into.isTooNew = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]! > into.newest;
+    if (into.isTooNew) return true;
+    this.#leafCount ??= new LeafCount(this.#pages.pageSize);
+    const { lowerFence, lowerFenceLength } = this.#descent;
+    const place: CursorPlace = {
+      key: this.#key,
+      exclusive: this.#exclusive,
+      reverse: this.#reverse,
+      lowerFence,
+      lowerFenceLength,
+    };
+    return this.#leafCount.measure(segment, base, place, into);
+  }
+
+  /** Goes past what was measured. */
+  #pass(frame: number, isSound: boolean, into: EntryCount): boolean {
+    if (!isSound) throw this.#damaged(frame);
+    if (into.isTooNew) {
+      into.count = into.values = 0;
+      return true;
+    }
+    const { isLast, entries, fence, fenceLength } = this.#leafCount!;
+    this.#readAhead.took(into.count);
+    if (isLast) this.#ended = true;
+    else if (this.#reverse) this.#goBelowLeaf(frame);
+    else if (fenceLength === NO_FENCE) this.#ended = true;
+    else this.#goOn(frame, fence.slice(0, fenceLength), false);
+    this.#readAhead.passed(entries);
+    return into.count > 0 || !this.#ended;
   }
 
   /** The entry to begin with; -1, or the number of entries, if there is none on this side. */

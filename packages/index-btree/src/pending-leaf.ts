@@ -99,17 +99,7 @@ export class PendingLeaf {
     const first = count === 0 ? bounds.fence : this.#bytes.subarray(this.#keyAt[0]!);
     let heap = beginNode(segment, base, this.pageSize, 0, first, prefix, bounds, LEAF_ALIGNMENT);
     const top = heap + boundsSize(prefix, bounds, LEAF_ALIGNMENT);
-    for (let i = 0; i < count; i++) {
-      const value = this.#valueLength[i]!;
-      const length = this.#keyLength[i]!;
-      heap -= blockSize(value, length, prefix);
-      const slot = leafSlot(base, i);
-      this.#copyValue(segment, base + heap, this.#valueAt[i]!, value);
-      this.#writeKey(segment, base, slot, this.#keyAt[i]!, length, prefix, heap + value);
-      segment.u16[(slot + LEAF_VALUE) >>> 1] = value;
-      segment.u8[slot + LEAF_TAG] = TAG_VALUE;
-      segment.u8[slot + LEAF_PLACE] = PLACE_INLINE;
-    }
+    heap = this.#writeEntries(segment, base, heap, prefix);
     segment.u16[(base + NODE_COUNT) >>> 1] = count;
     setHeap(segment, base, heap, top - heap);
     // What is appended later goes on with what was loaded.
@@ -160,30 +150,36 @@ export class PendingLeaf {
     this.#words = new Uint32Array(larger.buffer);
   }
 
-  /** By words: what is behind a value there belongs to its own block, or is written afterwards. */
-  #copyValue({ u32 }: Segment, to: number, from: number, length: number): void {
-    const words = this.#words;
-    let read = from >>> 2;
-    let write = to >>> 2;
-    for (const end = (from + length + 3) >>> 2; read < end; ) u32[write++] = words[read++]!;
-  }
-
-  #writeKey(
-    { u8, u16, u32 }: Segment,
-    base: number,
-    slot: number,
-    at: number,
-    length: number,
-    prefix: number,
-    offset: number,
-  ): void {
+  /** Writes slots and blocks, the first entry highest; where the heap begins then. */
+  #writeEntries({ u8, u16, u32 }: Segment, base: number, top: number, prefix: number): number {
     const bytes = this.#bytes;
-    u32[slot >>> 2] = headOf(bytes, at + length, at + prefix);
-    u16[(slot + SLOT_KEY_OFFSET) >>> 1] = offset;
-    u16[(slot + SLOT_SUFFIX_LENGTH) >>> 1] = length - prefix;
-    const rest = restLength(length, prefix);
-    const from = at + prefix + HEAD_BYTES;
-    for (let i = 0; i < rest; i++) u8[base + offset + i] = bytes[from + i]!;
+    const words = this.#words;
+    const valueAt = this.#valueAt;
+    const valueLength = this.#valueLength;
+    const keyAt = this.#keyAt;
+    const keyLength = this.#keyLength;
+    let heap = top;
+    let slot = leafSlot(base, 0);
+    for (let i = 0; i < this.count; i++, slot += LEAF_SLOT_SIZE) {
+      const value = valueLength[i]!;
+      const key = keyAt[i]!;
+      const end = key + keyLength[i]!;
+      const rest = key + prefix + HEAD_BYTES;
+      heap -= blockSize(value, end - key, prefix);
+      // By words: what is behind a value there belongs to its own block, or is written afterwards.
+      const from = valueAt[i]!;
+      let write = (base + heap) >>> 2;
+      for (let read = from >>> 2, last = (from + value + 3) >>> 2; read < last; ) u32[write++] = words[read++]!;
+      let at = base + heap + value;
+      for (let read = rest; read < end; ) u8[at++] = bytes[read++]!;
+      u32[slot >>> 2] = headOf(bytes, end, key + prefix);
+      u16[(slot + SLOT_KEY_OFFSET) >>> 1] = heap + value;
+      u16[(slot + SLOT_SUFFIX_LENGTH) >>> 1] = end - key - prefix;
+      u16[(slot + LEAF_VALUE) >>> 1] = value;
+      u8[slot + LEAF_TAG] = TAG_VALUE;
+      u8[slot + LEAF_PLACE] = PLACE_INLINE;
+    }
+    return heap;
   }
 }
 

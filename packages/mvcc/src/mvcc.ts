@@ -14,6 +14,7 @@ import {
   type ConcurrencyHost,
   type ConcurrencyStats,
   type Cursor,
+  type EntryCounter,
   type EntryReference,
   invariant,
   PagewrightError,
@@ -24,6 +25,7 @@ import {
   type TransactionCore,
   type Write,
 } from '@pagewright/core';
+import { MvccCounter } from './counter.js';
 import { MvccParts } from './mvcc-parts.js';
 import { type CheckedOptions, checkOptions, type MvccOptions } from './options.js';
 import { operationsOf, PLAIN_CHECK, PlainOperation } from './plain-writes.js';
@@ -105,6 +107,10 @@ export class Mvcc implements Concurrency {
 
   scan(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): Scan {
     return new MvccScan(this.use.versions, target, bounds, snapshot, null);
+  }
+
+  count(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): EntryCounter {
+    return new MvccCounter(this.use.versions, target, bounds, snapshot);
   }
 
   commit(writes: readonly Write[]): CommitTicket {

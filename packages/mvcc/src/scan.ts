@@ -13,7 +13,8 @@ import {
   TAG_VALUE,
   type Target,
 } from '@pagewright/core';
-import { compareKeys, keyBytes, keyText } from './key-text.js';
+import { keyBytes, keyText } from './key-text.js';
+import { cursorAt, isBeyondEnd } from './scan-bounds.js';
 import { IN_INDEX, type Tree, type VersionStore, WAS_ABSENT } from './version-store.js';
 import { assertNotDropped, incarnationAt } from './visibility.js';
 import type { BufferedWrite, WriteBuffer } from './write-buffer.js';
@@ -100,19 +101,17 @@ export class MvccScan implements Scan {
     }
     if (batch.count === 0) return;
     this.lastRead = batch.keys[batch.count - 1]!;
-    if (this.isBeyondEnd(this.lastRead)) {
-      while (batch.count > 0 && this.isBeyondEnd(batch.keys[batch.count - 1]!)) batch.count--;
+    if (isBeyondEnd(this.lastRead, this.bounds)) {
+      while (batch.count > 0 && isBeyondEnd(batch.keys[batch.count - 1]!, this.bounds)) batch.count--;
       this.treeEnded = true;
     }
   }
 
   private cursorOn(tree: Index): Cursor {
-    const { lower, lowerExclusive, upper, upperExclusive, reverse, limit = Number.POSITIVE_INFINITY } = this.bounds;
+    if (this.lastRead === null) return cursorAt(tree, this.bounds);
+    const { lower, upper, reverse } = this.bounds;
     const cursor = tree.cursor();
-    const end = reverse ? lower : upper;
-    if (this.lastRead !== null) cursor.seek(this.lastRead, { exclusive: true, reverse, end });
-    else if (reverse) cursor.seek(upper, { exclusive: upper !== null && upperExclusive, reverse, end, limit });
-    else cursor.seek(lower, { exclusive: lower !== null && lowerExclusive, reverse, end, limit });
+    cursor.seek(this.lastRead, { exclusive: true, reverse, end: reverse ? lower : upper });
     return cursor;
   }
 
@@ -173,15 +172,6 @@ export class MvccScan implements Scan {
     this.keys[this.count] = key;
     if (this.bounds.wantsValues) this.values[this.count] = value;
     this.count++;
-  }
-
-  private isBeyondEnd(key: Uint8Array): boolean {
-    const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
-    const bound = reverse ? lower : upper;
-    if (bound === null) return false;
-    const order = compareKeys(key, bound);
-    if (order === 0) return reverse ? lowerExclusive : upperExclusive;
-    return reverse ? order < 0 : order > 0;
   }
 
   /** Where the own changes go on after what was passed; looked for anew each time, because they may have changed. */

@@ -10,7 +10,7 @@ import type {
   TransactionCore,
   Write,
 } from '@pagewright/core';
-import { isPagewrightError, PageFault, TAG_VALUE } from '@pagewright/core';
+import { EntryBatch, isPagewrightError, PageFault, TAG_VALUE } from '@pagewright/core';
 import { Mvcc } from '@pagewright/mvcc';
 import { describe, expect, test } from 'vitest';
 import {
@@ -221,6 +221,26 @@ describe('the concurrency suite', () => {
       onHost((host) => ({ fail: (error) => new (class extends Error {})(String(error), { cause: host }) })),
       ['fails-after-append'],
     ],
+    [
+      'counts tombstones as well',
+      changed(() => ({
+        count: (target) => {
+          const cursor = target.index.cursor();
+          cursor.seek(null, {});
+          const batch = new EntryBatch();
+          let count = 0;
+          while (cursor.next(batch)) count += batch.count;
+          return { count, next: () => false };
+        },
+      })),
+      ['count', 'any-interleaving'],
+    ],
+    [
+      'counts what is newest, whatever the snapshot',
+      changed((mvcc) => ({ count: (target, bounds) => mvcc.count(target, bounds, null) })),
+      ['count', 'count-of-what-was', 'any-interleaving'],
+    ],
+    ['begins to count anew when a page is missing', countsAnew, ['fault-in-count', 'any-interleaving']],
     ['loses its place when a page is missing', losesItsPlace, ['fault-in-scan', 'any-interleaving']],
     ['swallows that a page is missing', swallowsFaults, ['fault-in-lookup']],
     [
@@ -424,6 +444,31 @@ function losesItsPlace(): Concurrency {
   };
   return over<Concurrency>(mvcc, {
     scan: (target, bounds, snapshot) => again(() => mvcc.scan(target, bounds, snapshot)),
+  });
+}
+
+/** A count that goes on from the beginning after a fault. */
+function countsAnew(): Concurrency {
+  const mvcc = new Mvcc();
+  return over<Concurrency>(mvcc, {
+    count: (...asked) => {
+      let counter = mvcc.count(...asked);
+      let before = 0;
+      return {
+        get count() {
+          return before + counter.count;
+        },
+        next: () => {
+          try {
+            return counter.next();
+          } catch (error) {
+            before += counter.count;
+            counter = mvcc.count(...asked);
+            throw error;
+          }
+        },
+      };
+    },
   });
 }
 

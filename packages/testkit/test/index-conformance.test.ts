@@ -15,7 +15,16 @@ import { altered } from './altered-index.js';
 import { INDEX_FAULTS } from './index-faults.js';
 import { SortedType } from './sorted-index.js';
 
-const ALL = { pages: true, check: true, shrinks: true, store: true, prefetches: true };
+const ALL = {
+  pages: true,
+  check: true,
+  shrinks: true,
+  store: true,
+  prefetches: true,
+  loads: true,
+  counts: true,
+  estimates: true,
+};
 
 /** Ids of the clauses that an index breaks, of those that are asked for, in order of the alphabet. */
 async function broken(index: IndexUnderTest, ids: readonly string[]): Promise<string[]> {
@@ -52,6 +61,9 @@ it('registers its clauses with a runner, and skips what the manifest does not pr
     'shrinks)',
     'prefetches)',
     'prefetches)',
+    ...new Array<string>(7).fill('loads)'),
+    ...new Array<string>(4).fill('counts)'),
+    ...new Array<string>(2).fill('estimates)'),
     'store)',
   ]);
 });

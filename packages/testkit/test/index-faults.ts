@@ -5,27 +5,16 @@ import {
   EntryReference,
   type Index,
   type IndexContext,
-  type IndexType,
   isPagewrightError,
   PageFault,
   type PageStore,
   PagewrightError,
 } from '@pagewright/core';
-import { type Alteration, altered } from './altered-index.js';
+import type { Alteration } from './altered-index.js';
 import { buryingType } from './burying-index.js';
-
-export interface IndexFault {
-  readonly name: string;
-  /** Ids of the clauses that catch it. */
-  readonly caughtBy: readonly string[];
-  plant(sound: IndexType): IndexType;
-}
-
-function fault(name: string, caughtBy: readonly string[], alteration: Alteration | (() => Alteration)): IndexFault {
-  // State of an alteration lasts for one planting.
-  const plant = (sound: IndexType) => altered(sound, typeof alteration === 'function' ? alteration() : alteration);
-  return { name, caughtBy, plant };
-}
+import { COUNT_FAULTS } from './index-count-faults.js';
+import { fault, type IndexFault } from './index-fault.js';
+import { LOAD_FAULTS } from './index-load-faults.js';
 
 type Upsert = Index['upsert'];
 type Lookup = Index['lookup'];
@@ -647,5 +636,7 @@ export const INDEX_FAULTS: readonly IndexFault[] = [
   ...PAGE_FAULTS,
   ...FAILURE_FAULTS,
   ...PREFETCH_FAULTS,
+  ...LOAD_FAULTS,
+  ...COUNT_FAULTS,
   ...CHECK_FAULTS,
 ];

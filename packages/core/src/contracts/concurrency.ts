@@ -77,6 +77,14 @@ export interface Scan {
   next(): boolean;
 }
 
+/** Counts visible entries, some pages at a time. Holds nothing between calls but its snapshot. */
+export interface EntryCounter {
+  /** So many there are, as far as it has come. */
+  readonly count: number;
+  /** False at the end. May throw `PageFault`, with the position unchanged. */
+  next(): boolean;
+}
+
 /** What transactions need of their surroundings. */
 export interface ConcurrencyHost {
   readonly pages: PageStore;
@@ -157,6 +165,11 @@ export interface Concurrency {
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean;
   /** Without a snapshot, each batch sees what was newest when it was read. */
   scan(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): Scan;
+  /**
+   * How many entries a scan would hand out, without handing them out. Without a snapshot, each page is counted as it is when it is reached; if the index gets
+   * another incarnation meanwhile, counting begins anew.
+   */
+  count(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): EntryCounter;
   /** Commits plain writes, without a snapshot to conflict with: all of them or none. The last write of a key counts. */
   commit(writes: readonly Write[]): CommitTicket;
   /**

@@ -478,6 +478,8 @@ export class Catalog {
     const { number, state, name, incarnation, type, keyEncoding, valueEncoding } = content;
     if (number >= this.nextNumber) throw new CatalogDamage(`has an index of number ${number}, which was not given yet`);
     if (state === STATE_BUILT) {
+      if (this.isNull(location) || this.built.has(number))
+        throw new CatalogDamage(`has no tree, or two, built for '${name}' (${number})`);
       this.built.set(number, { location, number, stamp: incarnation });
       return;
     }

@@ -4,6 +4,7 @@
  */
 import { buffer } from '../encodings/buffer.js';
 import type { Encoding } from '../encodings/index.js';
+import { borrowAscii, utf8 } from '../encodings/utf8.js';
 import { PagewrightError } from '../errors.js';
 
 export interface EntryLimits {
@@ -19,9 +20,29 @@ export class EntryCodec<Key, Value> {
     private readonly limits: EntryLimits,
   ) {}
 
+  get maxKeySize(): number {
+    return this.limits.maxKeySize;
+  }
+
   /** Errors: `PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeKey(key: Key): Uint8Array {
-    const bytes = this.key.encode(key);
+    return this.checkedKey(this.key.encode(key));
+  }
+
+  /**
+   * The same for who is done with the bytes before the next one is borrowed and before the program goes on: they are in memory that is used again, or the
+   * program's own. Errors: as of `encodeKey`.
+   */
+  borrowKey(key: Key): Uint8Array {
+    const encoding = this.key as Encoding<unknown>;
+    if (encoding === utf8 && typeof key === 'string') {
+      const bytes = borrowAscii(key);
+      if (bytes !== null) return this.checkedKey(bytes);
+    } else if (encoding === buffer && key instanceof Uint8Array) return this.checkedKey(key);
+    return this.encodeKey(key);
+  }
+
+  private checkedKey(bytes: Uint8Array): Uint8Array {
     if (bytes.length === 0) {
       throw new PagewrightError(
         'PW_KEY_EMPTY',
@@ -48,8 +69,8 @@ export class EntryCodec<Key, Value> {
   }
 
   /**
-   * The same for who is done with the bytes before the program goes on: they may be the program's own. Values of some hundred bytes take
-   * longer to copy into memory of their own than into a page. Errors: as of `encodeValue`.
+   * The same for who is done with the bytes before the program goes on: they may be the program's own. What has some hundred bytes takes
+   * longer to copy into memory of its own than into a page. Errors: as of `encodeValue`.
    */
   borrowValue(value: Value): Uint8Array {
     const isThere = (this.value as Encoding<unknown>) === buffer && value instanceof Uint8Array;

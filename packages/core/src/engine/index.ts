@@ -17,7 +17,7 @@ export { type BatchOperation, IndexHandle, type ReadOptions } from './index-hand
 export type { IndexOptions } from './index-options.js';
 export { type OpenOptions, openEngine } from './open.js';
 export type { EngineParts } from './parts.js';
-export type { RangeOptions, TransactionRangeOptions } from './range.js';
+export type { KeyRange, RangeOptions, TransactionRangeOptions } from './range.js';
 export type { RecoveryProgress, RecoveryResult } from './recovery.js';
 export { EngineSnapshot } from './snapshot.js';
 export type { EngineStateName } from './state.js';

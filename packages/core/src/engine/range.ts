@@ -3,7 +3,8 @@ import type { ScanBounds } from '../contracts/concurrency.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineSnapshot } from './snapshot.js';
 
-export interface RangeOptions<Key> {
+/** From which key to which. */
+export interface KeyRange<Key> {
   /** Only keys above this one. Not together with `gte`. */
   readonly gt?: Key | undefined;
   /** Only this key and those above it. */
@@ -12,6 +13,9 @@ export interface RangeOptions<Key> {
   readonly lt?: Key | undefined;
   /** Only this key and those below it. */
   readonly lte?: Key | undefined;
+}
+
+export interface RangeOptions<Key> extends KeyRange<Key> {
   /** From the last key to the first. Default: false. */
   readonly reverse?: boolean | undefined;
   /** At most so many entries. Default: no limit. */
@@ -68,6 +72,18 @@ export function checkRange<Key>(
     limit,
   };
   return { bounds, limit: upperKey?.length === 0 ? 0 : limit, snapshot: snapshot ?? null };
+}
+
+/** The same where nothing but keys can be given. Errors: as of {@link checkRange}. */
+export function checkKeyRange<Key>(range: KeyRange<Key>, encodeBound: (key: Key) => Uint8Array): CheckedRange {
+  for (const name of ['reverse', 'limit', 'snapshot']) {
+    if (Object.hasOwn(Object(range), name)) {
+      throw argument(`An estimate has no option '${name}': it is about all of a range, as it is now.`, {
+        option: name,
+      });
+    }
+  }
+  return checkRange(range, encodeBound, false);
 }
 
 export function argument(message: string, details: Record<string, unknown>): PagewrightError {

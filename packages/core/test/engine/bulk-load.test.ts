@@ -326,7 +326,7 @@ describe.each(TYPES)('an index of the type %s', (type) => {
     ['PW_ARGUMENT', 'zz'],
     ['PW_ARGUMENT', null],
   ])('is as it was after %s', async (code, item) => {
-    const items = item instanceof Array && item[0] === '' ? [item] : [...entries(700), item];
+    const items = Array.isArray(item) && item[0] === '' ? [item] : [...entries(700), item];
     expect(await expectUnchanged(() => index.bulkLoad(items as never))).toMatchObject({ code });
   });
 
@@ -437,7 +437,7 @@ test('a store that is open read-only loads nothing', async () => {
 
 test('a load many times as large as memory goes through it, and writes each page once', async () => {
   const memory = 1 << 20;
-  const db = await rig.open({ pool: { memory }, types: undefined });
+  const db = await rig.open({ pool: { memory } });
   const index = await db.index<string, Uint8Array>('large', { type: 'btree', value: 'buffer' });
   const value = new Uint8Array(200).fill(7);
   const count = 60_000;

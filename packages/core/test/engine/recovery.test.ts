@@ -3,6 +3,7 @@ import { BufferPool } from '@pagewright/bufferpool';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Catalog } from '../../src/engine/catalog.js';
 import { encodeDescription } from '../../src/engine/index-description.js';
+import { encodeStamp } from '../../src/engine/loaded-tree.js';
 import { Recovery } from '../../src/engine/recovery.js';
 import {
   type LogOperation,
@@ -10,6 +11,7 @@ import {
   OPERATION_CREATE_INDEX,
   OPERATION_DELETE,
   OPERATION_DROP_INDEX,
+  OPERATION_LOAD_INDEX,
   OPERATION_PUT,
 } from '../../src/index.js';
 import { FanIndexType } from './fan-index.js';
@@ -62,6 +64,38 @@ test('operations on numbers that are dead are of no effect (T7)', async () => {
   expect(result).toMatchObject({ records: 7, transactions: 3, tornBytes: 7 });
   expect([...catalog.byNumber.keys()]).toEqual([2]);
   expect(catalog.nextNumber).toBe(3);
+});
+
+test('a bulk load whose tree the checkpoint does not have is PW_CORRUPT_LOG', async () => {
+  const load = { kind: OPERATION_LOAD_INDEX, key: encodeStamp(7) };
+  const missing = replay([
+    [1, create],
+    [2, load],
+  ]);
+  await expect(missing).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG', details: { index: 'index', timestamp: 2 } });
+});
+
+test('a bulk load of an index that was dropped is of no effect (T7)', async () => {
+  const load = { kind: OPERATION_LOAD_INDEX, key: encodeStamp(7) };
+  await replay([
+    [1, create],
+    [2, { kind: OPERATION_DROP_INDEX }],
+    [3, load],
+  ]);
+  expect(catalog.byNumber.size).toBe(0);
+});
+
+test.each([
+  [new Uint8Array(0)],
+  [new Uint8Array(7)],
+  [new Uint8Array(9)],
+  [new Uint8Array(8).fill(0xff)],
+])('a bulk load that names its tree by %s is PW_CORRUPT_LOG', async (key) => {
+  const log = replay([
+    [1, create],
+    [2, { kind: OPERATION_LOAD_INDEX, key }],
+  ]);
+  expect(await codeOf(() => log)).toBe('PW_CORRUPT_LOG');
 });
 
 test('a commit that is missing is PW_CORRUPT_LOG', async () => {

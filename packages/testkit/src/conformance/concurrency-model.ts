@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import type { Scan, Snapshot, TransactionCore } from '@pagewright/core';
 import { Random } from '../random.js';
-import { bytes, type ConcurrencyRig, codeOf, type RigTarget } from '../rig/concurrency-rig.js';
+import { bytes, type ConcurrencyRig, codeOf, isTransaction, type RigTarget } from '../rig/concurrency-rig.js';
 import type { ConcurrencyClause } from './concurrency-clause.js';
 import { assertNothingKept, collectAll } from './concurrency-collection.js';
 import { entriesIn, IndexHistory, type KeyRange, keysIn, type Sight } from './concurrency-oracle.js';
@@ -323,6 +323,10 @@ class Interleaving {
     const range = this.#range();
     const found = this.#rig.scan(this.#targets[which]!, from, inBytes(range));
     assert.deepEqual(found, entriesIn(KEYS, seen, range), `A range of ${who}.`);
+    if (isTransaction(from)) return;
+    this.#targets[which]!.index.counts = this.#random.chance(0.7);
+    const count = this.#rig.count(this.#targets[which]!, from, inBytes(range));
+    assert.equal(count, found.length, `The number of entries in a range of ${who}.`);
   }
 
   #assertStats(): void {

@@ -13,6 +13,7 @@ import {
 import { collectionClauses } from './concurrency-collection.js';
 import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
+import { countingClauses } from './concurrency-counting.js';
 import { failureClauses } from './concurrency-failures.js';
 import { followingClauses } from './concurrency-following.js';
 import { modelClauses } from './concurrency-model.js';
@@ -47,6 +48,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
   name: 'concurrency control',
   clauses: [
     ...snapshotClauses,
+    ...countingClauses,
     ...transactionClauses,
     ...conflictClauses,
     ...commitClauses,

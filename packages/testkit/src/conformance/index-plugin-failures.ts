@@ -108,7 +108,7 @@ export function onPages(model: ModeledIndex): ModeledIndex<HostilePages> {
 }
 
 /** Starts the operation again after each fault, as its caller would. */
-async function withFaults<Result>(
+export async function withFaults<Result>(
   pages: HostilePages,
   operation: () => Result,
 ): Promise<{ readonly result: Result; readonly faulted: number }> {

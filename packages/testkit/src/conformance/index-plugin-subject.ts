@@ -36,6 +36,10 @@ export type IndexCapability =
   | 'prefetches'
   /** Has the optional method `bulkLoad`. */
   | 'loads'
+  /** Its cursors have the optional method `count`. */
+  | 'counts'
+  /** Has the optional method `estimate`. */
+  | 'estimates'
   /** There is a store to try it on: follows from {@link IndexUnderTest.store}. */
   | 'store';
 

@@ -5,6 +5,7 @@
  */
 import { BULK_LOAD_CLAUSES } from './index-plugin-bulk-load.js';
 import { CHECK_CLAUSES } from './index-plugin-check.js';
+import { COUNT_CLAUSES } from './index-plugin-count.js';
 import { CURSOR_CLAUSES } from './index-plugin-cursor.js';
 import { ENTRY_CLAUSES } from './index-plugin-entries.js';
 import { FAILURE_CLAUSES } from './index-plugin-failures.js';
@@ -28,6 +29,7 @@ export const INDEX_SUITE: Suite<IndexUnderTest, IndexCapability> = {
     ...FAILURE_CLAUSES,
     ...PREFETCH_CLAUSES,
     ...BULK_LOAD_CLAUSES,
+    ...COUNT_CLAUSES,
     ...CHECK_CLAUSES,
     ...STORE_CLAUSES,
   ],

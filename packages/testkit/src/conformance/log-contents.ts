@@ -7,6 +7,7 @@ import {
   OPERATION_CREATE_INDEX,
   OPERATION_DELETE,
   OPERATION_DROP_INDEX,
+  OPERATION_LOAD_INDEX,
   OPERATION_PUT,
 } from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
@@ -189,7 +190,13 @@ function everyShape(largest: number): CommitRecord[] {
     key,
     value,
   });
-  const kinds = [OPERATION_DELETE, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX, OPERATION_CLEAR_INDEX];
+  const kinds = [
+    OPERATION_DELETE,
+    OPERATION_CREATE_INDEX,
+    OPERATION_DROP_INDEX,
+    OPERATION_CLEAR_INDEX,
+    OPERATION_LOAD_INDEX,
+  ];
   const shapes: LogOperation[][] = [
     [put(1, bytes(1), NOTHING)],
     [put(1, bytes(16), bytes(100))],

@@ -187,6 +187,13 @@ export class ConcurrencyRig {
     return entries;
   }
 
+  /** How many entries there are in the bounds. */
+  count(target: Target, from: Snapshot | null = null, bounds: Partial<ScanBounds> = {}): number {
+    const counter = this.concurrency.count(target, { ...EVERYTHING, wantsValues: false, ...bounds }, from);
+    while (this.reading(() => counter.next())) {}
+    return counter.count;
+  }
+
   openScan(target: Target, from: Snapshot | TransactionCore | null, bounds: Partial<ScanBounds> = {}): Scan {
     const whole = { ...EVERYTHING, ...bounds };
     return isTransaction(from) ? from.scan(target, whole) : this.concurrency.scan(target, whole, from);
@@ -286,7 +293,7 @@ export function codeOf(call: () => unknown): string {
   return 'none';
 }
 
-function isTransaction(from: Snapshot | TransactionCore | null): from is TransactionCore {
+export function isTransaction(from: Snapshot | TransactionCore | null): from is TransactionCore {
   return from !== null && 'lookup' in from;
 }
 

@@ -5,6 +5,7 @@
 import {
   type Cursor,
   type EntryBatch,
+  type EntryCount,
   type EntryReference,
   type Index,
   type PageBounds,
@@ -35,6 +36,8 @@ export class SortedIndex implements Index {
   unreadable: Error | null = null;
   /** Entries that cursors have handed out. */
   handedOut = 0;
+  /** Whether its cursors count: that is theirs to choose. */
+  counts = true;
   private readonly stamps = new Map<string, number>();
 
   constructor(private readonly hooks: SortedIndexHooks) {}
@@ -75,7 +78,8 @@ export class SortedIndex implements Index {
   }
 
   cursor(): Cursor {
-    return new SortedCursor(this);
+    const cursor = new SortedCursor(this);
+    return this.counts ? Object.assign(cursor, { count: (into: EntryCount) => cursor.countPage(into) }) : cursor;
   }
 
   check(): ReadonlyMap<number, PageBounds> {
@@ -148,6 +152,34 @@ class SortedCursor implements Cursor {
       at += this.reverse ? -1 : 1;
     }
     return true;
+  }
+
+  /** Counts what is left of one page, as `Cursor.count` does. */
+  countPage(into: EntryCount): boolean {
+    into.count = 7; // What a fault leaves is not said.
+    this.index.touch();
+    into.count = into.values = 0;
+    into.isTooNew = false;
+    const { entries } = this.index;
+    const first = entries[this.start()];
+    if (first === undefined || this.isBeyond(first.text, into)) return false;
+    into.isTooNew = this.index.stampOf(first.text) > into.newest;
+    for (let entry: SortedEntry | undefined = first; !into.isTooNew && entry !== undefined; ) {
+      if (pageOf(entry.text) !== pageOf(first.text) || this.isBeyond(entry.text, into)) break;
+      into.count++;
+      if (entry.tag === TAG_VALUE) into.values++;
+      this.from = entry.text;
+      this.exclusive = true;
+      entry = entries[this.start()];
+    }
+    return true;
+  }
+
+  private isBeyond(key: string, { end, inclusive }: EntryCount): boolean {
+    if (end === null) return false;
+    const bound = textOf(end);
+    if (key === bound) return !inclusive;
+    return this.reverse ? key < bound : key > bound;
   }
 
   private start(): number {
