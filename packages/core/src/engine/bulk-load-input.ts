@@ -44,7 +44,7 @@ export class EntriesToLoad {
    * Takes all items, and pauses between two steps; `take` answers how many bytes an item had. Rejects with what the input, `take` or `pause` throws; the
    * input is told to end then.
    */
-  read(take: (item: unknown) => number, pause: () => void): Promise<void> {
+  read(take: (item: unknown) => number, pause: () => Promise<void> | null): Promise<void> {
     const listeners: (() => void)[] = [];
     const reading = new Promise<void>((resolve, reject) => {
       for (const { signal, reason } of this.interruptions) {
@@ -63,7 +63,7 @@ export class EntriesToLoad {
     });
   }
 
-  private async goThrough(take: (item: unknown) => number, pause: () => void): Promise<void> {
+  private async goThrough(take: (item: unknown) => number, pause: () => Promise<void> | null): Promise<void> {
     if (this.isOver) return;
     const items = this.beginning();
     this.items = items;
@@ -83,7 +83,8 @@ export class EntriesToLoad {
         if (bytes < BYTES_A_LOOK) continue;
         bytes = 0;
         if (performance.now() - since < STEP_MS) continue;
-        pause();
+        const wait = pause();
+        if (wait !== null) await wait;
         await new Promise(setImmediate);
         since = performance.now();
       } catch (error) {

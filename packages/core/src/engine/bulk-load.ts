@@ -45,6 +45,11 @@ export interface BulkLoadReport extends BulkLoadProgress {
 
 /** A loop is faster than a native call where there is little to copy. */
 const LONGEST_LOOP = 32;
+/**
+ * Bytes of input between two checkpoints. They write what was built while the input is read, so that little is left to be written and synced at the end;
+ * the next one waits for the last one, which keeps the input from running ahead of the disk.
+ */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 /** Bytes of input between two calls of `onProgress`. */
 const PROGRESS_BYTES = 1024 * 1024;
 /** Pages for which room is secured at a time, and what is kept so that on a disk that is full the tree can be given up. */
@@ -93,6 +98,9 @@ class BulkLoader<Key, Value> {
   private entries = 0;
   private bytes = 0;
   private reported = 0;
+  /** Bytes that were there when a checkpoint was last begun; and that one, until it has ended. */
+  private written = 0;
+  private writing: Promise<void> | null = null;
   /** Pages that may become dirty before room must be secured again. */
   private credit = 0;
   private readonly last: Uint8Array;
@@ -194,8 +202,24 @@ class BulkLoader<Key, Value> {
   }
 
   /** Between two steps, in which nothing of the tree is held. */
-  private pause(): void {
+  private pause(): Promise<void> | null {
     this.assertGoesOn();
+    this.report();
+    if (this.bytes - this.written < CHECKPOINT_BYTES) return null;
+    this.written = this.bytes;
+    const before = this.writing;
+    const { checkpoints } = this.core;
+    // One that fails is in the engine's state: the next step meets it there.
+    this.writing = (before ?? Promise.resolve())
+      .then(() => checkpoints.run())
+      .then(
+        () => {},
+        () => {},
+      );
+    return before;
+  }
+
+  private report(): void {
     if (this.bytes - this.reported < PROGRESS_BYTES) return;
     this.reported = this.bytes;
     this.options.onProgress?.({ entries: this.entries, bytes: this.bytes });
