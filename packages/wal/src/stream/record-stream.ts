@@ -92,7 +92,11 @@ export class RecordStream implements LogStream {
   }
 
   get appended(): LogPosition {
-    return this.#latch.holding(() => this.#state.appended);
+    try {
+      return this.#latch.holding(() => this.#state.appended);
+    } catch (error) {
+      throw this.#cutOff(error) ?? error; // a policy asks on behalf of commits that wait
+    }
   }
 
   get durable(): LogPosition {
