@@ -11,6 +11,7 @@ export {
 export { isPowerLoss, LogHistory } from './rig/log-history.js';
 export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
 export {
+  type AttachedLog,
   LOG_DIRECTORY,
   LogStore,
   newSuperblock,

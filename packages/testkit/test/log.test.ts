@@ -1,5 +1,14 @@
 /** The log suite finds each fault that was planted in a log, or in the device under it, and nothing in a sound one. */
-import type { CommitRecord, IoBackend, IoFile, Log, LogOpenRequest, LogReplay } from '@pagewright/core';
+import type {
+  CommitRecord,
+  IoBackend,
+  IoFile,
+  IoOperation,
+  Log,
+  LogAttachRequest,
+  LogOpenRequest,
+  LogReplay,
+} from '@pagewright/core';
 import { isPagewrightError } from '@pagewright/core';
 import { type WalOptions, WriteAheadLog } from '@pagewright/wal';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +21,7 @@ const create: NewLog = () => new WriteAheadLog(SMALL);
 /** The ids of the clauses that the log breaks. */
 async function brokenBy(faulty: NewLog, ids?: readonly string[]): Promise<string[]> {
   const factory = { create: () => faulty };
-  const broken = await brokenClauses(logSuite, factory, { recycles: true }, ids && new Set(ids));
+  const broken = await brokenClauses(logSuite, factory, { recycles: true, threads: true }, ids && new Set(ids));
   return broken.map(({ id }) => id);
 }
 
@@ -162,6 +171,72 @@ describe('the log suite', () => {
       ['full-device'],
     ],
     ['does not see that the log went on in another', seesOneIncarnation, ['older-superblock']],
+    [
+      'acknowledges before the sync in threads that attached',
+      inOthers((log) => ({
+        commit: async (position) => {
+          log.commit(position).catch(() => undefined);
+        },
+      })),
+      [
+        'flushes-what-others-appended',
+        'waits-for-the-device-threads',
+        'fails-for-all',
+        'crash-anywhere-threads',
+        'many-lives-threads',
+      ],
+    ],
+    [
+      "leaves a commit in place to another thread's flush",
+      leavesToOthers,
+      ['waits-for-no-thread', 'in-place-during-flush'],
+    ],
+    ['has another stream in each thread', countsAlone, ['one-stream']],
+    ['keeps what a thread appends to that thread until it flushes', keepsReferences, ['ended-thread', 'one-stream']],
+    ['uses the memory of writes under way again', reusesMemory, ['late-writes-do-no-harm']],
+    [
+      'does not tell other threads of a failure',
+      onAttach(({ handle, ...request }) => ({ ...request, handle: withMemoryOfItsOwn(handle, 'failure') })),
+      ['fails-for-all'],
+    ],
+    [
+      'tells of a failure in the thread alone that met it',
+      onAttach((request) => ({ ...request, onFailure: () => undefined })),
+      ['fails-for-all'],
+    ],
+    [
+      'reserves nothing in threads that attached',
+      inOthers(() => ({ reserveSync: () => undefined })),
+      ['reserved-is-kept'],
+    ],
+    [
+      'counts what each thread has reserved for itself',
+      onAttach(({ handle, ...request }) => ({ ...request, handle: withMemoryOfItsOwn(handle, 'slots') })),
+      ['reserved-is-kept'],
+    ],
+    ['keeps what was reserved and not used', keepsReservations, ['reserved-and-not-used']],
+    ['finds only files that the same thread has made', onAttach(withFilesOfItsOwn), ['segments-of-others']],
+    [
+      'does not flush when a thread closes it',
+      inOthers(() => ({ close: async () => undefined })),
+      ['close-ends-a-thread'],
+    ],
+    ['removes its files when a thread closes it', removesOnDetach, ['close-ends-a-thread']],
+    [
+      'goes on for others when its owner has closed it',
+      inOthers((log) => ({ reserve: (bytes) => log.reserve(bytes).catch(() => undefined) })),
+      ['owner-closes-for-all'],
+    ],
+    [
+      'lets any thread give segments up',
+      inOthers((log) => ({ recycle: async () => void log.stats() })),
+      ['of-the-owner'],
+    ],
+    [
+      'attaches to whatever it is given',
+      changed((log) => ({ attach: (request) => log.attach(request).catch(() => undefined) })),
+      ['of-the-owner', 'owner-closes-for-all'],
+    ],
     ['says a wrong size', changed((log) => ({ sizeOf: (operations) => log.sizeOf(operations) - 8 })), ['sizes']],
   ])('finds a log that %s', async (_, faulty, clauses) => {
     expect(await brokenBy(faulty, clauses)).toEqual(
@@ -178,30 +253,170 @@ function changed(change: (log: Log) => Partial<Log>): NewLog {
   };
 }
 
+/** A sound log with some of its methods replaced in threads that attach to it. */
+function inOthers(change: (log: Log) => Partial<Log>): NewLog {
+  return () => {
+    const log = create();
+    const faulty = over(log, change(log));
+    let current: Log = log;
+    const attach = async (request: LogAttachRequest) => {
+      await log.attach(request);
+      current = faulty;
+    };
+    return new Proxy(log, {
+      get(_, name) {
+        if (name === 'attach') return attach;
+        const value: unknown = Reflect.get(current, name, current);
+        return typeof value === 'function' ? value.bind(current) : value;
+      },
+    });
+  };
+}
+
+function onAttach(change: (request: LogAttachRequest) => LogAttachRequest): NewLog {
+  return changed((log) => ({ attach: async (request) => log.attach(change(request)) }));
+}
+
+/** The handle with a part of its memory copied, so that this thread does not see what the others do there. */
+function withMemoryOfItsOwn(handle: unknown, part: string): unknown {
+  const { memory, ...rest } = (handle ?? {}) as { readonly memory?: Record<string, SharedArrayBuffer> };
+  return memory === undefined ? handle : { ...rest, memory: { ...memory, [part]: memory[part]?.slice(0) } };
+}
+
+function withFilesOfItsOwn(request: LogAttachRequest): LogAttachRequest {
+  const { io } = request;
+  const made = new Set<string>();
+  const assertMade = (path: string) => {
+    if (!made.has(path)) throw new Error(`${path} was made by another thread`);
+  };
+  const open: IoBackend['open'] = async (path, flags) => {
+    if (flags.create === true) made.add(path);
+    assertMade(path);
+    return io.open(path, flags);
+  };
+  const openSync: IoBackend['openSync'] = (path, flags) => {
+    assertMade(path);
+    return io.openSync(path, flags);
+  };
+  return { ...request, io: over(io, { open, openSync }) };
+}
+
+/** While any thread waits for a flush, a commit in place counts on that. */
+let flushesOfAll = 0;
+function leavesToOthers(): Log {
+  const log = create();
+  return over(log, {
+    commit: (position) => {
+      flushesOfAll++;
+      return log.commit(position).finally(() => flushesOfAll--);
+    },
+    commitSync: (position) => {
+      if (flushesOfAll === 0) log.commitSync(position);
+    },
+  });
+}
+
+/** Counts what went through this thread. */
+function countsAlone(): Log {
+  const log = create();
+  let records = 0;
+  return over(log, {
+    append: (record) => {
+      records++;
+      return log.append(record);
+    },
+    stats: () => ({ ...log.stats(), records }),
+  });
+}
+
+/** Fills the memory of all batches that are under way, in any thread, when another is written in place. */
+const underWay = new Set<Uint8Array>();
+function reusesMemory(): Log {
+  const onFile = (file: IoFile): Partial<IoFile> => ({
+    submit: async (operations: readonly IoOperation[], options) => {
+      for (const { buffer } of operations) underWay.add(buffer);
+      await file.submit(operations, options).finally(() => {
+        for (const { buffer } of operations) underWay.delete(buffer);
+      });
+    },
+    submitSync: (operations, options) => {
+      for (const buffer of underWay) buffer.fill(0xee);
+      file.submitSync(operations, options);
+    },
+  });
+  const log = create();
+  return over(log, {
+    open: (request) => log.open({ ...request, io: withFiles(request.io, onFile) }),
+    attach: (request) => log.attach({ ...request, io: withFiles(request.io, onFile) }),
+  });
+}
+
+/** A thread that has reserved room goes on to have it reserved. */
+let keepers: (() => void)[] = [];
+function keepsReservations(): Log {
+  const log = create();
+  let kept = 0;
+  return over(log, {
+    begin: () => {
+      keepers = [];
+      return log.begin();
+    },
+    attach: async (request) => {
+      await log.attach(request);
+      keepers.push(() => kept > 0 && log.reserveSync(kept));
+    },
+    reserveSync: (bytes) => {
+      kept = Math.max(kept, bytes);
+      for (const keep of keepers) keep();
+      log.reserveSync(bytes);
+    },
+  });
+}
+
+/** Ends a thread's use as if it were the owner's. */
+function removesOnDetach(): Log {
+  const log = create();
+  let detach: (() => Promise<void>) | null = null;
+  return over(log, {
+    attach: async (request) => {
+      await log.attach(request);
+      const directory = '/store/app.pw-wal';
+      detach = async () => {
+        for (const name of await request.io.list(directory)) await request.io.remove(`${directory}/${name}`);
+      };
+    },
+    close: async (options) => {
+      await log.close(options);
+      if (options.discard) await detach?.();
+    },
+  });
+}
+
 /** A log on files of which some methods were replaced. */
 function onFiles(change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): NewLog {
   return changed((log) => ({ open: (request) => log.open({ ...request, io: withFiles(request.io, change) }) }));
 }
 
 function withFiles(io: IoBackend, change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): IoBackend {
+  const withChanges = (file: IoFile): IoFile => {
+    const changes = typeof change === 'function' ? change(file) : change;
+    const faulty: IoFile = over(file, {
+      // A batch goes through the same write and sync.
+      submit: async (operations, options) => {
+        await file.submit(operations);
+        if (options?.sync === true) await faulty.sync();
+      },
+      submitSync: (operations, options) => {
+        file.submitSync(operations);
+        if (options?.sync === true) faulty.syncSync();
+      },
+      ...changes,
+    });
+    return faulty;
+  };
   return over(io, {
-    open: async (path, flags) => {
-      const file = await io.open(path, flags);
-      const changes = typeof change === 'function' ? change(file) : change;
-      const faulty: IoFile = over(file, {
-        // A batch goes through the same write and sync.
-        submit: async (operations, options) => {
-          await file.submit(operations);
-          if (options?.sync === true) await faulty.sync();
-        },
-        submitSync: (operations, options) => {
-          file.submitSync(operations);
-          if (options?.sync === true) faulty.syncSync();
-        },
-        ...changes,
-      });
-      return faulty;
-    },
+    open: async (path, flags) => withChanges(await io.open(path, flags)),
+    openSync: (path, flags) => withChanges(io.openSync(path, flags)),
   });
 }
 

@@ -245,7 +245,7 @@ export class WriteAheadLog implements Log {
     const shared = new SharedFailure(memory.failure);
     const { incarnation } = shape;
     const stream: RecordStream = new RecordStream(
-      { incarnation, limit: bufferLimit, state, slots, latch, shared, unflushed, batches, segments, open },
+      { incarnation, isOwner, limit: bufferLimit, state, slots, latch, shared, unflushed, batches, segments, open },
       {
         onDurable: () => pressure.release(),
         onFailure: (error) => {

@@ -3,7 +3,7 @@ import { dropAll, keepAll, keepSome } from '../device/survival.js';
 import { Random } from '../random.js';
 import { isPowerLoss, LogHistory } from '../rig/log-history.js';
 import { settled } from '../rig/log-store.js';
-import { during, type LogClause, type NewLog } from './log-clause.js';
+import { during, type LogClause } from './log-clause.js';
 
 export const crashClauses: readonly LogClause[] = [
   {
@@ -11,22 +11,16 @@ export const crashClauses: readonly LogClause[] = [
     rules: ['L1', 'L2'],
     says: 'finds all that was acknowledged after a crash at any operation, whatever the device keeps',
     async check(create) {
-      const whole = new LogHistory(create);
-      await workload(whole);
-      for (let at = 1; at <= whole.disk.operations + 1; at++) {
-        for (const [which, survives] of [dropAll, keepAll, keepSome(at)].entries()) {
-          await during(`operation ${at}, survival ${which}`, async () => {
-            const history = new LogHistory(create);
-            history.disk.crashAt = at;
-            await untilPowerLoss(history, () => workload(history));
-            history.crash(survives);
-            await history.open();
-            history.commitSync(50);
-            history.crash(dropAll);
-            await history.open();
-          });
-        }
-      }
+      await crashAnywhere(() => new LogHistory(create));
+    },
+  },
+  {
+    id: 'crash-anywhere-threads',
+    rules: ['L1', 'L2'],
+    says: 'finds all that was acknowledged to several threads after a crash at any operation, whatever the device keeps',
+    needs: ['threads'],
+    async check(create) {
+      await crashAnywhere(() => new LogHistory(create, 2));
     },
   },
   {
@@ -60,10 +54,42 @@ export const crashClauses: readonly LogClause[] = [
     rules: ['L1', 'L3'],
     says: 'keeps its promises through lives of commits, checkpoints, crashes, kills and closes',
     async check(create) {
-      for (let seed = 1; seed <= 50; seed++) await during(`seed ${seed}`, () => lives(create, new Random(seed)));
+      for (let seed = 1; seed <= 50; seed++) {
+        await during(`seed ${seed}`, () => lives(new LogHistory(create), new Random(seed)));
+      }
+    },
+  },
+  {
+    id: 'many-lives-threads',
+    rules: ['L1', 'L3'],
+    says: 'keeps its promises to several threads through lives of commits, checkpoints, crashes, kills and closes',
+    needs: ['threads'],
+    async check(create) {
+      for (let seed = 1; seed <= 50; seed++) {
+        await during(`seed ${seed}`, () => lives(new LogHistory(create, 3), new Random(seed)));
+      }
     },
   },
 ];
+
+async function crashAnywhere(create: () => LogHistory): Promise<void> {
+  const whole = create();
+  await workload(whole);
+  for (let at = 1; at <= whole.disk.operations + 1; at++) {
+    for (const [which, survives] of [dropAll, keepAll, keepSome(at)].entries()) {
+      await during(`operation ${at}, survival ${which}`, async () => {
+        const history = create();
+        history.disk.crashAt = at;
+        await untilPowerLoss(history, () => workload(history));
+        history.crash(survives);
+        await history.open();
+        history.commitSync(50);
+        history.crash(dropAll);
+        await history.open();
+      });
+    }
+  }
+}
 
 async function workload(history: LogHistory): Promise<void> {
   await history.open();
@@ -84,8 +110,7 @@ async function workload(history: LogHistory): Promise<void> {
   await history.wait();
 }
 
-async function lives(create: NewLog, random: Random): Promise<void> {
-  const history = new LogHistory(create);
+async function lives(history: LogHistory, random: Random): Promise<void> {
   for (let life = random.between(1, 4); life > 0; life--) {
     if (random.chance(0.5)) history.disk.crashAt = history.disk.operations + random.below(100);
     const survives = keepSome(random.below(1_000_000), random.pick([0, 0.5, 0.9, 1]));

@@ -13,6 +13,7 @@ import { failureClauses } from './log-failures.js';
 import { lifeClauses } from './log-life.js';
 import { recoveryClauses } from './log-recovery.js';
 import { spaceClauses } from './log-space.js';
+import { threadClauses } from './log-threads.js';
 import { type Manifest, runSuite, type Suite, type TestRunner } from './suite.js';
 
 export type { LogCapability, NewLog } from './log-clause.js';
@@ -29,7 +30,7 @@ export interface LogConformanceOptions {
 
 /** Registers the suite for one log with a test runner. */
 export function logConformance(runner: TestRunner, { create, manifest }: LogConformanceOptions): void {
-  runSuite(logSuite, runner, { create: () => create }, manifest ?? { recycles: true });
+  runSuite(logSuite, runner, { create: () => create }, manifest ?? { recycles: true, threads: true });
 }
 
 /** The suite itself, for those who test suites. What it tests is a function that makes logs. */
@@ -44,5 +45,6 @@ export const logSuite: Suite<NewLog, LogCapability> = {
     ...damageClauses,
     ...failureClauses,
     ...spaceClauses,
+    ...threadClauses,
   ],
 };

@@ -18,9 +18,15 @@ export class LogHistory {
   acknowledged = 0;
   generation = 0;
   #store: LogStore | null = null;
+  #logs: Log[] = [];
+  #turn = 0;
   #commits: Promise<void>[] = [];
 
-  constructor(private readonly create: () => Log) {}
+  /** With several threads records are appended and committed by turns, each through another one's log. */
+  constructor(
+    private readonly create: () => Log,
+    private readonly threads = 1,
+  ) {}
 
   /** The process that is alive. */
   get store(): LogStore {
@@ -30,7 +36,7 @@ export class LogHistory {
 
   /** Another history that goes on from this one, on a copy of its disk. */
   fork(): LogHistory {
-    const fork = new LogHistory(this.create);
+    const fork = new LogHistory(this.create, this.threads);
     fork.disk = this.disk.copy();
     fork.superblock = { ...this.superblock };
     fork.written = [...this.written];
@@ -44,25 +50,28 @@ export class LogHistory {
     this.generation++;
     this.#store = await LogStore.open(this.create(), this.disk, this.superblock, this.generation);
     this.#check(this.#store);
+    this.#logs = [this.#store.log];
+    while (this.#logs.length < this.threads) this.#logs.push((await this.#store.attach(this.create())).log);
   }
 
-  append(size: number): { timestamp: number; position: number } {
+  append(size: number): { timestamp: number; position: number; log: Log } {
     const timestamp = this.store.timestamp + 1;
     // Noted before: a large record may be written by its append, and be found though that has failed.
     this.written[timestamp - 1] = recordOf(timestamp, this.generation, size);
-    const position = this.store.append(size);
-    return { timestamp, position };
+    const log = this.#logs[this.#turn++ % this.#logs.length] as Log;
+    const position = this.store.append(size, log);
+    return { timestamp, position, log };
   }
 
   /** Commits in the background. */
   commit(size: number): void {
-    const { timestamp, position } = this.append(size);
-    this.#commits.push(this.store.log.commit(position).then(() => this.#acknowledge(timestamp), onPowerGone));
+    const { timestamp, position, log } = this.append(size);
+    this.#commits.push(log.commit(position).then(() => this.#acknowledge(timestamp), onPowerGone));
   }
 
   commitSync(size: number): void {
-    const { timestamp, position } = this.append(size);
-    this.store.log.commitSync(position);
+    const { timestamp, position, log } = this.append(size);
+    log.commitSync(position);
     this.#acknowledge(timestamp);
   }
 

@@ -44,12 +44,16 @@ export function openLog(
   log: Log,
   io: IoBackend,
   superblock: Superblock,
-  { readOnly = false, onFailure = () => undefined }: { readOnly?: boolean; onFailure?: (error: Error) => void } = {},
+  {
+    readOnly = false,
+    onFailure = () => undefined,
+    threads = Threads.alone(),
+  }: { readOnly?: boolean; onFailure?: (error: Error) => void; threads?: Threads } = {},
 ): OpenedLog {
   const state = stateOf(superblock);
   return {
     log,
-    replay: log.open({ directory: LOG_DIRECTORY, io, state, threads: Threads.alone(), readOnly, onFailure }),
+    replay: log.open({ directory: LOG_DIRECTORY, io, state, threads, readOnly, onFailure }),
   };
 }
 
@@ -66,7 +70,18 @@ export async function recordsOn(log: Log, io: IoBackend, superblock: Superblock)
   return records;
 }
 
-/** One process with a store open: it commits through its log, until it is closed or crashes. */
+/** The log as one more thread of the process has it. */
+export interface AttachedLog {
+  readonly log: Log;
+  readonly threads: Threads;
+  /** What it has told by `onFailure`. */
+  readonly failures: readonly Error[];
+}
+
+/**
+ * One process with a store open: it commits through its log, until it is closed or crashes. Its threads are logs that are attached to it;
+ * what is appended goes through the one that is given, or else through that of the thread that opened the store.
+ */
 export class LogStore {
   /** Of the last commit. */
   timestamp: number;
@@ -80,6 +95,7 @@ export class LogStore {
     readonly generation: number,
     /** What the log has told by `onFailure`. */
     readonly failures: readonly Error[],
+    readonly threads: Threads,
   ) {
     this.timestamp = superblock.mark.timestamp + recovered.length;
   }
@@ -87,9 +103,10 @@ export class LogStore {
   /** Opens with a log that was just made, replays, and ends recovery with a checkpoint, as the engine does. */
   static async open(log: Log, disk: SimulatedDevice, superblock: Superblock, generation = 0): Promise<LogStore> {
     const failures: Error[] = [];
-    const replay = await openLog(log, disk, superblock, { onFailure: (error) => failures.push(error) }).replay;
+    const threads = Threads.alone();
+    const replay = await openLog(log, disk, superblock, { onFailure: (error) => failures.push(error), threads }).replay;
     const recovered = await readAll(replay);
-    const store = new LogStore(disk, superblock, log, recovered, replay, generation, failures);
+    const store = new LogStore(disk, superblock, log, recovered, replay, generation, failures, threads);
     const mark = { timestamp: store.timestamp, log: log.begin() };
     await log.secure(mark.log);
     store.#writeSuperblock(mark);
@@ -97,32 +114,46 @@ export class LogStore {
     return store;
   }
 
+  /** One more thread, with a log that was just made; the handle has gone through what a post makes of it. */
+  async attach(log: Log, io: IoBackend = this.disk): Promise<AttachedLog> {
+    const threads = new Threads(this.threads.words.buffer as SharedArrayBuffer);
+    const failures: Error[] = [];
+    const handle: unknown = structuredClone(this.log.share());
+    await log.attach({ io, threads, handle, onFailure: (error) => failures.push(error) });
+    return { log, threads, failures };
+  }
+
+  /** The next record, of about this size. */
+  nextRecord(size: number): CommitRecord {
+    return recordOf(this.timestamp + 1, this.generation, size);
+  }
+
   /** Appends a record of about this size; the position behind it. */
-  append(size: number): number {
-    const record = recordOf(this.timestamp + 1, this.generation, size);
-    this.log.reserveSync(this.log.sizeOf(record.operations));
-    const position = this.log.append(record);
+  append(size: number, log = this.log): number {
+    const record = this.nextRecord(size);
+    log.reserveSync(log.sizeOf(record.operations));
+    const position = log.append(record);
     this.timestamp++;
     return position;
   }
 
-  async commit(size = 10): Promise<void> {
-    await this.log.commit(this.append(size));
+  async commit(size = 10, log = this.log): Promise<void> {
+    await log.commit(this.append(size, log));
   }
 
   /** Commits as a careful caller does: waits for room first. */
-  async reserveAndCommit(size: number): Promise<void> {
-    await this.reserve(size);
-    await this.commit(size);
+  async reserveAndCommit(size: number, log = this.log): Promise<void> {
+    await this.reserve(size, log);
+    await this.commit(size, log);
   }
 
   /** Waits for room for the next record, of about this size. */
-  reserve(size: number): Promise<void> {
-    return this.log.reserve(this.log.sizeOf(recordOf(this.timestamp + 1, this.generation, size).operations));
+  reserve(size: number, log = this.log): Promise<void> {
+    return log.reserve(log.sizeOf(this.nextRecord(size).operations));
   }
 
-  commitSync(size = 10): void {
-    this.log.commitSync(this.append(size));
+  commitSync(size = 10, log = this.log): void {
+    log.commitSync(this.append(size, log));
   }
 
   /** A checkpoint: what is before it is not replayed any more. */

@@ -56,7 +56,10 @@ export function recordSeed(incarnation: number, segment: number, offset: number)
   return (incarnation ^ Math.imul(segment, 0x9e3779b1) ^ Math.imul(offset / RECORD_ALIGNMENT, 0x85ebca6b)) >>> 0;
 }
 
-/** Encodes a transaction in `length` bytes, as `commitRecordSize` has it, from `at` on. */
+/**
+ * Encodes a transaction in `length` bytes, as `commitRecordSize` has it, from `at` on. Who encodes many records at one place keeps
+ * `header`, the view that its checksum is of.
+ */
 export function encodeCommit(
   bytes: Uint8Array,
   view: DataView,
@@ -65,6 +68,7 @@ export function encodeCommit(
   seed: number,
   durable: Place,
   record: CommitRecord,
+  header = headerAt(bytes, at),
 ): void {
   const end = encodeOperations(bytes, at + RECORD_HEADER_SIZE, record.operations);
   invariant(end <= at + length && at + length - end < RECORD_ALIGNMENT, 'A log record has another size than announced');
@@ -73,7 +77,7 @@ export function encodeCommit(
   writeU64(view, at + TIMESTAMP, record.timestamp);
   writeU64(view, at + DEPENDS_ON, record.dependsOn);
   view.setUint32(at + OPERATION_COUNT, record.operations.length, true);
-  finishHeader(bytes, view, at, length, RECORD_COMMIT, seed, durable);
+  finishHeader(header, view, at, length, RECORD_COMMIT, seed, durable);
 }
 
 /** Encodes a record without operations: `RECORD_MARK` or `RECORD_SEGMENT_END`. It is `RECORD_HEADER_SIZE` long. */
@@ -86,7 +90,12 @@ export function encodeBare(
   durable: Place,
 ): void {
   bytes.fill(0, at, at + RECORD_HEADER_SIZE);
-  finishHeader(bytes, view, at, RECORD_HEADER_SIZE, kind, seed, durable);
+  finishHeader(headerAt(bytes, at), view, at, RECORD_HEADER_SIZE, kind, seed, durable);
+}
+
+/** What the checksum of a header is of. */
+export function headerAt(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE);
 }
 
 /**
@@ -105,7 +114,7 @@ export function decodeHeader(
   if (kind < RECORD_COMMIT || kind > RECORD_SEGMENT_END) return false;
   const length = view.getUint32(at + LENGTH, true);
   if (length < RECORD_HEADER_SIZE || length > available || length % RECORD_ALIGNMENT !== 0) return false;
-  const checksum = crc32(bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE), seed);
+  const checksum = crc32(headerAt(bytes, at), seed);
   if (checksum !== view.getUint32(at + HEADER_CHECKSUM, true)) return false;
   const timestamp = readU64(view, at + TIMESTAMP);
   const dependsOn = readU64(view, at + DEPENDS_ON);
@@ -138,7 +147,7 @@ export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader
 }
 
 function finishHeader(
-  bytes: Uint8Array,
+  header: Uint8Array,
   view: DataView,
   at: number,
   length: number,
@@ -150,6 +159,5 @@ function finishHeader(
   view.setUint32(at + KIND, kind, true);
   view.setUint32(at + DURABLE_SEGMENT, durable.segment, true);
   writeU64(view, at + DURABLE_OFFSET, durable.offset);
-  const checksum = crc32(bytes.subarray(at + BODY_CHECKSUM, at + RECORD_HEADER_SIZE), seed);
-  view.setUint32(at + HEADER_CHECKSUM, checksum, true);
+  view.setUint32(at + HEADER_CHECKSUM, crc32(header, seed), true);
 }

@@ -4,7 +4,7 @@
  */
 import type { CommitRecord } from '@pagewright/core';
 import type { Place } from '../format/place.js';
-import { encodeBare, encodeCommit, RECORD_HEADER_SIZE } from '../format/record.js';
+import { encodeBare, encodeCommit, headerAt, RECORD_HEADER_SIZE } from '../format/record.js';
 
 /** Records up to this size use the same memory again. */
 const KEPT_SIZE = 64 * 1024;
@@ -14,6 +14,7 @@ export class EncodedRecord {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
+  readonly header: Uint8Array;
 
   constructor(size: number) {
     // Not zeroed: all that is copied from it has been encoded before.
@@ -21,6 +22,7 @@ export class EncodedRecord {
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer, 0, size >>> 2);
     this.view = new DataView(buffer);
+    this.header = headerAt(this.bytes, 0);
   }
 }
 
@@ -30,7 +32,7 @@ export class RecordEncoder {
   /** The record, until the next is encoded. */
   commit(record: CommitRecord, size: number, seed: number, durable: Place): EncodedRecord {
     const encoded = this.#memoryFor(size);
-    encodeCommit(encoded.bytes, encoded.view, 0, size, seed, durable, record);
+    encodeCommit(encoded.bytes, encoded.view, 0, size, seed, durable, record, encoded.header);
     return encoded;
   }
 

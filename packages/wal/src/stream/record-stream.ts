@@ -43,6 +43,8 @@ const BESIDE = (1 + MOST_UNFLUSHED_SEGMENTS) * RECORD_HEADER_SIZE;
 
 export interface RecordStreamParts {
   readonly incarnation: number;
+  /** Whether this thread opened the log. When it has closed it, nothing more is written by others, and the files may be gone. */
+  readonly isOwner: boolean;
   /** What may wait in memory for a flush, of all threads together. */
   readonly limit: number;
   readonly state: LogState;
@@ -90,7 +92,11 @@ export class RecordStream implements LogStream {
   }
 
   get appended(): LogPosition {
-    return this.#latch.holding(() => this.#state.appended);
+    try {
+      return this.#latch.holding(() => this.#state.appended);
+    } catch (error) {
+      throw this.#cutOff(error) ?? error; // a policy asks on behalf of commits that wait
+    }
   }
 
   get durable(): LogPosition {
@@ -399,7 +405,11 @@ export class RecordStream implements LogStream {
     const { slots, segments, unflushed } = this.#parts;
     const { told, durable, pending } = this.#state;
     const taken = pending + slots.inMemory + BESIDE;
-    return told < durable && segments.hasRoomBeside && taken <= unflushed.capacity;
+    return told < durable && !this.#isOver && segments.hasRoomBeside && taken <= unflushed.capacity;
+  }
+
+  get #isOver(): boolean {
+    return this.#state.isClosed && !this.#parts.isOwner;
   }
 
   #reserve(inFile: number, inMemory: number): void {
@@ -472,7 +482,10 @@ export class RecordStream implements LogStream {
 
   async #writeIdle(): Promise<void> {
     const { batches } = this.#parts;
-    const batch = this.#latch.holding(() => (this.#tellDurable() || batches.headerIsDue ? batches.collect() : null));
+    const batch = this.#latch.holding(() => {
+      const isDue = !this.#isOver && (this.#tellDurable() || batches.headerIsDue);
+      return isDue ? batches.collect() : null;
+    });
     if (batch !== null) await this.#write(batch, { sync: false });
   }
 }

@@ -137,7 +137,7 @@ export class SegmentSequence {
     this.closeDurable();
     const isDue = this.#latch.holding(() => {
       const state = this.#state;
-      if (state.nextSegment !== 0 || this.#isPrepared || state.used < state.prepareAt) return false;
+      if (state.nextSegment !== 0 || this.#isPrepared || state.used < state.prepareAt || state.isClosed) return false;
       state.prepareAt = state.used + this.#segmentSize / 4; // when it is tried again, should it fail
       return true;
     });
@@ -267,7 +267,9 @@ export class SegmentSequence {
     const segment = this.#state.segment + 1;
     const reused = wanted <= segmentSize ? this.#latch.holding(() => this.#state.popRetired()) : undefined;
     const allocated = await this.#files.create(segment, wanted, least, reused);
-    this.#latch.holding(() => this.#state.setNext(segment, allocated));
+    // The log may have been closed meanwhile, by another thread, and its files removed.
+    if (this.#state.isClosed) await this.#files.remove(segment);
+    else this.#latch.holding(() => this.#state.setNext(segment, allocated));
   }
 
   async #growNext(size: number): Promise<void> {

@@ -1,0 +1,254 @@
+/** Several threads on one log, on real files: what was acknowledged to any of them is found, whole and in order, whichever of them ended when. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type CommitRecord, POINT, Threads } from '@pagewright/core';
+import { NodeFiles } from '@pagewright/io-posix';
+import { Random } from '@pagewright/testkit';
+import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bundle } from '../../io-posix/test/bundle.js';
+import { WriteAheadLog } from '../src/write-ahead-log.js';
+import { Appender, appendingMemory } from './appending.js';
+import type { AppendingEnd, AppendingTask } from './appending-program.js';
+
+const SEED = Number(process.env.STRESS_SEED ?? 1);
+const MOST = 100_000;
+
+let directory: string;
+let program: string;
+
+beforeAll(async () => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'pagewright-wal-threads-'));
+  program = await bundle('../../wal/test/appending-program.ts', directory);
+});
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+interface RunningThread {
+  readonly worker: Worker;
+  readonly stopped: Promise<void>;
+  readonly ended: Promise<AppendingEnd | 'terminated'>;
+}
+
+/** A log on real files that this thread has opened, and others append to. */
+class Rig {
+  readonly directory = path.join(fs.mkdtempSync(path.join(directory, 'store-')), 'app.pw-wal');
+  readonly io = new NodeFiles();
+  readonly threads = Threads.alone();
+  readonly memory = appendingMemory(MOST);
+  readonly superblock = newSuperblock();
+  readonly log: WriteAheadLog;
+  readonly failures: Error[] = [];
+  checkpoints = 0;
+  #appender: Appender | null = null;
+
+  constructor(commit: string) {
+    this.log = new WriteAheadLog({ segmentSize: '128KiB', bufferLimit: '256KiB', maxRecordSize: '1MiB', commit });
+  }
+
+  async open(): Promise<void> {
+    const request = { directory: this.directory, io: this.io, state: stateOf(this.superblock), threads: this.threads };
+    const onFailure = (error: Error) => this.failures.push(error);
+    await readAll(await this.log.open({ ...request, readOnly: false, onFailure }));
+    const mark = this.log.begin();
+    await this.log.secure(mark);
+    this.superblock.mark = { timestamp: 0, log: mark };
+    await this.log.discardOld();
+    this.#appender = new Appender(this.log, this.threads, this.memory);
+  }
+
+  get appender(): Appender {
+    return this.#appender as Appender;
+  }
+
+  start(task: Partial<AppendingTask> & { readonly seed: number }): RunningThread {
+    const workerData: AppendingTask = {
+      handle: this.log.share(),
+      threads: this.threads.words.buffer as SharedArrayBuffer,
+      memory: this.memory,
+      times: 300,
+      pauses: 0,
+      ...task,
+    };
+    const worker = new Worker(program, { workerData });
+    let stop = (): void => {};
+    const stopped = new Promise<void>((resolve) => (stop = resolve));
+    const ended = new Promise<AppendingEnd | 'terminated'>((resolve, reject) => {
+      worker.on('message', (message: AppendingEnd | 'stopped') => {
+        if (message === 'stopped') stop();
+        else resolve(message);
+      });
+      worker.once('error', reject);
+      worker.once('exit', () => resolve('terminated'));
+    });
+    return { worker, stopped, ended };
+  }
+
+  /** As an engine does it: the older of two marks is what is kept from. */
+  async checkpoint(): Promise<void> {
+    const mark = this.appender.mark();
+    await this.log.secure(mark.log);
+    const older = this.superblock.mark;
+    this.superblock.mark = mark;
+    await this.log.recycle(older.log);
+    this.checkpoints++;
+  }
+
+  /** Checkpoints, until the work is over. */
+  async checkpointsUntil(work: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+    };
+    work.then(over, over);
+    while (!isOver) {
+      await this.checkpoint();
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await work;
+  }
+
+  get acknowledged(): number[] {
+    const flags = new Uint8Array(this.memory.acknowledged);
+    return [...flags.keys()].filter((timestamp) => flags[timestamp] === 1);
+  }
+
+  /** Replays what is in the files, as another process would, and holds it against what was acknowledged. */
+  async check(): Promise<void> {
+    const { timestamp } = this.superblock.mark;
+    const state = stateOf(this.superblock);
+    const log = new WriteAheadLog();
+    const request = { directory: this.directory, io: this.io, state, threads: Threads.alone() };
+    const found = await readAll(await log.open({ ...request, readOnly: true, onFailure: () => undefined }));
+    for (const [i, record] of found.entries()) {
+      expect(record.timestamp).toBe(timestamp + 1 + i);
+      assertSameRecord(record, asItSays(record));
+    }
+    expect(Math.max(0, ...this.acknowledged)).toBeLessThanOrEqual(timestamp + found.length);
+    await log.close({ discard: false });
+  }
+}
+
+/** The record that its own key describes. */
+function asItSays({ operations }: CommitRecord): CommitRecord {
+  const [timestamp, slot, size] = new TextDecoder().decode(operations[0]?.key).split('/').map(Number);
+  return recordOf(timestamp as number, slot as number, size as number);
+}
+
+describe('threads on one log', () => {
+  test.each([
+    ['pipelined', 0],
+    ['pipelined', 4],
+    ['sync', 0],
+  ])('append and commit side by side, while segments are recycled (%s, pauses at one in %i points)', async (commit, pauses) => {
+    const rig = new Rig(commit);
+    await rig.open();
+    const workers = [1, 2, 3].map((number) => rig.start({ seed: SEED * 100 + number, pauses }));
+    const own = rig.appender.run(SEED * 100, 200);
+    await rig.checkpointsUntil(Promise.all([own, ...workers.map(({ ended }) => ended)]));
+    for (const { ended } of workers) expect(await ended).toEqual({ how: 'done' });
+    expect(rig.failures).toEqual([]);
+    const { records, segments } = rig.log.stats();
+    expect(records).toBe(1100);
+    expect(segments).toBe(fs.readdirSync(rig.directory).length);
+    await rig.check();
+    await rig.log.close({ discard: false });
+    await rig.check();
+    expect(rig.acknowledged.length).toBeGreaterThan(700);
+  });
+
+  test('have no files open in the end but those of the segments in use', async () => {
+    const rig = new Rig('pipelined');
+    await rig.open();
+    const descriptors = () =>
+      fs.existsSync('/proc/self/fd')
+        ? fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+            try {
+              const target = fs.readlinkSync(`/proc/self/fd/${fd}`);
+              return target.includes(rig.directory) ? [target] : [];
+            } catch {
+              return [];
+            }
+          })
+        : [];
+    const idle = rig.start({ seed: SEED, times: 0 });
+    const workers = [1, 2].map((number) => rig.start({ seed: SEED * 10 + number }));
+    await rig.checkpointsUntil(Promise.all([...workers, idle].map(({ ended }) => ended)));
+    await rig.checkpoint();
+    await rig.checkpoint();
+    expect(descriptors().length).toBeLessThanOrEqual(6);
+    await rig.log.close({ discard: true });
+    expect(descriptors()).toEqual([]);
+    expect(fs.existsSync(rig.directory)).toBe(false);
+  });
+});
+
+const hasTasks = fs.existsSync('/proc/thread-self');
+
+describe.skipIf(!hasTasks)('a thread that is terminated', () => {
+  test.each([
+    ['collected a flush', POINT.flushCollected, 10],
+    ['synced a flush that nobody knows of', POINT.flushSynced, 10],
+    ['made known what is durable', POINT.flushKnown, 10],
+  ])('when it has %s leaves the others to go on, and what it appended to them', async (_, point, after) => {
+    const rig = new Rig('pipelined');
+    await rig.open();
+    const stopping = rig.start({ seed: SEED, stopsAt: { point, after } });
+    const going = rig.start({ seed: SEED + 1 });
+    await stopping.stopped;
+    // Nobody waits for it while it stands there.
+    await rig.appender.run(SEED + 2, 60);
+    expect(await going.ended).toEqual({ how: 'done' });
+    await stopping.worker.terminate();
+    rig.threads.sweep();
+    await rig.appender.run(SEED + 3, 60);
+    await rig.checkpoint();
+    await rig.log.close({ discard: false });
+    await rig.check();
+  });
+
+  test('while it holds a latch fails the others, in commits that wait too, and nothing that was acknowledged is lost', async () => {
+    const rig = new Rig('pipelined');
+    await rig.open();
+    const stopping = rig.start({ seed: SEED, stopsAt: { point: POINT.recordAppended, after: 40 } });
+    const going = rig.start({ seed: SEED + 1 });
+    await stopping.stopped;
+    await stopping.worker.terminate();
+    rig.threads.sweep();
+    const { log } = rig;
+    await expect(log.commit(log.stats().appendedBytes + 1)).rejects.toMatchObject({ code: 'PW_COMMIT_UNKNOWN' });
+    expect(() => log.commitSync(log.stats().appendedBytes + 1)).toThrow(
+      expect.objectContaining({ code: 'PW_COMMIT_UNKNOWN' }),
+    );
+    await expect(log.reserve(10)).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
+    expect(await going.ended).toMatchObject({ how: 'failed' });
+    expect(rig.failures).toHaveLength(1);
+    await log.close({ discard: true });
+    await rig.check();
+  });
+
+  test('at any time leaves the others to go on, if it held nothing, and nothing that was acknowledged is lost', async () => {
+    const random = new Random(SEED);
+    for (let round = 0; round < 5; round++) {
+      const rig = new Rig(round % 2 === 0 ? 'pipelined' : 'sync');
+      await rig.open();
+      const victim = rig.start({ seed: SEED * 50 + round, times: 5000, pauses: round % 3 === 0 ? 5 : 0 });
+      const other = rig.start({ seed: SEED * 60 + round, times: 150 });
+      const wanted = random.between(1, 150);
+      const timestamp = new Int32Array(rig.memory.timestamp);
+      while (timestamp[0]! < wanted) await new Promise((resolve) => setImmediate(resolve));
+      await victim.worker.terminate();
+      rig.threads.sweep();
+      const end = await other.ended;
+      if (rig.threads.isLost) {
+        await rig.log.close({ discard: false });
+      } else {
+        expect(end).toEqual({ how: 'done' });
+        await rig.appender.run(SEED + round, 50);
+        await rig.log.close({ discard: false });
+      }
+      await rig.check();
+    }
+  });
+});
