@@ -262,8 +262,9 @@ describe('finds damage in a closed file:', () => {
 
   it('keys outside the bounds of their page', async () => {
     // The head of the first key: its first bytes behind the prefix, of which a key that is the prefix has none.
-    const hasHead = ({ start }: StoredPage): boolean => sound.readUInt32LE(start + NODE_HEADER_SIZE) > 0;
-    const page = new PageFileSurgery(sound).pages('leaf').slice(1).find(hasHead)!;
+    const untouched = new PageFileSurgery(sound);
+    const hasHead = ({ start }: StoredPage): boolean => untouched.file.readUInt32LE(start + NODE_HEADER_SIZE) > 0;
+    const page = untouched.pages('leaf').slice(1).find(hasHead)!;
     const report = await reportOf((surgery) => {
       surgery.file.writeUInt32LE(0, page.start + NODE_HEADER_SIZE);
       surgery.seal(page);
