@@ -26,7 +26,7 @@ export interface Region {
 
 /** Bytes of a superblock that are in use. */
 const SUPERBLOCK_FIELDS = 88;
-const NODE_FIELDS = 64;
+const NODE_FIELDS = 128;
 const VALUE_FIELDS = 40;
 
 /** The regions of the file, in order, without gaps. */

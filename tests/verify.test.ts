@@ -261,9 +261,11 @@ describe('finds damage in a closed file:', () => {
   });
 
   it('keys outside the bounds of their page', async () => {
-    const page = pageOf(new PageFileSurgery(sound), 'leaf', 1);
+    // The head of the first key: its first bytes behind the prefix, of which a key that is the prefix has none.
+    const untouched = new PageFileSurgery(sound);
+    const hasHead = ({ start }: StoredPage): boolean => untouched.file.readUInt32LE(start + NODE_HEADER_SIZE) > 0;
+    const page = untouched.pages('leaf').slice(1).find(hasHead)!;
     const report = await reportOf((surgery) => {
-      // The head of the first key: its first bytes behind the prefix.
       surgery.file.writeUInt32LE(0, page.start + NODE_HEADER_SIZE);
       surgery.seal(page);
     });

@@ -24,14 +24,14 @@ export function naiveEntries(rig: PageRig): NaiveEntry[] {
       for (let i = 0; i < count; i++) entries.push(entryOf(rig, frame, page, i));
       return;
     }
-    for (let i = 0; i <= count; i++) visit(rig.child(frame, 64 + 16 * i + 8), depth + 1);
+    for (let i = 0; i <= count; i++) visit(rig.child(frame, 128 + 16 * i + 8), depth + 1);
   };
   visit(rig.child(rig.root.frame, rig.root.offset), 0);
   return entries;
 }
 
 function entryOf(rig: PageRig, frame: number, page: Buffer, index: number): NaiveEntry {
-  const slot = 64 + 12 * index;
+  const slot = 128 + 12 * index;
   const rest = page.readUInt16LE(slot + 4);
   const suffix = page.readUInt16LE(slot + 6);
   const field = page.readUInt16LE(slot + 8);

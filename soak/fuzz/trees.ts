@@ -142,10 +142,10 @@ function fieldsOf(bytes: Uint8Array): Field[] {
   const kind = page.readUInt16LE(0);
   const fields = [
     { start: 0, end: 32 },
-    { start: 32, end: 64 },
+    { start: 32, end: 128 },
   ];
   if (kind === 3) return fields;
-  fields.push({ start: 64, end: 64 + (page.readUInt16LE(32) + 1) * (kind === 1 ? 12 : 16) });
+  fields.push({ start: 128, end: 128 + (page.readUInt16LE(32) + 1) * (kind === 1 ? 12 : 16) });
   fields.push({ start: page.readUInt32LE(48), end: page.length });
   const table = page.readUInt32LE(16);
   if (kind === 1 && table > 0) fields.push({ start: table, end: table + 8 * page.readUInt16LE(20) });

@@ -1,6 +1,6 @@
 /** Checking an inner page: its separators, and that each child is there and gets its bounds. */
 import { type PageBounds, SWIP_NULL } from '@pagewright/core';
-import { checkBounds, checkHeader, checkKeys, HeapBlocks, restOf } from './check-node.js';
+import { checkBounds, checkHeader, checkHints, checkKeys, HeapBlocks, restOf } from './check-node.js';
 import { type CheckedPage, ChildBounds } from './checked-page.js';
 import { INNER_ALIGNMENT } from './inner-entries.js';
 import { childOffset, INNER_SLOT_SIZE, innerSlot } from './inner-layout.js';
@@ -19,6 +19,7 @@ export function checkInner(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   const blocks = new HeapBlocks();
   checkBounds(page, blocks, INNER_ALIGNMENT);
   const separators = checkKeys(page, INNER_SLOT_SIZE, true);
+  checkHints(page, INNER_SLOT_SIZE);
   for (let i = 0; i < count; i++) {
     const slot = innerSlot(0, i);
     blocks.add(segment.u16[(slot + SLOT_KEY_OFFSET) >>> 1]!, restOf(page, slot), `separator ${i}`);

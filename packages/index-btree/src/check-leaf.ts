@@ -1,6 +1,6 @@
 /** Checking a leaf: its entries, where their values are, and that each swip belongs to one of them. */
 import { type PageBounds, SWIP_NULL, SWIP_SIZE } from '@pagewright/core';
-import { checkBounds, checkHeader, checkKeys, HeapBlocks, restOf } from './check-node.js';
+import { checkBounds, checkHeader, checkHints, checkKeys, HeapBlocks, restOf } from './check-node.js';
 import { type CheckedPage, ChildBounds } from './checked-page.js';
 import { LEAF_ALIGNMENT } from './leaf-entries.js';
 import {
@@ -25,6 +25,7 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   const blocks = new HeapBlocks();
   checkBounds(page, blocks, LEAF_ALIGNMENT);
   checkKeys(page, LEAF_SLOT_SIZE, false);
+  checkHints(page, LEAF_SLOT_SIZE);
   const table = swipTableOffset(segment, 0);
   const swips = swipCount(segment, 0);
   blocks.add(table, swips * SWIP_SIZE, 'table of swips');

@@ -2,6 +2,7 @@
 import { PAGE_SWIP_STRIDE } from '@pagewright/core';
 import { type CheckedPage, ChildBounds } from './checked-page.js';
 import { commonLength, compareKeys } from './key-order.js';
+import { HINTS, hintSpacing, LEAST_SPACING } from './node-hints.js';
 import { copyFence, copyKey, copyPrefix, keyFits } from './node-keys.js';
 import {
   countOf,
@@ -14,6 +15,7 @@ import {
   NO_FENCE,
   NODE_FENCE_OFFSET,
   NODE_HEADER_SIZE,
+  NODE_HINTS,
   NODE_PREFIX_OFFSET,
   SLOT_SUFFIX_LENGTH,
   swipCount,
@@ -128,6 +130,17 @@ export function checkKeys(page: CheckedPage, slotSize: number, lowerIsOpen: bool
       report(`Key ${i} is not below the page's upper bound`);
   }
   return keys;
+}
+
+/** Checks that the hints are the heads that they stand for: a search that goes by others misses keys. Slots lie within the page. */
+export function checkHints({ segment, report }: CheckedPage, slotSize: number): void {
+  const spacing = hintSpacing(countOf(segment, 0));
+  if (spacing < LEAST_SPACING) return;
+  for (let i = 0; i < HINTS; i++) {
+    const index = (i + 1) * spacing;
+    const head = segment.u32[(NODE_HEADER_SIZE + index * slotSize) >>> 2];
+    if (segment.u32[(NODE_HINTS >>> 2) + i] !== head) report(`Hint ${i} is not the head of key ${index}`);
+  }
 }
 
 /** Notes where the rest of a key is. */

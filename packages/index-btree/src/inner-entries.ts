@@ -9,6 +9,7 @@ import { childOffset, INNER_CHILD, INNER_SLOT_SIZE, innerSlot } from './inner-la
 import { commonLength } from './key-order.js';
 import type { NodeBounds } from './node-bounds.js';
 import type { NodeEntries } from './node-entries.js';
+import { setHints } from './node-hints.js';
 import { boundsFit, copyFence, copyKey, keyFits, keyLength } from './node-keys.js';
 import {
   countOf,
@@ -127,6 +128,7 @@ export class InnerEntries implements NodeEntries {
       writeKey(segment, base, innerSlot(base, i - from), keyA, length, prefix, heap);
     }
     segment.u16[(base + NODE_COUNT) >>> 1] = to - from - 1;
+    setHints(segment, base, INNER_SLOT_SIZE, 0, 0);
     setHeap(segment, base, heap, top - heap);
   }
 

@@ -8,6 +8,7 @@ import { INNER_ALIGNMENT, type InnerEntries } from './inner-entries.js';
 import { childOffset, INNER_CHILD, INNER_SLOT_SIZE, innerSlot } from './inner-layout.js';
 import { commonLength } from './key-order.js';
 import type { NodeBounds } from './node-bounds.js';
+import { setHints } from './node-hints.js';
 import { boundsFit, copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
   countOf,
@@ -130,6 +131,7 @@ export class InnerPages {
     writeKey(segment, base, slot, key, length, prefix, offset);
     setHeap(segment, base, offset, heapUsedOf(segment, base) + rest);
     segment.u16[(base + NODE_COUNT) >>> 1] = count + 1;
+    setHints(segment, base, INNER_SLOT_SIZE, index, count);
     setSwipTable(segment, base, childOffset(0), count + 2, INNER_SLOT_SIZE);
   }
 
@@ -143,6 +145,7 @@ export class InnerPages {
     segment.u32.copyWithin(slot >>> 2, (slot + INNER_SLOT_SIZE) >>> 2, innerSlot(base, count + 1) >>> 2);
     setHeap(segment, base, heapStartOf(segment, base), heapUsedOf(segment, base) - rest);
     segment.u16[(base + NODE_COUNT) >>> 1] = count - 1;
+    setHints(segment, base, INNER_SLOT_SIZE, index, count);
     setSwipTable(segment, base, childOffset(0), count, INNER_SLOT_SIZE);
   }
 

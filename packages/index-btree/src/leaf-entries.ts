@@ -21,6 +21,7 @@ import {
 import { isSoundEntry } from './leaf-soundness.js';
 import type { NodeBounds } from './node-bounds.js';
 import type { NodeEntries } from './node-entries.js';
+import { setHints } from './node-hints.js';
 import { boundsFit, copyFence, copyKey, keyLength } from './node-keys.js';
 import {
   align8,
@@ -161,6 +162,7 @@ export class LeafEntries implements NodeEntries {
       segment.u8[slot + LEAF_PLACE] = images.u8[source + LEAF_PLACE]!;
     }
     segment.u16[(base + NODE_COUNT) >>> 1] = to - from;
+    setHints(segment, base, LEAF_SLOT_SIZE, 0, 0);
     setHeap(segment, base, heap, top - heap);
   }
 

@@ -26,6 +26,7 @@ import {
 import { isSoundEntry, isSoundLeaf } from './leaf-soundness.js';
 import { bytesForSwip, freeSwip, growSwips } from './leaf-swips.js';
 import type { NodeBounds } from './node-bounds.js';
+import { setHints } from './node-hints.js';
 import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
   align8,
@@ -222,6 +223,7 @@ export class LeafPages {
     segment.u32.copyWithin((slot + LEAF_SLOT_SIZE) >>> 2, slot >>> 2, leafSlot(base, count) >>> 2);
     writeKey(segment, base, slot, key, key.length, prefix, offset + inline);
     segment.u16[(base + NODE_COUNT) >>> 1] = count + 1;
+    setHints(segment, base, LEAF_SLOT_SIZE, index, count);
     return slot;
   }
 
@@ -242,6 +244,7 @@ export class LeafPages {
     const count = countOf(segment, base);
     segment.u32.copyWithin(slot >>> 2, (slot + LEAF_SLOT_SIZE) >>> 2, leafSlot(base, count) >>> 2);
     segment.u16[(base + NODE_COUNT) >>> 1] = count - 1;
+    setHints(segment, base, LEAF_SLOT_SIZE, index, count);
   }
 
   /** Writes the leaf anew, without holes. The leaf is `modify`ed, and what results was found to fit. */

@@ -30,6 +30,7 @@ export const KIND_VALUE = 3;
  * | 52 | u32 | bytes of the heap that are in use |
  * | 56 | u16 | slot of the last insert |
  * | 58 | | reserved, 0 |
+ * | 64 | 16 u32 | hints (`node-hints.ts`) |
  */
 export const NODE_COUNT = 32;
 export const NODE_PREFIX_LENGTH = 34;
@@ -42,7 +43,8 @@ export const NODE_RUN = 46;
 export const NODE_HEAP_START = 48;
 export const NODE_HEAP_USED = 52;
 export const NODE_LAST_INSERT = 56;
-export const NODE_HEADER_SIZE = 64;
+export const NODE_HINTS = 64;
+export const NODE_HEADER_SIZE = 128;
 
 /** Length of the upper fence of the last page of a level: nothing bounds its keys. */
 export const NO_FENCE = 0xffff;

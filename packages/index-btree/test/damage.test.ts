@@ -60,7 +60,7 @@ function hasLarge(p: Page): boolean {
 
 /** Slot of the first entry whose value is on a page of its own. */
 function largeSlot(p: Page): number {
-  for (let i = 0; i < p.u16(32); i++) if (p.u8(64 + 12 * i + 11) === 1) return 64 + 12 * i;
+  for (let i = 0; i < p.u16(32); i++) if (p.u8(128 + 12 * i + 11) === 1) return 128 + 12 * i;
   throw new Error('The leaf has no such entry');
 }
 
@@ -76,21 +76,21 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
     name: 'keys out of order',
     kind: LEAF,
     at: 3,
-    plant: (p) => p.set32(64 + 24, p.u32(64) - 1),
+    plant: (p) => p.set32(128 + 24, p.u32(128) - 1),
     report: /not above the one before/,
   },
-  { name: 'a changed head', kind: LEAF, plant: (p) => p.set32(64, 0xffffffff), report: /not above|not below/ },
+  { name: 'a changed head', kind: LEAF, plant: (p) => p.set32(128, 0xffffffff), report: /not above|not below/ },
   {
     name: 'a key above the fence',
     kind: LEAF,
-    plant: (p) => p.set32(64 + 12 * (p.u16(32) - 1), 0xffffffff),
+    plant: (p) => p.set32(128 + 12 * (p.u16(32) - 1), 0xffffffff),
     report: /not below the page's upper bound/,
   },
   {
     name: 'a key below the lower bound',
     kind: LEAF,
     at: 4,
-    plant: (p) => p.set32(64, 0),
+    plant: (p) => p.set32(128, 0),
     report: /below the page's lower bound/,
   },
   { name: 'a changed prefix', kind: LEAF, at: 3, plant: (p) => p.set8(p.u16(36), 1), report: /prefix|bound/ },
@@ -109,7 +109,7 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
   },
   { name: 'too much guaranteed', kind: LEAF, at: 2, plant: (p) => p.set16(38, p.u16(34) + 1), report: /guaranteed/ },
   { name: 'a prefix outside the page', kind: LEAF, plant: (p) => p.set16(34, 1020), report: /outside the page/ },
-  { name: 'overlapping entries', kind: LEAF, plant: (p) => p.set16(64 + 4, p.u16(64 + 16)), report: /overlaps/ },
+  { name: 'overlapping entries', kind: LEAF, plant: (p) => p.set16(128 + 4, p.u16(128 + 16)), report: /overlaps/ },
   {
     name: 'a heap of a leaf that is not aligned',
     kind: LEAF,
@@ -119,26 +119,26 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
   {
     name: 'an entry outside the page',
     kind: LEAF,
-    plant: (p) => p.set16(64 + 8, 0x3fff),
+    plant: (p) => p.set16(128 + 8, 0x3fff),
     report: /outside the page|overlaps/,
   },
   {
     name: 'a value that is not aligned',
     kind: LEAF,
-    plant: (p) => p.set16(64 + 4, p.u16(64 + 4) - 1),
+    plant: (p) => p.set16(128 + 4, p.u16(128 + 4) - 1),
     report: /not aligned/,
   },
   {
     name: 'a key that is too long',
     kind: LEAF,
-    plant: (p) => p.set16(64 + 6, 2000),
+    plant: (p) => p.set16(128 + 6, 2000),
     report: /outside the page, or is too long/,
   },
   {
     name: 'a place that does not exist',
     kind: LEAF,
     at: 3,
-    plant: (p) => p.set8(64 + 12 + 11, 7),
+    plant: (p) => p.set8(128 + 12 + 11, 7),
     report: /in place 7/,
   },
   {
@@ -164,18 +164,18 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
   },
   { name: 'a table of swips outside the page', kind: LEAF, plant: (p) => p.set32(16, 4096), report: /table of/ },
   { name: 'a table of swips over entries', kind: LEAF, plant: (p) => p.set32(16, p.u32(16) - 8), report: /overlaps/ },
-  { name: 'a missing child', kind: INNER, plant: (p) => p.set32(72, 0), report: /Child 0 is missing/ },
+  { name: 'a missing child', kind: INNER, plant: (p) => p.set32(136, 0), report: /Child 0 is missing/ },
   {
     name: 'a child too few in the table',
     kind: INNER,
     plant: (p) => p.set16(20, p.u16(20) - 1),
     report: /table of swips is not that/,
   },
-  { name: 'separators out of order', kind: INNER, plant: (p) => p.set32(64, 0xffffffff), report: /not above/ },
+  { name: 'separators out of order', kind: INNER, plant: (p) => p.set32(128, 0xffffffff), report: /not above/ },
   {
     name: 'a separator that is not its children’s',
     kind: INNER,
-    plant: (p) => p.set32(64 + 16, p.u32(64 + 16) - 1),
+    plant: (p) => p.set32(128 + 16, p.u32(128 + 16) - 1),
     report: /bound/,
   },
   {
@@ -237,7 +237,7 @@ it('a scan backwards over a damaged separator fails, and does not end before its
   const root = pagesOf(tree, INNER)[0]!;
   const p = page(tree, root);
   // The separator before the last child cannot be read any more; on the way to the last child no search meets it.
-  p.set16(64 + 16 * (p.u16(32) - 1) + 6, 3000);
+  p.set16(128 + 16 * (p.u16(32) - 1) + 6, 3000);
   tree.pages.acceptBytes(root);
   const cursor = tree.index.cursor();
   cursor.seek(null, { reverse: true });
@@ -249,7 +249,7 @@ it('an entry of no bytes in the heap that does not lie where a value may go is r
   for (let i = 7; i >= 0; i--) tree.put(`k${i}`, 0, valueBytes(i, i === 0 ? 0 : 40));
   const [frame] = pagesOf(tree, LEAF) as [number];
   const p = page(tree, frame);
-  p.set16(64 + 4, p.u16(64 + 4) ^ 1);
+  p.set16(128 + 4, p.u16(128 + 4) ^ 1);
   tree.pages.acceptBytes(frame);
   expect(checkTree(tree.index, tree.pages).join()).toMatch(/entry 0 is not aligned/);
   const upsert = () => tree.index.upsert(keyBytes('k0'), 0, valueBytes(1, 40), 1);
@@ -284,7 +284,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
 
   /** The key of the entry in the first slot whose value has a page of its own. */
   function keyOfLarge(tree: ModeledTree, leaf: number): Uint8Array {
-    const slot = (largeSlot(page(tree, leaf)) - 64) / 12;
+    const slot = (largeSlot(page(tree, leaf)) - 128) / 12;
     const base = tree.pages.baseOf(leaf);
     const key = new Uint8Array(1024);
     const length = copyKey(tree.pages.segmentOf(leaf), base, 4096, 12, slot, key);
@@ -326,8 +326,8 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
     const [frame] = pagesOf(tree, LEAF) as [number];
     const p = page(tree, frame);
     // Every entry says that its value is all of the heap before it.
-    for (let slot = 64; slot < 64 + 12 * p.u16(32); slot += 12) p.set16(slot + 8, p.u16(slot + 4) & ~7);
-    for (let slot = 64; slot < 64 + 12 * p.u16(32); slot += 12) p.set16(slot + 4, p.u16(slot + 8));
+    for (let slot = 128; slot < 128 + 12 * p.u16(32); slot += 12) p.set16(slot + 8, p.u16(slot + 4) & ~7);
+    for (let slot = 128; slot < 128 + 12 * p.u16(32); slot += 12) p.set16(slot + 4, p.u16(slot + 8));
     tree.pages.acceptBytes(frame);
     const before = tree.pages.segmentOf(0).u8.slice();
     expect(() => {
@@ -347,8 +347,8 @@ it('a key whose rest is said to be at the very end of its page is not compared b
   for (let i = 0; i < 120; i++) tree.put(`k/${i * 7}`, 1, valueBytes(i, i % 20 === 0 ? 3000 : 60));
   const p = page(tree, pagesOf(tree, LEAF)[0]!);
   for (let i = 0; i < p.u16(32); i++) {
-    p.set16(64 + 12 * i + 4, 4095);
-    p.set16(64 + 12 * i + 6, 30);
+    p.set16(128 + 12 * i + 4, 4095);
+    p.set16(128 + 12 * i + 6, 30);
   }
   pages.guarded = true;
   for (const key of tree.sorted.map(keyBytes)) {

@@ -23,7 +23,7 @@ function shapeOf(tree: ModeledTree) {
     const base = pages.baseOf(frame);
     const kind = u16[base >>> 1];
     const slots = u16[(base + 32) >>> 1]!;
-    const used = 64 + u32[(base + 52) >>> 2]!;
+    const used = 128 + u32[(base + 52) >>> 2]!;
     if (kind === KIND_LEAF) {
       shape.leaves++;
       if (slots === 0) shape.empty++;

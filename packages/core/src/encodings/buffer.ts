@@ -1,4 +1,5 @@
 /** Bytes as they are. They sort as `Buffer.compare` does. */
+import { copyOf } from './byte-slab.js';
 import { cannotEncode, describe, type Encoding } from './encoding.js';
 
 /** Takes any `Uint8Array`, a `Buffer` too, and gives back a plain `Uint8Array`. */
@@ -16,10 +17,3 @@ export const buffer: Encoding<Uint8Array> = {
     return bytes;
   },
 };
-
-/** A private copy, of class `Uint8Array` whatever the class of the original: hot code that meets both classes is slower. */
-export function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(bytes.length);
-  copy.set(bytes);
-  return copy;
-}

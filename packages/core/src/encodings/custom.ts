@@ -1,6 +1,6 @@
 /** Encodings that a program brings. What they make is checked and copied, since nothing says that they keep the rules. */
 import { PagewrightError } from '../errors.js';
-import { copyOf } from './buffer.js';
+import { copyOf } from './byte-slab.js';
 import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 
 /** An encoding of a program's own. */

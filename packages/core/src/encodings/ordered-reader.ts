@@ -2,7 +2,7 @@
  * Reads what the ordered writer wrote. Bytes may be anything: every length is bounded before it is used, and bytes that the
  * writer would not have written are refused, so that no two keys decode to the same value.
  */
-import { copyOf } from './buffer.js';
+import { copyOf } from './byte-slab.js';
 import type { OrderedValue } from './ordered.js';
 import * as layout from './ordered-layout.js';
 import { textOf } from './utf8.js';
