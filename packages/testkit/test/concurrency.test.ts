@@ -28,6 +28,7 @@ const ALL: Manifest<ConcurrencyCapability> = {
   'write-conflicts': true,
   savepoints: true,
   revocation: true,
+  threads: true,
 };
 const create: NewConcurrency = (limits) => new Mvcc(limits);
 
