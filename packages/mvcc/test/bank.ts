@@ -7,6 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  type CommitTicket,
   type Concurrency,
   EntryReference,
   isPagewrightError,
@@ -136,13 +137,13 @@ export class Bank {
     const amount = this.random.below(20);
     this.#set(transaction, accountKey(from), this.#balance(from, transaction) - amount);
     this.#set(transaction, accountKey(to), this.#balance(to, transaction) + amount);
-    transaction.commit();
+    this.#commit(transaction);
   }
 
   #increment(): void {
     const transaction = this.mvcc.begin();
     this.#set(transaction, bytesOf('counter'), Number(this.#get('counter', transaction)) + 1);
-    transaction.commit();
+    this.#commit(transaction);
     this.known.incremented(this.thread);
   }
 
@@ -154,13 +155,21 @@ export class Bank {
       // Of many sizes, from one block to many pages.
       else transaction.put(this.target, bytesOf(name), bytesOf('boo'.repeat(this.random.below(3) * 700)));
     }
-    transaction.commit();
+    this.#commit(transaction);
   }
 
   #putOwn(): void {
     const number = ++this.#number;
-    this.mvcc.commit([{ target: this.target, key: ownKey(this.thread), value: bytesOf(`${number}`) }]);
+    this.#returned(this.mvcc.commit([{ target: this.target, key: ownKey(this.thread), value: bytesOf(`${number}`) }]));
     this.known.put(this.thread, number);
+  }
+
+  #commit(transaction: TransactionCore): void {
+    this.#returned(transaction.commit());
+  }
+
+  #returned({ timestamp }: CommitTicket): void {
+    assert.ok(this.mvcc.visible >= timestamp, `Commit ${timestamp} has returned, and V is ${this.mvcc.visible}.`);
   }
 
   #readOthers(): void {

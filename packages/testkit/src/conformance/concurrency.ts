@@ -15,11 +15,13 @@ import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
 import { failureClauses } from './concurrency-failures.js';
 import { followingClauses } from './concurrency-following.js';
+import { interleavingClauses } from './concurrency-interleavings.js';
 import { modelClauses } from './concurrency-model.js';
 import { revocationClauses } from './concurrency-revocation.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
 import { threadClauses } from './concurrency-threads.js';
 import { transactionClauses } from './concurrency-transactions.js';
+import { turnClauses } from './concurrency-turns.js';
 import type { Manifest, Suite, TestRunner } from './suite.js';
 import { runSuite } from './suite.js';
 
@@ -56,6 +58,8 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...revocationClauses,
     ...followingClauses,
     ...threadClauses,
+    ...interleavingClauses,
+    ...turnClauses,
     ...modelClauses,
   ].map(watched),
 };
