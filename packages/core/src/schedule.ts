@@ -93,25 +93,25 @@ export const POINT = {
   cursorCopied: 35,
 
   // ── Transactions ────────────────────────────────────────────────────────────────────────────────────────────
-  /** A snapshot is registered. */
+  /** A snapshot is registered, and V has reached it. */
   snapshotOpened: 36,
   /** A snapshot is registered no more, and what was kept for it is still there. */
   snapshotGone: 37,
-  /** A transaction has no conflicts, and its commit was not begun. */
+  /** The keys of a transaction are locked, it has no conflicts, and its commit was not begun. */
   transactionChecked: 38,
-  /** A commit begins. */
+  /** A commit begins: its keys are locked. */
   commitBegun: 39,
-  /** Nothing keeps a commit from being logged. */
+  /** Nothing keeps a commit from being logged. It is not in the gate. */
   commitPrepared: 40,
-  /** A commit is logged, and nothing of it is installed. */
+  /** A commit is logged, and nothing of it is installed. It is in the gate until it is published. */
   commitAppended: 41,
   /** An entry of a commit is installed, perhaps not the last. */
   entryInstalled: 42,
   /** All entries of a commit are installed, and it is not visible. */
   commitPublishing: 43,
-  /** A commit is visible. */
+  /** A commit is published: visible, if all before it are. */
   commitPublished: 44,
-  /** A commit is over, well or not. */
+  /** A commit is over, well or not. It holds nothing any more, and may wait for those before it. */
   commitEnded: 45,
   /** A version that no snapshot needs was removed. */
   versionTrimmed: 46,

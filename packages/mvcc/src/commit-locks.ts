@@ -57,6 +57,12 @@ export class CommitLocks {
       this.#show(0);
       throw error;
     }
+    try {
+      this.#assertMayGoOn();
+    } catch (error) {
+      this.giveAlone(index);
+      throw error;
+    }
   }
 
   giveAlone(index: number): void {
@@ -70,13 +76,17 @@ export class CommitLocks {
     try {
       this.#indexes.takeShared();
       this.#keys.takeAll();
-      // Shown first, then asked: either it is seen here that the store was closed, or who closes it sees this thread, and waits.
-      this.sharing.threads.assertMayGoOn();
-      this.sharing.assertSound();
+      this.#assertMayGoOn();
     } catch (error) {
       this.give();
       throw error;
     }
+  }
+
+  /** Shown first, then asked: either it is seen here that the store was closed, or who closes it sees this thread, and waits. */
+  #assertMayGoOn(): void {
+    this.sharing.threads.assertMayGoOn();
+    this.sharing.assertSound();
   }
 
   /** M6: shown before anything is taken, until after all was given back. */

@@ -69,9 +69,6 @@ export interface CommitSurroundings {
   readonly tombstones: Tombstones;
 }
 
-/** Of snapshots: whatever was opened since, what was read is right. */
-const ANY = -1;
-
 export class CommitPath {
   private readonly record: RecordInMaking = { timestamp: 0, dependsOn: 0, operations: [] };
   private readonly replaced = new ReplacedEntries();
@@ -90,6 +87,7 @@ export class CommitPath {
     let size = 0;
     let timestamp = 0;
     let position = 0;
+    let isOver = false;
     try {
       if (this.parts.sharing.isShared) this.host.catchUp(operations);
       check.check(operations);
@@ -104,7 +102,7 @@ export class CommitPath {
         if (!this.append(operations, dependsOn, openings)) {
           // A snapshot was opened meanwhile, which was not asked what it wants. This time those that come later are taken into account.
           replaced = this.readReplaced(operations, true);
-          this.append(operations, dependsOn, ANY);
+          this.append(operations, dependsOn, null);
         }
         ({ timestamp } = this.record);
         ({ position } = this);
@@ -118,10 +116,11 @@ export class CommitPath {
       } finally {
         room.give();
         this.host.pages.faulting = faulting;
-        schedulePoint(POINT.commitEnded);
+        isOver = true;
       }
     } finally {
       locks.give();
+      if (isOver) schedulePoint(POINT.commitEnded);
     }
     this.awaitVisible(timestamp);
     this.host.committed(size);
@@ -136,23 +135,25 @@ export class CommitPath {
     let size = 0;
     let timestamp = 0;
     let position = 0;
+    let isOver = false;
     try {
       const { faulting } = this.host.pages;
       this.host.pages.faulting = false;
       schedulePoint(POINT.commitBegun);
       try {
         size = this.prepare(operations, SPARE_PAGES);
-        this.append(operations, timestamps.visible, ANY);
+        this.append(operations, timestamps.visible, null);
         ({ timestamp } = this.record);
         ({ position } = this);
         this.installing(timestamp, () => install(timestamp));
       } finally {
         room.give();
         this.host.pages.faulting = faulting;
-        schedulePoint(POINT.commitEnded);
+        isOver = true;
       }
     } finally {
       locks.giveAlone(operation.index);
+      if (isOver) schedulePoint(POINT.commitEnded);
     }
     this.awaitVisible(timestamp);
     this.host.committed(size);
@@ -192,9 +193,9 @@ export class CommitPath {
 
   /**
    * Enters the gate, takes the next timestamp and appends the record. False, with nothing changed, if snapshots were opened since there were so
-   * many: they are not below this commit, and it does not know of them.
+   * many: they will be below this commit, and it does not know what they want. Null: it does, whatever was opened.
    */
-  private append(operations: readonly LogOperation[], dependsOn: number, openings: number): boolean {
+  private append(operations: readonly LogOperation[], dependsOn: number, openings: number | null): boolean {
     const { sharing, order, timestamps, snapshots } = this.parts;
     const { record } = this;
     const { log } = this.host;
@@ -206,7 +207,7 @@ export class CommitPath {
         sharing.assertSound();
         // Whoever closes the store has said so before it waits for the gate: what it writes then is the last.
         if (sharing.isShared) this.host.assertWritable();
-        if (openings !== ANY && snapshots.openings !== openings) return false;
+        if (openings !== null && snapshots.openings !== openings) return false;
         record.dependsOn = dependsOn;
         record.operations = operations;
         try {

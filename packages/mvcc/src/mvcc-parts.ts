@@ -1,6 +1,5 @@
 /** What one thread has over the memory of all: the parts of concurrency control, put together. */
-import type { ConcurrencyHost } from '@pagewright/core';
-import { POINT, schedulePoint } from '@pagewright/core';
+import { type ConcurrencyHost, isPagewrightError, POINT, schedulePoint } from '@pagewright/core';
 import { Collection, type CollectionSurroundings } from './collection.js';
 import { CommitLocks } from './commit-locks.js';
 import { CommitPath } from './commit-path.js';
@@ -92,7 +91,12 @@ export class MvccParts implements CollectionSurroundings {
   /** The thread has no use of the memory any more. */
   leave(): void {
     if (!this.sharing.isShared) return;
-    this.snapshots.leave();
-    this.collection.leave();
+    try {
+      this.snapshots.leave();
+      this.collection.leave();
+    } catch (error) {
+      // Of a store that has failed, or that its owner has closed, nobody wants to know anything.
+      if (!isPagewrightError(error, 'PW_THREAD_LOST') && !isPagewrightError(error, 'PW_CLOSED')) throw error;
+    }
   }
 }

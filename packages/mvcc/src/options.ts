@@ -5,7 +5,7 @@ import { PagewrightError, parseByteSize } from '@pagewright/core';
 export interface MvccOptions {
   /** What a transaction may rely on. `snapshot`: it reads the state at its beginning, and of two that write a key the first to commit wins. */
   readonly isolation?: 'snapshot' | undefined;
-  /** What old versions may take. Beyond it the oldest snapshots are revoked (`PW_SNAPSHOT_TOO_OLD`). Default: 64 MiB. */
+  /** What old versions may take. Beyond it the oldest snapshots are revoked (`PW_SNAPSHOT_TOO_OLD`). Default: 64 MiB, most: 2047 MiB. */
   readonly versionMemory?: number | string | undefined;
   /** Keys and values that a transaction may write, `PW_TXN_TOO_LARGE` above. Default, and most: what the log takes in one record. */
   readonly maxTransactionBytes?: number | string | undefined;
@@ -23,6 +23,8 @@ export interface OptionProblem {
 }
 
 const DEFAULT_VERSION_MEMORY = 64 * 1024 * 1024;
+/** All places in it are numbers of 31 bits. */
+const MOST_VERSION_MEMORY = 2 ** 31 - 2 ** 20;
 const ISOLATION = 'snapshot';
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
@@ -57,7 +59,12 @@ export function optionProblems(options: MvccOptions): OptionProblem[] {
 
 function sizeProblem(option: string, value: number | string): string | null {
   try {
-    return parseByteSize(value) > 0 ? null : `${option} is 0; it must be at least 1 byte.`;
+    const bytes = parseByteSize(value);
+    if (bytes === 0) return `${option} is 0; it must be at least 1 byte.`;
+    if (option === 'versionMemory' && bytes > MOST_VERSION_MEMORY) {
+      return `versionMemory is ${bytes} bytes; it can be ${MOST_VERSION_MEMORY} at most.`;
+    }
+    return null;
   } catch (error) {
     if (error instanceof PagewrightError) return `${option}: ${error.message}`;
     throw error;

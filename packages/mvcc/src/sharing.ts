@@ -48,7 +48,8 @@ export class Sharing {
   /** T6: nothing is logged any more, in any thread. Returns the error to throw. */
   fail(error: unknown): Error {
     this.failure = this.host.fail(error);
-    Atomics.store(this.#words, FAILED, 1);
+    // That a thread was lost is known to all, and says more.
+    if (!this.isShared || !this.threads.isLost) Atomics.store(this.#words, FAILED, 1);
     return this.failure;
   }
 
@@ -77,9 +78,9 @@ export class Sharing {
     if (times < SPINS) return;
     Atomics.wait(words, at, value, WAIT_MS);
     if (times % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
-    this.assertSound();
     if (mayBeClosed) this.threads.assertMayGoOn();
     else if (this.threads.isLost) this.threads.assertWhole();
+    this.assertSound();
   }
 }
 

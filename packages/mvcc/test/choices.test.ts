@@ -1,5 +1,6 @@
 /** What this package chooses where the contract leaves room; the contract itself is tested by its conformance suite. */
 import { TAG_TOMBSTONE } from '@pagewright/core';
+import { Random } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
 import { bytes, codeOf, Rig } from './rig.js';
 
@@ -93,6 +94,50 @@ describe('old versions', () => {
     expect(rig.get(target, 'k15', younger)).toBe('old');
     oldest.release();
     expect(rig.mvcc.stats().activeSnapshots).toBe(1);
+  });
+});
+
+describe('memory for old versions', () => {
+  test('is used again, whatever sizes come and go, and none of it is lost', () => {
+    const limit = 64 * 1024;
+    const rig = new Rig({ versionMemory: limit });
+    const target = rig.target();
+    const random = new Random(7);
+    const open = [rig.mvcc.snapshot()];
+    for (let step = 0; step < 3000; step++) {
+      const size = random.chance(0.02) ? random.below(2 * limit) : random.below(random.chance(0.2) ? 5000 : 200);
+      rig.put(
+        target,
+        `k${random.below(40)}${'y'.repeat(random.below(90))}`,
+        random.chance(0.2) ? null : 'x'.repeat(size),
+      );
+      if (random.chance(0.1)) open.push(rig.mvcc.snapshot());
+      if (random.chance(0.1)) open.splice(random.below(open.length), 1)[0]?.release();
+      expect(rig.mvcc.stats().versionBytes).toBeLessThanOrEqual(limit);
+    }
+    for (const snapshot of open) snapshot.release();
+    while (rig.mvcc.collect(1000)) {}
+    expect(rig.mvcc.stats()).toMatchObject({ versions: 0, versionBytes: 0, activeSnapshots: 0 });
+    const all = rig.mvcc.snapshot();
+    // A block for each key, and one for what it held: as many as there is room for, and no snapshot pays.
+    const keys = Array.from({ length: limit / 128 }, (_, i) => bytes(`fresh${i}`));
+    rig.mvcc.commit(keys.map((key) => ({ target, key, value: bytes('x') })));
+    expect(rig.mvcc.stats()).toMatchObject({ versions: keys.length, versionBytes: limit });
+    expect(rig.get(target, 'fresh1', all)).toBeUndefined();
+    rig.put(target, 'one more', 'x');
+    expect(codeOf(() => all.assertStands())).toBe('PW_SNAPSHOT_TOO_OLD');
+  });
+
+  test('keeps the whole of values of any length', () => {
+    const rig = new Rig();
+    const target = rig.target();
+    const lengths = [0, 1, 31, 32, 33, 91, 92, 93, 151, 152, 153, 511, 512, 513, 100_000];
+    const value = (length: number) => Array.from({ length }, (_, i) => String.fromCharCode(i % 251)).join('');
+    for (const length of lengths) rig.put(target, `${'k'.repeat(length % 130)}${length}`, value(length));
+    const snapshot = rig.mvcc.snapshot();
+    for (const length of lengths) rig.put(target, `${'k'.repeat(length % 130)}${length}`, 'new');
+    for (const length of lengths)
+      expect(rig.get(target, `${'k'.repeat(length % 130)}${length}`, snapshot)).toBe(value(length));
   });
 });
 

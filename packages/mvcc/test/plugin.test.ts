@@ -18,6 +18,7 @@ test.each([
   ['a size that is none', { versionMemory: 'much' }, 'versionMemory'],
   ['a negative size', { maxTransactionBytes: -1 }, 'maxTransactionBytes'],
   ['no memory at all', { versionMemory: 0 }, 'versionMemory'],
+  ['more memory than can be addressed', { versionMemory: '2GiB' }, 'versionMemory'],
 ])('%s is refused by the constructor and by the schema alike', (_what, options, option) => {
   expect(codeOf(() => new Mvcc(options as never))).toBe('PW_OPTION_INVALID');
   const result = mvcc.definition.options?.['~standard'].validate(options);

@@ -6,6 +6,7 @@ export {
   EVERYTHING,
   RIG_MAX_RECORD_SIZE,
   RigTarget,
+  RigThread,
   text,
 } from './rig/concurrency-rig.js';
 export { isPowerLoss, LogHistory } from './rig/log-history.js';

@@ -21,6 +21,8 @@ import {
   type Manifest,
   type NewConcurrency,
 } from '../src/index.js';
+import { changed, partsOf, withTarget } from './concurrency-faulty.js';
+import { THREAD_FAULTS } from './concurrency-thread-faults.js';
 import { over } from './over.js';
 
 const ALL: Manifest<ConcurrencyCapability> = {
@@ -28,6 +30,7 @@ const ALL: Manifest<ConcurrencyCapability> = {
   'write-conflicts': true,
   savepoints: true,
   revocation: true,
+  threads: true,
 };
 const create: NewConcurrency = (limits) => new Mvcc(limits);
 
@@ -290,20 +293,13 @@ describe('the concurrency suite', () => {
       withTarget(() => ({ predecessor: null })),
       ['cleared-index', 'any-interleaving'],
     ],
+    ...THREAD_FAULTS,
   ])('finds transactions of which one %s', async (_, faulty, clauses) => {
     expect(await brokenBy(faulty, clauses)).toEqual(
       concurrencySuite.clauses.map(({ id }) => id).filter((id) => clauses.includes(id)),
     );
   });
 });
-
-/** Sound transactions with some methods replaced. */
-function changed(change: (mvcc: Mvcc) => Partial<Concurrency>): NewConcurrency {
-  return (limits) => {
-    const mvcc = new Mvcc(limits);
-    return over<Concurrency>(mvcc, change(mvcc));
-  };
-}
 
 function onTransactions(
   change: (transaction: TransactionCore, mvcc: Mvcc) => Partial<TransactionCore>,
@@ -324,43 +320,11 @@ function onWrites(change: (writes: readonly Write[]) => readonly Write[]): NewCo
   return changed((mvcc) => ({ commit: (writes) => mvcc.commit(change(writes)) }));
 }
 
-/** Transactions that see every index through glasses. */
-function withTarget(change: (target: Target) => Partial<Target>): NewConcurrency {
-  return changed((mvcc) => {
-    const glasses = new WeakMap<Target, { index: Index; seen: Target }>();
-    const seen = (target: Target): Target => {
-      const known = glasses.get(target);
-      if (known?.index === target.index) return known.seen;
-      const made = { index: target.index, seen: over(target, change(target)) };
-      glasses.set(target, made);
-      return made.seen;
-    };
-    const transaction = (core: TransactionCore): TransactionCore =>
-      over(core, {
-        lookup: (target, key, into) => core.lookup(seen(target), key, into),
-        scan: (target, bounds) => core.scan(seen(target), bounds),
-        put: (target, key, value) => core.put(seen(target), key, value),
-        delete: (target, key) => core.delete(seen(target), key),
-      });
-    return {
-      begin: () => transaction(mvcc.begin()),
-      lookup: (target, key, into, snapshot) => mvcc.lookup(seen(target), key, into, snapshot),
-      scan: (target, bounds, snapshot) => mvcc.scan(seen(target), bounds, snapshot),
-      commit: (writes) => mvcc.commit(writes.map((write) => ({ ...write, target: seen(write.target) }))),
-    };
-  });
-}
-
 function forgetTombstones(index: Index): Index['upsert'] {
   return (key, tag, value, timestamp) => {
     if (tag === TAG_VALUE) index.upsert(key, tag, value, timestamp);
     else index.remove(key, timestamp);
   };
-}
-
-/** What stands behind transactions that were started, where a fault is planted in the midst of them. */
-function partsOf<Parts>(mvcc: Mvcc): Parts {
-  return Reflect.get(mvcc, 'parts');
 }
 
 /** Transactions whose parts are changed when they are started. */

@@ -12,8 +12,9 @@ import type { Clause } from './suite.js';
  *   the first write of a transaction and its end.
  * - `savepoints`: a transaction rolls back to an earlier point of its own.
  * - `revocation`: memory for old versions is bounded by `versionMemory`, and the oldest snapshots pay for it (T4).
+ * - `threads`: other threads of the process commit and read beside the one that has started it.
  */
-export type ConcurrencyCapability = 'snapshots' | 'write-conflicts' | 'savepoints' | 'revocation';
+export type ConcurrencyCapability = 'snapshots' | 'write-conflicts' | 'savepoints' | 'revocation' | 'threads';
 
 /** Limits that a clause asks for. What is not given is the plugin's default. */
 export interface ConcurrencyLimits {
@@ -37,6 +38,11 @@ export class ConcurrencySubject {
     const rig = new ConcurrencyRig(this.#create(limits), startAt);
     this.#rigs.push(rig);
     return rig;
+  }
+
+  /** One that was not started: for another thread of a rig. */
+  another(limits: ConcurrencyLimits = {}): Concurrency {
+    return this.#create(limits);
   }
 
   /** Throws if any instance did not do what it owes its host. */

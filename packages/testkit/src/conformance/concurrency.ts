@@ -1,7 +1,7 @@
 /**
  * What every concurrency control keeps, over any index: what a snapshot sees never changes (T2, T3), versions live as
  * long as they are needed and no longer (T4), of two that change a key the first to commit wins, and an error leaves
- * everything as it was, or fails the engine (T6). One thread; the index, the log and the page store are the suite's own.
+ * everything as it was, or fails the engine (T6). One thread, which plays several where they are asked for; the index, the log and the page store are the suite's own.
  */
 
 import {
@@ -16,10 +16,13 @@ import { conflictClauses } from './concurrency-conflicts.js';
 import { countingClauses } from './concurrency-counting.js';
 import { failureClauses } from './concurrency-failures.js';
 import { followingClauses } from './concurrency-following.js';
+import { interleavingClauses } from './concurrency-interleavings.js';
 import { modelClauses } from './concurrency-model.js';
 import { revocationClauses } from './concurrency-revocation.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
+import { threadClauses } from './concurrency-threads.js';
 import { transactionClauses } from './concurrency-transactions.js';
+import { turnClauses } from './concurrency-turns.js';
 import type { Manifest, Suite, TestRunner } from './suite.js';
 import { runSuite } from './suite.js';
 
@@ -39,7 +42,7 @@ export interface ConcurrencyConformanceOptions {
 
 /** Registers the suite for one concurrency control with a test runner. */
 export function concurrencyConformance(runner: TestRunner, { create, manifest }: ConcurrencyConformanceOptions): void {
-  const everything = { snapshots: true, 'write-conflicts': true, savepoints: true, revocation: true };
+  const everything = { snapshots: true, 'write-conflicts': true, savepoints: true, revocation: true, threads: true };
   runSuite(concurrencySuite, runner, { create: () => new ConcurrencySubject(create) }, manifest ?? everything);
 }
 
@@ -56,6 +59,9 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...collectionClauses,
     ...revocationClauses,
     ...followingClauses,
+    ...threadClauses,
+    ...interleavingClauses,
+    ...turnClauses,
     ...modelClauses,
   ].map(watched),
 };

@@ -24,6 +24,7 @@ import {
   TAG_TOMBSTONE,
   TAG_VALUE,
   type Target,
+  Threads,
   type TransactionCore,
 } from '@pagewright/core';
 import { SortedIndex } from './sorted-index.js';
@@ -64,56 +65,36 @@ export class ConcurrencyRig {
   /** Whether a page is missing when it is accessed while `faulting` is on. */
   faults: (() => boolean) | null = null;
   readonly pages: { faulting: boolean };
+  /** The thread in which it was started. */
+  readonly asThread: RigThread;
   private readonly targets: RigTarget[] = [];
   /** Commits up to this one were made and logged by another process. */
   private arrived = 0;
-  /** What was done for the commit that comes. */
-  private reserved = 0;
-  private spaceSecured = false;
-  private allowed = false;
-  private told = 0;
+  private readonly threadMemory = new SharedArrayBuffer(Threads.bytes());
+  private isShared = false;
 
   constructor(
     readonly concurrency: Concurrency,
     readonly startAt = 0,
   ) {
-    const stats: Partial<PageStoreStats> = { fileBytes: 1 << 20, freeFileBytes: 0 };
-    const pages: Partial<PageStore> & { faulting: boolean } = {
-      faulting: false,
-      pageSize: 16384,
-      secureSpace: () => {
-        if (this.refuse === 'space') throw new PagewrightError('PW_FULL', 'no space');
-        this.spaceSecured = true;
-      },
-      stats: () => stats as PageStoreStats,
-    };
-    this.pages = pages;
-    const log: Partial<Log> = {
-      maxRecordSize: RIG_MAX_RECORD_SIZE,
-      sizeOf: sizeOfRecord,
-      reserveSync: (bytes: number) => {
-        if (bytes > RIG_MAX_RECORD_SIZE) throw new PagewrightError('PW_TXN_TOO_LARGE', `${bytes} bytes`);
-        if (this.refuse === 'log') throw new PagewrightError('PW_FULL', 'no space');
-        this.reserved = bytes;
-      },
-      append: (record: CommitRecord) => this.append(record),
-    };
-    const host: ConcurrencyHost = {
-      pages: pages as PageStore,
-      log: log as Log,
-      assertWritable: () => {
-        if (!this.writable) throw new PagewrightError('PW_READ_ONLY', 'read-only');
-        this.allowed = true;
-      },
-      fail: (error) => {
-        this.failure = error;
-        return new PagewrightError('PW_ENGINE_FAILED', 'failed', { cause: error });
-      },
-      committed: (bytes) => this.committed(bytes),
-      catchUp: () => {},
-      target: (number) => this.targets.find((target) => target.number === number && !target.dropped) ?? null,
-    };
-    concurrency.start(host, startAt);
+    const thread = new RigHost(this, new Threads(this.threadMemory));
+    this.pages = thread.pages;
+    this.asThread = new RigThread(this, concurrency, thread);
+    concurrency.start(thread.host, startAt);
+  }
+
+  /** Attaches another thread's concurrency control: the same log and indexes, in a thread of its own as far as it can tell. */
+  attach(concurrency: Concurrency): RigThread {
+    this.isShared = true;
+    const thread = new RigHost(this, new Threads(this.threadMemory));
+    // As it would arrive where it was posted to.
+    concurrency.attach(thread.host, structuredClone(this.concurrency.share()));
+    return new RigThread(this, concurrency, thread);
+  }
+
+  /** For the host of a thread: whether others may be at work, so that commits are in the gate. */
+  get wantsGate(): boolean {
+    return this.isShared;
   }
 
   /** The timestamp of the last record. */
@@ -147,9 +128,9 @@ export class ConcurrencyRig {
     this.concurrency.advance(timestamp);
   }
 
-  clear(target: RigTarget): void {
+  clear(target: RigTarget, by = this.concurrency): void {
     const operation = { kind: OPERATION_CLEAR_INDEX, index: target.number, key: new Uint8Array(0) };
-    this.concurrency.commitOperation(operation, (timestamp) => {
+    by.commitOperation(operation, (timestamp) => {
       const before = new RigTarget(target.number, target.name, target.index, target.incarnation);
       before.predecessor = target.predecessor;
       target.predecessor = before;
@@ -158,9 +139,9 @@ export class ConcurrencyRig {
     });
   }
 
-  drop(target: RigTarget): void {
+  drop(target: RigTarget, by = this.concurrency): void {
     const operation = { kind: OPERATION_DROP_INDEX, index: target.number, key: new Uint8Array(0) };
-    this.concurrency.commitOperation(operation, () => {
+    by.commitOperation(operation, () => {
       target.dropped = true;
     });
   }
@@ -234,32 +215,159 @@ export class ConcurrencyRig {
     return [...entries.keys()].sort().map((key) => `${key}=${entries.get(key)}`);
   }
 
-  private append(record: CommitRecord): number {
+  /** The index of that number, unless it was dropped. */
+  targetOf(number: number): RigTarget | null {
+    return this.targets.find((target) => target.number === number && !target.dropped) ?? null;
+  }
+
+  /** A thread has logged a commit. Returns the position behind it. */
+  take(record: CommitRecord): number {
     const { timestamp, operations } = record;
-    const size = sizeOfRecord(operations);
     if (timestamp !== this.logged + 1) this.violations.push(`Commit ${timestamp} was logged after ${this.logged}.`);
-    if (this.reserved < size) this.violations.push(`Commit ${timestamp} was logged without room in the log.`);
-    if (!this.spaceSecured)
-      this.violations.push(`Commit ${timestamp} was logged before room for its pages was secured.`);
-    if (!this.allowed)
-      this.violations.push(`Commit ${timestamp} was logged without asking whether commits are accepted.`);
     for (let i = 1; i < operations.length; i++) {
       if (compareOperations(operations[i - 1]!, operations[i]!) >= 0) {
         this.violations.push(`The operations of commit ${timestamp} are not sorted, each key once.`);
       }
     }
+    this.records.push({ ...record, operations: operations.map((operation) => ({ ...operation })) });
+    this.positions.push((this.positions.at(-1) ?? 0) + sizeOfRecord(operations));
+    return this.positions.at(-1)!;
+  }
+}
+
+/** What surrounds one thread, and watches what it owes. */
+class RigHost {
+  readonly host: ConcurrencyHost;
+  readonly pages: { faulting: boolean };
+  /** What this thread was told to fail with. */
+  failure: unknown = null;
+  /** What was done for the commit that comes. */
+  private reserved = 0;
+  private spaceSecured = false;
+  private allowed = false;
+  private gate = 0;
+  /** Sizes of commits that the host was not told of yet. */
+  private readonly untold: number[] = [];
+
+  constructor(
+    private readonly rig: ConcurrencyRig,
+    readonly threads: Threads,
+  ) {
+    const stats: Partial<PageStoreStats> = { fileBytes: 1 << 20, freeFileBytes: 0 };
+    const pages: Partial<PageStore> & { faulting: boolean } = {
+      faulting: false,
+      pageSize: 16384,
+      threads,
+      secureSpace: () => {
+        if (rig.refuse === 'space') throw new PagewrightError('PW_FULL', 'no space');
+        this.spaceSecured = true;
+      },
+      stats: () => stats as PageStoreStats,
+      enterGate: () => {
+        this.gate++;
+      },
+      leaveGate: () => {
+        if (--this.gate < 0) rig.violations.push('A thread has left the gate more often than it has entered it.');
+      },
+    };
+    this.pages = pages;
+    const log: Partial<Log> = {
+      maxRecordSize: RIG_MAX_RECORD_SIZE,
+      sizeOf: sizeOfRecord,
+      reserveSync: (bytes: number) => {
+        if (bytes > RIG_MAX_RECORD_SIZE) throw new PagewrightError('PW_TXN_TOO_LARGE', `${bytes} bytes`);
+        if (rig.refuse === 'log') throw new PagewrightError('PW_FULL', 'no space');
+        this.reserved = bytes;
+      },
+      append: (record: CommitRecord) => this.append(record),
+    };
+    this.host = {
+      pages: pages as PageStore,
+      log: log as Log,
+      assertWritable: () => {
+        if (!rig.writable) throw new PagewrightError('PW_READ_ONLY', 'read-only');
+        this.allowed = true;
+      },
+      fail: (error) => {
+        this.failure = error;
+        rig.failure ??= error;
+        return new PagewrightError('PW_ENGINE_FAILED', 'failed', { cause: error });
+      },
+      committed: (bytes) => this.committed(bytes),
+      catchUp: () => {},
+      target: (number) => rig.targetOf(number),
+    };
+  }
+
+  private append(record: CommitRecord): number {
+    const { violations } = this.rig;
+    const { timestamp, operations } = record;
+    const size = sizeOfRecord(operations);
+    if (this.reserved < size) violations.push(`Commit ${timestamp} was logged without room in the log.`);
+    if (!this.spaceSecured) violations.push(`Commit ${timestamp} was logged before room for its pages was secured.`);
+    if (!this.allowed) violations.push(`Commit ${timestamp} was logged without asking whether commits are accepted.`);
+    if (this.rig.wantsGate && this.gate === 0) violations.push(`Commit ${timestamp} was logged outside of the gate.`);
     this.reserved = 0;
     this.spaceSecured = false;
     this.allowed = false;
-    this.records.push({ ...record, operations: operations.map((operation) => ({ ...operation })) });
-    this.positions.push((this.positions.at(-1) ?? 0) + size);
-    return this.positions.at(-1)!;
+    this.untold.push(size);
+    return this.rig.take(record);
   }
 
   private committed(size: number): void {
-    const record = this.records[this.told++];
-    if (record === undefined) this.violations.push('The host was told of a commit that was not logged.');
-    else if (size !== sizeOfRecord(record.operations)) this.violations.push(`The host was told of ${size} bytes.`);
+    const { violations } = this.rig;
+    const wanted = this.untold.shift();
+    if (wanted === undefined) violations.push('The host was told of a commit that was not logged.');
+    else if (size !== wanted) violations.push(`The host was told of ${size} bytes.`);
+    if (this.gate > 0) violations.push('A commit has returned in the gate.');
+  }
+}
+
+/** Another thread of a rig. */
+export class RigThread {
+  constructor(
+    private readonly rig: ConcurrencyRig,
+    readonly concurrency: Concurrency,
+    private readonly own: RigHost,
+  ) {}
+
+  /** What this thread was told to fail with (T6). */
+  get failure(): unknown {
+    return this.own.failure;
+  }
+
+  /** It is gone from now on, without having said so. */
+  end(): void {
+    this.own.threads.leave();
+  }
+
+  put(target: Target, key: string, value: string | null): void {
+    this.concurrency.commit([{ target, key: bytes(key), value: value === null ? null : bytes(value) }]);
+  }
+
+  get(target: Target, key: string, from: Snapshot | TransactionCore | null = null): string | undefined {
+    const into = new EntryReference();
+    const found = isTransaction(from)
+      ? from.lookup(target, bytes(key), into)
+      : this.concurrency.lookup(target, bytes(key), into, from);
+    return found ? text(into.value) : undefined;
+  }
+
+  /** All entries as `key=value`. */
+  scan(target: Target, from: Snapshot | TransactionCore | null = null, bounds: Partial<ScanBounds> = {}): string[] {
+    const whole = { ...EVERYTHING, ...bounds };
+    const scan = isTransaction(from) ? from.scan(target, whole) : this.concurrency.scan(target, whole, from);
+    const entries: string[] = [];
+    while (this.rig.step(scan, entries)) {}
+    return entries;
+  }
+
+  clear(target: RigTarget): void {
+    this.rig.clear(target, this.concurrency);
+  }
+
+  drop(target: RigTarget): void {
+    this.rig.drop(target, this.concurrency);
   }
 }
 
