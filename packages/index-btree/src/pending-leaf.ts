@@ -8,6 +8,7 @@ import { type Segment, TAG_VALUE } from '@pagewright/core';
 import { LEAF_ALIGNMENT } from './leaf-entries.js';
 import { LEAF_PLACE, LEAF_SLOT_SIZE, LEAF_TAG, LEAF_VALUE, leafSlot, PLACE_INLINE } from './leaf-layout.js';
 import type { NodeBounds } from './node-bounds.js';
+import { setHints } from './node-hints.js';
 import {
   align8,
   HEAD_BYTES,
@@ -101,6 +102,7 @@ export class PendingLeaf {
     const top = heap + boundsSize(prefix, bounds, LEAF_ALIGNMENT);
     heap = this.#writeEntries(segment, base, heap, prefix);
     segment.u16[(base + NODE_COUNT) >>> 1] = count;
+    setHints(segment, base, LEAF_SLOT_SIZE, 0, 0);
     setHeap(segment, base, heap, top - heap);
     // What is appended later goes on with what was loaded.
     if (count > 0) setRun(segment, base, count - 1, count - 1);
