@@ -14,7 +14,8 @@ import {
   type Target,
 } from '@pagewright/core';
 import { cursorAt, isBeyondEnd } from './scan-bounds.js';
-import { IN_INDEX, type Tree, type VersionStore, WAS_ABSENT } from './version-store.js';
+import type { Tree } from './version-chains.js';
+import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
 import { assertNotDropped, incarnationAt } from './visibility.js';
 
 export class MvccCounter implements EntryCounter {

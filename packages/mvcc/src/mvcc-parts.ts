@@ -13,6 +13,7 @@ import { Timestamps } from './timestamps.js';
 import { Tombstones } from './tombstones.js';
 import type { TransactionSurroundings } from './transaction.js';
 import { VersionBlocks } from './version-blocks.js';
+import { VersionChains } from './version-chains.js';
 import { VersionStore } from './version-store.js';
 
 /** Versions removed when a snapshot ends; `collect` and later ends remove the rest. Keeps each end short. */
@@ -54,7 +55,8 @@ export class MvccParts implements CollectionSurroundings {
       else if (wasOldest) this.versions.trim(TRIM_AT_ONCE);
     });
     this.blocks = new VersionBlocks(memory.blocks);
-    this.versions = new VersionStore(memory.versions, this.blocks, sharing, latch, this.snapshots);
+    const chains = new VersionChains(memory.chains, this.blocks);
+    this.versions = new VersionStore(memory.versions, this.blocks, chains, sharing, latch, this.snapshots);
     this.tombstones = new Tombstones(new SharedCounter(memory.tombstones));
     this.left = new LeftTombstones(memory.left, this.blocks, this.versions, latch);
     this.conflicts = new SharedCounter(memory.conflicts);

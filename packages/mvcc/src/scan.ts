@@ -15,7 +15,8 @@ import {
 } from '@pagewright/core';
 import { keyBytes, keyText } from './key-text.js';
 import { cursorAt, isBeyondEnd } from './scan-bounds.js';
-import { IN_INDEX, type Tree, type VersionStore, WAS_ABSENT } from './version-store.js';
+import type { Tree } from './version-chains.js';
+import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
 import { assertNotDropped, incarnationAt } from './visibility.js';
 import type { BufferedWrite, WriteBuffer } from './write-buffer.js';
 

@@ -12,6 +12,7 @@ import { Latch, Sharing } from './sharing.js';
 import { SnapshotList } from './snapshots.js';
 import { Timestamps } from './timestamps.js';
 import { VersionBlocks } from './version-blocks.js';
+import { VersionChains } from './version-chains.js';
 import { VersionStore } from './version-store.js';
 
 export interface MvccMemory {
@@ -24,6 +25,7 @@ export interface MvccMemory {
   readonly keyLocks: SharedArrayBuffer;
   readonly room: SharedArrayBuffer;
   readonly blocks: SharedArrayBuffer;
+  readonly chains: SharedArrayBuffer;
   readonly versions: SharedArrayBuffer;
   readonly tombstones: SharedArrayBuffer;
   readonly conflicts: SharedArrayBuffer;
@@ -50,7 +52,8 @@ export function newMemory(versionMemory: number): MvccMemory {
     keyLocks: new SharedArrayBuffer(KeyLocks.bytes()),
     room: new SharedArrayBuffer(FileRoom.bytes()),
     blocks,
-    versions: new SharedArrayBuffer(VersionStore.bytes(blocks)),
+    chains: new SharedArrayBuffer(VersionChains.bytes(blocks)),
+    versions: new SharedArrayBuffer(VersionStore.bytes()),
     tombstones: new SharedArrayBuffer(SharedCounter.bytes()),
     conflicts: new SharedArrayBuffer(SharedCounter.bytes()),
     left: new SharedArrayBuffer(LeftTombstones.bytes()),
@@ -80,6 +83,7 @@ function isHandle(handle: unknown): handle is MvccHandle {
     'keyLocks',
     'room',
     'blocks',
+    'chains',
     'versions',
     'tombstones',
     'conflicts',

@@ -15,22 +15,17 @@
  * cleared incarnation cannot be taken for versions of the next one.
  */
 import { POINT, schedulePoint } from '@pagewright/core';
-import { hashOf } from './key-hash.js';
 import type { ReplacedEntry } from './replaced-entry.js';
 import type { Latch, Sharing } from './sharing.js';
 import type { SnapshotList } from './snapshots.js';
 import { BLOCK_BYTES, VersionBlocks } from './version-blocks.js';
+import { type Tree, VersionChains } from './version-chains.js';
 import {
   ABSENT,
   CHAIN_COUNT,
   CHAIN_FIRST,
-  CHAIN_HASH,
-  CHAIN_INCARNATION_F64,
   CHAIN_INDEX,
-  CHAIN_KEY,
-  CHAIN_KEY_LENGTH,
   CHAIN_LAST,
-  CHAIN_NEXT,
   VERSION_AHEAD,
   VERSION_BEHIND,
   VERSION_CHAIN,
@@ -40,7 +35,7 @@ import {
   VERSION_YOUNGER,
 } from './version-layout.js';
 
-/** Of the memory: words, then how many versions indexes have, then buckets. */
+/** Words of the memory, and behind them how many versions indexes have. */
 const FIRST = 0;
 const LAST = 1;
 const COUNT = 2;
@@ -49,21 +44,11 @@ const OTHERS = 3;
 const COUNTS = 16;
 /** Versions are counted by index, as far as this tells indexes apart. */
 const INDEXES = 64;
-const BUCKETS = COUNTS + INDEXES;
-/** Blocks for each bucket. Most keys have two. */
-const BLOCKS_A_BUCKET = 4;
-const FEWEST_BUCKETS = 16;
 
 /** So many versions go one by one; more of them, when no snapshot is left, all at once. */
 const FEW = 64;
 /** A value that is larger is copied into its blocks while nobody waits for the latch. */
 const SMALL_VALUE = 512;
-
-/** An index in one incarnation. */
-export interface Tree {
-  readonly number: number;
-  readonly incarnation: number;
-}
 
 /** What a snapshot sees of a key: the entry in the index, or that the key was absent; else the version of that number. */
 export const IN_INDEX = 0;
@@ -71,24 +56,23 @@ export const WAS_ABSENT = -1;
 
 export class VersionStore {
   readonly #words: Int32Array;
-  readonly #bucketMask: number;
   readonly #fence = new Int32Array(new SharedArrayBuffer(64));
   #foundLength = 0;
   #hasRevoked = false;
 
-  static bytes(blocks: SharedArrayBuffer): number {
-    return (BUCKETS + bucketsFor(blocks)) * 4;
+  static bytes(): number {
+    return (COUNTS + INDEXES) * 4;
   }
 
   constructor(
     readonly memory: SharedArrayBuffer,
     private readonly blocks: VersionBlocks,
+    private readonly chains: VersionChains,
     private readonly sharing: Sharing,
     private readonly latch: Latch,
     private readonly snapshots: SnapshotList,
   ) {
     this.#words = new Int32Array(memory);
-    this.#bucketMask = bucketsFor(blocks.memory) - 1;
   }
 
   /** What all versions take. */
@@ -112,12 +96,11 @@ export class VersionStore {
   }
 
   /** What a snapshot sees: {@link IN_INDEX}, {@link WAS_ABSENT}, or a version, which is there while the snapshot stands. */
-  find({ number, incarnation }: Tree, key: Uint8Array, snapshot: number): number {
-    const hash = hashOf(number, key);
+  find(tree: Tree, key: Uint8Array, snapshot: number): number {
     const { words } = this.blocks;
     this.latch.take();
     let version = IN_INDEX;
-    const chain = this.#chainOf(hash, number, incarnation, key);
+    const chain = this.chains.find(tree, key);
     if (chain !== 0) {
       version = words[this.blocks.wordOf(chain) + CHAIN_FIRST]!;
       while (version !== 0 && this.#replacedBy(version) <= snapshot) {
@@ -142,12 +125,11 @@ export class VersionStore {
   }
 
   /** The last commit known to have changed the key; 0 if none is known, which is certain for as long as some snapshot is older. */
-  lastReplacement({ number, incarnation }: Tree, key: Uint8Array): number {
-    if (!this.holds(number)) return 0;
-    const hash = hashOf(number, key);
+  lastReplacement(tree: Tree, key: Uint8Array): number {
+    if (!this.holds(tree.number)) return 0;
     this.latch.take();
     try {
-      return this.#lastIn(this.#chainOf(hash, number, incarnation, key));
+      return this.#lastReplacement(tree, key);
     } finally {
       this.latch.give();
     }
@@ -155,12 +137,9 @@ export class VersionStore {
 
   /** Whether someone may want to see what the key holds now, when it is replaced. */
   isWanted(tree: Tree, key: Uint8Array): boolean {
-    const { number, incarnation } = tree;
-    const hash = hashOf(number, key);
     this.latch.take();
     try {
-      const made = this.#lastIn(this.#chainOf(hash, number, incarnation, key));
-      return made <= this.snapshots.newestBelow(Number.POSITIVE_INFINITY);
+      return this.#lastReplacement(tree, key) <= this.snapshots.newestBelow(Number.POSITIVE_INFINITY);
     } finally {
       this.latch.give();
     }
@@ -183,7 +162,7 @@ export class VersionStore {
       this.blocks.words[this.blocks.wordOf(version) + VERSION_LENGTH] = value === null ? ABSENT : value.length;
       if (!isLarge) {
         if (value !== null) this.blocks.fill(version, VERSION_VALUE, value);
-        this.#link(this.#chainFor(tree, key), version, timestamp);
+        this.#link(this.chains.findOrAdd(tree, key), version, timestamp);
         return true;
       }
       this.holdOthers(1);
@@ -232,7 +211,7 @@ export class VersionStore {
         return;
       }
       this.blocks.clear();
-      words.fill(0, BUCKETS);
+      this.chains.clear();
       for (let at = 0; at < INDEXES; at++) this.#setCount(at, 0);
       words[FIRST] = 0;
       words[LAST] = 0;
@@ -254,7 +233,7 @@ export class VersionStore {
     this.latch.take();
     try {
       this.holdOthers(-1);
-      if (this.#hasRoomFor(tree, key, 0, timestamp)) this.#link(this.#chainFor(tree, key), version, timestamp);
+      if (this.#hasRoomFor(tree, key, 0, timestamp)) this.#link(this.chains.findOrAdd(tree, key), version, timestamp);
       else this.#freeVersion(version);
       return this.snapshots.newestBelow(timestamp) >= 0;
     } finally {
@@ -267,13 +246,12 @@ export class VersionStore {
    * Whether a snapshot can see what the commit replaces; then there is room for so many blocks, and its key. T4: if room runs short, what snapshots
    * have passed goes first, then the oldest snapshots lose what they need.
    */
-  #hasRoomFor({ number, incarnation }: Tree, key: Uint8Array, blocks: number, timestamp: number): boolean {
-    const hash = hashOf(number, key);
-    const wanted = blocks + VersionBlocks.count(CHAIN_KEY, key.length);
+  #hasRoomFor(tree: Tree, key: Uint8Array, blocks: number, timestamp: number): boolean {
+    const wanted = blocks + VersionChains.blocksFor(key);
     for (;;) {
       const newest = this.snapshots.newestBelow(timestamp);
       // If the key was replaced after the newest of them began, no one can see what is there now.
-      if (newest < 0 || this.#lastIn(this.#chainOf(hash, number, incarnation, key)) > newest) return false;
+      if (newest < 0 || this.#lastReplacement(tree, key) > newest) return false;
       if (this.blocks.hasRoom(wanted)) return true;
       if (this.#trimFirst()) continue;
       this.snapshots.revokeOldest();
@@ -304,7 +282,7 @@ export class VersionStore {
     words[at + CHAIN_FIRST] = younger;
     words[at + CHAIN_COUNT]!--;
     this.#drop(version, chain);
-    if (younger === 0) this.#removeChain(chain);
+    if (younger === 0) this.chains.remove(chain);
     return true;
   }
 
@@ -360,7 +338,7 @@ export class VersionStore {
     }
     words[chainAt + CHAIN_LAST] = last;
     words[chainAt + CHAIN_COUNT] = kept;
-    if (kept === 0) this.#removeChain(chain);
+    if (kept === 0) this.chains.remove(chain);
     else words[this.blocks.wordOf(last) + VERSION_YOUNGER] = 0;
   }
 
@@ -385,62 +363,13 @@ export class VersionStore {
     this.blocks.free(version, VersionBlocks.count(VERSION_VALUE, Math.max(0, length)));
   }
 
-  #lastIn(chain: number): number {
-    if (chain === 0) return 0;
-    return this.#replacedBy(this.blocks.words[this.blocks.wordOf(chain) + CHAIN_LAST]!);
+  #lastReplacement(tree: Tree, key: Uint8Array): number {
+    const chain = this.chains.find(tree, key);
+    return chain === 0 ? 0 : this.#replacedBy(this.blocks.words[this.blocks.wordOf(chain) + CHAIN_LAST]!);
   }
 
   #replacedBy(version: number): number {
     return this.blocks.numbers[(this.blocks.wordOf(version) >>> 1) + VERSION_REPLACED_F64]!;
-  }
-
-  #chainOf(hash: number, index: number, incarnation: number, key: Uint8Array): number {
-    const { words, numbers } = this.blocks;
-    let chain = this.#words[BUCKETS + (hash & this.#bucketMask)]!;
-    for (; chain !== 0; chain = words[this.blocks.wordOf(chain) + CHAIN_NEXT]!) {
-      const at = this.blocks.wordOf(chain);
-      if (words[at + CHAIN_HASH] !== hash || words[at + CHAIN_KEY_LENGTH] !== key.length) continue;
-      if (words[at + CHAIN_INDEX] !== (index | 0)) continue;
-      if (numbers[(at >>> 1) + CHAIN_INCARNATION_F64] !== incarnation) continue;
-      if (this.blocks.equals(chain, CHAIN_KEY, key)) break;
-    }
-    return chain;
-  }
-
-  #chainFor({ number, incarnation }: Tree, key: Uint8Array): number {
-    const hash = hashOf(number, key);
-    const known = this.#chainOf(hash, number, incarnation, key);
-    if (known !== 0) return known;
-    const { words, numbers } = this.blocks;
-    const chain = this.blocks.allocate(VersionBlocks.count(CHAIN_KEY, key.length));
-    const at = this.blocks.wordOf(chain);
-    const bucket = BUCKETS + (hash & this.#bucketMask);
-    words[at + CHAIN_HASH] = hash;
-    words[at + CHAIN_NEXT] = this.#words[bucket]!;
-    words[at + CHAIN_INDEX] = number;
-    numbers[(at >>> 1) + CHAIN_INCARNATION_F64] = incarnation;
-    words[at + CHAIN_FIRST] = 0;
-    words[at + CHAIN_LAST] = 0;
-    words[at + CHAIN_COUNT] = 0;
-    words[at + CHAIN_KEY_LENGTH] = key.length;
-    this.blocks.fill(chain, CHAIN_KEY, key);
-    this.#words[bucket] = chain;
-    return chain;
-  }
-
-  #removeChain(chain: number): void {
-    const { words } = this.blocks;
-    const at = this.blocks.wordOf(chain);
-    const bucket = BUCKETS + (words[at + CHAIN_HASH]! & this.#bucketMask);
-    let before = this.#words[bucket]!;
-    if (before === chain) this.#words[bucket] = words[at + CHAIN_NEXT]!;
-    else {
-      while (words[this.blocks.wordOf(before) + CHAIN_NEXT] !== chain) {
-        before = words[this.blocks.wordOf(before) + CHAIN_NEXT]!;
-      }
-      words[this.blocks.wordOf(before) + CHAIN_NEXT] = words[at + CHAIN_NEXT]!;
-    }
-    this.blocks.free(chain, VersionBlocks.count(CHAIN_KEY, words[at + CHAIN_KEY_LENGTH]!));
   }
 
   /** Read without the latch: written by the thread that has it. */
@@ -448,9 +377,4 @@ export class VersionStore {
     if (this.sharing.isShared) Atomics.store(this.#words, COUNTS + index, count);
     else this.#words[COUNTS + index] = count;
   }
-}
-
-function bucketsFor(blocks: SharedArrayBuffer): number {
-  const wanted = blocks.byteLength / BLOCK_BYTES / BLOCKS_A_BUCKET;
-  return Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(Math.max(1, wanted))));
 }

@@ -108,11 +108,12 @@ export class Bank {
     while (this.#open.length > 0) this.#close(0);
   }
 
-  /** What is there when all have come to their end. */
-  checkEnd(): void {
+  /** What is there when all have come to their end, so many of them behind a commit that they could not note any more. */
+  checkEnd(unnoted = 0): void {
     const snapshot = this.mvcc.snapshot();
     this.#contentAt(snapshot);
-    assert.equal(Number(this.#get('counter', snapshot)), this.known.increments, 'Increments were lost.');
+    const beyond = Number(this.#get('counter', snapshot)) - this.known.increments;
+    assert.ok(beyond >= 0 && beyond <= unnoted, `The counter has ${beyond} more increments than were noted.`);
     snapshot.release();
     while (this.mvcc.collect(100)) {}
     const { activeSnapshots, versions, versionBytes } = this.mvcc.stats();

@@ -118,7 +118,14 @@ export const THREAD_FAULTS: [string, NewConcurrency, string[]][] = [
     insideAll<{ snapshots: object }>(({ snapshots }) => {
       Object.defineProperty(snapshots, 'revocations', { get: () => 0 });
     }),
-    ['threads-revoke'],
+    ['threads-revoke', 'revoked-in-the-check'],
+  ],
+  [
+    'looks for no versions where another thread has just put one aside',
+    insideAll<{ versions: { holds(): boolean } }>(({ versions }) => {
+      versions.holds = () => false;
+    }),
+    ['commit-within-a-look-up', 'reads-in-the-midst'],
   ],
   [
     'removes a tombstone that it has written, whatever has become of the key',

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { driveSchedule, POINT, POINT_NAMES, type Snapshot } from '@pagewright/core';
-import { bytes, type RigThread } from '../rig/concurrency-rig.js';
+import { bytes, codeOf, type RigThread } from '../rig/concurrency-rig.js';
 import type { ConcurrencyClause } from './concurrency-clause.js';
 import { assertReads, OLD, shared } from './concurrency-shared.js';
 
@@ -126,6 +126,68 @@ export const interleavingClauses: readonly ConcurrencyClause[] = [
       );
       assert.ok(isDone);
       assertReads(second, target, null, ['a=mine', 'b=theirs', 'c=old', 'd=old'], 'The newest state');
+    },
+  },
+  {
+    id: 'commit-within-a-look-up',
+    rules: ['T2', 'T4'],
+    says: 'shows a snapshot the same where another thread changes the key while it is looked up, before or after its entry was read',
+    needs: ['threads', 'snapshots'],
+    check(subject) {
+      for (const isBefore of [true, false]) {
+        for (const value of ['new', null]) {
+          const { target, threads } = shared(subject, 2);
+          const [first, second] = threads as [RigThread, RigThread];
+          const snapshot = second.concurrency.snapshot();
+          // So that the page was changed since the snapshot, and versions are looked for.
+          first.put(target, 'a1', 'x');
+          const { index } = target;
+          const lookup = index.lookup.bind(index);
+          let isOpen = true;
+          index.lookup = (key, into) => {
+            const interrupts = isOpen;
+            isOpen = false;
+            if (interrupts && isBefore) first.put(target, 'a', value);
+            const found = lookup(key, into);
+            if (interrupts && !isBefore) first.put(target, 'a', value);
+            return found;
+          };
+          const when = isBefore ? 'before' : 'after';
+          assert.equal(second.get(target, 'a', snapshot), 'old', `Changed right ${when} its entry was read.`);
+          index.lookup = lookup;
+          assertReads(second, target, snapshot, OLD, 'Afterwards');
+        }
+      }
+    },
+  },
+  {
+    id: 'revoked-in-the-check',
+    rules: ['T4'],
+    says: 'does not commit over a change of another thread that it cannot know of any more, because its snapshot was revoked while it looked for conflicts',
+    needs: ['threads', 'revocation', 'write-conflicts'],
+    check(subject) {
+      const { target, threads } = shared(subject, 2, 0, 4000);
+      const [first, second] = threads as [RigThread, RigThread];
+      for (let i = 0; i < 60; i++) first.put(target, `k${i}`, 'old');
+      const transaction = second.concurrency.begin();
+      transaction.put(target, bytes('a'), bytes('mine'));
+      first.put(target, 'a', 'theirs');
+      const { incarnation } = target;
+      let isOpen = true;
+      Object.defineProperty(target, 'incarnation', {
+        get: () => {
+          if (isOpen) {
+            isOpen = false;
+            // Of other keys than the transaction's, which it has locked.
+            for (let i = 0; i < 60; i++) first.put(target, `k${i}`, 'x'.repeat(150));
+            while (first.concurrency.collect(100)) {}
+          }
+          return incarnation;
+        },
+      });
+      const code = codeOf(() => transaction.commit());
+      assert.ok(code === 'PW_SNAPSHOT_TOO_OLD' || code === 'PW_CONFLICT', `The commit came out as ${code}.`);
+      assert.equal(first.get(target, 'a'), 'theirs');
     },
   },
 ];
