@@ -71,6 +71,16 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     backend: (io) => ({ open: (path, flags) => io.open(path, { ...flags, create: true }) }),
   },
   {
+    what: 'opening in place creates what is missing',
+    breaks: ['open-in-place'],
+    backend: (io) => ({ openSync: (path, flags) => io.openSync(path, { ...flags, create: true }) }),
+  },
+  {
+    what: 'opening in place is opening for writing',
+    breaks: ['open-in-place'],
+    backend: (io) => ({ openSync: (path, { create = false }) => io.openSync(path, { create }) }),
+  },
+  {
     what: 'creating empties what is there',
     breaks: ['open-keeps'],
     backend: (io) => ({

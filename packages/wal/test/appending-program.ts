@@ -5,6 +5,7 @@ import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { Appender, type AppendingMemory } from './appending.js';
+import { UnsyncedFiles } from './unsynced-files.js';
 
 export interface AppendingTask {
   readonly handle: unknown;
@@ -12,6 +13,8 @@ export interface AppendingTask {
   readonly memory: AppendingMemory;
   readonly seed: number;
   readonly times: number;
+  /** As fast as it can, on files that are not synced: what threads do at the same time is what matters then. */
+  readonly hammers?: boolean;
   /** At one in so many schedule points of the log it waits for a moment; 0: nowhere. */
   readonly pauses: number;
   /** The point, if any, where it stops for good, after so many others of its kind. */
@@ -20,11 +23,16 @@ export interface AppendingTask {
 
 export type AppendingEnd = { readonly how: 'done' } | { readonly how: 'failed'; readonly code: string };
 
-const { handle, threads: registry, memory, seed, times, pauses, stopsAt } = workerData as AppendingTask;
+const { handle, threads: registry, memory, seed, times, hammers, pauses, stopsAt } = workerData as AppendingTask;
 const threads = new Threads(registry);
 const log = new WriteAheadLog();
 let told = 0;
-await log.attach({ io: new NodeFiles(), threads, handle, onFailure: () => told++ });
+await log.attach({
+  io: hammers === true ? new UnsyncedFiles() : new NodeFiles(),
+  threads,
+  handle,
+  onFailure: () => told++,
+});
 
 const random = new Random(seed + 77);
 const nothing = new Int32Array(new SharedArrayBuffer(4));
@@ -40,7 +48,9 @@ driveSchedule((point) => {
 
 let end: AppendingEnd = { how: 'done' };
 try {
-  await new Appender(log, threads, memory).run(seed, times);
+  const appender = new Appender(log, threads, memory);
+  if (hammers === true) appender.hammer(times);
+  else await appender.run(seed, times);
 } catch (error) {
   end = { how: 'failed', code: isPagewrightError(error) ? error.code : String((error as Error).stack) };
 }

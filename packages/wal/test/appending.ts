@@ -1,5 +1,5 @@
 /** A thread that appends to a log which several have, for `threads.test.ts`: what it appends says what it is, and what was acknowledged is noted in memory that all share. */
-import { type Log, SharedLatch, type Threads } from '@pagewright/core';
+import { type Log, type LogOperation, OPERATION_PUT, SharedLatch, type Threads } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { recordOf } from '@pagewright/testkit/rig';
 
@@ -18,6 +18,12 @@ export function appendingMemory(most: number): AppendingMemory {
     timestamp: new SharedArrayBuffer(4),
     acknowledged: new SharedArrayBuffer(most + 1),
   };
+}
+
+/** What a hammering thread appends with a timestamp. */
+export function hammered(timestamp: number, slot: number): LogOperation[] {
+  const key = new Uint8Array(new Uint32Array([timestamp, slot]).buffer);
+  return [{ kind: OPERATION_PUT, index: slot, key, value: new Uint8Array(40).fill(timestamp) }];
 }
 
 /** More than the key of a record adds to its value. */
@@ -58,6 +64,23 @@ export class Appender {
       } // or nobody waits for it
     }
     await Promise.all(this.#commits);
+  }
+
+  /** Appends so many small records as fast as it can, and has one in five written in place. */
+  hammer(times: number): void {
+    const operations = hammered(0, 0);
+    const size = this.log.sizeOf(operations);
+    for (let i = 0; i < times; i++) {
+      this.log.reserveSync(size);
+      const position = this.#order.holding(() => {
+        const timestamp = this.#timestamp[0]! + 1;
+        const record = { timestamp, dependsOn: timestamp - 1, operations: hammered(timestamp, this.#slot) };
+        const end = this.log.append(record);
+        this.#timestamp[0] = timestamp;
+        return end;
+      });
+      if (i % 5 === this.#slot % 5) this.log.commitSync(position);
+    }
   }
 
   /** Where a checkpoint would be now. */

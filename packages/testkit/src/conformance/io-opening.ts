@@ -43,6 +43,32 @@ export const OPENING_CLAUSES: readonly IoClause[] = [
       assert.ok(await subject.backend.exists(path), 'a file that was created does not exist');
     },
   },
+  {
+    id: 'open-in-place',
+    says: 'opens in place as it does in the background: the same file, flags and errors, and nothing to wait for',
+    rules: ['IO3'],
+    async check({ backend, directory }) {
+      const missing = { code: 'PW_NOT_FOUND', details: { errno: 'ENOENT', path: `${directory}/missing` } } as const;
+      await errorOf('opening a missing file in place', () => backend.openSync(`${directory}/missing`, {}), missing);
+      assert.deepEqual(await backend.list(directory), [], 'a refused opening leaves a file');
+      const path = `${directory}/file`;
+      const first = backend.openSync(path, { create: true });
+      assert.equal(first.path, path, 'path is not the one that was opened');
+      first.writeSync(pattern(5000, 1), 0);
+      const second = backend.openSync(path, { create: true });
+      assertSame(contentOf(second), pattern(5000, 1), 'the file opened in place once more');
+      await second.write(pattern(10, 2), 5000);
+      await second.sync();
+      const reader = backend.openSync(path, { readOnly: true });
+      assert.equal(reader.size(), 5010);
+      const refused = { code: 'PW_READ_ONLY', details: { path } } as const;
+      await errorOf('a write to a file opened for reading in place', () => reader.writeSync(pattern(1, 1), 0), refused);
+      await Promise.all([first, second, reader].map((file) => file.close()));
+      await errorOf('a read of a file that was closed', () => first.readSync(new Uint8Array(1), 0), {
+        code: 'PW_CLOSED',
+      });
+    },
+  },
   fileClause(
     { id: 'open-keeps', says: 'keeps what is in a file when it is opened, with whatever flags' },
     async (file, subject) => {

@@ -1,0 +1,219 @@
+/** What threads share in this log in particular, in turns that are chosen: room in files and in memory, segments that one of them is making, bytes beside the memory. */
+import type { IoBackend, Log } from '@pagewright/core';
+import { dropAll, SimulatedDevice } from '@pagewright/testkit';
+import { type AttachedLog, type LogStore, newSuperblock, recordOf, settled } from '@pagewright/testkit/rig';
+import { describe, expect, test } from 'vitest';
+import { RECORD_HEADER_SIZE } from '../src/format/record.js';
+import type { WalOptions } from '../src/options.js';
+import { MOST_UNFLUSHED_SEGMENTS } from '../src/sharing/log-state.js';
+import { WriteAheadLog } from '../src/write-ahead-log.js';
+import { openLogStore } from './store.js';
+
+const KIB = 1024;
+
+async function openStore(options: WalOptions, count = 1): Promise<{ store: LogStore; others: AttachedLog[] }> {
+  const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
+    options: { segmentSize: 64 * KIB, ...options },
+  });
+  const others: AttachedLog[] = [];
+  for (let i = 0; i < count; i++) others.push(await store.attach(new WriteAheadLog()));
+  return { store, others };
+}
+
+/** After a loss of power there are so many records from the last checkpoint on. */
+async function expectRecovered(store: LogStore, count: number): Promise<void> {
+  const { timestamp } = store.superblock.mark;
+  const again = await openLogStore(store.disk.copy().afterCrash(dropAll), { ...store.superblock });
+  expect(again.recovered.map((record) => record.timestamp)).toEqual(
+    Array.from({ length: count }, (_, i) => timestamp + 1 + i),
+  );
+}
+
+function reserve({ log }: { readonly log: Log }, store: LogStore, size: number): number {
+  const bytes = log.sizeOf(store.nextRecord(size).operations);
+  log.reserveSync(bytes);
+  return bytes;
+}
+
+describe('room that a thread has reserved', () => {
+  test('is not left behind when another goes on to the next segment', async () => {
+    const { store, others } = await openStore({ bufferLimit: 256 * KIB });
+    const [other] = others as [AttachedLog];
+    for (let i = 0; i < 30; i++) store.commitSync(4 * KIB); // beyond its size, with the next one ready
+    await settled(10);
+    expect(store.log.stats().segments).toBe(2);
+    expect(store.log.mark().segment).toBe(1);
+    reserve(other, store, 50 * KIB);
+    store.append(20 * KIB);
+    other.log.append(store.nextRecord(50 * KIB));
+    store.timestamp++;
+    await store.commit(10);
+    await expectRecovered(store, 33);
+  });
+
+  test('is not taken by a mark', async () => {
+    const { store, others } = await openStore({ segmentSize: 16 * KIB * KIB, bufferLimit: 1024 * KIB });
+    const [other] = others as [AttachedLog];
+    store.commitSync(10);
+    const { offset } = store.log.mark();
+    let size = 200 * KIB;
+    const ends = () => offset + store.log.sizeOf(recordOf(2, 0, size).operations) + RECORD_HEADER_SIZE;
+    while (ends() % 4096 !== 0) size++;
+    const bytes = reserve(other, store, size);
+    store.log.commitSync(store.log.stats().appendedBytes + 1); // flushes, and has something to tell
+    expect(store.log.mark().offset).toBe(offset);
+    other.log.append(store.nextRecord(size));
+    store.timestamp++;
+    expect(store.log.mark().offset).toBe(offset + bytes);
+    store.commitSync(10);
+    await expectRecovered(store, 3);
+  });
+
+  test('in memory is kept: what another appends is written at once instead', async () => {
+    const { store, others } = await openStore({ segmentSize: 1024 * KIB, bufferLimit: 64 * KIB }, 2);
+    const [first, second] = others as [AttachedLog, AttachedLog];
+    reserve(first, store, 40 * KIB);
+    store.append(30 * KIB, second.log);
+    expect(store.log.stats().pendingBytes).toBe(0);
+    const { operations } = store.disk;
+    first.log.append(store.nextRecord(40 * KIB));
+    store.timestamp++;
+    expect(store.disk.operations).toBe(operations);
+    expect(store.log.stats().pendingBytes).toBeGreaterThan(40 * KIB);
+    await store.log.commit(store.log.stats().appendedBytes);
+    await expectRecovered(store, 2);
+  });
+
+  test('is free when the thread has ended', async () => {
+    const { store, others } = await openStore({ bufferLimit: 1024 * KIB });
+    const [other] = others as [AttachedLog];
+    other.log.reserveSync(900 * KIB);
+    other.threads.leave();
+    for (let i = 0; i < 40; i++) store.commitSync(10 * KIB);
+    // Without the 900 KiB behind them.
+    expect(Math.max(...store.disk.files().map((path) => store.disk.sizeOf(path)))).toBeLessThan(1800 * KIB);
+    await expectRecovered(store, 40);
+  });
+
+  test('is this thread’s until it ends its turn, and then the others’', async () => {
+    const { store, others } = await openStore({ segmentSize: 1024 * KIB, bufferLimit: 64 * KIB });
+    const [other] = others as [AttachedLog];
+    reserve(other, store, 60 * KIB);
+    await Promise.resolve();
+    store.append(30 * KIB);
+    expect(store.log.stats().pendingBytes).toBeGreaterThan(30 * KIB);
+  });
+});
+
+describe('a record that is larger than the memory for unflushed ones', () => {
+  test('is durable when it is appended, with all before it, and the stream goes on behind it', async () => {
+    const { store, others } = await openStore({ segmentSize: 512 * KIB, bufferLimit: 64 * KIB });
+    const [other] = others as [AttachedLog];
+    let count = 0;
+    for (let round = 0; round < 12; round++) {
+      const log = round % 2 === 0 ? store.log : other.log;
+      store.append(round * 700, log);
+      store.append(100 * KIB + round * 9000, log);
+      count += 2;
+      expect(log.stats().pendingBytes).toBe(0);
+      await expectRecovered(store, count);
+      for (let i = 0; i < 5; i++) store.append(9000 + i * 8, other.log);
+      store.commitSync(round, store.log);
+      count += 6;
+      await expectRecovered(store, count);
+    }
+  });
+});
+
+describe('the next segment', () => {
+  test('is made by one thread, and others go on without waiting for it', async () => {
+    const { store, others } = await openStore({}, 2);
+    const [first, second] = others as [AttachedLog, AttachedLog];
+    const released = holdCreation(store.disk, '2.log');
+    for (let i = 0; i < 10; i++) await store.commit(5 * KIB, first.log);
+    await settled();
+    expect(released.isHeld()).toBe(true);
+    for (let i = 0; i < 20; i++) await store.reserveAndCommit(5 * KIB, second.log);
+    expect(store.log.mark().segment).toBe(1);
+    released.release();
+    await settled(10);
+    for (let i = 0; i < 3; i++) await store.reserveAndCommit(5 * KIB, second.log);
+    expect(store.log.mark().segment).toBe(2);
+    await expectRecovered(store, 33);
+  });
+
+  test('is made by another when the thread that was making it has ended', async () => {
+    const { store, others } = await openStore({}, 2);
+    const [first, second] = others as [AttachedLog, AttachedLog];
+    const released = holdCreation(store.disk, '2.log');
+    for (let i = 0; i < 10; i++) await store.commit(5 * KIB, first.log);
+    await settled();
+    expect(released.isHeld()).toBe(true);
+    first.threads.leave();
+    for (let i = 0; i < 10; i++) {
+      await store.reserveAndCommit(5 * KIB, second.log);
+      await settled();
+    }
+    expect(store.log.mark().segment).toBe(2);
+    await expectRecovered(store, 20);
+  });
+
+  test('is not entered while more segments than the log keeps in mind are not durable', async () => {
+    const { store } = await openStore({ bufferLimit: 16 * KIB * KIB });
+    for (let i = 0; i < MOST_UNFLUSHED_SEGMENTS + 20; i++) {
+      await store.reserve(50 * KIB);
+      store.append(50 * KIB);
+      await settled();
+    }
+    expect(store.log.stats().flushes).toBeLessThan(3);
+    expect(store.log.mark().segment).toBeLessThanOrEqual(MOST_UNFLUSHED_SEGMENTS + 1);
+    await store.commit(10);
+    await expectRecovered(store, MOST_UNFLUSHED_SEGMENTS + 21);
+  });
+});
+
+describe('files', () => {
+  test('of segments that were given up are closed by threads that are idle, too', async () => {
+    const { store } = await openStore({}, 0);
+    let open = 0;
+    const io = new Proxy<IoBackend>(store.disk, {
+      get(disk, name) {
+        const value: unknown = Reflect.get(disk, name);
+        if (name !== 'openSync') return typeof value === 'function' ? value.bind(disk) : value;
+        return (...given: Parameters<IoBackend['openSync']>) => {
+          const file = store.disk.openSync(...given);
+          const { close } = file;
+          open++;
+          file.close = () => {
+            open--;
+            return close.call(file);
+          };
+          return file;
+        };
+      },
+    });
+    const idle = await store.attach(new WriteAheadLog(), io);
+    store.commitSync(10, idle.log);
+    expect(open).toBe(1);
+    for (let i = 0; i < 30; i++) {
+      await store.reserveAndCommit(6 * KIB);
+      await settled(1);
+    }
+    expect(open).toBe(1);
+    await store.checkpoint();
+    await settled(5);
+    expect(open).toBe(0);
+  });
+});
+
+/** Holds the first write to a segment that is being made. */
+function holdCreation(disk: SimulatedDevice, name: string) {
+  let held: (() => void) | null = null;
+  disk.hold = ({ kind, path }) => {
+    if (kind !== 'write' || !path.endsWith(name) || held !== null) return undefined;
+    return new Promise((resolve) => {
+      held = resolve;
+    });
+  };
+  return { isHeld: () => held !== null, release: () => held?.() };
+}
