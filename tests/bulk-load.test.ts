@@ -66,7 +66,7 @@ async function prepared(device: SimulatedDevice): Promise<Engine> {
 
 describe('a crash at any operation of a bulk load, and of what is done upon it', () => {
   for (const losing of ['all', 'nothing'] as const) {
-    it(`leaves what was acknowledged if ${losing} of what was not synced is lost, also if the newest superblock rots`, async () => {
+    it(`leaves what was acknowledged if ${losing} of what was not synced is lost, also if the newest superblock rots (scenario 40)`, async () => {
       const device = new SimulatedDevice();
       const db = await prepared(device);
       const points: { readonly at: string; readonly device: SimulatedDevice; readonly done: number }[] = [];

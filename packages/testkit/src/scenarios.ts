@@ -350,7 +350,7 @@ export const SCENARIOS: readonly Scenario[] = [
     number: 40,
     goesWrong: 'A tree that was loaded in bulk is written to, that is acknowledged, and a crash takes the tree.',
     rules: ['T7'],
-    state: { waitsFor: 'bulkLoad()' },
+    state: { tested: 'tests/bulk-load.test.ts', name: 'also if the newest superblock rots (scenario 40)' },
   },
   {
     number: 41,

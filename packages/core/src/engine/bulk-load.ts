@@ -59,6 +59,8 @@ const SPARE_PAGES = 64;
 const ENTRY_OVERHEAD = 32;
 const PAGES_A_PAGE = 4;
 
+/** Bytes of a key in a message. */
+const MOST_SHOWN = 32;
 const OPTIONS: readonly string[] = ['fill', 'signal', 'onProgress'];
 const LEAST_FILL = 0.5;
 
@@ -313,10 +315,18 @@ class BulkLoader<Key, Value> {
     const { name } = this.entry;
     return new PagewrightError(
       'PW_UNSORTED',
-      `bulkLoad takes entries in rising order of their keys, each key once: in '${name}', ${describe(key)} comes after ${describe(this.lastKey)}. Keys sort by their bytes, as the encoding '${this.codec.key.name}' makes them.`,
+      `bulkLoad takes entries in rising order of their keys, each key once: in '${name}', ${shown(key)} comes after ${shown(this.lastKey)}. Keys sort by their bytes, as the encoding '${this.codec.key.name}' makes them.`,
       { details: { index: name, position: this.entries, key, previous: this.lastKey } },
     );
   }
+}
+
+/** A key as an error message shows it. */
+function shown(key: unknown): string {
+  if (!(key instanceof Uint8Array)) return describe(key);
+  const { buffer, byteOffset, length } = key;
+  const start = Buffer.from(buffer, byteOffset, Math.min(length, MOST_SHOWN)).toString('hex');
+  return `the key 0x${start}${length > MOST_SHOWN ? '…' : ''}`;
 }
 
 function checkOptions(options: BulkLoadOptions): void {
