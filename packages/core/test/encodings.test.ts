@@ -640,3 +640,32 @@ function rankOf(value: OrderedValue): number {
   if (value instanceof Date) return types.indexOf('date');
   return types.indexOf(typeof value);
 }
+
+describe('borrowed bytes', () => {
+  const samples = {
+    utf8: ['', 'a', 'key/0001', '0'.repeat(24), '0'.repeat(25), 'é', 'a\u{1f600}', '\x7f', '\x80'],
+    u32: [0, 1, 2 ** 31, 2 ** 32 - 1],
+    u64: [0n, 1n, 2n ** 53n, 2n ** 64n - 1n],
+    f64: [0, -0, 1.5, -1.5, Number.NEGATIVE_INFINITY, Number.MAX_VALUE],
+  };
+  test.each(Object.keys(samples) as (keyof typeof samples)[])('of %s are those that encode makes, or none', (name) => {
+    const encoding = encodingFor(name) as Encoding<unknown>;
+    for (const value of samples[name]) {
+      const borrowed = encoding.borrow?.(value) ?? null;
+      if (borrowed === null) expect(name === 'utf8' && isBeyondShortAscii(String(value)), String(value)).toBe(true);
+      else expect(Buffer.from(borrowed), String(value)).toEqual(Buffer.from(encoding.encode(value)));
+    }
+    for (const value of [undefined, null, {}, Number.NaN, -1n]) expect(encoding.borrow?.(value) ?? null).toBeNull();
+  });
+
+  test('are there until the next call, and no longer', () => {
+    const utf8 = encodingFor('utf8');
+    const first = utf8.borrow!('abc')!;
+    expect(utf8.borrow!('abd')).toBe(first);
+    expect(utf8.encode('abc')).not.toBe(first);
+  });
+});
+
+function isBeyondShortAscii(text: string): boolean {
+  return text.length > 24 || [...text].some((character) => character.codePointAt(0)! > 0x7f);
+}

@@ -58,6 +58,8 @@ export class LeafPages {
   /** Set by {@link #plan}: the leaf must be rewritten, with this prefix, before the entry goes in. */
   #rewrite = false;
   #prefix = 0;
+  /** Of the leaf that is being rewritten. */
+  readonly #bounds: { readonly fence: Uint8Array; fenceLength: number; guaranteed: number };
 
   constructor(
     private readonly pages: PageStore,
@@ -68,6 +70,7 @@ export class LeafPages {
   ) {
     this.#pageSize = pages.pageSize;
     this.#largestInline = pages.pageSize >>> 2;
+    this.#bounds = { fence: workspace.leftFence, fenceLength: NO_FENCE, guaranteed: 0 };
   }
 
   /** Writes an empty leaf without fences to a new page. */
@@ -274,9 +277,10 @@ export class LeafPages {
   #boundsOf(frame: number): NodeBounds {
     const segment = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
-    const fence = this.workspace.leftFence;
-    const fenceLength = copyFence(segment, base, this.#pageSize, fence);
-    return { fence, fenceLength, guaranteed: guaranteedOf(segment, base) };
+    const bounds = this.#bounds;
+    bounds.fenceLength = copyFence(segment, base, this.#pageSize, bounds.fence);
+    bounds.guaranteed = guaranteedOf(segment, base);
+    return bounds;
   }
 }
 

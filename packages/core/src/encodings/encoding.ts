@@ -17,6 +17,10 @@ export interface Encoding<T> {
    */
   encode(value: T): Uint8Array;
   /**
+   * Optional: the same bytes, or null, in memory that the next call uses again. For look-ups, which need a key only while they run.
+   */
+  borrow?(value: T): Uint8Array | null;
+  /**
    * The value of bytes. These are given away: the value may be a view of them.
    *
    * @throws PW_ENCODING for bytes that `encode` does not make

@@ -19,15 +19,14 @@ export const f64: Encoding<number> = {
         'Give a number that is not NaN.',
       );
     }
-    scratch.setFloat64(0, value);
-    const high = scratch.getUint32(0);
-    if (high >>> 31 === 1) {
-      scratch.setUint32(0, ~high);
-      scratch.setUint32(4, ~scratch.getUint32(4));
-    } else {
-      scratch.setUint32(0, high | 0x80000000);
-    }
+    write(value);
     return scratchBytes.slice();
+  },
+
+  borrow(value) {
+    if (typeof value !== 'number' || Number.isNaN(value)) return null;
+    write(value);
+    return scratchBytes;
   },
 
   decode(bytes) {
@@ -45,3 +44,14 @@ export const f64: Encoding<number> = {
     return value;
   },
 };
+
+function write(value: number): void {
+  scratch.setFloat64(0, value);
+  const high = scratch.getUint32(0);
+  if (high >>> 31 === 1) {
+    scratch.setUint32(0, ~high);
+    scratch.setUint32(4, ~scratch.getUint32(4));
+  } else {
+    scratch.setUint32(0, high | 0x80000000);
+  }
+}

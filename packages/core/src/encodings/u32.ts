@@ -1,6 +1,8 @@
 /** Whole numbers from 0 to 2^32 - 1, in four bytes, the highest first. They sort as numbers. */
 import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 
+const lent = new Uint8Array(4);
+
 export const u32: Encoding<number> = {
   name: 'u32',
 
@@ -13,12 +15,11 @@ export const u32: Encoding<number> = {
         'Use u64 or f64 for others.',
       );
     }
-    const bytes = new Uint8Array(4);
-    bytes[0] = value >>> 24;
-    bytes[1] = value >>> 16;
-    bytes[2] = value >>> 8;
-    bytes[3] = value;
-    return bytes;
+    return written(value, new Uint8Array(4));
+  },
+
+  borrow(value) {
+    return typeof value === 'number' && value >>> 0 === value ? written(value, lent) : null;
   },
 
   decode(bytes) {
@@ -26,3 +27,11 @@ export const u32: Encoding<number> = {
     return ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
   },
 };
+
+function written(value: number, bytes: Uint8Array): Uint8Array {
+  bytes[0] = value >>> 24;
+  bytes[1] = value >>> 16;
+  bytes[2] = value >>> 8;
+  bytes[3] = value;
+  return bytes;
+}

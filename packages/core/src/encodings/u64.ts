@@ -9,11 +9,7 @@ export const u64: Encoding<bigint> = {
   name: 'u64',
 
   encode(value: bigint | number) {
-    if (typeof value === 'bigint' && value >= 0n && value < 2n ** 64n) scratch.setBigUint64(0, value);
-    else if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
-      scratch.setUint32(0, value / 2 ** 32);
-      scratch.setUint32(4, value >>> 0);
-    } else {
+    if (!write(value)) {
       throw cannotEncode(
         'u64',
         `${describe(value)} is no whole number from 0 to 2^64 - 1`,
@@ -23,9 +19,28 @@ export const u64: Encoding<bigint> = {
     return scratchBytes.slice();
   },
 
+  borrow(value: bigint | number) {
+    return write(value) ? scratchBytes : null;
+  },
+
   decode(bytes) {
     if (bytes.length !== 8) throw cannotDecode('u64', 'a u64 has eight bytes', bytes);
     scratchBytes.set(bytes);
     return scratch.getBigUint64(0);
   },
 };
+
+const LIMIT = 2n ** 64n;
+
+/** Whether the value is one that there is room for; then it is in the scratch. */
+function write(value: bigint | number): boolean {
+  if (typeof value === 'bigint') {
+    if (value < 0n || value >= LIMIT) return false;
+    scratch.setBigUint64(0, value);
+    return true;
+  }
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) return false;
+  scratch.setUint32(0, value / 2 ** 32);
+  scratch.setUint32(4, value >>> 0);
+  return true;
+}

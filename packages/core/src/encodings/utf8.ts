@@ -10,6 +10,8 @@ const MOST_BYTES_A_CHARACTER = 3;
 
 /** What is longer is encoded into memory of its own right away. */
 const scratch = new Uint8Array(64 * 1024);
+/** Of each length up to that of a short text. */
+const lent = Array.from({ length: SHORT_TEXT + 1 }, (_, length) => new Uint8Array(length));
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -33,6 +35,12 @@ export const utf8: Encoding<string> = {
       );
     }
     return bytesOfText(value);
+  },
+
+  borrow(value) {
+    if (typeof value !== 'string' || value.length > SHORT_TEXT) return null;
+    const bytes = lent[value.length]!;
+    return writeAscii(value, bytes) ? bytes : null;
   },
 
   decode(bytes) {
@@ -79,10 +87,16 @@ export function isWellFormed(text: string): boolean {
 /** Null if a character is not ASCII. */
 function asciiBytes(text: string): Uint8Array | null {
   const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) {
+  return writeAscii(text, bytes) ? bytes : null;
+}
+
+/** Whether the text is ASCII; then it is in the bytes, of which there are as many as characters. */
+function writeAscii(text: string, bytes: Uint8Array): boolean {
+  let all = 0;
+  for (let i = 0; i < bytes.length; i++) {
     const character = text.charCodeAt(i);
-    if (character > 0x7f) return null;
+    all |= character;
     bytes[i] = character;
   }
-  return bytes;
+  return all < 0x80;
 }

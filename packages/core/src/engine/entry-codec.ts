@@ -57,6 +57,15 @@ export class EntryCodec<Key, Value> {
     return bytes;
   }
 
+  /**
+   * A key for a look-up that runs at once: its bytes are used again by the next one. Errors: those of {@link encodeKey}.
+   */
+  borrowKey(key: Key): Uint8Array {
+    const bytes = this.key.borrow?.(key) ?? null;
+    if (bytes === null || bytes.length === 0 || bytes.length > this.limits.maxKeySize) return this.encodeKey(key);
+    return bytes;
+  }
+
   /** A bound of a range, which may be empty: all keys are above it. Errors: `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeBound(key: Key): Uint8Array {
     const bytes = this.key.encode(key);

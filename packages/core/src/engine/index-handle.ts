@@ -68,15 +68,17 @@ export class IndexHandle<Key = string, Value = unknown> {
   get(key: Key, options?: ReadOptions): Promise<Value | undefined> {
     const { core, reference } = this;
     try {
-      const bytes = this.keyToRead(key);
+      core.state.assertUsable();
       const snapshot = core.snapshotFor(options);
+      const lent = this.codec.borrowKey(key);
       let found: boolean;
       core.pages.faulting = true;
       try {
-        found = core.concurrency.lookup(this.entry, bytes, reference, snapshot);
+        found = core.concurrency.lookup(this.entry, lent, reference, snapshot);
       } catch (error) {
         if (!(error instanceof PageFault)) throw error;
         core.pages.faulting = false;
+        const bytes = lent.slice();
         return core.readOn(() => this.read(bytes, snapshot));
       } finally {
         core.pages.faulting = false;
@@ -88,7 +90,9 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   getSync(key: Key, options?: ReadOptions): Value | undefined {
-    return this.read(this.keyToRead(key), this.core.snapshotFor(options));
+    this.core.state.assertUsable();
+    const snapshot = this.core.snapshotFor(options);
+    return this.read(this.codec.borrowKey(key), snapshot);
   }
 
   /** The values in the order of the keys; undefined where there is none. Without a snapshot, each is read at its own moment. */
@@ -130,7 +134,9 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   hasSync(key: Key, options?: ReadOptions): boolean {
-    return this.isThere(this.keyToRead(key), this.core.snapshotFor(options));
+    this.core.state.assertUsable();
+    const snapshot = this.core.snapshotFor(options);
+    return this.isThere(this.codec.borrowKey(key), snapshot);
   }
 
   /** Inserts or replaces. Durable when it resolves. Puts take effect in the order in which they were called. */
