@@ -27,39 +27,56 @@ else process.exitCode = await compare();
 async function compare() {
   if (plan.engines.some(({ isPeer }) => isPeer) && !installPeers()) console.error('The peers could not be installed.');
   const directory = mkdtempSync(join(plan.directory, 'pagewright-bench-'));
+  const clear = () => rmSync(directory, { recursive: true, force: true });
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      clear();
+      process.exit(1);
+    });
+  }
   try {
-    const loadBefore = loadavg();
     const began = new Date();
+    const loadBefore = loadavg();
+    const file = plan.json ?? join(ROOT, 'bench', 'results', `${began.toISOString().replaceAll(':', '')}.json`);
+    mkdirSync(dirname(file), { recursive: true });
     const pathsFile = plan.data.includes('path') ? writePaths(directory) : null;
     const task = { ...plan.task, pathsFile };
-    const results = await runRounds({ ...plan, task }, directory, (line) => console.error(line));
-    const rows = rowsOf(results, plan.workloads, plan.peer);
-    const report = {
-      benchmark: 'engines',
-      began: began.toISOString(),
-      seconds: Math.round((Date.now() - began.getTime()) / 1000),
-      ...plan.task,
-      rounds: plan.rounds,
-      seed: plan.seed,
-      machine: {
-        cpu: cpus()[0]?.model,
-        cpus: availableParallelism(),
-        memoryBytes: totalmem(),
-        node: process.version,
-        platform: `${process.platform} ${process.arch}`,
-        loadBefore,
-        loadAfter: loadavg(),
-      },
-      engines: enginesOf(results),
-      rows,
-      results,
+    // Written whenever something was measured, so that a run which is cut off was not for nothing.
+    const keep = (results) => {
+      const report = reportOf(results, began, loadBefore);
+      writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+      return report;
     };
-    writeReport(report);
-    print(report);
+    const results = await runRounds({ ...plan, task }, directory, (line) => console.error(line), keep);
+    console.error(`\n${file}\n`);
+    print(keep(results));
     return results.some(({ failed }) => failed !== undefined) ? 1 : 0;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    clear();
   }
+}
+
+function reportOf(results, began, loadBefore) {
+  return {
+    benchmark: 'engines',
+    began: began.toISOString(),
+    seconds: Math.round((Date.now() - began.getTime()) / 1000),
+    ...plan.task,
+    rounds: plan.rounds,
+    seed: plan.seed,
+    machine: {
+      cpu: cpus()[0]?.model,
+      cpus: availableParallelism(),
+      memoryBytes: totalmem(),
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+      loadBefore,
+      loadAfter: loadavg(),
+    },
+    engines: enginesOf(results),
+    rows: rowsOf(results, plan.workloads, plan.peer),
+    results,
+  };
 }
 
 function writePaths(directory) {
@@ -78,13 +95,6 @@ function enginesOf(results) {
     if (notThere !== undefined) engines[engine].notThere ??= notThere;
   }
   return engines;
-}
-
-function writeReport(report) {
-  const file = plan.json ?? join(ROOT, 'bench', 'results', `${report.began.replaceAll(':', '')}.json`);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  console.error(`\n${file}\n`);
 }
 
 function print({ keys, rounds, machine, engines, rows, results }) {

@@ -16,6 +16,7 @@ export function rowsOf(results, workloads, peer) {
   for (const data of new Set(results.map((result) => result.data))) {
     for (const { name, workload } of workloads) {
       const ofWorkload = results.filter((result) => result.data === data && result.workload === name);
+      if (ofWorkload.length === 0) continue;
       for (const [measure, { title, unit, target }] of Object.entries(workload.measures)) {
         const engines = ofWorkload.map((result) => figures(result, measure, ofWorkload, peer));
         rows.push({

@@ -10,9 +10,10 @@ import { runCell } from './cells.mjs';
  * @param {object} plan As `options.mjs` makes it.
  * @param {string} directory For stores; empty, and cleared by whoever made it.
  * @param {(line: string) => void} tell What is going on.
+ * @param {(results: object[]) => void} keep Told all results so far whenever the rounds of a workload are over.
  * @returns One result for each data set, workload and engine: `rounds`, each as the cell measured it, or why there are none.
  */
-export async function runRounds(plan, directory, tell) {
+export async function runRounds(plan, directory, tell, keep) {
   const results = [];
   for (const data of plan.data) {
     const filled = new Map();
@@ -31,6 +32,7 @@ export async function runRounds(plan, directory, tell) {
         }
       }
       results.push(...ofEngines);
+      keep(results);
     }
     for (const store of filled.values())
       if (store.directory !== undefined) rmSync(store.directory, { recursive: true });

@@ -24,6 +24,7 @@ export const engine = {
     return {
       settings: "encoding 'binary', overlappingSync off",
 
+      /** `batch`, which leaves the work to another thread, took as long, and more of the processor. */
       put: (batches) => put(batches),
 
       /** Each put goes behind the last key, without a search. */

@@ -15,7 +15,6 @@ export const workload = {
   async run({ store, data, seed, stopwatch, directory }) {
     if (store.load === undefined) throw new NotThere('it has no bulk load');
     const order = Uint32Array.from({ length: data.count }, (_, number) => number);
-    globalThis.gc?.();
     stopwatch.start();
     await store.load(batchesOf(data, order, stopwatch));
     stopwatch.stop();
