@@ -12,7 +12,7 @@ export interface WalOptions {
   readonly segmentSize?: number | string | undefined;
   /** What the record of one transaction may have, 4 KiB to 1 GiB. It is held in memory whole. Default: 256 MiB. */
   readonly maxRecordSize?: number | string | undefined;
-  /** What may wait in memory for a flush, 4 KiB to 1 GiB; a single larger record may. Default: 16 MiB. */
+  /** What may wait in memory for a flush, 4 KiB to 1 GiB; a record for which there is no room is made durable by its own append. Default: 16 MiB. */
   readonly bufferLimit?: number | string | undefined;
 }
 

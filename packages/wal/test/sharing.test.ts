@@ -1,11 +1,12 @@
 /** What threads share in this log in particular, in turns that are chosen: room in files and in memory, segments that one of them is making, bytes beside the memory. */
-import type { IoBackend, Log } from '@pagewright/core';
+import { type IoBackend, type Log, SharedLatch } from '@pagewright/core';
 import { dropAll, SimulatedDevice } from '@pagewright/testkit';
 import { type AttachedLog, type LogStore, newSuperblock, recordOf, settled } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import type { WalOptions } from '../src/options.js';
-import { MOST_UNFLUSHED_SEGMENTS } from '../src/sharing/log-state.js';
+import { checkHandle, type LogMemory } from '../src/sharing/log-memory.js';
+import { LogState, MOST_UNFLUSHED_SEGMENTS } from '../src/sharing/log-state.js';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { openLogStore } from './store.js';
 
@@ -123,6 +124,66 @@ describe('a record that is larger than the memory for unflushed ones', () => {
       await expectRecovered(store, count);
     }
   });
+
+  test('leaves the memory of those after it in order, wherever in it they come to lie', async () => {
+    const { store } = await openStore({ segmentSize: 4096 * KIB, bufferLimit: 192 * KIB });
+    let count = 0;
+    for (let round = 0; round < 12; round++) {
+      store.append(200 * KIB + round * 7000);
+      for (let i = 0; i < 15; i++) store.append(11_000 + round * 24);
+      expect(store.log.stats().pendingBytes).toBeGreaterThan(150 * KIB);
+      store.log.commitSync(store.log.stats().appendedBytes);
+      count += 16;
+    }
+    await expectRecovered(store, count);
+  });
+});
+
+describe('the log latch', () => {
+  const steps: [string, (log: Log, store: LogStore) => unknown][] = [
+    ['reserves', (log) => log.reserveSync(100)],
+    ['appends', (log, store) => log.append(store.nextRecord(10))],
+    ['collects what it writes', (log) => log.commitSync(log.stats().appendedBytes)],
+    ['asks for the end of the log', (log) => log.mark()],
+  ];
+
+  test.each(steps)('is waited for by who %s, and nothing is read or written before', async (_, step) => {
+    const { store, others } = await openStore({}, 2);
+    const [first, second] = others as [AttachedLog, AttachedLog];
+    store.append(10);
+    first.log.reserveSync(1000);
+    const latch = latchOf(store, second);
+    latch.take();
+    const { operations } = store.disk;
+    const before = store.log.stats();
+    let waits = 0;
+    whileWaiting(
+      () => {
+        waits++;
+        expect(store.disk.operations).toBe(operations);
+        expect(store.log.stats()).toEqual(before);
+        latch.give();
+      },
+      () => step(first.log, store),
+    );
+    expect(waits).toBe(1);
+  });
+
+  test('is held for an append, which finds out under it that the log was closed', async () => {
+    const { store, others } = await openStore({}, 2);
+    const [first, second] = others as [AttachedLog, AttachedLog];
+    first.log.reserveSync(1000);
+    const latch = latchOf(store, second);
+    latch.take();
+    const close = () => {
+      new LogState(memoryOf(store).state).close();
+      latch.give();
+    };
+    expect(() => whileWaiting(close, () => first.log.append(store.nextRecord(10)))).toThrow(
+      expect.objectContaining({ code: 'PW_CLOSED' }),
+    );
+    expect(store.log.stats().records).toBe(0);
+  });
 });
 
 describe('the next segment', () => {
@@ -158,6 +219,31 @@ describe('the next segment', () => {
     await expectRecovered(store, 20);
   });
 
+  test('is not taken away to let it grow while another thread has room reserved in it', async () => {
+    for (let steps = 0; steps < 12; steps++) {
+      const { store, others } = await openStore({ bufferLimit: 1024 * KIB }, 2);
+      const [first, second] = others as [AttachedLog, AttachedLog];
+      for (let i = 0; i < 8; i++) {
+        await store.reserveAndCommit(7 * KIB);
+        await settled();
+      }
+      expect([store.log.mark().segment, store.log.stats().segments]).toEqual([1, 2]);
+      const larger = second.log.reserve(400 * KIB);
+      for (let step = 0; step < steps; step++) await null;
+      let appended = false;
+      queueMicrotask(() => {
+        first.log.append(store.nextRecord(30 * KIB));
+        store.timestamp++;
+        appended = true;
+      });
+      reserve(first, store, 30 * KIB);
+      await larger;
+      expect(appended).toBe(true);
+      await store.commit(10);
+      await expectRecovered(store, 10);
+    }
+  });
+
   test('is not entered while more segments than the log keeps in mind are not durable', async () => {
     const { store } = await openStore({ bufferLimit: 16 * KIB * KIB });
     for (let i = 0; i < MOST_UNFLUSHED_SEGMENTS + 20; i++) {
@@ -173,6 +259,34 @@ describe('the next segment', () => {
 });
 
 describe('files', () => {
+  test('that were given up while a thread was about to open them fail nobody', async () => {
+    const { store, others } = await openStore({});
+    const [other] = others as [AttachedLog];
+    let release = (): void => {};
+    store.disk.hold = ({ kind }) => {
+      if (kind !== 'open') return undefined;
+      store.disk.hold = null;
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    const late = store.commit(10, other.log);
+    await settled();
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 12; i++) {
+        store.commitSync(7 * KIB);
+        await settled(1);
+      }
+      await store.checkpoint();
+    }
+    expect(store.disk.files().some((path) => path.endsWith('-00000001.log'))).toBe(false);
+    release();
+    await late;
+    await store.commit(10, other.log);
+    expect(store.failures).toEqual([]);
+    expect(other.failures).toEqual([]);
+  });
+
   test('of segments that were given up are closed by threads that are idle, too', async () => {
     const { store } = await openStore({}, 0);
     let open = 0;
@@ -205,6 +319,29 @@ describe('files', () => {
     expect(open).toBe(0);
   });
 });
+
+function memoryOf(store: LogStore): LogMemory {
+  return checkHandle(store.log.share()).memory;
+}
+
+/** The latch of the log, as one more thread has it. */
+function latchOf(store: LogStore, { threads }: AttachedLog): SharedLatch {
+  return new SharedLatch(memoryOf(store).latch, threads, 'logLatch');
+}
+
+/** Runs something; when this thread would wait in it, `others` go on instead, and the wait is over. */
+function whileWaiting(others: () => void, run: () => void): void {
+  const { wait } = Atomics;
+  Atomics.wait = () => {
+    others();
+    return 'timed-out';
+  };
+  try {
+    run();
+  } finally {
+    Atomics.wait = wait;
+  }
+}
 
 /** Holds the first write to a segment that is being made. */
 function holdCreation(disk: SimulatedDevice, name: string) {
