@@ -17,6 +17,7 @@ type Step =
   | { readonly kind: 'transaction'; readonly keys: readonly number[]; readonly size: number }
   | { readonly kind: 'abort'; readonly keys: readonly number[] }
   | { readonly kind: 'burst'; readonly keys: readonly number[]; readonly size: number }
+  | { readonly kind: 'load'; readonly keys: readonly number[]; readonly size: number; readonly falls: boolean }
   | { readonly kind: 'clear' | 'recreate' | 'checkpoint' | 'reopen' }
   | { readonly kind: 'crash'; readonly seed: number; readonly share: number };
 
@@ -33,6 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('transaction' as const), keys, size }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('abort' as const), keys }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('burst' as const), keys, size }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('load' as const), keys, size, falls: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('checkpoint' as const, 'reopen' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('clear' as const, 'recreate' as const) }) },
   {
@@ -86,6 +88,15 @@ class Subject {
     const content = new Map(this.now);
     change(content);
     this.states.push(content);
+  }
+
+  entriesToLoad(keys: readonly number[], size: number): [string, Uint8Array][] {
+    const sorted = [...new Set(keys)].sort((a, b) => a - b);
+    return sorted.map((key) => [nameOf(key), this.value(size)]);
+  }
+
+  nextLoaded(entries: readonly [string, Uint8Array][]): void {
+    this.states.push(new Map(entries.map(([key, value]) => [key, textOf(value)])));
   }
 
   acknowledge(): void {
@@ -143,6 +154,18 @@ class Subject {
         this.acknowledge();
         break;
       }
+      case 'load': {
+        const entries = this.entriesToLoad(step.keys, step.size);
+        if (step.falls) {
+          const falling = this.index.bulkLoad([...entries, entries[0]!]);
+          await expect(falling).rejects.toMatchObject({ code: 'PW_UNSORTED' });
+          break;
+        }
+        this.nextLoaded(entries);
+        await this.index.bulkLoad(entries);
+        this.acknowledge();
+        break;
+      }
       case 'clear':
         this.next((content) => content.clear());
         await this.index.clear();
@@ -171,7 +194,12 @@ class Subject {
           void this.index.put(nameOf(key), value).catch(() => {});
         }
         const checkpoint = step.seed % 2 === 0 ? this.engine.checkpoint().catch(() => {}) : null;
-        for (let turn = step.seed % 7; turn > 0; turn--) await new Promise(setImmediate);
+        if (step.seed % 3 === 0) {
+          const entries = this.entriesToLoad([1, 5, 80, 90], 100);
+          this.nextLoaded(entries);
+          void this.index.bulkLoad(entries).catch(() => {});
+        }
+        for (let turn = step.seed % 11; turn > 0; turn--) await new Promise(setImmediate);
         this.disk = this.disk.afterCrash(step.share === 0 ? dropAll : keepSome(step.seed, step.share));
         await checkpoint;
         await before.close().catch(() => {});

@@ -240,13 +240,14 @@ describe.each(TYPES)('an index of the type %s', (type) => {
     expect((await db.verify()).problems).toEqual([]);
   });
 
-  test('lets checkpoints, backups and verifications go on', async () => {
+  test('lets checkpoints, backups, verifications and compactions go on', async () => {
     const { input, isReached, open } = held(entries(2000), [['z', 1]]);
     const loading = index.bulkLoad(input);
     await isReached;
     await db.checkpoint();
     const copy = `${rig.directory}/copy.pw`;
     await db.backup(copy);
+    await db.compact();
     expect((await db.verify()).problems).toEqual([]);
     const crashed = await rig.open({ file: rig.crash(`crashed ${crashes++}.pw`) });
     await expectOld(await crashed.index<string, number>('loaded'));
