@@ -17,6 +17,7 @@ import {
 } from '@pagewright/core';
 import { BtreeBulkLoad } from './bulk-load.js';
 import { checkPage } from './check.js';
+import { Contention } from './contention.js';
 import { BtreeCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
 import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
@@ -45,6 +46,7 @@ export class Btree implements Index {
   readonly #pageSize: number;
   readonly #splitter: Splitter;
   readonly #merger: Merger;
+  readonly #contention = new Contention();
   readonly #keyPrefetch: KeyPrefetch;
 
   constructor(context: IndexContext, workspace: Workspace) {
@@ -77,10 +79,20 @@ export class Btree implements Index {
     const { pages } = this.#context;
     for (let splits = 0; splits < MOST_SPLITS; splits++) {
       const leaf = this.#descent.latchLeaf(key);
+      const { waited } = this.#descent;
+      let cut = 0;
+      let isPut = false;
       try {
-        if (this.#parts.leaves.put(leaf, key, tag, value, timestamp)) return;
+        isPut = this.#parts.leaves.put(leaf, key, tag, value, timestamp);
+        if (isPut && waited) cut = this.#contention.waited(leaf, this.#parts.leaves.find(leaf, key));
       } finally {
         pages.unlatch(leaf);
+      }
+      if (isPut) {
+        this.#contention.changed();
+        // A commit has secured space for one split of each leaf that it changes.
+        if (cut > 0 && splits === 0) this.#splitter.separate(key, cut, timestamp);
+        return;
       }
       schedulePoint(POINT.splitDue);
       this.#splitter.makeRoom(key, timestamp);

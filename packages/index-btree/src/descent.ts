@@ -68,6 +68,8 @@ export class Descent {
   /** The lower fence of the page that was reached, if the last descent was asked for it; its length is -1 if there is none. */
   readonly lowerFence: Uint8Array;
   lowerFenceLength = -1;
+  /** Whether the last {@link latchLeaf} found that others change what it wants. */
+  waited = false;
 
   readonly #pages: PageStore;
   readonly #root: IndexContext['root'];
@@ -187,9 +189,12 @@ export class Descent {
 
   /** The leaf for a key, latched. */
   latchLeaf(key: Uint8Array): number {
+    this.waited = false;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, LEAF_LEVEL);
-      if (frame !== RESTART && this.#pages.upgrade(frame, this.version)) return frame;
+      if (frame === RESTART) continue;
+      if (this.#pages.upgrade(frame, this.version)) return frame;
+      this.waited = true;
     }
     return this.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
   }

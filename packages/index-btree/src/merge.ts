@@ -6,12 +6,13 @@
  * Must hold: neighbours have the same parent, whose latch is held before theirs; they are read before anything changes.
  */
 import {
-  isPagewrightError,
   PAGE_KIND,
   PAGE_TIMESTAMP,
   POINT,
   type Segment,
+  SWIP_COLD,
   SWIP_SIZE,
+  SWIP_TAG_MASK,
   schedulePoint,
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
@@ -19,6 +20,7 @@ import { LEAF_LEVEL, TOO_LOW } from './descent.js';
 import { heightOf } from './height.js';
 import { HeldLatches } from './held-latches.js';
 import { childOffset } from './inner-layout.js';
+import { isLeftForLater } from './left-for-later.js';
 import { fenceBytes, guaranteedBetween, type NodeBounds } from './node-bounds.js';
 import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
 import { countOf, fenceLengthOf, heapEnd, levelOf, NO_FENCE, NODE_HEADER_SIZE, prefixLengthOf } from './node-layout.js';
@@ -28,6 +30,12 @@ import type { TreeParts } from './tree-parts.js';
 const UNDERFULL = 0.4;
 /** Two pages are merged if they fill at most this share of one, so that the next insert does not split it again. */
 const MERGED = 0.8;
+/** So many leaves are looked at together if no two of them can be merged; k in LeanStore. */
+const MOST_MERGED = 5;
+/** Prefixes and separators of other lengths may take a little more room than was counted. */
+const SURE = 0.97;
+const MERGE = false;
+const EVEN = true;
 /** One removal sets off at most so many changes; what is left over is done after later ones. */
 const MOST_STEPS = 256;
 
@@ -100,14 +108,82 @@ export class Merger {
       if (!this.isUnderfull(page, level)) return QUIET;
       const siblings = countOf(context.pages.segmentOf(parent), context.pages.baseOf(parent));
       if (siblings === 0) return ALONE;
-      for (const borrow of [false, true]) {
-        if (slot < siblings && this.#join(parent, slot, page, level, borrow, timestamp)) return CHANGED;
-        if (slot > 0 && this.#join(parent, slot - 1, page, level, borrow, timestamp)) return CHANGED;
-      }
+      if (slot < siblings && this.#join(parent, slot, page, level, MERGE, timestamp)) return CHANGED;
+      if (slot > 0 && this.#join(parent, slot - 1, page, level, MERGE, timestamp)) return CHANGED;
+      if (level === LEAF_LEVEL && this.#mergeMany(parent, slot, page, siblings, timestamp)) return CHANGED;
+      if (slot < siblings && this.#join(parent, slot, page, level, EVEN, timestamp)) return CHANGED;
+      if (slot > 0 && this.#join(parent, slot - 1, page, level, EVEN, timestamp)) return CHANGED;
       return QUIET;
     } finally {
       this.#held.releaseAll();
     }
+  }
+
+  /**
+   * Five leaves become four, or four three: no neighbour has room for all of the underfull one, but together they have (X-merge;
+   * LeanStore). Entries go to the left, leaf by leaf; each step leaves the tree whole. Leaves that are not in memory are left there.
+   */
+  #mergeMany(parent: number, slot: number, page: number, siblings: number, timestamp: number): boolean {
+    const first = Math.max(0, Math.min(slot - (MOST_MERGED >>> 1), siblings + 1 - MOST_MERGED));
+    const last = Math.min(siblings, first + MOST_MERGED - 1);
+    if (last - first < 2) return false;
+    const leaves: number[] = [];
+    for (let at = first; at <= last; at++) {
+      if (at !== slot && !this.#isInMemory(parent, at)) return this.#letGo(leaves, page);
+      const leaf = at === slot ? page : this.#held.add(this.parts.descent.latchChild(parent, childOffset(at)));
+      this.#assertSibling(page, leaf);
+      leaves.push(leaf);
+    }
+    if (!this.#fitIntoOneLess(leaves)) return this.#letGo(leaves, page);
+    let changed = false;
+    for (let i = 0; i + 1 < leaves.length; i++) {
+      const { leafPair } = this.parts;
+      const [left, right] = [leaves[i]!, leaves[i + 1]!];
+      leafPair.load(left, right);
+      if (this.#merge(leafPair, parent, first + i, left, right, LEAF_LEVEL, timestamp)) return true;
+      const cut = this.#fillingCut(left);
+      if (cut === leafPair.leftCount) continue;
+      if (!this.#divideAt(leafPair, parent, first + i, left, right, cut, 0, timestamp)) break;
+      changed = true;
+    }
+    return changed || this.#letGo(leaves, page);
+  }
+
+  #letGo(leaves: readonly number[], page: number): false {
+    for (const leaf of leaves) if (leaf !== page) this.#held.release(leaf);
+    return false;
+  }
+
+  #isInMemory(parent: number, slot: number): boolean {
+    const { pages } = this.parts.context;
+    const word = pages.segmentOf(parent).u32[(pages.baseOf(parent) + childOffset(slot)) >>> 2]!;
+    return (word & SWIP_TAG_MASK) !== SWIP_COLD;
+  }
+
+  #fitIntoOneLess(leaves: readonly number[]): boolean {
+    const { pages } = this.parts.context;
+    let used = 0;
+    let room = 0;
+    for (let i = 0; i < leaves.length; i++) {
+      const fixed = fixedBytes(pages.segmentOf(leaves[i]!), pages.baseOf(leaves[i]!));
+      used += this.#usedBytes(leaves[i]!, LEAF_LEVEL) - fixed;
+      if (i > 0) room += (pages.pageSize - fixed) * MERGED;
+    }
+    return used <= room * SURE;
+  }
+
+  /** How many of the loaded entries fill the left leaf as far as merged ones are filled; at least those that it has, and not all. */
+  #fillingCut(left: number): number {
+    const { context, leafPair } = this.parts;
+    const { pages } = context;
+    const fixed = fixedBytes(pages.segmentOf(left), pages.baseOf(left));
+    let room = (pages.pageSize - fixed) * MERGED;
+    let cut = 0;
+    for (; cut < leafPair.count - 1; cut++) {
+      room -= leafPair.weight(cut);
+      if (room < 0) break;
+    }
+    return Math.max(cut, leafPair.leftCount);
   }
 
   /** The root's only child takes its place. */
@@ -180,17 +256,30 @@ export class Merger {
     used: number,
     timestamp: number,
   ): boolean {
-    const { context, inners, workspace } = this.parts;
-    const { pages } = context;
     if (entries.count < 2) return false;
     const cut = balancedCut(entries, 1);
-    if (cut === entries.leftCount) return false;
+    return cut !== entries.leftCount && this.#divideAt(entries, parent, slot, left, right, cut, used, timestamp);
+  }
+
+  /** Moves entries so that the left page has `cut` of them. False, and nothing has changed, if one would have no more bytes than `least`. */
+  #divideAt(
+    entries: NodeEntries,
+    parent: number,
+    slot: number,
+    left: number,
+    right: number,
+    cut: number,
+    least: number,
+    timestamp: number,
+  ): boolean {
+    const { context, inners, workspace } = this.parts;
+    const { pages } = context;
     const length = entries.separator(cut, workspace.separator);
     const bounds = this.#evenBounds(entries, parent, slot, length);
     const leftSize = sizeOf(entries, 0, cut, bounds.left);
     const rightSize = sizeOf(entries, cut, entries.count, bounds.right);
     const fits = Math.max(leftSize, rightSize) <= heapEnd(pages.pageSize);
-    if (!fits || Math.min(leftSize, rightSize) <= used) return false;
+    if (!fits || Math.min(leftSize, rightSize) <= least) return false;
     if (!inners.fits(parent, workspace.separator, length)) return false;
     const stamp = Math.max(timestamp, this.#stampOf(left), this.#stampOf(right));
     pages.modify(parent, timestamp);
@@ -267,15 +356,4 @@ export class Merger {
 function fixedBytes(segment: Segment, base: number): number {
   const fence = fenceLengthOf(segment, base);
   return NODE_HEADER_SIZE + prefixLengthOf(segment, base) + (fence === NO_FENCE ? 0 : fence);
-}
-
-/**
- * The neighbour could not be read, or is damaged: whoever asks for what is in it is told. A page fault is passed over as
- * well, because the removal would otherwise be done a second time.
- */
-function isLeftForLater(error: unknown): boolean {
-  if ((error as { isPageFault?: unknown }).isPageFault === true) return true;
-  return ['PW_IO', 'PW_FULL', 'PW_POOL_EXHAUSTED', 'PW_CORRUPT_PAGE'].some((code) =>
-    isPagewrightError(error, code as never),
-  );
 }

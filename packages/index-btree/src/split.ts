@@ -11,6 +11,7 @@ import { childSlot, LEAF_LEVEL, TO_KEY, TOO_LOW } from './descent.js';
 import { HeldLatches } from './held-latches.js';
 import { childOffset } from './inner-layout.js';
 import { separatorLength } from './key-order.js';
+import { isLeftForLater } from './left-for-later.js';
 import { guaranteedBetween, type NodeBounds } from './node-bounds.js';
 import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
 import { heapEnd, KIND_INNER, KIND_LEAF, lastInsertOf, runOf } from './node-layout.js';
@@ -42,8 +43,20 @@ export class Splitter {
     throw damagedPage(this.parts.context.number, -1, 'no page on the way to a key can be split');
   }
 
-  /** False: the parent must be split before. True: done, or the tree has changed meanwhile. */
-  #splitAt(key: Uint8Array, level: number, timestamp: number): boolean {
+  /**
+   * Splits the leaf of a key, which has room, so that it keeps `cut` of its entries: threads are in each other's way there. It is for
+   * the sake of speed alone: where the parent has no room, or something fails that leaves the tree as it was, it is not done.
+   */
+  separate(key: Uint8Array, cut: number, timestamp: number): void {
+    try {
+      this.#splitAt(key, LEAF_LEVEL, timestamp, cut);
+    } catch (error) {
+      if (!isLeftForLater(error)) throw error;
+    }
+  }
+
+  /** False: the parent must be split before. True: done, or the tree has changed meanwhile. Above 0, `wanted` is where to cut a leaf. */
+  #splitAt(key: Uint8Array, level: number, timestamp: number, wanted = 0): boolean {
     const { context, descent, workspace, inners, innerPair, leafPair } = this.parts;
     const { pages, root } = context;
     const page = descent.latchPair(key, level);
@@ -55,7 +68,13 @@ export class Splitter {
     try {
       const entries = level === LEAF_LEVEL ? leafPair : innerPair;
       entries.load(page, -1);
-      const cut = level === LEAF_LEVEL ? this.#leafCut(page, key) : this.#innerCut(page, key);
+      if (wanted > 0 && entries.count < 2) return true;
+      const cut =
+        wanted > 0
+          ? this.#firstFit(entries, Math.min(wanted, entries.count - 1))
+          : level === LEAF_LEVEL
+            ? this.#leafCut(page, key)
+            : this.#innerCut(page, key);
       const { separator } = workspace;
       if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
       this.#assertBothFit(entries, cut, page);
