@@ -21,7 +21,7 @@ import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { pauseAtPoints } from './pauses.js';
-import { bytesOf, isAbsent, keyOf, Versions } from './versions.js';
+import { bytesOf, describe, isAbsent, keyOf, Versions } from './versions.js';
 import type { ThreadReport, ThreadTask } from './worker.js';
 
 export interface StressOptions {
@@ -286,7 +286,10 @@ class Stress {
       const isRight = isAbsent(version)
         ? !isThere
         : isThere && Buffer.compare(reference.value, bytesOf(key, version)) === 0;
-      if (!isRight) throw new Error(`In ${where} key ${key} is not as version ${version} left it`);
+      if (!isRight) {
+        const found = describe(isThere ? reference.value : null);
+        throw new Error(`In ${where} key ${key} has ${found}, and is not as version ${version} left it`);
+      }
     }
   }
 }
