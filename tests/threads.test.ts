@@ -115,6 +115,13 @@ describe('threads on one pool', () => {
     expect(lost).toBe(true);
   });
 
+  it('have failed when one has ended in the midst of a change, though nobody was left to meet what it held', async () => {
+    const alone = { threads: 1, operations: 40, keys: 50, frames: 100, checkpoints: false };
+    const { lost } = await run({ seed: SEED, ...alone, stall: true });
+    expect(lost).toBe(true);
+    expect((await run({ seed: SEED, ...alone })).lost).toBe(false);
+  });
+
   it('go on when one ends that held nothing, and fail together when one ends that held something', async () => {
     for (let seed = SEED; seed < SEED + 4; seed++)
       await run({ seed, threads: 3, operations: 1500, keys: 1000, frames: 90, lose: true });
