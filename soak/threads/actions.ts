@@ -36,8 +36,7 @@ export class Actions {
     else if (chance < 0.75) this.#read(this.#anyKey());
     else if (chance < 0.87) await this.#readLater(this.#anyKey());
     else if (chance < 0.99) this.#scan(this.#anyKey(), this.random.chance(0.4));
-    else
-      for (let i = 0, key = this.#ownKey(); i < 40; i++, key = (key + this.share.threads) % this.#keys) this.write(key);
+    else for (let i = 0, key = this.#ownKey(); i < 40; i++, key = this.#nextOwn(key)) this.write(key);
   }
 
   /** Leaves the next version of a key of this thread. */
@@ -126,6 +125,12 @@ export class Actions {
   #anyKey(): number {
     // Some keys are wanted by all, and most by chance: there are hot pages, and misses.
     return this.random.chance(0.2) ? this.random.below(Math.min(50, this.#keys)) : this.random.below(this.#keys);
+  }
+
+  /** The one behind an own key that is the calling thread's as well; behind the last the first. */
+  #nextOwn(key: number): number {
+    const { thread, threads } = this.share;
+    return key + threads < this.#keys ? key + threads : thread;
   }
 
   /** Of the calling thread, who alone writes it. */

@@ -25,9 +25,11 @@ export class Versions {
     this.#left = new Int32Array(memory, keys * 4, keys);
   }
 
-  /** The version that the calling thread, who alone writes this key, is to leave next. */
+  /** The version that the calling thread, who alone writes this key, is to leave next. Throws if another one is about to leave a version. */
   begin(key: number): number {
-    return Atomics.add(this.#begun, key, 1) + 1;
+    const version = Atomics.add(this.#begun, key, 1) + 1;
+    if (this.least(key) !== version - 1) throw new Error(`Key ${key} is written by two threads at the same time`);
+    return version;
   }
   end(key: number, version: number): void {
     Atomics.store(this.#left, key, version);
@@ -79,15 +81,16 @@ export function numberOf(key: Uint8Array): number {
   return Number(Buffer.from(key.buffer, key.byteOffset + 4, 6).toString('latin1'));
 }
 
-function isVersion(key: number, version: number, found: Uint8Array | null): boolean {
-  if (isAbsent(version) || found === null) return isAbsent(version) && found === null;
-  return Buffer.compare(bytesOf(key, version), found) === 0;
-}
-
-function describe(found: Uint8Array | null): string {
+/** What was read, for a message. */
+export function describe(found: Uint8Array | null): string {
   if (found === null) return 'no value';
   const view = new DataView(found.buffer, found.byteOffset);
   return found.length < 8
     ? `${found.length} bytes`
     : `${found.length} bytes of key ${view.getUint32(0)}, version ${view.getUint32(4)}`;
+}
+
+function isVersion(key: number, version: number, found: Uint8Array | null): boolean {
+  if (isAbsent(version) || found === null) return isAbsent(version) && found === null;
+  return Buffer.compare(bytesOf(key, version), found) === 0;
 }
