@@ -54,7 +54,7 @@ class Compaction {
     const bytesBefore = file.io.size();
     await this.#advanced();
     try {
-      await this.#moveDown();
+      if (this.request.tailOnly !== true) await this.#moveDown();
       poolLatch.holding(() => space.shrink(this.parts.neededUnits()));
     } finally {
       poolLatch.holding(() => {

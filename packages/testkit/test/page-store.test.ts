@@ -704,6 +704,24 @@ describe('the suite for page stores finds', () => {
     expect(await brokenBy(BufferPool, ...ids)).toEqual(ids);
   });
 
+  it('a compaction that does more than it is asked to, and one that does nothing of the kind', async () => {
+    class Thorough extends BufferPool {
+      override compact({ tailOnly, ...request }: CompactRequest): Promise<CompactResult> {
+        return super.compact({ ...request, tailOnly: tailOnly !== true });
+      }
+    }
+    class Idle extends BufferPool {
+      override compact(request: CompactRequest): Promise<CompactResult> {
+        if (request.tailOnly !== true) return super.compact(request);
+        const { fileBytes } = this.stats();
+        return Promise.resolve({ bytesBefore: fileBytes, bytesAfter: fileBytes, pages: 0, retainedBytes: 0 });
+      }
+    }
+    const ids = ['compaction-of-the-tail'];
+    expect(await brokenBy(Thorough, ...ids)).toEqual(ids);
+    expect(await brokenBy(Idle, ...ids)).toEqual(ids);
+  });
+
   it('a compaction that goes through memory', async () => {
     class Loading extends BufferPool {
       override compact(request: CompactRequest): Promise<CompactResult> {

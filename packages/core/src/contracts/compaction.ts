@@ -17,6 +17,8 @@ export interface CompactProgress {
 }
 
 export interface CompactRequest {
+  /** Only what is free at the end of the file is let go of: no page is moved, and none is read. Default: false. */
+  readonly tailOnly?: boolean;
   /** Writes a checkpoint of now, with the store's `checkpoint`. It is asked for several, one after the other. What it rejects with ends the compaction. */
   checkpoint(): Promise<unknown>;
   /**

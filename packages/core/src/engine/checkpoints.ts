@@ -26,6 +26,10 @@ const BACKPRESSURE = 4;
 /** So long another thread waits for a checkpoint to get on: the one that writes it may be busy with something else (IO3). */
 const PATIENCE_MS = 1000;
 
+/** At the end so much free space at least, and such a share of the file, is worth the two checkpoints that giving it back takes. */
+const LEAST_TO_CUT = 1024 * 1024;
+const SHARE_TO_CUT = 8;
+
 export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
   private readonly logBytes: number;
@@ -94,6 +98,15 @@ export class Checkpoints {
     await this.catchUp();
     await this.write(() => NO_LOG);
     await this.write(() => NO_LOG);
+    await this.cutTail();
+  }
+
+  /** Room in the file that was made for work to come is given back, if it is much. What goes wrong with it leaves a longer file, and a whole store. */
+  private async cutTail(): Promise<void> {
+    const { fileBytes, freeFileBytes } = this.pages.stats();
+    if (freeFileBytes < Math.max(LEAST_TO_CUT, fileBytes / SHARE_TO_CUT)) return;
+    const checkpoint = (): Promise<CheckpointResult> => this.write(() => NO_LOG);
+    await this.pages.compact({ tailOnly: true, checkpoint, advanced: () => {} }).catch(() => {});
   }
 
   stopTimer(): void {

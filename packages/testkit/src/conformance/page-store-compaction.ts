@@ -52,6 +52,34 @@ export const compactionClauses: readonly PageStoreClause[] = [
     },
   ),
   clause(
+    'compaction-of-the-tail',
+    ['C4', 'C5'],
+    'lets go of what is free at the end of the file alone when it is asked to, without reading or moving a page',
+    ['files', 'eviction'],
+    async (stores) => {
+      const driver = await mostlyRemoved(stores, 8);
+      // Room for what never comes.
+      driver.pages.secureSpace(5000);
+      await driver.checkpoint();
+      await driver.checkpoint();
+      const before = lengthOf(driver);
+      const { pageReads } = driver.pages.stats();
+      const { bytesAfter, pages } = await driver.pages.compact({
+        tailOnly: true,
+        checkpoint: () => driver.checkpoint(),
+        advanced: () => {},
+      });
+      assert.equal(pages, 0, 'It has moved pages.');
+      assert.equal(driver.pages.stats().pageReads, pageReads, 'It has read pages.');
+      assert.equal(bytesAfter, lengthOf(driver), 'It reports another length of the file.');
+      assert.ok(before - bytesAfter >= 4000 * driver.pages.pageSize, `The file has ${bytesAfter} bytes of ${before}.`);
+      driver.tree.check(driver.model);
+      await driver.run(20).checkpoint();
+      await driver.pages.close();
+      new PageTree((await stores.open(driver.files, { frames: SMALL })).pages).check(driver.durable);
+    },
+  ),
+  clause(
     'compaction-beside-work',
     ['C1', 'C4'],
     'changes nothing that is in the store while pages come, change and go, and checkpoints are written beside it',
