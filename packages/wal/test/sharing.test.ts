@@ -2,7 +2,7 @@
 import { type IoBackend, type Log, SharedLatch } from '@pagewright/core';
 import { dropAll, SimulatedDevice } from '@pagewright/testkit';
 import { type AttachedLog, type LogStore, newSuperblock, recordOf, settled } from '@pagewright/testkit/rig';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { RECORD_HEADER_SIZE } from '../src/format/record.js';
 import type { WalOptions } from '../src/options.js';
 import { checkHandle, type LogMemory } from '../src/sharing/log-memory.js';
@@ -140,6 +140,10 @@ describe('a record that is larger than the memory for unflushed ones', () => {
 });
 
 describe('the log latch', () => {
+  let latch: SharedLatch;
+  // A test that has failed leaves it to nobody.
+  afterEach(() => latch.give());
+
   const steps: [string, (log: Log, store: LogStore) => unknown][] = [
     ['reserves', (log) => log.reserveSync(100)],
     ['appends', (log, store) => log.append(store.nextRecord(10))],
@@ -152,7 +156,7 @@ describe('the log latch', () => {
     const [first, second] = others as [AttachedLog, AttachedLog];
     store.append(10);
     first.log.reserveSync(1000);
-    const latch = latchOf(store, second);
+    latch = latchOf(store, second);
     latch.take();
     const { operations } = store.disk;
     const before = store.log.stats();
@@ -173,7 +177,7 @@ describe('the log latch', () => {
     const { store, others } = await openStore({}, 2);
     const [first, second] = others as [AttachedLog, AttachedLog];
     first.log.reserveSync(1000);
-    const latch = latchOf(store, second);
+    latch = latchOf(store, second);
     latch.take();
     const close = () => {
       new LogState(memoryOf(store).state).close();
