@@ -58,8 +58,8 @@ export class MvccCounter implements EntryCounter {
   private countPage(tree: Index, cursor: Cursor): boolean {
     const { passed, snapshot } = this;
     if (cursor.count === undefined) return this.countEntries(tree, cursor);
-    const hidesNothing = snapshot === null || !this.versions.holds(tree);
-    passed.newest = hidesNothing ? Number.POSITIVE_INFINITY : snapshot.timestamp;
+    // Asked of the page itself: what was said of versions before might not hold of it any more.
+    if (snapshot !== null) passed.newest = snapshot.timestamp;
     if (!cursor.count(passed)) return false;
     if (passed.isTooNew) return this.countEntries(tree, cursor);
     this.count += passed.values;

@@ -43,22 +43,6 @@ export const utf8: Encoding<string> = {
   },
 };
 
-const borrowed = new Uint8Array(SHORT_TEXT);
-/** A view of that memory for each length: making one takes as long as filling it. */
-const views = Array.from({ length: SHORT_TEXT + 1 }, (_, length) => borrowed.subarray(0, length));
-
-/** The UTF-8 of a short text of ASCII characters, in memory that the next call uses again; null for any other. */
-export function borrowAscii(value: string): Uint8Array | null {
-  const { length } = value;
-  if (length > SHORT_TEXT) return null;
-  for (let i = 0; i < length; i++) {
-    const character = value.charCodeAt(i);
-    if (character > 0x7f) return null;
-    borrowed[i] = character;
-  }
-  return views[length]!;
-}
-
 /** The UTF-8 of a well-formed string, in memory of its own and of its own size. */
 export function bytesOfText(text: string): Uint8Array {
   if (text.length * MOST_BYTES_A_CHARACTER > scratch.length) return encoder.encode(text);

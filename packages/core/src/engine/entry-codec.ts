@@ -4,7 +4,6 @@
  */
 import { buffer } from '../encodings/buffer.js';
 import type { Encoding } from '../encodings/index.js';
-import { borrowAscii, utf8 } from '../encodings/utf8.js';
 import { PagewrightError } from '../errors.js';
 
 export interface EntryLimits {
@@ -26,23 +25,7 @@ export class EntryCodec<Key, Value> {
 
   /** Errors: `PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeKey(key: Key): Uint8Array {
-    return this.checkedKey(this.key.encode(key));
-  }
-
-  /**
-   * The same for who is done with the bytes before the next one is borrowed and before the program goes on: they are in memory that is used again, or the
-   * program's own. Errors: as of `encodeKey`.
-   */
-  borrowKey(key: Key): Uint8Array {
-    const encoding = this.key as Encoding<unknown>;
-    if (encoding === utf8 && typeof key === 'string') {
-      const bytes = borrowAscii(key);
-      if (bytes !== null) return this.checkedKey(bytes);
-    } else if (encoding === buffer && key instanceof Uint8Array) return this.checkedKey(key);
-    return this.encodeKey(key);
-  }
-
-  private checkedKey(bytes: Uint8Array): Uint8Array {
+    const bytes = this.key.encode(key);
     if (bytes.length === 0) {
       throw new PagewrightError(
         'PW_KEY_EMPTY',
