@@ -4,9 +4,10 @@
  *
  * Nothing is latched, and each level is read at a moment of its own: between changes the answer is an estimate of either side.
  */
-import { LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
+import { LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST, TOO_LOW } from './descent.js';
 import { heightOf } from './height.js';
 import { INNER_SLOT_SIZE } from './inner-layout.js';
+import { compareKeys } from './key-order.js';
 import { LEAF_SLOT_SIZE } from './leaf-layout.js';
 import { copyKey } from './node-keys.js';
 import { countOf } from './node-layout.js';
@@ -21,6 +22,9 @@ interface Path {
 
 /** From `lower` up to, and without, `upper`; null is open. May throw `PageFault`. */
 export function estimateEntries(parts: TreeParts, lower: Uint8Array | null, upper: Uint8Array | null): number {
+  if (lower !== null && upper !== null && compareKeys(lower, lower.length, upper, upper.length) >= 0) return 0;
+  // Where a page of the way is missing, that is a fault like any other; the height is read in place.
+  parts.descent.descend(lower, lower === null ? TO_FIRST : TO_KEY, LEAF_LEVEL);
   const height = heightOf(parts.context, parts.descent);
   const left = pathTo(parts, lower, lower === null ? TO_FIRST : TO_KEY, height);
   const right = pathTo(parts, upper, upper === null ? TO_LAST : TO_KEY, height);
@@ -71,35 +75,57 @@ function middleOf(
 function pathTo(parts: TreeParts, key: Uint8Array | null, mode: number, height: number): Path {
   const path: Path = { sizes: new Array<number>(height).fill(1), before: new Array<number>(height).fill(0) };
   for (let level = height - 1; level >= LEAF_LEVEL; level--) {
-    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) if (step(parts, key, mode, level, path)) break;
+    let attempts = 0;
+    while (attempts < MOST_RESTARTS && !step(parts, key, mode, level, path)) attempts++;
+    if (attempts === MOST_RESTARTS) stepLatched(parts, key, mode, level, path);
   }
   return path;
 }
 
-/** Reads the page of a path on one level. False: it has changed meanwhile, or is not there any more. */
-function step(
-  { context, descent }: TreeParts,
-  key: Uint8Array | null,
-  mode: number,
-  level: number,
-  path: Path,
-): boolean {
-  const { pages } = context;
+/** Reads the page of a path on one level. False: it has changed meanwhile. */
+function step(parts: TreeParts, key: Uint8Array | null, mode: number, level: number, path: Path): boolean {
+  const { context, descent } = parts;
   const frame = descent.descend(key, mode, level);
-  if (frame < 0) return false;
-  const { version, slot, atRoot } = descent;
+  if (frame < 0) return frame === TOO_LOW;
+  const { version } = descent;
+  const seen = look(parts, frame, key, mode, level);
+  if (seen === null || !context.pages.validate(frame, version)) return false;
+  note(parts, seen, level, path);
+  return true;
+}
+
+/** The same with latches, where the page does not come to rest (M2). */
+function stepLatched(parts: TreeParts, key: Uint8Array | null, mode: number, level: number, path: Path): void {
+  const { context, descent } = parts;
+  const frame = descent.descendLatched(key, mode, level, false);
+  if (frame === TOO_LOW) return;
+  const seen = look(parts, frame, key, mode, level);
+  if (seen !== null) note(parts, seen, level, path);
+  context.pages.unlatch(frame);
+}
+
+interface Seen {
+  /** Entries, or children. */
+  readonly size: number;
+  /** Entries of a leaf that lie before the key. */
+  readonly before: number;
+}
+
+/** What there is on a page; null if it is torn, or damaged. Nothing of it is validated. */
+function look({ context }: TreeParts, frame: number, key: Uint8Array | null, mode: number, level: number): Seen | null {
+  const { pages } = context;
   const segment = pages.segmentOf(frame);
   const base = pages.baseOf(frame);
-  const size = countOf(segment, base);
-  const found = level > LEAF_LEVEL || key === null ? 0 : findSlot(segment, base, pages.pageSize, LEAF_SLOT_SIZE, key);
-  if (found === DAMAGED || !pages.validate(frame, version)) return false;
-  if (!atRoot) path.before[level + 1] = slot;
-  if (level > LEAF_LEVEL) {
-    path.sizes[level] = size + 1;
-  } else {
-    path.sizes[level] = size;
-    if (key === null) path.before[level] = mode === TO_LAST ? size : 0;
-    else path.before[level] = found < 0 ? ~found : found;
-  }
-  return true;
+  const count = countOf(segment, base);
+  if (level > LEAF_LEVEL) return { size: count + 1, before: 0 };
+  if (key === null) return { size: count, before: mode === TO_LAST ? count : 0 };
+  const found = findSlot(segment, base, pages.pageSize, LEAF_SLOT_SIZE, key);
+  if (found === DAMAGED) return null;
+  return { size: count, before: found < 0 ? ~found : found };
+}
+
+function note({ descent }: TreeParts, { size, before }: Seen, level: number, path: Path): void {
+  if (!descent.atRoot) path.before[level + 1] = descent.slot;
+  path.sizes[level] = size;
+  if (level === LEAF_LEVEL) path.before[level] = before;
 }

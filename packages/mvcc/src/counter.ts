@@ -62,8 +62,8 @@ export class MvccCounter implements EntryCounter {
   private countPage(cursor: Cursor): boolean {
     const { passed, snapshot } = this;
     if (cursor.count === undefined) return this.countEntries(cursor);
-    // Whether there are versions would have to be asked after the page was read, and the page says enough.
-    passed.newest = snapshot === null ? Number.POSITIVE_INFINITY : snapshot.timestamp;
+    // Asked of the page itself: what was said of versions before might not hold of it any more.
+    if (snapshot !== null) passed.newest = snapshot.timestamp;
     if (!cursor.count(passed)) return false;
     if (passed.isTooNew) return this.countEntries(cursor);
     this.count += passed.values;

@@ -176,7 +176,7 @@ class BulkLoader<Key, Value> {
 
   private add(item: unknown): number {
     if (!Array.isArray(item) || item.length !== 2) throw this.notAnEntry(item);
-    const key = this.codec.borrowKey(item[0]);
+    const key = this.codec.encodeKey(item[0]);
     if (!this.isAboveLast(key)) throw this.unsorted(item[0]);
     this.lastKey = item[0];
     const value = this.codec.borrowValue(item[1]);

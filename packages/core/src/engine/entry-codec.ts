@@ -25,10 +25,7 @@ export class EntryCodec<Key, Value> {
 
   /** Errors: `PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeKey(key: Key): Uint8Array {
-    return this.checkedKey(this.key.encode(key));
-  }
-
-  private checkedKey(bytes: Uint8Array): Uint8Array {
+    const bytes = this.key.encode(key);
     if (bytes.length === 0) {
       throw new PagewrightError(
         'PW_KEY_EMPTY',
