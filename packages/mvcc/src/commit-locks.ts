@@ -25,19 +25,38 @@ export class CommitLocks {
   /** Waits until the keys are free. Nothing is held, the gate neither. Errors, and then none is locked: `PW_THREAD_LOST`, `PW_ENGINE_FAILED`, `PW_CLOSED`. */
   take(operations: readonly LogOperation[]): void {
     if (!this.sharing.isShared) return;
+    const first = operations[0];
+    if (first !== undefined && operations.length === 1) {
+      this.takeKey(first.index, first.key);
+      return;
+    }
     for (let i = 0; i < operations.length; i++) {
       const { index, key } = operations[i]!;
       this.#indexes.want(index);
       this.#keys.want(hashOf(index, key));
     }
-    this.#takeWanted();
+    this.#show(1);
+    try {
+      this.#indexes.takeShared();
+      this.#keys.takeAll();
+      this.#assertMayGoOn();
+    } catch (error) {
+      this.give();
+      throw error;
+    }
   }
 
   takeKey(index: number, key: Uint8Array): void {
     if (!this.sharing.isShared) return;
-    this.#indexes.want(index);
-    this.#keys.want(hashOf(index, key));
-    this.#takeWanted();
+    this.#show(1);
+    try {
+      this.#indexes.shareOne(index);
+      this.#keys.takeOne(hashOf(index, key));
+      this.#assertMayGoOn();
+    } catch (error) {
+      this.give();
+      throw error;
+    }
   }
 
   give(): void {
@@ -69,18 +88,6 @@ export class CommitLocks {
     if (!this.sharing.isShared) return;
     this.#indexes.giveAlone(index);
     this.#show(0);
-  }
-
-  #takeWanted(): void {
-    this.#show(1);
-    try {
-      this.#indexes.takeShared();
-      this.#keys.takeAll();
-      this.#assertMayGoOn();
-    } catch (error) {
-      this.give();
-      throw error;
-    }
   }
 
   /** Shown first, then asked: either it is seen here that the store was closed, or who closes it sees this thread, and waits. */

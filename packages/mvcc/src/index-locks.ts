@@ -51,6 +51,11 @@ export class IndexLocks {
     }
   }
 
+  /** The same for that index alone. */
+  shareOne(index: number): void {
+    this.#share(index % WORDS);
+  }
+
   giveShared(): void {
     for (let at = this.#held.pop(); at !== undefined; at = this.#held.pop()) this.#leave(at);
   }

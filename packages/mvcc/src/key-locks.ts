@@ -58,6 +58,11 @@ export class KeyLocks {
     }
   }
 
+  /** The same for the key of that hash alone. */
+  takeOne(hash: number): void {
+    this.#take(hash & (STRIPES - 1));
+  }
+
   giveAll(): void {
     const words = this.#words;
     while (this.#heldCount > 0) {

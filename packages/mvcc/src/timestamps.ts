@@ -94,10 +94,11 @@ export class Timestamps {
     // Marked first, looked at afterwards: of two who publish V + 1 and V + 2 one at least sees both marks.
     Atomics.store(words, RING + (timestamp % RING_PLACES), timestamp | 0);
     let hasMoved = false;
-    for (;;) {
-      const next = this.visible + 1;
-      if (Atomics.load(words, RING + (next % RING_PLACES)) !== (next | 0)) break;
-      if (this.#moveTo(next)) hasMoved = true;
+    let next = this.visible + 1;
+    while (Atomics.load(words, RING + (next % RING_PLACES)) === (next | 0)) {
+      const isMine = this.#moveTo(next);
+      hasMoved ||= isMine;
+      next = isMine ? next + 1 : this.visible + 1;
     }
     if (hasMoved && Atomics.load(words, WAITERS) > 0) Atomics.notify(words, LOW);
   }

@@ -102,7 +102,7 @@ describe('a fault is found', () => {
     class Eager extends Mvcc {
       override collect(budget: number): boolean {
         // As if no snapshot were open.
-        const { snapshots } = Reflect.get(this, 'parts') as unknown as { readonly snapshots: object };
+        const { snapshots }: { snapshots: object } = Reflect.get(this as object, 'parts');
         Object.defineProperty(snapshots, 'first', { get: () => 0, configurable: true });
         try {
           return super.collect(budget);
