@@ -345,6 +345,28 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
     }
   });
 
+  it('when the separator before a leaf that must be split lies outside its page, and no new page is left over', () => {
+    const tree = new ModeledTree({ frames: 2048 });
+    for (let i = 0; i < 60; i++) tree.put(`${String.fromCharCode(97 + (i % 20))} ${i}`, 0, valueBytes(i, 400));
+    const [inner] = pagesOf(tree, INNER) as [number];
+    const p = page(tree, inner);
+    const slot = 64 + 16 * 2;
+    const child = p.u32(slot + 16 + 8) >>> 2;
+    const key = new Uint8Array(1024);
+    const length = copyKey(tree.pages.segmentOf(child), tree.pages.baseOf(child), 4096, 12, 1, key);
+    p.set16(slot + 6, 4000);
+    tree.pages.acceptBytes(inner);
+    const pages = tree.pages.countPages(tree.root);
+    const { freeFrames } = tree.pages.stats();
+    const near = (i: number): Uint8Array => Buffer.concat([key.subarray(0, length), Buffer.from(`+${i}`)]);
+    expect(() => {
+      for (let i = 0; i < 40; i++) tree.index.upsert(near(i), 0, valueBytes(i, 400), 1);
+    }).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+    expect(tree.pages.latchesHeld).toBe(0);
+    expect(tree.pages.countPages(tree.root)).toBe(pages);
+    expect(tree.pages.stats().freeFrames).toBe(freeFrames);
+  });
+
   it('when the entries of a leaf that must be split overlap, and are more than two pages hold', () => {
     const tree = new ModeledTree({ frames: 2048 });
     for (let i = 0; i < 60; i++) tree.put(`key ${String(i).padStart(4, '0')}`, 0, valueBytes(i, 40));
