@@ -87,7 +87,7 @@ function naive(rig: PageRig) {
     for (let at = 256; at + 256 <= page.length; at += 256) {
       const location = { frame, offset: at };
       const state = page[at + 12]!;
-      if (state === 2 || state === 3) dropped.push(location);
+      if (state === 2 || state === 3 || state === 5) dropped.push(location);
       if (state === 4) built.push(page.readUInt32LE(at + 8));
       if (state !== 1) continue;
       const texts = FIELDS.map(([field, offset, size], i) => {

@@ -52,10 +52,13 @@ export class LargeValues {
   readOfLatched(leaf: number, offset: number): Uint8Array {
     if (!this.#isSwip(leaf, offset)) throw damagedPage(this.number, leaf, 'an entry names no page for its value');
     const frame = this.descent.latchChild(leaf, offset);
-    const value = this.#copy(frame);
-    this.pages.unlatch(frame);
-    if (value === null) throw damagedPage(this.number, frame, 'it is not the page of a value');
-    return value;
+    try {
+      const value = this.#copy(frame);
+      if (value === null) throw damagedPage(this.number, frame, 'it is not the page of a value');
+      return value;
+    } finally {
+      this.pages.unlatch(frame);
+    }
   }
 
   #isSwip(leaf: number, offset: number): boolean {

@@ -14,7 +14,15 @@
  * | 11 | u8 | 1 if the value has a page of its own, else 0 |
  */
 import { type Segment, SWIP_SIZE } from '@pagewright/core';
-import { NODE_HEADER_SIZE, SLOT_KEY_OFFSET, SLOT_SUFFIX_LENGTH, swipTableOffset } from './node-layout.js';
+import {
+  align8,
+  HEAD_BYTES,
+  heapStartOf,
+  NODE_HEADER_SIZE,
+  SLOT_KEY_OFFSET,
+  SLOT_SUFFIX_LENGTH,
+  swipTableOffset,
+} from './node-layout.js';
 
 export const LEAF_SLOT_SIZE = 12;
 export const LEAF_VALUE = 8;
@@ -47,4 +55,22 @@ export function isOnOwnPage(segment: Segment, slot: number): boolean {
 /** Offset of a swip of the table in the page. */
 export function swipOffset(segment: Segment, base: number, number: number): number {
   return swipTableOffset(segment, base) + number * SWIP_SIZE;
+}
+
+/** Bytes of the value that are in the heap. */
+function inlineLength(segment: Segment, slot: number): number {
+  return isOnOwnPage(segment, slot) ? 0 : valueFieldAt(segment, slot);
+}
+
+/** Bytes of the heap that the entry of a slot takes. */
+export function blockSizeAt(segment: Segment, slot: number): number {
+  return align8(inlineLength(segment, slot) + Math.max(0, suffixLengthAt(segment, slot) - HEAD_BYTES));
+}
+
+/** Where the heap begins once the entry of a slot is gone: behind that, if it is the lowest. */
+export function heapStartWithout(segment: Segment, base: number, slot: number): number {
+  const start = heapStartOf(segment, base);
+  const block = blockSizeAt(segment, slot);
+  const isLowest = block > 0 && keyOffsetAt(segment, slot) - inlineLength(segment, slot) === start;
+  return isLowest ? start + block : start;
 }

@@ -10,6 +10,8 @@ import { commonLength } from './key-order.js';
 import type { LargeValues } from './large-values.js';
 import { LEAF_ALIGNMENT, type LeafEntries } from './leaf-entries.js';
 import {
+  blockSizeAt,
+  heapStartWithout,
   isOnOwnPage,
   keyOffsetAt,
   LEAF_PLACE,
@@ -23,7 +25,7 @@ import {
   swipOffset,
   valueFieldAt,
 } from './leaf-layout.js';
-import { isSoundEntry, isSoundLeaf } from './leaf-soundness.js';
+import { isSoundEntry, isSoundLeaf, mayGo } from './leaf-soundness.js';
 import { bytesForSwip, freeSwip, growSwips } from './leaf-swips.js';
 import type { NodeBounds } from './node-bounds.js';
 import { setHints } from './node-hints.js';
@@ -125,6 +127,9 @@ export class LeafPages {
     if (found >= 0 && !isSoundEntry(segment, base, this.#pageSize, found)) {
       throw damagedPage(this.number, frame, 'a slot of a leaf points outside it');
     }
+    if (found >= 0 && !mayGo(segment, base, this.#pageSize, found)) {
+      throw damagedPage(this.number, frame, 'an entry of a leaf overlaps what lies behind it');
+    }
     return found;
   }
 
@@ -134,19 +139,20 @@ export class LeafPages {
     const replacesPage = found >= 0 && isOnOwnPage(segment, leafSlot(base, found));
     if (!replacesPage && !this.#plan(frame, found, key, 0, true)) return false;
     const page = this.values.store(value, timestamp);
+    let offset: number;
     try {
       this.pages.modify(frame, timestamp);
+      const slot = replacesPage ? leafSlot(base, found) : this.#makeSlot(frame, found, key, 0, true);
+      const number = replacesPage ? valueFieldAt(segment, slot) : freeSwip(segment, base);
+      offset = swipOffset(segment, base, number);
+      if (replacesPage) this.pages.discard(frame, offset);
+      segment.u16[(slot + LEAF_VALUE) >>> 1] = number;
+      segment.u8[slot + LEAF_PLACE] = PLACE_OWN_PAGE;
+      segment.u8[slot + LEAF_TAG] = tag;
     } catch (error) {
       this.pages.free(page);
       throw error;
     }
-    const slot = replacesPage ? leafSlot(base, found) : this.#makeSlot(frame, found, key, 0, true);
-    const number = replacesPage ? valueFieldAt(segment, slot) : freeSwip(segment, base);
-    const offset = swipOffset(segment, base, number);
-    if (replacesPage) this.pages.discard(frame, offset);
-    segment.u16[(slot + LEAF_VALUE) >>> 1] = number;
-    segment.u8[slot + LEAF_PLACE] = PLACE_OWN_PAGE;
-    segment.u8[slot + LEAF_TAG] = tag;
     this.pages.link(frame, offset, page);
     this.pages.unlatch(page);
     return true;
@@ -234,16 +240,9 @@ export class LeafPages {
     const segment = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
     const slot = leafSlot(base, index);
-    const rest = Math.max(0, suffixLengthAt(segment, slot) - HEAD_BYTES);
-    let inline = valueFieldAt(segment, slot);
-    if (isOnOwnPage(segment, slot)) {
-      this.pages.discard(frame, swipOffset(segment, base, inline));
-      inline = 0;
-    }
-    const block = align8(inline + rest);
-    const start = heapStartOf(segment, base);
-    const isLowest = block > 0 && keyOffsetAt(segment, slot) - inline === start;
-    setHeap(segment, base, isLowest ? start + block : start, heapUsedOf(segment, base) - block);
+    if (isOnOwnPage(segment, slot)) this.pages.discard(frame, swipOffset(segment, base, valueFieldAt(segment, slot)));
+    const used = heapUsedOf(segment, base) - blockSizeAt(segment, slot);
+    setHeap(segment, base, heapStartWithout(segment, base, slot), used);
     const count = countOf(segment, base);
     segment.u32.copyWithin(slot >>> 2, (slot + LEAF_SLOT_SIZE) >>> 2, leafSlot(base, count) >>> 2);
     segment.u16[(base + NODE_COUNT) >>> 1] = count - 1;

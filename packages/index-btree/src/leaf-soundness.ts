@@ -3,7 +3,7 @@
  * by offsets that stand in the page, and a page whose checksum is right may have been damaged before it got that.
  */
 import { type Segment, SWIP_SIZE } from '@pagewright/core';
-import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, valueFieldAt } from './leaf-layout.js';
+import { heapStartWithout, isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, valueFieldAt } from './leaf-layout.js';
 import { boundsFit, keyFits } from './node-keys.js';
 import { countOf, heapStartOf, swipCount, swipTableOffset } from './node-layout.js';
 
@@ -13,7 +13,7 @@ export function isSoundLeaf(segment: Segment, base: number, pageSize: number): b
   return (
     leafSlot(0, countOf(segment, base)) <= heap &&
     heap <= pageSize &&
-    hasSoundTable(segment, base, pageSize) &&
+    hasSoundTable(segment, base, pageSize, heap) &&
     boundsFit(segment, base, pageSize)
   );
 }
@@ -24,15 +24,22 @@ export function isSoundEntry(segment: Segment, base: number, pageSize: number, i
   const offset = keyOffsetAt(segment, slot);
   const value = valueFieldAt(segment, slot);
   if (!keyFits(segment, base, pageSize, LEAF_SLOT_SIZE, index)) return false;
-  if (isOnOwnPage(segment, slot)) return value < swipCount(segment, base) && hasSoundTable(segment, base, pageSize);
+  if (isOnOwnPage(segment, slot))
+    return value < swipCount(segment, base) && hasSoundTable(segment, base, pageSize, heapStartOf(segment, base));
   return value <= offset && ((offset - value) & 7) === 0 && offset <= pageSize;
 }
 
-/** The table is a block of the heap. */
-function hasSoundTable(segment: Segment, base: number, pageSize: number): boolean {
+/** Whether a sound leaf is one still when a sound entry of it is gone: what is behind the heap then was not part of the entry. */
+export function mayGo(segment: Segment, base: number, pageSize: number, index: number): boolean {
+  // Without a table the entry is one whose value is in the heap, and that ends within the page.
+  if (swipCount(segment, base) === 0) return true;
+  const heap = heapStartWithout(segment, base, leafSlot(base, index));
+  return heap <= pageSize && hasSoundTable(segment, base, pageSize, heap);
+}
+
+/** The table is a block of a heap that begins there. */
+function hasSoundTable(segment: Segment, base: number, pageSize: number, heap: number): boolean {
   const swips = swipCount(segment, base);
   const table = swipTableOffset(segment, base);
-  return (
-    swips === 0 || (table >= heapStartOf(segment, base) && (table & 7) === 0 && table + swips * SWIP_SIZE <= pageSize)
-  );
+  return swips === 0 || (table >= heap && (table & 7) === 0 && table + swips * SWIP_SIZE <= pageSize);
 }

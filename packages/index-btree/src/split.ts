@@ -84,12 +84,14 @@ export class Splitter {
       const newRoot = atRoot ? this.#allocate(KIND_INNER, stamp) : -1;
       pages.modify(parent, timestamp);
       pages.modify(page, timestamp);
-      this.#fresh.length = 0;
       // Allocation may have moved or evicted children of the page: its swips are read again.
       entries.load(page, -1);
       const guaranteed = this.#leftGuaranteed(entries, parent, atRoot ? 0 : slot);
       const left: NodeBounds = { fence: separator, fenceLength: this.#separatorLength, guaranteed };
-      divide(entries, page, right, cut, left, this.#rightBounds(entries));
+      const bounds = this.#rightBounds(entries);
+      // From here on nothing fails, and what was allocated gets its place.
+      this.#fresh.length = 0;
+      divide(entries, page, right, cut, left, bounds);
       if (!atRoot) {
         inners.insert(parent, slot, separator, this.#separatorLength, right);
         return true;

@@ -320,6 +320,53 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
     );
   });
 
+  it('when the table of swips of a leaf lies in its lowest entry', () => {
+    for (const change of [
+      (tree: ModeledTree, key: Uint8Array) => tree.index.remove(key, 1),
+      (tree: ModeledTree, key: Uint8Array) => tree.index.upsert(key, 0, valueBytes(1, 1000), 1),
+      (tree: ModeledTree, key: Uint8Array) => tree.index.upsert(key, 0, valueBytes(1, 3000), 1),
+    ]) {
+      const tree = soundTree();
+      const frame = pagesOf(tree, LEAF).find((leaf) => hasLarge(page(tree, leaf)))!;
+      const p = page(tree, frame);
+      const [table, heap] = [p.u32(16), p.u32(48)];
+      let slot = 0;
+      while (p.u8(64 + 12 * slot + 11) !== 0 || p.u16(64 + 12 * slot + 4) - p.u16(64 + 12 * slot + 8) !== heap) slot++;
+      for (let at = 0; at < 8; at += 4) p.set32(heap + at, p.u32(table + at));
+      p.set32(16, heap);
+      tree.pages.acceptBytes(frame);
+      const key = new Uint8Array(1024);
+      const length = copyKey(tree.pages.segmentOf(frame), tree.pages.baseOf(frame), 4096, 12, slot, key);
+      const before = tree.pages.segmentOf(0).u8.slice();
+      const refused = expect.objectContaining({ code: 'PW_CORRUPT_PAGE' });
+      expect(() => change(tree, key.slice(0, length))).toThrow(refused);
+      expect(tree.pages.latchesHeld).toBe(0);
+      expect(Buffer.compare(tree.pages.segmentOf(0).u8, before)).toBe(0);
+    }
+  });
+
+  it('when the separator before a leaf that must be split lies outside its page, and no new page is left over', () => {
+    const tree = new ModeledTree({ frames: 2048 });
+    for (let i = 0; i < 60; i++) tree.put(`${String.fromCharCode(97 + (i % 20))} ${i}`, 0, valueBytes(i, 400));
+    const [inner] = pagesOf(tree, INNER) as [number];
+    const p = page(tree, inner);
+    const slot = 64 + 16 * 2;
+    const child = p.u32(slot + 16 + 8) >>> 2;
+    const key = new Uint8Array(1024);
+    const length = copyKey(tree.pages.segmentOf(child), tree.pages.baseOf(child), 4096, 12, 1, key);
+    p.set16(slot + 6, 4000);
+    tree.pages.acceptBytes(inner);
+    const pages = tree.pages.countPages(tree.root);
+    const { freeFrames } = tree.pages.stats();
+    const near = (i: number): Uint8Array => Buffer.concat([key.subarray(0, length), Buffer.from(`+${i}`)]);
+    expect(() => {
+      for (let i = 0; i < 40; i++) tree.index.upsert(near(i), 0, valueBytes(i, 400), 1);
+    }).toThrow(expect.objectContaining({ code: 'PW_CORRUPT_PAGE' }));
+    expect(tree.pages.latchesHeld).toBe(0);
+    expect(tree.pages.countPages(tree.root)).toBe(pages);
+    expect(tree.pages.stats().freeFrames).toBe(freeFrames);
+  });
+
   it('when the entries of a leaf that must be split overlap, and are more than two pages hold', () => {
     const tree = new ModeledTree({ frames: 2048 });
     for (let i = 0; i < 60; i++) tree.put(`key ${String(i).padStart(4, '0')}`, 0, valueBytes(i, 40));

@@ -1,5 +1,5 @@
 /** Errors at any call of the store leave the tree as it was, with all latches given back; page faults pass through. */
-import { EntryReference, isPagewrightError, PageFault } from '@pagewright/core';
+import { EntryReference, isPagewrightError, PageFault, PagewrightError } from '@pagewright/core';
 import { keyBytes, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { ModeledTree } from './model.js';
@@ -105,6 +105,26 @@ describe('an allocation or a modify that fails', () => {
     }
     tree.expectWhole();
   });
+});
+
+it('a page that cannot be given up keeps its entry as it was, whatever was to take its place', () => {
+  const tree = new ModeledTree();
+  tree.put('large', 1, valueBytes(1, 5000));
+  tree.put('small', 1, valueBytes(2, 50));
+  const { pages } = tree;
+  const discard = pages.discard.bind(pages);
+  pages.discard = () => {
+    throw new PagewrightError('PW_IO', 'This call of discard was told to fail.');
+  };
+  const { freeFrames } = pages.stats();
+  for (const size of [6000, 50])
+    expect(fails('PW_IO', () => tree.index.upsert(keyBytes('large'), 2, valueBytes(3, size), ++tree.timestamp))).toBe(
+      true,
+    );
+  expect(fails('PW_IO', () => tree.index.remove(keyBytes('large'), ++tree.timestamp))).toBe(true);
+  pages.discard = discard;
+  expect(pages.stats().freeFrames).toBe(freeFrames);
+  tree.expectWhole();
 });
 
 describe('a page that cannot be read', () => {
