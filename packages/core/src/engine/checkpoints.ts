@@ -139,6 +139,8 @@ export class Checkpoints {
       const result = await this.pages.checkpoint({
         gate: () => {
           this.assertWhole();
+          // T6: in any thread.
+          this.concurrency.assertSound();
           this.state.memory.clearLogged();
           return { timestamp: this.concurrency.visible, log: logMark() };
         },

@@ -28,7 +28,7 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
     recycle: async (mark: LogMark) => void calls.push(`recycle ${mark.segment}`),
   } as unknown as Log;
   const state = new EngineState();
-  const checkpoints = new Checkpoints(pages, log, { visible: 7 } as Concurrency, state, options);
+  const checkpoints = new Checkpoints(pages, log, { visible: 7, assertSound: () => {} } as Concurrency, state, options);
   return { checkpoints, calls, running, state };
 }
 
