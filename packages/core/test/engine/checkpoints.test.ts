@@ -21,6 +21,7 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
         };
         running.push({ steps, finish, fail: reject });
       }),
+    stats: () => ({ fileBytes: 0, freeFileBytes: 0, pageWrites: 0 }),
   } as unknown as PageStore;
   const log = {
     mark: () => ({ incarnation: 1, segment: 5, offset: 0 }),
