@@ -5,7 +5,7 @@ import { open } from 'pagewright';
 
 const [path, times] = process.argv.slice(2);
 const TIMES = Number(times);
-const KEYS = 50_000;
+const KEYS = 20_000;
 const VALUE = new Uint8Array(100).fill(7);
 const OTHER = new Uint8Array(100).fill(8);
 
