@@ -331,7 +331,8 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
       const p = page(tree, frame);
       const [table, heap] = [p.u32(16), p.u32(48)];
       let slot = 0;
-      while (p.u8(64 + 12 * slot + 11) !== 0 || p.u16(64 + 12 * slot + 4) - p.u16(64 + 12 * slot + 8) !== heap) slot++;
+      while (p.u8(128 + 12 * slot + 11) !== 0 || p.u16(128 + 12 * slot + 4) - p.u16(128 + 12 * slot + 8) !== heap)
+        slot++;
       for (let at = 0; at < 8; at += 4) p.set32(heap + at, p.u32(table + at));
       p.set32(16, heap);
       tree.pages.acceptBytes(frame);
@@ -350,7 +351,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
     for (let i = 0; i < 60; i++) tree.put(`${String.fromCharCode(97 + (i % 20))} ${i}`, 0, valueBytes(i, 400));
     const [inner] = pagesOf(tree, INNER) as [number];
     const p = page(tree, inner);
-    const slot = 64 + 16 * 2;
+    const slot = 128 + 16 * 2;
     const child = p.u32(slot + 16 + 8) >>> 2;
     const key = new Uint8Array(1024);
     const length = copyKey(tree.pages.segmentOf(child), tree.pages.baseOf(child), 4096, 12, 1, key);
