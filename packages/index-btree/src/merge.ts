@@ -67,7 +67,7 @@ export class Merger {
     }
   }
 
-  /** The same on all levels, whether those below have changed or not. For what was put together page by page. */
+  /** The same on all levels, whether those below have changed or not, and with the next neighbour alone. For what was put together page by page, as full as was asked for. */
   evenOut(key: Uint8Array, timestamp: number): void {
     try {
       this.#shrink(key, timestamp, heightOf(this.parts.context, this.parts.descent));
@@ -80,7 +80,7 @@ export class Merger {
     let level = LEAF_LEVEL;
     let changed = false;
     for (let step = 0; step < MOST_STEPS; step++) {
-      const outcome = this.#tend(key, level, timestamp);
+      const outcome = this.#tend(key, level, timestamp, least === LEAF_LEVEL);
       schedulePoint(POINT.mergeStep);
       if (outcome === CHANGED) {
         // Children have new neighbours now.
@@ -95,7 +95,8 @@ export class Merger {
     }
   }
 
-  #tend(key: Uint8Array, level: number, timestamp: number): number {
+  /** `many`: leaves are merged with more than one neighbour, too. */
+  #tend(key: Uint8Array, level: number, timestamp: number, many: boolean): number {
     const { context, descent } = this.parts;
     const page = descent.latchPair(key, level);
     if (page === TOO_LOW) return QUIET;
@@ -110,7 +111,7 @@ export class Merger {
       if (siblings === 0) return ALONE;
       if (slot < siblings && this.#join(parent, slot, page, level, MERGE, timestamp)) return CHANGED;
       if (slot > 0 && this.#join(parent, slot - 1, page, level, MERGE, timestamp)) return CHANGED;
-      if (level === LEAF_LEVEL && this.#mergeMany(parent, slot, page, siblings, timestamp)) return CHANGED;
+      if (many && level === LEAF_LEVEL && this.#mergeMany(parent, slot, page, siblings, timestamp)) return CHANGED;
       if (slot < siblings && this.#join(parent, slot, page, level, EVEN, timestamp)) return CHANGED;
       if (slot > 0 && this.#join(parent, slot - 1, page, level, EVEN, timestamp)) return CHANGED;
       return QUIET;
