@@ -20,6 +20,8 @@ import type { TreeParts } from './tree-parts.js';
 /** So many inserts in a row, each right behind or right before the last one, make a run: it goes on where it was. */
 const RUN = 8;
 const MOST_LEVELS = 64;
+/** With so many entries on the left, or one of only two, both pages have room; `#firstFit` says why. */
+const SURE_CUT = 2;
 
 export class Splitter {
   readonly #held: HeldLatches;
@@ -71,13 +73,12 @@ export class Splitter {
       if (wanted > 0 && entries.count < 2) return true;
       const cut =
         wanted > 0
-          ? this.#firstFit(entries, Math.min(wanted, entries.count - 1))
+          ? this.#firstFit(entries, Math.min(wanted, entries.count - 1), page)
           : level === LEAF_LEVEL
             ? this.#leafCut(page, key)
             : this.#innerCut(page, key);
       const { separator } = workspace;
       if (!atRoot && !inners.fits(parent, separator, this.#separatorLength)) return false;
-      this.#assertBothFit(entries, cut, page);
       const stamp = Math.max(timestamp, this.#stampOf(page));
       const kind = level === LEAF_LEVEL ? KIND_LEAF : KIND_INNER;
       const right = this.#allocate(kind, stamp);
@@ -152,10 +153,10 @@ export class Splitter {
       const behind = leafPair.copyKey(at, separator);
       this.#separatorLength = separatorLength(key, key.length, separator, behind);
     } else {
-      return this.#firstFit(leafPair, balancedCut(leafPair, 1));
+      return this.#firstFit(leafPair, balancedCut(leafPair, 1), page);
     }
-    if (this.#leftFits(leafPair, at)) return at;
-    return this.#firstFit(leafPair, Math.min(at, count - 1));
+    if (this.#bothFit(leafPair, at)) return at;
+    return this.#firstFit(leafPair, Math.max(1, Math.min(at, count - 1)), page);
   }
 
   /** The number of children that stay in an inner page; copies the separator. Runs are treated as in leaves. */
@@ -169,37 +170,42 @@ export class Splitter {
     let cut = 0;
     if (run > 0) cut = child < count - 1 ? child + 1 : child;
     else if (run < 0) cut = child > 0 ? child : 1;
-    if (cut < 1 || cut >= count) return this.#firstFit(innerPair, balancedCut(innerPair, 1));
-    return this.#firstFit(innerPair, cut);
+    if (cut < 1 || cut >= count) return this.#firstFit(innerPair, balancedCut(innerPair, 1), page);
+    return this.#firstFit(innerPair, cut, page);
   }
 
   /**
-   * The highest cut from `cut` down at which the left page fits: its new fence may take more room than its last entry
-   * did. One entry always fits; so does the right page, whose fence and prefix are no worse than before.
+   * The highest cut from `wanted` down at which both pages fit, or else the lowest one above; copies the separator. A sound page
+   * can always be cut behind its second entry, or its first if there are only two:
+   *
+   * - The left page may get a longer fence than there was. With one entry or two it fits with any: a key and what stands beside
+   *   it take a quarter of a page at most, a fence takes no more, and what a prefix takes no key takes again.
+   * - The right page keeps the fence. A longer prefix is written out, and saves each key as much, less what was in its head, in
+   *   whole blocks: with two keys or more a leaf grows by 16 bytes at most, an inner page by 4. Two slots that went make up for that;
+   *   one of a leaf (12 bytes) may not, still less none. A right page with one entry fits as a left one does.
+   *
+   * The entries of a damaged page may overlap, and be more than two pages hold. Errors: `PW_CORRUPT_PAGE`.
    */
-  #firstFit(entries: NodeEntries, cut: number): number {
-    for (let at = cut; at > 1; at--) {
-      this.#separatorLength = entries.separator(at, this.parts.workspace.separator);
-      if (this.#leftFits(entries, at)) return at;
-    }
-    this.#separatorLength = entries.separator(1, this.parts.workspace.separator);
-    return 1;
+  #firstFit(entries: NodeEntries, wanted: number, page: number): number {
+    for (let at = wanted; at > 0; at--) if (this.#bothFitAt(entries, at)) return at;
+    const highest = Math.min(SURE_CUT, entries.count - 1);
+    for (let at = wanted + 1; at <= highest; at++) if (this.#bothFitAt(entries, at)) return at;
+    throw damagedPage(this.parts.context.number, page, 'its entries take more room than it has');
   }
 
-  #leftFits(entries: NodeEntries, cut: number): boolean {
+  #bothFitAt(entries: NodeEntries, cut: number): boolean {
+    this.#separatorLength = entries.separator(cut, this.parts.workspace.separator);
+    return this.#bothFit(entries, cut);
+  }
+
+  /** Whether both pages hold their entries, with the separator that was copied. */
+  #bothFit(entries: NodeEntries, cut: number): boolean {
     const fence = this.parts.workspace.separator;
-    const { pageSize } = this.parts.context.pages;
-    // With nothing guaranteed, a lone key counts in full: what is there later takes no more.
-    const bounds: NodeBounds = { fence, fenceLength: this.#separatorLength, guaranteed: 0 };
-    return sizeOf(entries, 0, cut, bounds) <= heapEnd(pageSize);
-  }
-
-  /** The entries of a sound page fit into two. Those of a damaged one may overlap, and be more than a page holds. */
-  #assertBothFit(entries: NodeEntries, cut: number, page: number): void {
-    const { number, pages } = this.parts.context;
-    const right = sizeOf(entries, cut, entries.count, this.#rightBounds(entries));
-    if (right > heapEnd(pages.pageSize) || !this.#leftFits(entries, cut))
-      throw damagedPage(number, page, 'its entries take more room than it has');
+    const room = heapEnd(this.parts.context.pages.pageSize);
+    // With nothing guaranteed, a lone key counts in full; there is room for it with any prefix.
+    const left: NodeBounds = { fence, fenceLength: this.#separatorLength, guaranteed: 0 };
+    if (sizeOf(entries, 0, cut, left) > room) return false;
+    return sizeOf(entries, cut, entries.count, this.#rightBounds(entries)) <= room;
   }
 
   /** What the fences of the left page guarantee. The lower one is in the parent, if the page is not the first child there. */
