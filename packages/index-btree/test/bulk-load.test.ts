@@ -18,7 +18,7 @@ function nodesOf(tree: ModeledTree): PageShape[] {
     const base = pages.baseOf(frame);
     const kind = u16[base >>> 1]!;
     const slots = u16[(base + 32) >>> 1]!;
-    const used = 64 + u32[(base + 52) >>> 2]!;
+    const used = 128 + u32[(base + 52) >>> 2]!;
     if (kind === KIND_LEAF) nodes.push({ kind, fill: (used + slots * 12) / pages.pageSize });
     if (kind === KIND_INNER) nodes.push({ kind, fill: (used + (slots + 1) * 16) / pages.pageSize });
   });
