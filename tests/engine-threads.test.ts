@@ -174,6 +174,8 @@ describe('threads on one store', () => {
       // Whoever is at work learns of it, or it does not concern them.
       const before = bank.rowOf(1);
       await settled(() => bank.rowOf(1) > before + 20 || bank.db.state !== 'open');
+      // A log that a lost thread was changing is noticed before the loss itself.
+      await settled(() => bank.db.state !== 'read-only');
       const { state } = bank.db;
       const [, other] = await bank.end();
       if (state === 'open') {
