@@ -11,7 +11,7 @@
 import type { IndexType } from '../contracts/index-plugin.js';
 import { SWIP_NULL, SWIP_SIZE } from '../contracts/page-layout.js';
 import type { PageStore, SwipLocation } from '../contracts/pages.js';
-import { PagewrightError } from '../errors.js';
+import { invariant, PagewrightError } from '../errors.js';
 import {
   CATALOG_INDEX,
   CatalogDamage,
@@ -257,9 +257,12 @@ export class Catalog {
 
   /** The tree is gone: its swip is null. The slot can be used again. */
   forget(tree: DroppedTree, timestamp: number): void {
-    this.writeState(tree.location, STATE_FREE, timestamp);
-    this.dropped.delete(tree);
-    this.freeSlots.push(tree.location);
+    const { location } = tree;
+    invariant(this.isNull(location), 'A slot of the catalog becomes free that has a tree');
+    this.writeState(location, STATE_FREE, timestamp);
+    // What another thread has changed meanwhile may have put another object in its place.
+    for (const known of this.dropped) if (keyOf(known.location) === keyOf(location)) this.dropped.delete(known);
+    this.freeSlots.push(location);
   }
 
   setTombstoneFlag(entry: IndexEntry, mayHaveTombstones: boolean, timestamp: number): void {

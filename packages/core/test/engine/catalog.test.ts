@@ -176,6 +176,28 @@ describe('the catalog', () => {
   });
 });
 
+describe('two catalogs over the same pages', () => {
+  test('a tree that was cleared in one and dropped with its index in the other is forgotten once, and its slot is used by one', async () => {
+    const { pages, catalog } = await openCatalog();
+    const other = Catalog.open(pages, types, { create: false, timestamp: 0 });
+    const entry = catalog.create(1, describeAs('users'), 1);
+    catalog.clear(entry, 2);
+    const [cleared] = catalog.dropped;
+    other.takeOver(other.read());
+    other.drop(other.live(1)!, 3);
+    catalog.takeOver(catalog.read());
+    expect(entry.dropped).toBe(true);
+    expect([...catalog.dropped].map((tree) => tree.neededBelow)).toEqual([0, 0]);
+    expect(catalog.dropped.has(cleared!)).toBe(false);
+    while (!pages.releaseTree(cleared!.location, 3, 10));
+    catalog.forget(cleared!, 4);
+    expect([...catalog.dropped].map((tree) => tree.location)).not.toContainEqual(cleared!.location);
+    other.takeOver(other.read());
+    expect(other.create(2, describeAs('others'), 5).location).toEqual(cleared!.location);
+    expect(() => catalog.forget(cleared!, 6)).toThrow('A slot of the catalog becomes free that has a tree');
+  });
+});
+
 describe('a damaged catalog', () => {
   /** Changes a byte of the first entry page behind the catalog's back, with a checksum that fits. */
   async function damage(offset: number, bytes: Uint8Array, page: 'root' | 'entries' = 'entries'): Promise<string> {
