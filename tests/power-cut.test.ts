@@ -18,7 +18,7 @@ import { newHome, storeSubject, type WriterChoice } from '../soak/power-cut/stor
 const ROUNDS = Number(process.env.POWER_CUT_ROUNDS ?? 3);
 const SEED = Number(process.env.POWER_CUT_SEED ?? Date.now() % 2 ** 31);
 /** A writer that does not sync must be caught within so many. */
-const ROUNDS_TO_BE_CAUGHT = 12;
+const ROUNDS_TO_BE_CAUGHT = 60;
 const SMALL_PAGES: WriterChoice = { commit: 'pipelined', pageSize: 4096 };
 
 beforeAll(() => console.log(describeStandIns()));
