@@ -155,7 +155,8 @@ export class VersionStore {
     let version = 0;
     this.latch.take();
     try {
-      if (replaced?.wanted !== true) return this.snapshots.newestBelow(timestamp) >= 0;
+      if (replaced === undefined) return this.#giveUpBelow(timestamp);
+      if (!replaced.wanted) return this.snapshots.newestBelow(timestamp) >= 0;
       const blocks = VersionBlocks.count(VERSION_VALUE, value === null ? 0 : value.length);
       if (!this.#hasRoomFor(tree, key, blocks, timestamp)) return this.snapshots.newestBelow(timestamp) >= 0;
       version = this.blocks.allocate(blocks);
@@ -227,6 +228,18 @@ export class VersionStore {
   }
 
   // ── Under the version latch ─────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * What a commit replaces was not read, because it is more than versions may take: snapshots below it lose what they need (T4), those too that
+   * were opened while it was read, and of which nobody knew what they want. False: nobody can see it any more.
+   */
+  #giveUpBelow(timestamp: number): false {
+    while (this.snapshots.newestBelow(timestamp) >= 0) {
+      this.snapshots.revokeOldest();
+      this.#hasRevoked = true;
+    }
+    return false;
+  }
 
   /** What was filled while others had the latch. */
   #keepLarge(tree: Tree, key: Uint8Array, version: number, timestamp: number): boolean {
