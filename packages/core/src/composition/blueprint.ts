@@ -72,19 +72,6 @@ export class Blueprint<Type extends string = string> {
     return this.#engine((parts) => openEngine<Type>(parts, path, options));
   }
 
-  /** An engine of fresh parts. */
-  async #engine(begin: (parts: EngineParts) => Promise<Engine<Type>>): Promise<Engine<Type>> {
-    const { parts, io, skippedIo } = await assemble(this.#plan);
-    let engine: Engine<Type>;
-    try {
-      engine = await begin(parts);
-    } catch (error) {
-      throw await closeAfter(error, parts.teardown);
-    }
-    compositions.set(engine, { io, skippedIo, plugins: this.describe() });
-    return engine;
-  }
-
   /**
    * In another thread of the process: joins the engine whose `share()` returned the handle, with fresh parts over the same memory. The blueprint is one of the same
    * config. The engine has the same API; closing it leaves the store open for the others.
@@ -105,6 +92,19 @@ export class Blueprint<Type extends string = string> {
       type: definition.type ?? null,
       options: toPlainData(options),
     }));
+  }
+
+  /** An engine of fresh parts. */
+  async #engine(begin: (parts: EngineParts) => Promise<Engine<Type>>): Promise<Engine<Type>> {
+    const { parts, io, skippedIo } = await assemble(this.#plan);
+    let engine: Engine<Type>;
+    try {
+      engine = await begin(parts);
+    } catch (error) {
+      throw await closeAfter(error, parts.teardown);
+    }
+    compositions.set(engine, { io, skippedIo, plugins: this.describe() });
+    return engine;
   }
 }
 
