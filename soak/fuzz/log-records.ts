@@ -3,7 +3,7 @@
  * bytes were changed at all has no right checksums.
  */
 import { crc32 } from 'node:zlib';
-import { type CommitRecord, OPERATION_PUT } from '@pagewright/core';
+import { OPERATION_PUT, type ReplayedRecord } from '@pagewright/core';
 import {
   assertSurroundingsUntouched,
   type FuzzSeed,
@@ -67,8 +67,8 @@ function decode(bytes: Uint8Array, seed: number, pattern: 0 | 1) {
   return { kind, length, timestamp, dependsOn, operationCount, durable, commit: commit && copied(commit) };
 }
 
-function copied({ timestamp, dependsOn, operations }: CommitRecord): CommitRecord {
-  const copy = operations.map(({ kind, index, key, value }) => ({
+function copied({ timestamp, dependsOn, operations }: ReplayedRecord): ReplayedRecord {
+  const copy = [...operations].map(({ kind, index, key, value }) => ({
     kind,
     index,
     key: Uint8Array.from(key),
@@ -78,7 +78,7 @@ function copied({ timestamp, dependsOn, operations }: CommitRecord): CommitRecor
 }
 
 /** A transaction as `docs/format/log.md` has it; null if it is not exactly its operations and less than eight bytes. */
-function naive(bytes: Uint8Array, length: number): CommitRecord | null {
+function naive(bytes: Uint8Array, length: number): ReplayedRecord | null {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, length);
   let at = HEADER;
   const varint = (): number => {
@@ -91,7 +91,7 @@ function naive(bytes: Uint8Array, length: number): CommitRecord | null {
     }
     return Number.POSITIVE_INFINITY;
   };
-  const operations: CommitRecord['operations'][number][] = [];
+  const operations: ReplayedRecord['operations'][number][] = [];
   for (let left = record.readUInt32LE(36); left > 0; left--) {
     if (at >= length) return null;
     const kind = record[at++]!;

@@ -3,7 +3,7 @@
  * the log is damaged. It gives less only where all that told of the rest was damaged as well. With checksums made right
  * after the damage nothing can be promised but that it ends, in records whose timestamps are dense or with an error.
  */
-import { type CommitRecord, Threads } from '@pagewright/core';
+import { type ReplayedRecord, Threads } from '@pagewright/core';
 import type { FuzzSeed, FuzzTarget } from '@pagewright/testkit';
 import { WriteAheadLog } from '@pagewright/wal';
 import { expectThat, sameBytes } from './agreement.js';
@@ -65,7 +65,7 @@ function recordsOf(log: KilledLog, path: string): readonly FoundRecord[] {
   return log.records.filter((record) => record.path === path);
 }
 
-async function replay(log: KilledLog, files: ReadonlyMap<string, Uint8Array>): Promise<CommitRecord[]> {
+async function replay(log: KilledLog, files: ReadonlyMap<string, Uint8Array>): Promise<ReplayedRecord[]> {
   const wal = new WriteAheadLog({ segmentSize: '64KiB' });
   const onFailure = (): void => undefined;
   const io = new BytesOnly(files, MOST_READS);
@@ -77,7 +77,7 @@ async function replay(log: KilledLog, files: ReadonlyMap<string, Uint8Array>): P
     readOnly: false,
     onFailure,
   });
-  const records: CommitRecord[] = [];
+  const records: ReplayedRecord[] = [];
   for await (const record of found.records()) records.push(record);
   return records;
 }
@@ -102,7 +102,7 @@ function isProven(log: KilledLog, path: string, bytes: Uint8Array, found: number
   });
 }
 
-function same(a: CommitRecord, b: CommitRecord): boolean {
+function same(a: ReplayedRecord, b: ReplayedRecord): boolean {
   return (
     a.timestamp === b.timestamp &&
     a.dependsOn === b.dependsOn &&

@@ -1,6 +1,13 @@
 /** A log whose commits were all acknowledged and whose process was then killed: what the fuzzers of the log damage. */
 import { basename } from 'node:path';
-import { type CommitRecord, NO_LOG, OPERATION_DELETE, OPERATION_PUT, type StoreState, Threads } from '@pagewright/core';
+import {
+  NO_LOG,
+  OPERATION_DELETE,
+  OPERATION_PUT,
+  type ReplayedRecord,
+  type StoreState,
+  Threads,
+} from '@pagewright/core';
 import { type Random, SimulatedDevice } from '@pagewright/testkit';
 import { WriteAheadLog } from '@pagewright/wal';
 import { record as format, segmentHeader, segmentName } from './internals.js';
@@ -13,7 +20,7 @@ export interface KilledLog {
   readonly state: StoreState;
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** All that was acknowledged, in order. */
-  readonly acknowledged: readonly CommitRecord[];
+  readonly acknowledged: readonly ReplayedRecord[];
   readonly records: readonly FoundRecord[];
 }
 
@@ -65,7 +72,7 @@ function stateAt(mark: StoreState['mark']): StoreState {
   return { created: false, storeId: STORE_ID, epoch: 1, mark, usedOlderSlot: false };
 }
 
-function commitOf(random: Random, timestamp: number, size: number): CommitRecord {
+function commitOf(random: Random, timestamp: number, size: number): ReplayedRecord {
   const operations = Array.from({ length: random.between(1, 4) }, (_, i) => ({
     kind: i === 3 ? OPERATION_DELETE : OPERATION_PUT,
     index: random.between(1, 400),

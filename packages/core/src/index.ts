@@ -28,6 +28,16 @@ export * from './contracts/verification.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';
 export * from './errors.js';
+export { EncodedOperations } from './operations/encoded-operations.js';
+export {
+  decodeOperations,
+  encodeOperationHead,
+  encodeOperations,
+  MOST_OPERATION_HEAD,
+  OperationPlace,
+  operationSize,
+  operationsSize,
+} from './operations/operation-encoding.js';
 export * from './plugin.js';
 export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from './schedule.js';
 export { SharedLatch } from './threads/shared-latch.js';

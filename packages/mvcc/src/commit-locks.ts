@@ -4,7 +4,7 @@
  *
  * While nothing is shared it takes none: a commit is one synchronous step, and nobody else is there.
  */
-import type { LogOperation } from '@pagewright/core';
+import type { CommitOperations } from './commit-operations.js';
 import { IndexLocks } from './index-locks.js';
 import { hashOf } from './key-hash.js';
 import { KeyLocks } from './key-locks.js';
@@ -23,15 +23,15 @@ export class CommitLocks {
   }
 
   /** Waits until the keys are free. Nothing is held, the gate neither. Errors, and then none is locked: `PW_THREAD_LOST`, `PW_ENGINE_FAILED`, `PW_CLOSED`. */
-  take(operations: readonly LogOperation[]): void {
+  take(operations: CommitOperations): void {
     if (!this.sharing.isShared) return;
-    const first = operations[0];
-    if (first !== undefined && operations.length === 1) {
-      this.takeKey(first.index, first.key);
+    if (operations.length === 1) {
+      const { index, key } = operations.at(0);
+      this.takeKey(index, key);
       return;
     }
     for (let i = 0; i < operations.length; i++) {
-      const { index, key } = operations[i]!;
+      const { index, key } = operations.at(i);
       this.#indexes.want(index);
       this.#keys.want(hashOf(index, key));
     }

@@ -14,15 +14,16 @@ import {
   type ConcurrencyHost,
   invariant,
   type LogOperation,
+  type LogOperations,
   OPERATION_DELETE,
   OPERATION_PUT,
   POINT,
   schedulePoint,
   TAG_TOMBSTONE,
   TAG_VALUE,
-  type Target,
 } from '@pagewright/core';
 import type { CommitLocks } from './commit-locks.js';
+import type { CommitOperations, TargetedOperation } from './commit-operations.js';
 import type { FileRoom } from './file-room.js';
 import { keyText } from './key-text.js';
 import { ReplacedEntries, type ReplacedEntry } from './replaced-entry.js';
@@ -39,21 +40,16 @@ const SPARE_PAGES = 16;
 /** Above this number of writes, the pages that there are bound how many a commit can touch. */
 const FEW_WRITES = 64;
 
-/** An operation on an index, with the index. */
-export interface TargetedOperation extends LogOperation {
-  readonly target: Target;
-}
-
 /** The record that is being appended; one for all commits, because a log encodes it at once. */
 interface RecordInMaking extends CommitRecord {
   timestamp: number;
   dependsOn: number;
-  operations: readonly LogOperation[];
+  operations: LogOperations;
 }
 
 /** Looks for what keeps a commit from going on, when its keys are locked; throws if it finds anything. */
 export interface CommitCheck {
-  check(operations: readonly TargetedOperation[]): void;
+  check(operations: CommitOperations): void;
 }
 
 /** What a commit needs of the engine, and of all threads. */
@@ -81,7 +77,7 @@ export class CommitPath {
    * Commits operations that are sorted by index and key, each key once, if the check passes. Errors, nothing changed: those of the check, of log and page
    * store, `PW_THREAD_LOST`, `PW_CLOSED`; `PW_ENGINE_FAILED` at any time.
    */
-  commit(operations: readonly TargetedOperation[], dependsOn: number, check: CommitCheck): CommitTicket {
+  commit(operations: CommitOperations, dependsOn: number, check: CommitCheck): CommitTicket {
     const { locks, room } = this.parts;
     locks.take(operations);
     let size = 0;
@@ -89,7 +85,7 @@ export class CommitPath {
     let position = 0;
     let isOver = false;
     try {
-      if (this.parts.sharing.isShared) this.host.catchUp(operations);
+      if (this.parts.sharing.isShared) this.host.catchUp(operations.targets);
       check.check(operations);
       const { faulting } = this.host.pages;
       this.host.pages.faulting = false;
@@ -98,18 +94,18 @@ export class CommitPath {
         const { snapshots } = this.parts;
         const { openings } = snapshots;
         let replaced = snapshots.members > 0 ? this.readReplaced(operations, false) : null;
-        size = this.prepare(operations, this.pagesFor(operations));
-        if (!this.append(operations, dependsOn, openings)) {
+        size = this.prepare(operations.logged, this.pagesFor(operations));
+        if (!this.append(operations.logged, dependsOn, openings)) {
           // A snapshot was opened meanwhile, which was not asked what it wants. This time those that come later are taken into account.
           replaced = this.readReplaced(operations, true);
-          this.append(operations, dependsOn, null);
+          this.append(operations.logged, dependsOn, null);
         }
         ({ timestamp } = this.record);
         ({ position } = this);
         this.installing(timestamp, () => {
           for (let i = 0; i < operations.length; i++) {
-            if (replaced === null) this.install(operations[i]!, timestamp);
-            else this.installBesideSnapshots(operations[i]!, replaced[i], timestamp);
+            if (replaced === null) this.install(operations.at(i), timestamp);
+            else this.installBesideSnapshots(operations.at(i), replaced[i], timestamp);
             schedulePoint(POINT.entryInstalled);
           }
         });
@@ -176,7 +172,7 @@ export class CommitPath {
   }
 
   /** Everything that may fail and leave nothing behind. Returns the size of the record. */
-  private prepare(operations: readonly LogOperation[], pages: number): number {
+  private prepare(operations: LogOperations, pages: number): number {
     const { host } = this;
     this.parts.sharing.assertSound();
     host.assertWritable();
@@ -187,7 +183,7 @@ export class CommitPath {
     return size;
   }
 
-  private readReplaced(operations: readonly TargetedOperation[], all: boolean): ReplacedEntry[] {
+  private readReplaced(operations: CommitOperations, all: boolean): ReplacedEntry[] {
     return this.replaced.read(operations, this.parts.versions, all);
   }
 
@@ -195,7 +191,7 @@ export class CommitPath {
    * Enters the gate, takes the next timestamp and appends the record. False, with nothing changed, if snapshots were opened since there were so
    * many: they will be below this commit, and it does not know what they want. Null: it does, whatever was opened.
    */
-  private append(operations: readonly LogOperation[], dependsOn: number, openings: number | null): boolean {
+  private append(operations: LogOperations, dependsOn: number, openings: number | null): boolean {
     const { sharing, order, timestamps, snapshots } = this.parts;
     const { record } = this;
     const { log } = this.host;
@@ -293,7 +289,7 @@ export class CommitPath {
     } else {
       target.noteTombstones();
       index.upsert(key, TAG_TOMBSTONE, NOTHING, timestamp);
-      tombstones.add(new Tombstone(target, index, target.incarnation, key, keyText(key), timestamp));
+      tombstones.add(new Tombstone(target, index, target.incarnation, key.slice(), keyText(key), timestamp));
     }
   }
 
@@ -301,15 +297,13 @@ export class CommitPath {
    * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, for large values
    * pages of their own, rounded up to a size class. Many writes go to the same leaves: they touch no more than there are.
    */
-  private pagesFor(operations: readonly LogOperation[]): number {
+  private pagesFor(operations: CommitOperations): number {
     const { pages } = this.host;
-    let bytes = 0;
-    for (let i = 0; i < operations.length; i++) bytes += operations[i]!.key.length + operations[i]!.value.length;
     let touched = 2 * operations.length;
     if (operations.length > FEW_WRITES) {
       const stats = pages.stats();
       touched = Math.min(touched, 2 * Math.ceil((stats.fileBytes - stats.freeFileBytes) / pages.pageSize));
     }
-    return SPARE_PAGES + touched + 2 * Math.ceil(bytes / pages.pageSize);
+    return SPARE_PAGES + touched + 2 * Math.ceil(operations.bytes / pages.pageSize);
   }
 }

@@ -15,6 +15,7 @@ import type { TransactionSurroundings } from './transaction.js';
 import { VersionBlocks } from './version-blocks.js';
 import { VersionChains } from './version-chains.js';
 import { VersionStore } from './version-store.js';
+import { SpareMemory } from './write-buffer.js';
 
 /** Versions removed when a snapshot ends; `collect` and later ends remove the rest. Keeps each end short. */
 const TRIM_AT_ONCE = 512;
@@ -66,6 +67,7 @@ export class MvccParts implements CollectionSurroundings {
       versions: this.versions,
       path: this.path,
       maxBytes: Math.min(maxTransactionBytes, host.log.maxRecordSize),
+      spare: new SpareMemory(),
       conflicted: () => this.conflicts.add(1),
     };
   }

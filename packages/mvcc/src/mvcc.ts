@@ -25,10 +25,10 @@ import {
   type TransactionCore,
   type Write,
 } from '@pagewright/core';
+import { PLAIN_CHECK, PlainOperations } from './commit-operations.js';
 import { MvccCounter } from './counter.js';
 import { MvccParts } from './mvcc-parts.js';
 import { type CheckedOptions, checkOptions, type MvccOptions } from './options.js';
-import { operationsOf, PLAIN_CHECK, PlainOperation } from './plain-writes.js';
 import { MvccScan } from './scan.js';
 import { handleOf, type MvccHandle, newMemory } from './shared-memory.js';
 import { MvccTransaction } from './transaction.js';
@@ -38,8 +38,8 @@ export class Mvcc implements Concurrency {
   private readonly options: CheckedOptions;
   /** Null before `start` or `attach`. */
   private parts: MvccParts | null = null;
-  private readonly single = new PlainOperation();
-  private readonly singleOperation = [this.single];
+  /** One object serves all single writes. */
+  private readonly single = new PlainOperations();
 
   /** Errors: `PW_OPTION_INVALID`. */
   constructor(options: MvccOptions = {}) {
@@ -116,9 +116,8 @@ export class Mvcc implements Concurrency {
   commit(writes: readonly Write[]): CommitTicket {
     const { path, timestamps } = this.use;
     if (writes.length === 0) return { timestamp: timestamps.visible, position: -1 };
-    if (writes.length > 1) return path.commit(operationsOf(writes), timestamps.visible, PLAIN_CHECK);
-    this.single.set(writes[0]!);
-    return path.commit(this.singleOperation, timestamps.visible, PLAIN_CHECK);
+    const operations = writes.length === 1 ? this.single.setOne(writes[0]!) : new PlainOperations().setAll(writes);
+    return path.commit(operations, timestamps.visible, PLAIN_CHECK);
   }
 
   commitOperation(

@@ -3,7 +3,7 @@
  * log: a page that cannot be read must refuse the commit, and not fail an engine whose log has it already (T6).
  */
 import { EntryReference, OPERATION_DELETE, TAG_VALUE } from '@pagewright/core';
-import type { TargetedOperation } from './commit-path.js';
+import type { CommitOperations, TargetedOperation } from './commit-operations.js';
 import type { VersionStore } from './version-store.js';
 
 /** The entry that an operation replaces, as far as the operation needs to know it. */
@@ -24,11 +24,11 @@ export class ReplacedEntries {
    * installing that much revokes all snapshots (T4), and what is installed after them replaces nothing that is wanted.
    * With `all`, whether or not a snapshot that is open by now can see them.
    */
-  read(operations: readonly TargetedOperation[], versions: VersionStore, all: boolean): ReplacedEntry[] {
+  read(operations: CommitOperations, versions: VersionStore, all: boolean): ReplacedEntry[] {
     const entries: ReplacedEntry[] = [];
     let bytes = 0;
     for (let i = 0; i < operations.length && bytes <= versions.limit; i++) {
-      const entry = this.readOne(operations[i]!, versions, all);
+      const entry = this.readOne(operations.at(i), versions, all);
       if (entry.value !== null) bytes += entry.value.length;
       entries.push(entry);
     }

@@ -13,12 +13,12 @@ import {
   TAG_VALUE,
   type Target,
 } from '@pagewright/core';
-import { keyBytes, keyText } from './key-text.js';
+import type { OwnWrites } from './own-writes.js';
 import { cursorAt, isBeyondEnd } from './scan-bounds.js';
 import type { Tree } from './version-chains.js';
 import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
 import { assertNotDropped, incarnationAt } from './visibility.js';
-import type { BufferedWrite, WriteBuffer } from './write-buffer.js';
+import type { WriteBuffer } from './write-buffer.js';
 
 /** Entries asked for at first: many scans want only a few. Each batch is four times the last, up to the largest. */
 const FIRST_BATCH = 16;
@@ -40,9 +40,10 @@ export class MvccScan implements Scan {
   /** The last key that was read from the index, to go on from in another incarnation. */
   private lastRead: Uint8Array | null = null;
   /** The last key that was passed, whether the transaction or the index had it. */
-  private passed: string | null = null;
+  private passed: Uint8Array | null = null;
   private limit = FIRST_BATCH;
-  private readonly endText: string | null;
+  /** Where it ends. */
+  private readonly end: Uint8Array | null;
 
   constructor(
     private readonly versions: VersionStore,
@@ -53,8 +54,7 @@ export class MvccScan implements Scan {
     private readonly writes: WriteBuffer | null,
   ) {
     this.batch.wantsValues = bounds.wantsValues;
-    const end = bounds.reverse ? bounds.lower : bounds.upper;
-    this.endText = writes === null || end === null ? null : keyText(end);
+    this.end = bounds.reverse ? bounds.lower : bounds.upper;
   }
 
   next(): boolean {
@@ -62,8 +62,8 @@ export class MvccScan implements Scan {
     this.snapshot?.assertStands();
     if (this.at === this.batch.count && !this.treeEnded) this.readOn();
     this.count = 0;
-    const own = this.writes?.keysOf(this.target) ?? null;
-    const goesOn = own === null || own.length === 0 ? this.takeFromIndex() : this.merge(own);
+    const own = this.writes?.ownOf(this.target) ?? null;
+    const goesOn = own === null ? this.takeFromIndex() : this.merge(own);
     this.snapshot?.assertStands();
     return goesOn;
   }
@@ -119,34 +119,34 @@ export class MvccScan implements Scan {
   private takeFromIndex(): boolean {
     const { batch } = this;
     // What the transaction writes before the next call must not come in behind what was given out already.
-    if (this.writes !== null && this.at < batch.count) this.passed = keyText(batch.keys[batch.count - 1]!);
+    if (this.writes !== null && this.at < batch.count) this.passed = batch.keys[batch.count - 1]!;
     while (this.at < batch.count) this.takeEntry(this.at++);
     return this.count > 0 || !this.treeEnded;
   }
 
   /** Goes through the batch and the transaction's own changes together; what the transaction wrote hides what the index has. */
-  private merge(own: readonly string[]): boolean {
-    const { batch, bounds, target } = this;
+  private merge(own: OwnWrites): boolean {
+    const { batch, bounds } = this;
     const direction = bounds.reverse ? -1 : 1;
     let ownAt = this.firstOwn(own);
     while (this.count < LARGEST_BATCH) {
       const inIndex = this.at < batch.count;
       if (!inIndex && !this.treeEnded) break; // What follows in the index may come before what follows here.
-      const ownText = this.ownInBounds(own[ownAt]);
-      if (!inIndex && ownText === null) break;
-      const text = inIndex ? keyText(batch.keys[this.at]!) : '';
-      if (ownText !== null && (!inIndex || ownText === text || (ownText < text ? 1 : -1) === direction)) {
-        const write = this.writes?.findText(target, ownText);
-        if (write !== undefined && !write.deletes) this.takeOwn(write);
-        if (inIndex && ownText === text) this.at++;
+      const hasOwn = this.isInBounds(own, ownAt);
+      if (!inIndex && !hasOwn) break;
+      const order = hasOwn && inIndex ? own.compare(ownAt, batch.keys[this.at]!) * direction : hasOwn ? -1 : 1;
+      if (order <= 0) {
+        const key = own.key(ownAt);
+        if (!own.deletes(ownAt)) this.take(key, bounds.wantsValues ? own.value(ownAt) : NOTHING);
+        if (order === 0) this.at++;
         ownAt += direction;
-        this.passed = ownText;
+        this.passed = key;
       } else {
+        this.passed = batch.keys[this.at]!;
         this.takeEntry(this.at++);
-        this.passed = text;
       }
     }
-    const ended = this.treeEnded && this.at === batch.count && this.ownInBounds(own[ownAt]) === null;
+    const ended = this.treeEnded && this.at === batch.count && !this.isInBounds(own, ownAt);
     return this.count > 0 || !ended;
   }
 
@@ -165,10 +165,6 @@ export class MvccScan implements Scan {
     if (batch.tags[at] === TAG_VALUE) this.take(batch.keys[at]!, batch.values[at]!);
   }
 
-  private takeOwn(write: BufferedWrite): void {
-    this.take(keyBytes(write.text), this.bounds.wantsValues ? write.value.slice() : write.value);
-  }
-
   private take(key: Uint8Array, value: Uint8Array): void {
     this.keys[this.count] = key;
     if (this.bounds.wantsValues) this.values[this.count] = value;
@@ -176,41 +172,31 @@ export class MvccScan implements Scan {
   }
 
   /** Where the own changes go on after what was passed; looked for anew each time, because they may have changed. */
-  private firstOwn(own: readonly string[]): number {
+  private firstOwn(own: OwnWrites): number {
     const { lower, lowerExclusive, upper, upperExclusive, reverse } = this.bounds;
     if (reverse) {
-      if (this.passed !== null) return firstAtOrAfter(own, this.passed) - 1;
+      if (this.passed !== null) return own.firstAtOrAfter(this.passed) - 1;
       if (upper === null) return own.length - 1;
-      const text = keyText(upper);
-      const at = firstAtOrAfter(own, text);
-      return own[at] === text && !upperExclusive ? at : at - 1;
+      const at = own.firstAtOrAfter(upper);
+      const isThere = at < own.length && own.compare(at, upper) === 0;
+      return isThere && !upperExclusive ? at : at - 1;
     }
-    const from = this.passed ?? (lower === null ? null : keyText(lower));
+    const from = this.passed ?? lower;
     if (from === null) return 0;
-    const at = firstAtOrAfter(own, from);
-    return own[at] === from && (this.passed !== null || lowerExclusive) ? at + 1 : at;
+    const at = own.firstAtOrAfter(from);
+    const isThere = at < own.length && own.compare(at, from) === 0;
+    return isThere && (this.passed !== null || lowerExclusive) ? at + 1 : at;
   }
 
-  private ownInBounds(text: string | undefined): string | null {
-    if (text === undefined) return null;
+  /** Whether there is a change of that number, and the scan goes as far. */
+  private isInBounds(own: OwnWrites, at: number): boolean {
     const { lowerExclusive, upperExclusive, reverse } = this.bounds;
-    const end = this.endText;
-    if (end === null) return text;
-    if (text === end) return (reverse ? lowerExclusive : upperExclusive) ? null : text;
-    return text < end === reverse ? null : text;
+    if (at < 0 || at >= own.length) return false;
+    if (this.end === null) return true;
+    const order = own.compare(at, this.end);
+    if (order === 0) return reverse ? !lowerExclusive : !upperExclusive;
+    return order < 0 !== reverse;
   }
 }
 
 const NOTHING = new Uint8Array(0);
-
-/** The position of the first key that is not below `text`. */
-function firstAtOrAfter(sorted: readonly string[], text: string): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! < text) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}

@@ -13,14 +13,16 @@ import {
   TAG_VALUE,
   type Target,
   type TransactionCore,
-  type Write,
+  type WriteList,
 } from '@pagewright/core';
-import type { CommitCheck, CommitPath, TargetedOperation } from './commit-path.js';
+import type { CommitOperations, EncodedChanges, TargetedOperation } from './commit-operations.js';
+import type { CommitCheck, CommitPath } from './commit-path.js';
 import { MvccScan } from './scan.js';
 import type { ActiveSnapshot } from './snapshots.js';
 import type { VersionStore } from './version-store.js';
 import { assertNotDropped, lookupAt } from './visibility.js';
-import { WriteBuffer } from './write-buffer.js';
+import { type SpareMemory, WriteBuffer } from './write-buffer.js';
+import { NONE } from './write-memory.js';
 
 /** What a transaction shares with all others. */
 export interface TransactionSurroundings {
@@ -28,6 +30,7 @@ export interface TransactionSurroundings {
   readonly path: CommitPath;
   /** Bytes that one may write. */
   maxBytes: number;
+  readonly spare: SpareMemory;
   /** Told of each conflict. */
   conflicted(): void;
 }
@@ -35,12 +38,14 @@ export interface TransactionSurroundings {
 export class MvccTransaction implements TransactionCore, CommitCheck {
   closed = false;
   private readonly buffer: WriteBuffer;
+  /** The changes as they will be committed; null: there are others since. */
+  private changes: EncodedChanges | null = null;
 
   constructor(
     readonly snapshot: ActiveSnapshot,
     private readonly shared: TransactionSurroundings,
   ) {
-    this.buffer = new WriteBuffer(shared.maxBytes);
+    this.buffer = new WriteBuffer(shared.maxBytes, shared.spare);
   }
 
   get writeCount(): number {
@@ -51,12 +56,12 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     this.assertOpen();
     if (this.buffer.count > 0) {
       const own = this.buffer.find(target, key);
-      if (own !== undefined) {
+      if (own !== NONE) {
         assertNotDropped(target);
         this.snapshot.assertStands();
-        if (own.deletes) return false;
+        if (this.buffer.deletes(own)) return false;
         into.tag = TAG_VALUE;
-        if (into.wantsValue) into.value = own.value.slice();
+        if (into.wantsValue) into.value = this.buffer.valueOf(own);
         return true;
       }
     }
@@ -83,11 +88,14 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
 
   rollbackTo(savepoint: number): void {
     this.assertOpen();
+    this.changes = null;
     this.buffer.rollbackTo(savepoint);
   }
 
-  *writes(): Generator<Write> {
-    for (const { target, key, value, deletes } of this.buffer) yield { target, key, value: deletes ? null : value };
+  writes(): WriteList {
+    this.assertOpen();
+    this.changes ??= this.buffer.encode();
+    return this.changes;
   }
 
   commit(): CommitTicket {
@@ -96,17 +104,19 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     const { snapshot } = this;
     try {
       if (this.buffer.count === 0) return { timestamp: snapshot.timestamp, position: -1 };
-      return this.shared.path.commit(this.buffer.inOrder(), snapshot.timestamp, this);
+      const changes = this.changes ?? this.buffer.encode();
+      this.buffer.release();
+      return this.shared.path.commit(changes, snapshot.timestamp, this);
     } finally {
       snapshot.release();
     }
   }
 
   /** Step 2 of a commit, when the keys are locked. */
-  check(writes: readonly TargetedOperation[]): void {
+  check(operations: CommitOperations): void {
     const { snapshot } = this;
     snapshot.assertStands();
-    for (const { target, key } of writes) this.validate(target, key);
+    for (let i = 0; i < operations.length; i++) this.validate(operations.at(i));
     // T4: that nothing was found means something only if nothing was given up meanwhile.
     snapshot.assertStands();
     schedulePoint(POINT.transactionChecked);
@@ -116,6 +126,8 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
 
   abort(): void {
     this.closed = true;
+    this.changes = null;
+    this.buffer.release();
     this.snapshot.release();
   }
 
@@ -123,14 +135,19 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     this.assertOpen();
     this.snapshot.assertStands();
     assertNotDropped(target);
+    this.changes = null;
     this.buffer.set(target, key, value);
   }
 
   /** Has anyone changed the key, or replaced the whole index, since the snapshot? */
-  private validate(target: Target, key: Uint8Array): void {
+  private validate(operation: TargetedOperation): void {
+    const { target } = operation;
+    const { versions } = this.shared;
     assertNotDropped(target);
     const cleared = target.incarnation > this.snapshot.timestamp;
-    const by = cleared ? target.incarnation : this.shared.versions.lastReplacement(target, key);
+    if (!cleared && !versions.holds(target.number)) return;
+    const { key } = operation;
+    const by = cleared ? target.incarnation : versions.lastReplacement(target, key);
     if (by <= this.snapshot.timestamp) return;
     this.shared.conflicted();
     const details = { index: target.name, key: key.slice(), snapshot: this.snapshot.timestamp, committed: by };

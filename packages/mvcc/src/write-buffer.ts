@@ -2,129 +2,118 @@
  * What a transaction has written and not committed: the last change of each key, found by key, in order of key when a
  * scan or the commit asks, and undone back to a savepoint.
  */
-import { type LogOperation, OPERATION_DELETE, OPERATION_PUT, PagewrightError, type Target } from '@pagewright/core';
-import { keyText } from './key-text.js';
+import { EncodedOperations, PagewrightError, type Target } from '@pagewright/core';
+import { EncodedChanges } from './commit-operations.js';
+import { hashOf } from './key-hash.js';
+import { sortByKey } from './key-sort.js';
+import { OwnWrites } from './own-writes.js';
+import { type EarlierChange, NONE, type WriteMark, WriteMemory } from './write-memory.js';
 
-const NOTHING: Uint8Array = new Uint8Array(0);
+/** So many entries are fetched together. */
+const FETCHED = 32;
+/** Memory of which so little is not named any more is left as it is. */
+const LITTLE = 64 * 1024;
 
-/** One change, in the form in which it is logged. Never changes once made: another one takes its place. */
-export class BufferedWrite implements LogOperation {
-  readonly kind: number;
-  readonly index: number;
-  readonly value: Uint8Array;
-
-  constructor(
-    readonly target: Target,
-    readonly key: Uint8Array,
-    readonly text: string,
-    value: Uint8Array | null,
-  ) {
-    this.kind = value === null ? OPERATION_DELETE : OPERATION_PUT;
-    this.index = target.number;
-    this.value = value ?? NOTHING;
-  }
-
-  get deletes(): boolean {
-    return this.kind === OPERATION_DELETE;
-  }
-}
-
-/** The changes of one index. */
+/** The entries of one index, in the order of their keys when that is asked for. */
 class TargetWrites {
-  readonly byKey = new Map<string, BufferedWrite>();
-  /** Keys in order, but for those in `unsorted`. Null: to be made anew. */
-  private sorted: string[] | null = [];
-  private unsorted: string[] = [];
+  /** In order. Entries that were added since are not among them. */
+  sorted: Uint32Array = new Uint32Array(0);
+  /** Entries of the transaction that were looked at for it. */
+  seen = 0;
+  count = 0;
 
-  set(write: BufferedWrite): BufferedWrite | undefined {
-    const before = this.byKey.get(write.text);
-    if (before === undefined) this.unsorted.push(write.text);
-    this.byKey.set(write.text, write);
-    return before;
-  }
-
-  restore(text: string, before: BufferedWrite | undefined): void {
-    if (before === undefined) {
-      this.byKey.delete(text);
-      this.sorted = null;
-    } else {
-      this.byKey.set(text, before);
-    }
-  }
-
-  /** All keys in order. A scan that writes as it goes asks again and again: what is new is sorted and merged in. */
-  keys(): readonly string[] {
-    if (this.sorted === null) {
-      this.sorted = [...this.byKey.keys()].sort();
-      this.unsorted = [];
-    } else if (this.unsorted.length > 0) {
-      this.sorted = this.sorted.length === 0 ? this.unsorted.sort() : mergeSorted(this.sorted, this.unsorted.sort());
-      this.unsorted = [];
-    }
-    return this.sorted;
-  }
+  constructor(readonly target: Target) {}
 }
 
-/** What must be put back to undo one change. */
+/** What must be put back to undo one change: an entry as it was, or null for one that was added. */
 interface Undo {
-  readonly writes: TargetWrites;
-  readonly text: string;
-  readonly before: BufferedWrite | undefined;
+  readonly before: EarlierChange | null;
   readonly bytes: number;
 }
 
+interface Savepoint {
+  readonly id: number;
+  readonly undoLength: number;
+  readonly mark: WriteMark;
+}
+
 export class WriteBuffer {
-  count = 0;
   /** Bytes of keys and values. */
   bytes = 0;
-  private readonly byTarget = new Map<Target, TargetWrites>();
+  private memory: WriteMemory | null = null;
+  private readonly targets: TargetWrites[] = [];
+  private readonly places = new Map<Target, number>();
+  /** The place in `targets` of the index that was written last. */
+  private last = 0;
   /** Filled only while there are savepoints. */
   private readonly undo: Undo[] = [];
-  private readonly savepoints: { readonly id: number; readonly undoLength: number }[] = [];
+  private readonly savepoints: Savepoint[] = [];
   private lastSavepoint = 0;
 
-  constructor(private readonly maxBytes: number) {}
+  constructor(
+    private readonly maxBytes: number,
+    private readonly spare: SpareMemory,
+  ) {}
 
-  /** The change of this key, if there is one. */
-  find(target: Target, key: Uint8Array): BufferedWrite | undefined {
-    return this.byTarget.get(target)?.byKey.get(keyText(key));
+  get count(): number {
+    return this.memory === null ? 0 : this.memory.count;
   }
 
-  findText(target: Target, text: string): BufferedWrite | undefined {
-    return this.byTarget.get(target)?.byKey.get(text);
+  /** What its changes take, if it has any. */
+  get held(): { readonly encoded: number; readonly replaced: number } | null {
+    return this.memory;
   }
 
-  /** The changed keys of an index, in order; null if there are none. */
-  keysOf(target: Target): readonly string[] | null {
-    return this.byTarget.get(target)?.keys() ?? null;
+  /** The number of the change of this key; -1 if there is none. */
+  find(target: Target, key: Uint8Array): number {
+    const { memory } = this;
+    const place = this.placeOf(target);
+    return memory === null || place < 0 ? NONE : memory.find(place, key, hashOf(target.number, key));
   }
 
-  /** Errors: `PW_TXN_TOO_LARGE`, nothing changed. */
+  deletes(entry: number): boolean {
+    return this.inUse.deletes(entry);
+  }
+
+  /** A copy of the value. */
+  valueOf(entry: number): Uint8Array {
+    return this.inUse.valueOf(entry);
+  }
+
+  /** The changes of an index in order of key; null if there are none. */
+  ownOf(target: Target): OwnWrites | null {
+    const place = this.placeOf(target);
+    if (place < 0 || this.targets[place]!.count === 0) return null;
+    return new OwnWrites(this.inUse, this.sorted(place));
+  }
+
+  /** Copies both. Errors: `PW_TXN_TOO_LARGE`, nothing changed. */
   set(target: Target, key: Uint8Array, value: Uint8Array | null): void {
-    const write = new BufferedWrite(target, key, keyText(key), value);
-    let writes = this.byTarget.get(target);
-    if (writes === undefined) {
-      writes = new TargetWrites();
-      this.byTarget.set(target, writes);
+    this.memory ??= this.spare.take();
+    const { memory } = this;
+    const { number } = target;
+    const place = this.placeFor(target);
+    const hash = hashOf(number, key);
+    const entry = memory.find(place, key, hash);
+    const replaced = entry === NONE ? 0 : memory.keyLength(entry) + memory.valueLength(entry);
+    const bytes = this.bytes + key.length + (value === null ? 0 : value.length) - replaced;
+    if (bytes > this.maxBytes) throw this.tooLarge(bytes);
+    const mayUndo = this.savepoints.length > 0;
+    if (mayUndo) this.undo.push({ before: entry === NONE ? null : memory.earlier(entry), bytes: this.bytes });
+    if (entry === NONE) {
+      memory.add(place, number, key, hash, value);
+      this.targets[place]!.count++;
+    } else {
+      memory.replace(entry, number, key, value, !mayUndo);
+      if (!mayUndo && memory.replaced > LITTLE + this.bytes) memory.compact();
     }
-    const replaced = writes.byKey.get(write.text);
-    const bytes = this.bytes + sizeOf(write) - (replaced === undefined ? 0 : sizeOf(replaced));
-    if (bytes > this.maxBytes) {
-      throw new PagewrightError(
-        'PW_TXN_TOO_LARGE',
-        `The transaction would write ${bytes} bytes; at most ${this.maxBytes} fit in one. Divide it into several transactions.`,
-        { details: { bytes, limit: this.maxBytes } },
-      );
-    }
-    writes.set(write);
-    if (this.savepoints.length > 0) this.undo.push({ writes, text: write.text, before: replaced, bytes: this.bytes });
-    if (replaced === undefined) this.count++;
     this.bytes = bytes;
   }
 
   savepoint(): number {
     const id = ++this.lastSavepoint;
-    this.savepoints.push({ id, undoLength: this.undo.length });
+    this.memory ??= this.spare.take();
+    this.savepoints.push({ id, undoLength: this.undo.length, mark: this.memory.mark });
     return id;
   }
 
@@ -140,40 +129,136 @@ export class WriteBuffer {
       );
     }
     this.savepoints.length = position + 1;
+    const memory = this.inUse;
     while (this.undo.length > savepoint.undoLength) {
-      const { writes, text, before, bytes } = this.undo.pop()!;
-      writes.restore(text, before);
-      if (before === undefined) this.count--;
+      const { before, bytes } = this.undo.pop()!;
+      if (before === null) this.removeLast(memory);
+      else memory.restore(before);
       this.bytes = bytes;
     }
+    memory.cutTo(savepoint.mark);
   }
 
-  *[Symbol.iterator](): Generator<BufferedWrite> {
-    for (const writes of this.byTarget.values()) yield* writes.byKey.values();
+  /** The indexes that were written. */
+  *writtenTargets(): Generator<Target> {
+    for (const { target, count } of this.targets) if (count > 0) yield target;
   }
 
-  /** All changes, by number of index, then by key: the order in which they are logged and installed. */
-  inOrder(): BufferedWrite[] {
-    const ordered: BufferedWrite[] = [];
-    const targets = [...this.byTarget.keys()].sort((a, b) => a.number - b.number);
-    for (const target of targets) {
-      const writes = this.byTarget.get(target)!;
-      for (const text of writes.keys()) ordered.push(writes.byKey.get(text)!);
+  /** All changes by number of index, then by key: the order in which they are logged and installed. */
+  encode(): EncodedChanges {
+    const memory = this.inUse;
+    const encoded = new EncodedOperations(memory.count, memory.encoded);
+    for (const place of this.placesInOrder()) {
+      const entries = this.sorted(place);
+      for (let i = 0; i < entries.length; i++) {
+        if (i % FETCHED === 0) memory.fetch(entries, i, Math.min(i + FETCHED, entries.length));
+        const entry = entries[i]!;
+        encoded.append(memory.chunkOf(entry), memory.viewOf(entry), memory.startOf(entry), memory.endOf(entry));
+      }
     }
-    return ordered;
+    return new EncodedChanges(encoded, [...this.writtenTargets()], this.bytes);
+  }
+
+  /** Forgets all. Its memory may be another transaction's from now on. */
+  release(): void {
+    const { memory } = this;
+    this.memory = null;
+    this.targets.length = 0;
+    this.places.clear();
+    this.undo.length = 0;
+    this.savepoints.length = 0;
+    this.bytes = 0;
+    if (memory !== null) this.spare.give(memory);
+  }
+
+  private get inUse(): WriteMemory {
+    this.memory ??= this.spare.take();
+    return this.memory;
+  }
+
+  private placeOf(target: Target): number {
+    if (this.targets[this.last]?.target === target) return this.last;
+    return this.places.get(target) ?? -1;
+  }
+
+  private placeFor(target: Target): number {
+    let place = this.placeOf(target);
+    if (place < 0) {
+      place = this.targets.push(new TargetWrites(target)) - 1;
+      this.places.set(target, place);
+    }
+    this.last = place;
+    return place;
+  }
+
+  private placesInOrder(): number[] {
+    const { targets } = this;
+    const places = targets.map((_, place) => place).filter((place) => targets[place]!.count > 0);
+    return places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
+  }
+
+  /** All entries of an index in order. A scan that writes as it goes asks again and again: what is new is sorted and merged in. */
+  private sorted(place: number): Uint32Array {
+    const memory = this.inUse;
+    const writes = this.targets[place]!;
+    if (writes.seen === memory.count) return writes.sorted;
+    const fresh = new Uint32Array(writes.count - writes.sorted.length);
+    let found = 0;
+    let isInOrder = true;
+    for (let entry = writes.seen; entry < memory.count; entry++) {
+      if (memory.placeOf(entry) !== place) continue;
+      if (isInOrder && found > 0) isInOrder = memory.compare(fresh[found - 1]!, entry, 0) < 0;
+      fresh[found++] = entry;
+    }
+    if (!isInOrder) sortByKey(memory, fresh);
+    writes.sorted = writes.sorted.length === 0 ? fresh : mergeSorted(memory, writes.sorted, fresh);
+    writes.seen = memory.count;
+    return writes.sorted;
+  }
+
+  private removeLast(memory: WriteMemory): void {
+    const writes = this.targets[memory.placeOf(memory.count - 1)]!;
+    memory.removeLast();
+    writes.count--;
+    for (const other of this.targets) {
+      if (other.seen <= memory.count) continue;
+      other.seen = 0;
+      other.sorted = new Uint32Array(0);
+    }
+  }
+
+  private tooLarge(bytes: number): PagewrightError {
+    return new PagewrightError(
+      'PW_TXN_TOO_LARGE',
+      `The transaction would write ${bytes} bytes; at most ${this.maxBytes} fit in one. Divide it into several transactions.`,
+      { details: { bytes, limit: this.maxBytes } },
+    );
   }
 }
 
-function sizeOf(write: BufferedWrite): number {
-  return write.key.length + write.value.length;
+/** Memory that a small transaction has left for the next one of its thread. */
+export class SpareMemory {
+  private memory: WriteMemory | null = null;
+
+  take(): WriteMemory {
+    const { memory } = this;
+    this.memory = null;
+    return memory ?? new WriteMemory();
+  }
+
+  give(memory: WriteMemory): void {
+    if (!memory.isSmall) return;
+    memory.clear();
+    this.memory = memory;
+  }
 }
 
-function mergeSorted(a: readonly string[], b: readonly string[]): string[] {
-  const merged = new Array<string>(a.length + b.length);
+function mergeSorted(memory: WriteMemory, a: Uint32Array, b: Uint32Array): Uint32Array {
+  const merged = new Uint32Array(a.length + b.length);
   let i = 0;
   let j = 0;
   for (let at = 0; at < merged.length; at++) {
-    const takeFirst = j === b.length || (i < a.length && a[i]! < b[j]!);
+    const takeFirst = j === b.length || (i < a.length && memory.compare(a[i]!, b[j]!, 0) < 0);
     merged[at] = takeFirst ? a[i++]! : b[j++]!;
   }
   return merged;

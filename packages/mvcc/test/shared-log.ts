@@ -2,7 +2,7 @@
  * A log in memory that several threads share, as far as their commits go: it keeps which timestamp was appended last, and notes what a log could not bear:
  * two threads in it at a time, or timestamps that are not dense.
  */
-import type { CommitRecord, Log } from '@pagewright/core';
+import { type CommitRecord, type Log, operationsSize } from '@pagewright/core';
 
 const BUSY = 0;
 const VIOLATIONS = 1;
@@ -40,7 +40,7 @@ export class SharedLog {
   get log(): Log {
     const log: Partial<Log> = {
       maxRecordSize: 1 << 24,
-      sizeOf: (operations) => operations.reduce((sum, { key, value }) => sum + key.length + value.length, 48),
+      sizeOf: (operations) => 48 + operationsSize(operations),
       reserveSync: () => undefined,
       append: (record) => this.#append(record),
     };

@@ -146,8 +146,10 @@ describe('the concurrency suite', () => {
       'keeps a write when it rolls back',
       onTransactions((transaction) => ({
         rollbackTo: (savepoint) => {
-          const [kept] = [...transaction.writes()].reverse();
+          const before = [...transaction.writes()];
           transaction.rollbackTo(savepoint);
+          const after = [...transaction.writes()];
+          const kept = before.find((write) => write.value && !after.some((other) => isSame(write, other)));
           if (kept?.value) transaction.put(kept.target, kept.key, kept.value);
         },
       })),
@@ -171,6 +173,23 @@ describe('the concurrency suite', () => {
     ],
     ['hands out its own bytes', handsOutItsOwn, ['own-copies']],
     [
+      'keeps the bytes that it is given',
+      onTransactions((transaction) => {
+        const given: [Target, Uint8Array, Uint8Array][] = [];
+        return {
+          put: (...write) => {
+            given.push(write);
+            transaction.put(...write);
+          },
+          commit: () => {
+            for (const write of given) transaction.put(...write);
+            return transaction.commit();
+          },
+        };
+      }),
+      ['copies-what-it-is-given'],
+    ],
+    [
       'goes on after its end',
       onTransactions((transaction) => ({
         put: (...write) => (transaction.closed ? undefined : transaction.put(...write)),
@@ -193,7 +212,7 @@ describe('the concurrency suite', () => {
       onHost((host) => ({
         log: over(host.log, {
           append: (record) =>
-            host.log.append({ ...record, operations: record.operations.filter(({ kind }) => kind !== 2) }),
+            host.log.append({ ...record, operations: [...record.operations].filter(({ kind }) => kind !== 2) }),
         }),
       })),
       ['one-record', 'any-interleaving'],
@@ -352,13 +371,18 @@ function handsOutItsOwn(): Concurrency {
   return over<Concurrency>(mvcc, {
     begin: () => {
       const transaction = mvcc.begin();
-      const lookup = (target: Target, key: Uint8Array, into: EntryReference) => {
-        const own = [...transaction.writes()].find((write) => isSame(write, { target, key, value: null }));
-        if (own?.value == null) return transaction.lookup(target, key, into);
-        into.value = own.value;
-        return true;
+      const own = new Map<string, Uint8Array>();
+      const put = (target: Target, key: Uint8Array, value: Uint8Array) => {
+        transaction.put(target, key, value);
+        own.set(nameOf(key), value.slice());
       };
-      return over(transaction, { lookup });
+      const lookup = (target: Target, key: Uint8Array, into: EntryReference) => {
+        const found = transaction.lookup(target, key, into);
+        const value = own.get(nameOf(key));
+        if (found && value !== undefined) into.value = value;
+        return found;
+      };
+      return over(transaction, { put, lookup });
     },
   });
 }
@@ -482,6 +506,10 @@ const oneWriter: NewConcurrency = (limits) => {
     },
   });
 };
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex');
+}
 
 function isSame(a: Write, b: Write): boolean {
   return a.target === b.target && Buffer.compare(a.key, b.key) === 0;

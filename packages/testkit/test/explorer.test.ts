@@ -14,6 +14,7 @@ import {
   type Log,
   type OpenFlags,
   PagewrightError,
+  type ReplayedRecord,
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
 import { mvcc } from '@pagewright/mvcc';
@@ -218,7 +219,7 @@ const PLANTED: [string, OpenOn, Workload][] = [
       log: changedLog((log) => {
         const append = log.append.bind(log);
         log.append = (record: CommitRecord) =>
-          append({ ...record, operations: record.operations.slice(0, Math.ceil(record.operations.length / 2)) });
+          append({ ...record, operations: [...record.operations].slice(0, Math.ceil(record.operations.length / 2)) });
       }),
     }),
     makeWorkload('mixed', 3, 20),
@@ -232,7 +233,7 @@ const PLANTED: [string, OpenOn, Workload][] = [
           const replay = await open(request);
           const records = replay.records.bind(replay);
           replay.records = async function* () {
-            let held: CommitRecord | null = null;
+            let held: ReplayedRecord | null = null;
             for await (const record of records()) {
               if (held !== null) yield held;
               held = record;

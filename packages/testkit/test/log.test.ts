@@ -8,6 +8,7 @@ import type {
   LogAttachRequest,
   LogOpenRequest,
   LogReplay,
+  ReplayedRecord,
 } from '@pagewright/core';
 import { isPagewrightError } from '@pagewright/core';
 import { type WalOptions, WriteAheadLog } from '@pagewright/wal';
@@ -420,7 +421,10 @@ function withFiles(io: IoBackend, change: Partial<IoFile> | ((file: IoFile) => P
   });
 }
 
-type Records = (replay: LogReplay, records: AsyncIterable<CommitRecord>) => AsyncGenerator<CommitRecord, void, void>;
+type Records = (
+  replay: LogReplay,
+  records: AsyncIterable<ReplayedRecord>,
+) => AsyncGenerator<ReplayedRecord, void, void>;
 
 /** A log whose replay goes through a filter. */
 function onReplay(filter: Records, torn?: number): NewLog {
@@ -435,20 +439,20 @@ function onReplay(filter: Records, torn?: number): NewLog {
   }));
 }
 
-async function* untouched(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+async function* untouched(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   yield* records;
 }
 
-async function* dropLast(_: LogReplay, records: AsyncIterable<CommitRecord>) {
-  let before: CommitRecord | null = null;
+async function* dropLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
+  let before: ReplayedRecord | null = null;
   for await (const record of records) {
     if (before !== null) yield before;
     before = record;
   }
 }
 
-async function* repeatLast(_: LogReplay, records: AsyncIterable<CommitRecord>) {
-  let last: CommitRecord | null = null;
+async function* repeatLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
+  let last: ReplayedRecord | null = null;
   for await (const record of records) {
     last = record;
     yield record;
@@ -456,7 +460,7 @@ async function* repeatLast(_: LogReplay, records: AsyncIterable<CommitRecord>) {
   if (last !== null) yield last;
 }
 
-async function* inventTorn(replay: LogReplay, records: AsyncIterable<CommitRecord>) {
+async function* inventTorn(replay: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   let timestamp = 0;
   for await (const record of records) {
     timestamp = record.timestamp;
@@ -465,7 +469,7 @@ async function* inventTorn(replay: LogReplay, records: AsyncIterable<CommitRecor
   if (replay.tornBytes() > 0) yield { ...NOTHING, timestamp: timestamp + 1 };
 }
 
-async function* endAtDamage(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+async function* endAtDamage(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   try {
     yield* records;
   } catch (error) {
@@ -473,7 +477,7 @@ async function* endAtDamage(_: LogReplay, records: AsyncIterable<CommitRecord>) 
   }
 }
 
-async function* emptyAsMissing(_: LogReplay, records: AsyncIterable<CommitRecord>) {
+async function* emptyAsMissing(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   for await (const record of records) {
     yield { ...record, operations: record.operations.filter(({ key, value }) => key.length + value.length > 0) };
   }
@@ -548,4 +552,4 @@ function keepsReferences(): Log {
   });
 }
 
-const NOTHING: CommitRecord = { timestamp: 0, dependsOn: 0, operations: [] };
+const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, operations: [] };

@@ -17,7 +17,7 @@ import {
   type LogAttachRequest,
   type LogMark,
   type LogOpenRequest,
-  type LogOperation,
+  type LogOperations,
   type LogPosition,
   type LogReplay,
   type LogStats,
@@ -170,7 +170,7 @@ export class WriteAheadLog implements Log {
     }
   }
 
-  sizeOf(operations: readonly LogOperation[]): number {
+  sizeOf(operations: LogOperations): number {
     return commitRecordSize(operations);
   }
 

@@ -1,9 +1,15 @@
 import { crc32 } from 'node:zlib';
-import type { CommitRecord } from '@pagewright/core';
+import {
+  type CommitRecord,
+  decodeOperations,
+  EncodedOperations,
+  encodeOperations,
+  operationSize,
+  operationsSize,
+} from '@pagewright/core';
 import { assertSameRecord } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeOperations } from '../src/format/operations.js';
 import {
   bodyIsWhole,
   commitRecordSize,
@@ -68,6 +74,24 @@ describe('a record', () => {
         const header = new RecordHeader();
         decodeHeader(encoded.bytes, encoded.view, 0, encoded.bytes.length, seed, header);
         expect(header.durable).toEqual({ segment: 7, offset: 2 ** 40 + 8 });
+      }),
+    );
+  });
+
+  test('has the same bytes, whether its operations are objects or encoded already', () => {
+    fc.assert(
+      fc.property(record, u32, (written, seed) => {
+        const body = new Uint8Array(operationsSize(written.operations));
+        encodeOperations(body, 0, written.operations);
+        const operations = new EncodedOperations(written.operations.length, body.length);
+        let start = 0;
+        for (const { index, key, value } of written.operations) {
+          const end = start + operationSize(index, key.length, value.length);
+          operations.append(body, new DataView(body.buffer), start, end);
+          start = end;
+        }
+        expect([...operations]).toEqual([...written.operations]);
+        expect(encode({ ...written, operations }, seed).bytes).toEqual(encode(written, seed).bytes);
       }),
     );
   });

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type CommitRecord, POINT, Threads } from '@pagewright/core';
+import { POINT, type ReplayedRecord, Threads } from '@pagewright/core';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
@@ -134,7 +134,7 @@ class Rig {
 }
 
 /** The record that its own key describes. */
-function asItSays({ operations }: CommitRecord): CommitRecord {
+function asItSays({ operations }: ReplayedRecord): ReplayedRecord {
   const [timestamp, slot, size] = new TextDecoder().decode(operations[0]?.key).split('/').map(Number);
   return recordOf(timestamp as number, slot as number, size as number);
 }

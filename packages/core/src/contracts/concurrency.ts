@@ -10,7 +10,7 @@
  * Rules T1 to T7 of `docs/architecture.md`.
  */
 import type { Cursor, EntryReference, Index } from './index-plugin.js';
-import type { Log, LogOperation, LogPosition } from './log.js';
+import type { Log, LogPosition } from './log.js';
 import type { PageStore } from './pages.js';
 
 /**
@@ -37,6 +37,17 @@ export interface Write {
   readonly target: Target;
   readonly key: Uint8Array;
   readonly value: Uint8Array | null;
+}
+
+/** Changes that are to be committed together, each key once. Iterating gives each as an object of its own. */
+export interface WriteList extends Iterable<Write> {
+  readonly length: number;
+  /** Bytes of keys and values together. */
+  readonly bytes: number;
+  /** The indexes that are changed. */
+  readonly targets: Iterable<Target>;
+  /** The change of that number. The object is used again for the next one that is asked for; the key is not. */
+  at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 
 /** A commit that is visible here; `position` tells when it is durable. */
@@ -96,10 +107,10 @@ export interface ConcurrencyHost {
   /** Called after each commit of this thread, with the bytes that it appended. */
   committed(bytes: number): void;
   /**
-   * Makes what targets say of their indexes what it is now, whichever thread has changed it: called when the locks of a commit are held that
-   * other threads could have, before it is checked. Errors: `PW_INDEX_LOADING` if one of the indexes takes no changes, `PW_THREAD_LOST`, `PW_CLOSED`.
+   * Makes what targets say of their indexes what it is now, whichever thread has changed it: called with the indexes that a commit changes when it has its
+   * locks, which other threads could have, and before it is checked. Errors: `PW_INDEX_LOADING` if one of the indexes takes no changes, `PW_THREAD_LOST`, `PW_CLOSED`.
    */
-  catchUp(operations: readonly LogOperation[]): void;
+  catchUp(changed: Iterable<Target>): void;
   /** The index of that number, open; null if there is none any more. For what was kept by another thread. */
   target(number: number): Target | null;
 }
@@ -111,13 +122,15 @@ export interface TransactionCore {
   readonly writeCount: number;
   lookup(target: Target, key: Uint8Array, into: EntryReference): boolean;
   scan(target: Target, bounds: ScanBounds): Scan;
+  /** Copies key and value: both may be changed as soon as it returns. */
   put(target: Target, key: Uint8Array, value: Uint8Array): void;
+  /** Copies the key. */
   delete(target: Target, key: Uint8Array): void;
   /** A point to roll back to. */
   savepoint(): number;
   rollbackTo(savepoint: number): void;
-  /** The buffered changes, for prefetching what the commit will touch. */
-  writes(): Iterable<Write>;
+  /** The buffered changes, by number of index, then by key, for bringing into memory what the commit will touch. Valid until the next change, rollback, or end. */
+  writes(): WriteList;
   /** Steps 1 to 7 of a commit, at once; waits for threads that commit the same keys. `PW_CONFLICT` names index and key; the transaction is closed either way. */
   commit(): CommitTicket;
   /** Idempotent. */

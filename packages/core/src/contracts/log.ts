@@ -33,12 +33,22 @@ export interface LogOperation {
   readonly value: Uint8Array;
 }
 
-/** A transaction, as the log has it. */
+/** The operations of a transaction, in order. An array of them is one; large transactions have them encoded (`EncodedOperations`). */
+export interface LogOperations extends Iterable<LogOperation> {
+  readonly length: number;
+}
+
+/** A transaction, as the log takes it. */
 export interface CommitRecord {
   /** Dense: each is one more than the one before. */
   readonly timestamp: number;
   /** d: the transaction counts only if all up to this timestamp is durable as well (T1). */
   readonly dependsOn: number;
+  readonly operations: LogOperations;
+}
+
+/** A transaction, as recovery finds it. */
+export interface ReplayedRecord extends CommitRecord {
   readonly operations: readonly LogOperation[];
 }
 
@@ -117,7 +127,7 @@ export interface LogAttachRequest {
 /** What recovery found. */
 export interface LogReplay {
   /** Records above the checkpoint's timestamp, in order. Reading on may throw `PW_CORRUPT_LOG`. */
-  records(): AsyncIterable<CommitRecord>;
+  records(): AsyncIterable<ReplayedRecord>;
   /** Bytes of log to go through, for progress. */
   readonly bytes: number;
   /** What an ordinary crash left behind the last whole record, and was cut. */
@@ -174,7 +184,7 @@ export interface Log {
    */
   reserveSync(bytes: number): void;
   /** Bytes that the record will have. */
-  sizeOf(operations: readonly LogOperation[]): number;
+  sizeOf(operations: LogOperations): number;
   /**
    * Encodes the record into the stream's buffer; the position behind it. Records come in order of their timestamps: with several threads
    * the caller holds a latch from taking the timestamp until this returns. Does no I/O, and after `reserveSync` cannot fail; but a record that is larger than

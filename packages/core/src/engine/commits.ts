@@ -3,7 +3,7 @@
  * memory and waits for space in the log; then the commit itself is one synchronous step, and what is left is to wait for
  * the log. Commits take effect in the order in which they were asked for, however long each prepares.
  */
-import type { CommitTicket, Concurrency, Target, TransactionCore, Write } from '../contracts/concurrency.js';
+import type { CommitTicket, Concurrency, Target, TransactionCore, Write, WriteList } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import type { Log } from '../contracts/log.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
@@ -24,6 +24,9 @@ const MOST_LOADS = 64;
 /** What a record takes beside keys and values, at most: for the record, and for each operation. */
 const RECORD_OVERHEAD = 64;
 const OPERATION_OVERHEAD = 24;
+
+/** Plain writes, or those of a transaction. */
+type Writes = readonly Write[] | WriteList;
 
 /** As the log has it. */
 export interface CatalogOperation {
@@ -61,11 +64,11 @@ export class Commits {
   }
 
   transaction(core: TransactionCore): Promise<void> {
-    return this.inOrder([...core.writes()], () => core.commit());
+    return this.inOrder(core.writes(), () => core.commit());
   }
 
   transactionSync(core: TransactionCore): void {
-    this.now([...core.writes()], () => core.commit());
+    this.now(core.writes(), () => core.commit());
   }
 
   /**
@@ -82,18 +85,18 @@ export class Commits {
     const commit = (): CommitTicket =>
       shared.exclusively(() => {
         const operation = describe();
-        this.loads.assertNone([operation]);
+        this.loads.assertNone([{ number: operation.index }]);
         return concurrency.commitOperation(operation, change);
       });
     await this.inOrder([], commit, { changed, again: true });
   }
 
-  private now(writes: readonly Write[], commit: () => CommitTicket): void {
+  private now(writes: Writes, commit: () => CommitTicket): void {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
-      if (this.locks.any) this.locks.assertFree(writes);
-      for (const write of writes) this.touchNow(write);
+      if (this.locks.any) this.locks.assertFree(targetsOf(writes));
+      for (let i = 0; i < writes.length; i++) this.touchNow(writes, i);
       ticket = commit();
     } catch (error) {
       throw this.noteFull(error);
@@ -102,7 +105,7 @@ export class Commits {
   }
 
   private async inOrder(
-    writes: readonly Write[],
+    writes: Writes,
     commit: () => CommitTicket,
     { changed, again = false }: { readonly changed?: Target | undefined; readonly again?: boolean } = {},
   ): Promise<void> {
@@ -125,24 +128,24 @@ export class Commits {
    * once more then.
    */
   private async whenFree(
-    writes: readonly Write[],
+    writes: Writes,
     commit: () => CommitTicket,
     changed: Target | undefined,
     again: boolean,
   ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
-      if (this.shared.catalog.loaders.size > 0) await loads.end(numbersOf(writes, changed));
+      if (this.shared.catalog.loaders.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)));
       try {
         const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
-        return await (locks.any ? locks.whenFree(writes, changed, turn) : turn());
+        return await (locks.any ? locks.whenFree(() => targetsOf(writes, changed), turn) : turn());
       } catch (error) {
         if (!again || !isPagewrightError(error, 'PW_INDEX_LOADING')) throw error;
       }
     }
   }
 
-  private async inTurn(writes: readonly Write[], commit: () => CommitTicket): Promise<CommitTicket> {
+  private async inTurn(writes: Writes, commit: () => CommitTicket): Promise<CommitTicket> {
     const before = this.last;
     let tookEffect = (): void => {};
     const turn = new Promise<void>((resolve) => {
@@ -173,38 +176,37 @@ export class Commits {
   }
 
   /** Brings the pages of the written entries into memory. Returns the bytes that the record may have. */
-  private async touch(writes: readonly Write[]): Promise<number> {
-    let bytes = RECORD_OVERHEAD;
-    let count = 0;
+  private async touch(writes: Writes): Promise<number> {
     let loads = 0;
-    for (const write of writes) {
-      bytes += OPERATION_OVERHEAD + write.key.length + (write.value === null ? 0 : write.value.length);
-      if (count++ >= TOUCH_QUOTA) {
-        this.touchNow(write);
+    for (let i = 0; i < writes.length; i++) {
+      if (i >= TOUCH_QUOTA) {
+        this.touchNow(writes, i);
         continue;
       }
-      while (loads < MOST_LOADS + count && !this.isThere(write)) {
+      while (loads <= MOST_LOADS + i && !this.isThere(writes, i)) {
         loads++;
-        prefetchEntries(this.pages, writes, count - 1);
+        prefetchEntries(this.pages, writes, i);
         await this.pages.loadFault();
       }
     }
-    return bytes;
+    return RECORD_OVERHEAD + OPERATION_OVERHEAD * writes.length + bytesOf(writes);
   }
 
   /**
    * Reads the page of a written entry in place, before anything is logged: a page that cannot be read must refuse the
    * commit. Found out when the commit is in the log already, it would fail the engine, and recovery after it (T6).
    */
-  private touchNow(write: Write): void {
-    if (!write.target.dropped) write.target.index.lookup(write.key, this.touched);
+  private touchNow(writes: Writes, number: number): void {
+    const { target, key } = writes.at(number)!;
+    if (!target.dropped) target.index.lookup(key, this.touched);
   }
 
-  private isThere(write: Write): boolean {
-    if (write.target.dropped) return true;
+  private isThere(writes: Writes, number: number): boolean {
+    const { target, key } = writes.at(number)!;
+    if (target.dropped) return true;
     this.pages.faulting = true;
     try {
-      write.target.index.lookup(write.key, this.touched);
+      target.index.lookup(key, this.touched);
       return true;
     } catch (error) {
       if (error instanceof PageFault) return false;
@@ -223,8 +225,22 @@ export class Commits {
   }
 }
 
-function numbersOf(writes: readonly Write[], changed: Target | undefined): Set<number> {
-  const numbers = new Set(writes.map(({ target }) => target.number));
-  if (changed !== undefined) numbers.add(changed.number);
+/** The indexes that are changed. */
+function* targetsOf(writes: Writes, other?: Target): Generator<Target> {
+  if ('targets' in writes) yield* writes.targets;
+  else for (const { target } of writes) yield target;
+  if (other !== undefined) yield other;
+}
+
+function numbersOf(targets: Iterable<Target>): Set<number> {
+  const numbers = new Set<number>();
+  for (const { number } of targets) numbers.add(number);
   return numbers;
+}
+
+function bytesOf(writes: Writes): number {
+  if ('bytes' in writes) return writes.bytes;
+  let bytes = 0;
+  for (const { key, value } of writes) bytes += key.length + (value === null ? 0 : value.length);
+  return bytes;
 }

@@ -100,9 +100,9 @@ export class EngineCore {
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(error),
       committed: (bytes) => checkpoints.committed(bytes),
-      catchUp: (operations) => {
+      catchUp: (changed) => {
         shared.catchUp();
-        this.loads.assertNone(operations);
+        this.loads.assertNone(changed);
       },
       target: (number) => {
         const entry = catalog.live(number);

@@ -5,7 +5,7 @@
  * Must hold: a change that was asked for before the lock was taken takes effect before whatever the holder commits, because commits take
  * effect in the order in which they were asked for; one that was asked for later takes effect after it.
  */
-import type { Target, Write } from '../contracts/concurrency.js';
+import type { Target } from '../contracts/concurrency.js';
 import { PagewrightError } from '../errors.js';
 
 export class IndexLocks {
@@ -24,17 +24,17 @@ export class IndexLocks {
     return new Promise((resolve) => waiting.push(() => resolve(this.take(target))));
   }
 
-  /** Runs it in the step in which no index of the writes, nor the other one, is locked any more: at once if none is now. */
-  whenFree<Result>(writes: readonly Write[], other: Target | undefined, run: () => Promise<Result>): Promise<Result> {
-    const locked = other !== undefined && this.waiting.has(other) ? other : this.lockedOf(writes);
+  /** Runs it in the step in which none of the indexes is locked any more: at once if none is now. */
+  whenFree<Result>(targets: () => Iterable<Target>, run: () => Promise<Result>): Promise<Result> {
+    const locked = this.lockedOf(targets());
     if (locked === null) return run();
     const waiting = this.waiting.get(locked)!;
-    return new Promise((resolve) => waiting.push(() => resolve(this.whenFree(writes, other, run))));
+    return new Promise((resolve) => waiting.push(() => resolve(this.whenFree(targets, run))));
   }
 
-  /** Errors: `PW_INDEX_LOADING` if an index of the writes is locked. */
-  assertFree(writes: Iterable<Write>): void {
-    const locked = this.lockedOf(writes);
+  /** Errors: `PW_INDEX_LOADING` if one of the indexes is locked. */
+  assertFree(targets: Iterable<Target>): void {
+    const locked = this.lockedOf(targets);
     if (locked === null) return;
     throw new PagewrightError(
       'PW_INDEX_LOADING',
@@ -43,8 +43,8 @@ export class IndexLocks {
     );
   }
 
-  private lockedOf(writes: Iterable<Write>): Target | null {
-    for (const { target } of writes) if (this.waiting.has(target)) return target;
+  private lockedOf(targets: Iterable<Target>): Target | null {
+    for (const target of targets) if (this.waiting.has(target)) return target;
     return null;
   }
 

@@ -27,9 +27,9 @@ export class LoadsElsewhere {
   }
 
   /** Errors: `PW_INDEX_LOADING` if another thread loads one of the indexes. */
-  assertNone(operations: readonly { readonly index: number }[]): void {
+  assertNone(indexes: Iterable<{ readonly number: number }>): void {
     if (this.shared.catalog.loaders.size === 0) return;
-    for (const { index } of operations) {
+    for (const { number: index } of indexes) {
       if (!this.has(index)) continue;
       const name = this.shared.catalog.byNumber.get(index)?.name ?? '';
       throw new PagewrightError(

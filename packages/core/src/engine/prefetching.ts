@@ -8,18 +8,19 @@ import type { PageStore } from '../contracts/pages.js';
 /** Entries that are looked ahead to. What their pages may take of memory is for the page store to say. */
 const LOOKED_AHEAD = 64;
 
-/** Something that needs the entry of a key. */
-export interface WantedEntry {
-  readonly target: Target;
-  readonly key: Uint8Array;
+/** What needs the entries of keys: one after the other. */
+export interface WantedEntries {
+  readonly length: number;
+  /** The entry of that number; the object may be another one's when that is asked for, the key is not. */
+  at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 
 /** Asks for the pages that these entries will need, from one of them on. Blocks nobody, and may be called between a fault and `loadFault`. */
-export function prefetchEntries(pages: PageStore, entries: readonly WantedEntry[], from: number): void {
+export function prefetchEntries(pages: PageStore, entries: WantedEntries, from: number): void {
   const keysOf = new Map<Target, Uint8Array[]>();
   const end = Math.min(entries.length, from + LOOKED_AHEAD);
   for (let at = from; at < end; at++) {
-    const { target, key } = entries[at]!;
+    const { target, key } = entries.at(at)!;
     const keys = keysOf.get(target);
     if (keys === undefined) keysOf.set(target, [key]);
     else keys.push(key);

@@ -7,8 +7,8 @@
  */
 import { type IndexType, TAG_VALUE } from '../contracts/index-plugin.js';
 import {
-  type CommitRecord,
   type LogOperation,
+  type LogOperations,
   type LogReplay,
   OPERATION_CLEAR_INDEX,
   OPERATION_CREATE_INDEX,
@@ -16,6 +16,7 @@ import {
   OPERATION_DROP_INDEX,
   OPERATION_LOAD_INDEX,
   OPERATION_PUT,
+  type ReplayedRecord,
 } from '../contracts/log.js';
 import type { PageStore } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
@@ -74,7 +75,7 @@ export class Recovery {
    */
   async replay(
     replay: LogReplay,
-    sizeOf: (operations: readonly LogOperation[]) => number,
+    sizeOf: (operations: LogOperations) => number,
     onProgress?: (progress: RecoveryProgress) => void,
   ): Promise<RecoveryResult> {
     let sinceTurn = 0;
@@ -103,7 +104,7 @@ export class Recovery {
     return { bytes: Math.min(this.bytes, replay.bytes), totalBytes: replay.bytes, records: this.records };
   }
 
-  private assertNext(record: CommitRecord): void {
+  private assertNext(record: ReplayedRecord): void {
     if (record.timestamp === this.timestamp + 1) return;
     throw new PagewrightError(
       'PW_CORRUPT_LOG',
@@ -112,7 +113,7 @@ export class Recovery {
     );
   }
 
-  private apply(record: CommitRecord): void {
+  private apply(record: ReplayedRecord): void {
     let changesEntries = false;
     for (const operation of record.operations) {
       if (operation.kind === OPERATION_PUT || operation.kind === OPERATION_DELETE) changesEntries = true;

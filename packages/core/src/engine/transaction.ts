@@ -74,14 +74,14 @@ export class Transaction {
 
   put<Key, Value>(index: IndexHandle<Key, Value>, key: Key, value: Value): void {
     this.assertMayWrite(index);
-    const write = index.putOf(key, value);
-    this.core.put(write.target, write.key, write.value!);
+    // The value first: an encoding of the program's own may read something meanwhile, which would borrow a key as well.
+    const bytes = index.codec.borrowValue(value);
+    this.core.put(index.entry, index.codec.borrowKey(key), bytes);
   }
 
   delete<Key, Value>(index: IndexHandle<Key, Value>, key: Key): void {
     this.assertMayWrite(index);
-    const write = index.deletionOf(key);
-    this.core.delete(write.target, write.key);
+    this.core.delete(index.entry, index.codec.borrowKey(key));
   }
 
   /** A point to roll back to. */

@@ -1,12 +1,10 @@
 /** Who waits for a locked index goes on in the order of the calls, and nobody overtakes. */
 import { expect, test } from 'vitest';
-import type { Target, Write } from '../../src/contracts/concurrency.js';
+import type { Target } from '../../src/contracts/concurrency.js';
 import { IndexLocks } from '../../src/engine/index-locks.js';
 import { codeOf } from './rig.js';
 
 const target = (name: string) => ({ name }) as Target;
-const writeTo = (...targets: readonly Target[]): Write[] =>
-  targets.map((each) => ({ target: each, key: new Uint8Array(1), value: null }));
 
 test('what changes an index that is not locked runs at once', async () => {
   const locks = new IndexLocks();
@@ -14,10 +12,10 @@ test('what changes an index that is not locked runs at once', async () => {
   const release = await locks.take(a);
   let ran = 0;
   const run = async () => ++ran;
-  const done = locks.whenFree(writeTo(b), undefined, run);
+  const done = locks.whenFree(() => [b], run);
   expect(ran).toBe(1);
   await done;
-  locks.whenFree(writeTo(b, a), undefined, run);
+  locks.whenFree(() => [b, a], run);
   expect(ran).toBe(1);
   release();
   expect([ran, locks.any]).toEqual([2, false]);
@@ -27,7 +25,11 @@ test('those who wait go on in order, in one step, and wait again behind one of t
   const locks = new IndexLocks();
   const a = target('a');
   const order: string[] = [];
-  const change = (name: string) => locks.whenFree(writeTo(a), undefined, async () => void order.push(name));
+  const change = (name: string) =>
+    locks.whenFree(
+      () => [a],
+      async () => void order.push(name),
+    );
   const release = await locks.take(a);
   change('first');
   change('second');
@@ -36,7 +38,10 @@ test('those who wait go on in order, in one step, and wait again behind one of t
     return free;
   });
   change('third');
-  locks.whenFree([], a, async () => void order.push('operation'));
+  locks.whenFree(
+    () => [a],
+    async () => void order.push('operation'),
+  );
   release();
   release();
   change('fourth');
@@ -52,9 +57,12 @@ test('what changes several indexes waits until none of them is locked', async ()
   const [a, b] = [target('a'), target('b')];
   const [freeA, freeB] = [await locks.take(a), await locks.take(b)];
   let ran = false;
-  const done = locks.whenFree(writeTo(a, b), undefined, async () => {
-    ran = true;
-  });
+  const done = locks.whenFree(
+    () => [a, b],
+    async () => {
+      ran = true;
+    },
+  );
   freeA();
   const freeAgain = await locks.take(a);
   freeB();
@@ -68,10 +76,13 @@ test('a change in place of a locked index is refused, and one that waits passes 
   const locks = new IndexLocks();
   const a = target('a');
   const release = await locks.take(a);
-  expect(await codeOf(() => locks.assertFree(writeTo(target('b'), a)))).toBe('PW_INDEX_LOADING');
+  expect(await codeOf(() => locks.assertFree([target('b'), a]))).toBe('PW_INDEX_LOADING');
   const failure = new Error('of the change');
-  const failing = locks.whenFree(writeTo(a), undefined, () => Promise.reject(failure));
+  const failing = locks.whenFree(
+    () => [a],
+    () => Promise.reject(failure),
+  );
   release();
   await expect(failing).rejects.toBe(failure);
-  locks.assertFree(writeTo(a));
+  locks.assertFree([a]);
 });

@@ -96,6 +96,26 @@ export const transactionClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'copies-what-it-is-given',
+    says: 'copies keys and values, so that whoever has put them may change them',
+    check(subject) {
+      const rig = subject.rig();
+      const target = rig.target('only');
+      const transaction = rig.concurrency.begin();
+      const [key, value] = [bytes('k'), bytes('value')];
+      transaction.put(target, key, value);
+      key.fill(0x78);
+      value.fill(0x79);
+      transaction.put(target, key, value);
+      key.fill(0);
+      value.fill(0);
+      const wanted = ['k=value', 'x=yyyyy'];
+      assertReads(rig, target, transaction, wanted, 'The transaction');
+      transaction.commit();
+      assertReads(rig, target, null, wanted, 'The newest state');
+    },
+  },
+  {
     id: 'unseen-until-commit',
     says: 'shows its writes to no one before it commits, and all of them to everyone afterwards',
     check(subject) {

@@ -151,7 +151,8 @@ async function assertStillThere(create: NewLog, { disk, superblock }: LogStore, 
     const found = await recordsOn(create(), disk.copy().afterCrash(survives), superblock);
     assert.ok(found.length >= acknowledged, `${acknowledged} commits were acknowledged, ${found.length} are there.`);
     found.forEach((record, i) => {
-      const size = record.operations[0]?.value.length ?? 0;
+      const [first] = record.operations;
+      const size = first?.value.length ?? 0;
       assertSameRecord(record, recordOf(i + 1, 0, size));
     });
   }

@@ -10,6 +10,7 @@ import {
   EntryReference,
   type Log,
   type LogOperation,
+  type LogOperations,
   OPERATION_CLEAR_INDEX,
   OPERATION_DELETE,
   OPERATION_DROP_INDEX,
@@ -18,6 +19,7 @@ import {
   type PageStore,
   type PageStoreStats,
   PagewrightError,
+  type ReplayedRecord,
   type Scan,
   type ScanBounds,
   type Snapshot,
@@ -52,7 +54,7 @@ export class RigTarget implements Target {
 
 export class ConcurrencyRig {
   /** What was appended to the log. */
-  readonly records: CommitRecord[] = [];
+  readonly records: ReplayedRecord[] = [];
   /** Positions behind the records. */
   readonly positions: number[] = [];
   /** What was owed to the host and not done. */
@@ -222,14 +224,15 @@ export class ConcurrencyRig {
 
   /** A thread has logged a commit. Returns the position behind it. */
   take(record: CommitRecord): number {
-    const { timestamp, operations } = record;
+    const { timestamp } = record;
+    const operations = [...record.operations].map(copyOf);
     if (timestamp !== this.logged + 1) this.violations.push(`Commit ${timestamp} was logged after ${this.logged}.`);
     for (let i = 1; i < operations.length; i++) {
       if (compareOperations(operations[i - 1]!, operations[i]!) >= 0) {
         this.violations.push(`The operations of commit ${timestamp} are not sorted, each key once.`);
       }
     }
-    this.records.push({ ...record, operations: operations.map((operation) => ({ ...operation })) });
+    this.records.push({ ...record, operations });
     this.positions.push((this.positions.at(-1) ?? 0) + sizeOfRecord(operations));
     return this.positions.at(-1)!;
   }
@@ -405,8 +408,14 @@ export function isTransaction(from: Snapshot | TransactionCore | null): from is 
   return from !== null && 'lookup' in from;
 }
 
-function sizeOfRecord(operations: readonly LogOperation[]): number {
-  return operations.reduce((sum, { key, value }) => sum + 16 + key.length + value.length, 48);
+function sizeOfRecord(operations: LogOperations): number {
+  let size = 48;
+  for (const { key, value } of operations) size += 16 + key.length + value.length;
+  return size;
+}
+
+function copyOf({ kind, index, key, value }: LogOperation): LogOperation {
+  return { kind, index, key: key.slice(), value: value.slice() };
 }
 
 function compareOperations(a: LogOperation, b: LogOperation): number {

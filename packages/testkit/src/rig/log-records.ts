@@ -1,13 +1,13 @@
 /** Records whose content follows from timestamp, generation and size, so that what a replay gives can be checked without having kept it. */
 import assert from 'node:assert/strict';
-import { type CommitRecord, type LogOperation, OPERATION_PUT } from '@pagewright/core';
+import { type CommitRecord, type LogOperation, OPERATION_PUT, type ReplayedRecord } from '@pagewright/core';
 import { Random } from '../random.js';
 
 /**
  * A record with about `size` bytes of value. The generation tells records of one process from those of a later one that
  * used the same timestamps.
  */
-export function recordOf(timestamp: number, generation: number, size: number): CommitRecord {
+export function recordOf(timestamp: number, generation: number, size: number): ReplayedRecord {
   const random = new Random(timestamp * 31 + generation * 1_000_003 + size);
   const key = new TextEncoder().encode(`${timestamp}/${generation}/${size}`);
   const words = new Uint32Array(Math.ceil(size / 4));
@@ -29,8 +29,9 @@ export function assertSameRecord(found: CommitRecord, wanted: CommitRecord | und
   assert.deepEqual([found.timestamp, found.dependsOn], [wanted.timestamp, wanted.dependsOn], 'Timestamp and d differ.');
   const here = `record ${wanted.timestamp}`;
   assert.equal(found.operations.length, wanted.operations.length, `${here} has another number of operations.`);
-  for (const [i, operation] of found.operations.entries()) {
-    assertSameOperation(operation, wanted.operations[i]!, `${here}, operation ${i}`);
+  const others = [...wanted.operations];
+  for (const [i, operation] of [...found.operations].entries()) {
+    assertSameOperation(operation, others[i]!, `${here}, operation ${i}`);
   }
 }
 

@@ -4,12 +4,12 @@
  */
 import {
   type CheckpointMark,
-  type CommitRecord,
   type IoBackend,
   type Log,
   type LogReplay,
   NO_LOG,
   PagewrightError,
+  type ReplayedRecord,
   type StoreState,
   Threads,
 } from '@pagewright/core';
@@ -57,14 +57,14 @@ export function openLog(
   };
 }
 
-export async function readAll(replay: LogReplay): Promise<CommitRecord[]> {
-  const records: CommitRecord[] = [];
+export async function readAll(replay: LogReplay): Promise<ReplayedRecord[]> {
+  const records: ReplayedRecord[] = [];
   for await (const record of replay.records()) records.push(record);
   return records;
 }
 
 /** What a log that was just made finds on a device, without going on from there. */
-export async function recordsOn(log: Log, io: IoBackend, superblock: Superblock): Promise<CommitRecord[]> {
+export async function recordsOn(log: Log, io: IoBackend, superblock: Superblock): Promise<ReplayedRecord[]> {
   const records = await readAll(await openLog(log, io, superblock).replay);
   await log.close({ discard: false });
   return records;
@@ -90,7 +90,7 @@ export class LogStore {
     readonly disk: SimulatedDevice,
     readonly superblock: Superblock,
     readonly log: Log,
-    readonly recovered: readonly CommitRecord[],
+    readonly recovered: readonly ReplayedRecord[],
     readonly replay: LogReplay,
     readonly generation: number,
     /** What the log has told by `onFailure`. */
@@ -124,7 +124,7 @@ export class LogStore {
   }
 
   /** The next record, of about this size. */
-  nextRecord(size: number): CommitRecord {
+  nextRecord(size: number): ReplayedRecord {
     return recordOf(this.timestamp + 1, this.generation, size);
   }
 

@@ -7,8 +7,16 @@
  * record look at 48 bytes a step.
  */
 import { crc32 } from 'node:zlib';
-import { type CommitRecord, invariant, type LogOperation } from '@pagewright/core';
-import { decodeOperations, encodeOperations, operationsSize } from './operations.js';
+import {
+  type CommitRecord,
+  decodeOperations,
+  EncodedOperations,
+  encodeOperations,
+  invariant,
+  type LogOperations,
+  operationsSize,
+  type ReplayedRecord,
+} from '@pagewright/core';
 import type { Place } from './place.js';
 import { readU64, writeU64 } from './u64.js';
 
@@ -46,8 +54,9 @@ export class RecordHeader {
 }
 
 /** Bytes of the record of a transaction. */
-export function commitRecordSize(operations: readonly LogOperation[]): number {
-  const size = RECORD_HEADER_SIZE + operationsSize(operations);
+export function commitRecordSize(operations: LogOperations): number {
+  const body = operations instanceof EncodedOperations ? operations.size : operationsSize(operations);
+  const size = RECORD_HEADER_SIZE + body;
   return size + (-size & (RECORD_ALIGNMENT - 1));
 }
 
@@ -70,7 +79,7 @@ export function encodeCommit(
   record: CommitRecord,
   header = headerAt(bytes, at),
 ): void {
-  const end = encodeOperations(bytes, at + RECORD_HEADER_SIZE, record.operations);
+  const end = writeOperations(bytes, at + RECORD_HEADER_SIZE, record.operations);
   invariant(end <= at + length && at + length - end < RECORD_ALIGNMENT, 'A log record has another size than announced');
   bytes.fill(0, end, at + length);
   view.setUint32(at + BODY_CHECKSUM, crc32(bytes.subarray(at + RECORD_HEADER_SIZE, at + length), seed), true);
@@ -140,10 +149,16 @@ export function bodyIsWhole(bytes: Uint8Array, view: DataView, at: number, lengt
 }
 
 /** The transaction of a whole `RECORD_COMMIT`. Keys and values are views of `bytes`. Null if it does not add up. */
-export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader): CommitRecord | null {
+export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader): ReplayedRecord | null {
   const body = bytes.subarray(at + RECORD_HEADER_SIZE, at + header.length);
   const operations = decodeOperations(body, header.operationCount);
   return operations && { timestamp: header.timestamp, dependsOn: header.dependsOn, operations };
+}
+
+function writeOperations(bytes: Uint8Array, at: number, operations: LogOperations): number {
+  if (!(operations instanceof EncodedOperations)) return encodeOperations(bytes, at, operations);
+  bytes.set(operations.bytes.subarray(0, operations.size), at);
+  return at + operations.size;
 }
 
 function finishHeader(

@@ -2,7 +2,7 @@
  * Reads the log that the superblock names, record by record, in memory that a record and a chunk bound, and finds where
  * it ends. Nothing is written (L3). Timestamps must be dense: a gap would be an acknowledged commit skipped in silence.
  */
-import type { CommitRecord, LogMark, LogReplay } from '@pagewright/core';
+import type { LogMark, LogReplay, ReplayedRecord } from '@pagewright/core';
 import { comparePlaces, type Place } from '../format/place.js';
 import {
   bodyIsWhole,
@@ -53,7 +53,7 @@ export class Replay implements LogReplay {
 
   readonly tornBytes = (): number => this.#torn;
 
-  async *records(): AsyncGenerator<CommitRecord, void, void> {
+  async *records(): AsyncGenerator<ReplayedRecord, void, void> {
     let last: Origin = { end: NOWHERE, timestamp: this.#plan.timestamp };
     for (const leg of this.#plan.legs) {
       if (leg.incarnation !== 0) last = yield* this.#readLeg(leg, last.timestamp);
@@ -61,7 +61,7 @@ export class Replay implements LogReplay {
     this.#end = last;
   }
 
-  async *#readLeg(leg: Leg, timestamp: number): AsyncGenerator<CommitRecord, Origin, void> {
+  async *#readLeg(leg: Leg, timestamp: number): AsyncGenerator<ReplayedRecord, Origin, void> {
     const progress: Progress = { last: timestamp, previous: -1 };
     let { segment, offset } = leg.from;
     for (;;) {
@@ -91,7 +91,7 @@ export class Replay implements LogReplay {
     segment: number,
     from: number,
     progress: Progress,
-  ): AsyncGenerator<CommitRecord, Place | null, void> {
+  ): AsyncGenerator<ReplayedRecord, Place | null, void> {
     const header = new RecordHeader();
     let offset = from;
     for (;;) {

@@ -1,0 +1,68 @@
+/**
+ * The operations of one large transaction, encoded one after the other in memory of their own: a million of them are a few objects, lie in
+ * the order in which they are gone through, and are in the log with one copy.
+ */
+
+import type { LogOperation, LogOperations } from '../contracts/log.js';
+import { invariant } from '../errors.js';
+import { OperationPlace } from './operation-encoding.js';
+
+/** Up to this size a loop over words copies faster than a view and a call of `set`. */
+const SHORT = 256;
+/** What follows the operations, so that they can be copied in whole words: zeros. */
+const PADDING = 8;
+
+export class EncodedOperations implements LogOperations {
+  /** The operations, from the beginning on, and zeros behind them up to a multiple of eight bytes. */
+  readonly bytes: Uint8Array;
+  /** How many there are. */
+  length = 0;
+  /** Bytes that they have. */
+  size = 0;
+  readonly #view: DataView;
+  readonly #starts: Uint32Array;
+
+  /** Room for so many operations that have so many bytes, as `operationSize` counts them. */
+  constructor(count: number, size: number) {
+    // Not zeroed: all that is read has been written before.
+    const { buffer } = Buffer.allocUnsafeSlow(size + PADDING);
+    this.bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
+    this.#starts = new Uint32Array(count);
+    this.bytes.fill(0, size);
+  }
+
+  /** The next operation: what lies there is one, encoded. */
+  append(from: Uint8Array, view: DataView, start: number, end: number): void {
+    const length = end - start;
+    const at = this.size;
+    invariant(at + length <= this.bytes.length - PADDING, 'A transaction has more bytes than were counted');
+    this.#starts[this.length++] = at;
+    this.size = at + length;
+    if (length > SHORT) {
+      this.bytes.set(from.subarray(start, end), at);
+      return;
+    }
+    const words = length & ~3;
+    const target = this.#view;
+    for (let i = 0; i < words; i += 4) target.setInt32(at + i, view.getInt32(start + i, true), true);
+    for (let i = words; i < length; i++) this.bytes[at + i] = from[start + i]!;
+  }
+
+  /** Where the operation of that number lies in {@link bytes}. */
+  locate(number: number, place: OperationPlace): void {
+    const isThere = number < this.length && place.decode(this.bytes, this.#starts[number]!);
+    invariant(isThere, 'An encoded operation is not what was encoded');
+  }
+
+  /** Each as an object of its own, with views of {@link bytes}. */
+  *[Symbol.iterator](): Generator<LogOperation> {
+    const place = new OperationPlace();
+    for (let number = 0; number < this.length; number++) {
+      this.locate(number, place);
+      const { kind, index } = place;
+      const key = this.bytes.subarray(place.key, place.value);
+      yield { kind, index, key, value: this.bytes.subarray(place.value, place.end) };
+    }
+  }
+}

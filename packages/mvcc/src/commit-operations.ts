@@ -1,0 +1,192 @@
+/**
+ * What a commit changes: sorted by number of index and by key, each key once. There are two forms, for the same way through a commit: objects, of
+ * plain writes, which are few, and the encoded changes of a transaction.
+ */
+import {
+  type EncodedOperations,
+  invariant,
+  type LogOperation,
+  type LogOperations,
+  OPERATION_DELETE,
+  OPERATION_PUT,
+  OperationPlace,
+  type Target,
+  type Write,
+  type WriteList,
+} from '@pagewright/core';
+import type { CommitCheck } from './commit-path.js';
+import { compareKeys } from './key-text.js';
+import { assertNotDropped } from './visibility.js';
+
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** An operation on an index, with the index. */
+export interface TargetedOperation extends LogOperation {
+  readonly target: Target;
+}
+
+export interface CommitOperations {
+  readonly length: number;
+  /** Bytes of keys and values together. */
+  readonly bytes: number;
+  /** As a log takes them. */
+  readonly logged: LogOperations;
+  /** The indexes that are changed. */
+  readonly targets: Iterable<Target>;
+  /** The operation of that number, until it is asked for another one. */
+  at(number: number): TargetedOperation;
+}
+
+/** Plain writes conflict with nobody. */
+export const PLAIN_CHECK: CommitCheck = {
+  check(operations) {
+    for (let i = 0; i < operations.length; i++) assertNotDropped(operations.at(i).target);
+  },
+};
+
+/** A write as an operation. */
+class PlainOperation implements TargetedOperation {
+  kind = 0;
+  index = 0;
+  key = NOTHING;
+  value = NOTHING;
+  target!: Target;
+
+  set(write: Write): this {
+    this.kind = write.value === null ? OPERATION_DELETE : OPERATION_PUT;
+    this.index = write.target.number;
+    this.key = write.key;
+    this.value = write.value ?? NOTHING;
+    this.target = write.target;
+    return this;
+  }
+}
+
+/** Writes that belong to no transaction. */
+export class PlainOperations implements CommitOperations {
+  readonly logged: PlainOperation[] = [];
+  readonly targets: Iterable<Target> = { [Symbol.iterator]: () => this.#targets() };
+  readonly #single = new PlainOperation();
+
+  get length(): number {
+    return this.logged.length;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (let i = 0; i < this.logged.length; i++) bytes += this.logged[i]!.key.length + this.logged[i]!.value.length;
+    return bytes;
+  }
+
+  at(number: number): TargetedOperation {
+    return this.logged[number]!;
+  }
+
+  setOne(write: Write): this {
+    this.logged[0] = this.#single.set(write);
+    return this;
+  }
+
+  /** Of several writes of a key only the last counts. */
+  setAll(writes: readonly Write[]): this {
+    const operations = this.logged;
+    operations.length = 0;
+    let isInOrder = true;
+    for (let i = 0; i < writes.length; i++) {
+      const operation = new PlainOperation().set(writes[i]!);
+      if (i > 0 && isInOrder) isInOrder = compareOperations(operations[i - 1]!, operation) < 0;
+      operations.push(operation);
+    }
+    if (isInOrder) return this;
+    operations.sort(compareOperations); // Stable: of equal keys the last write stays last.
+    let kept = 0;
+    for (let i = 0; i < operations.length; i++) {
+      const next = operations[i + 1];
+      if (next === undefined || compareOperations(operations[i]!, next) !== 0) operations[kept++] = operations[i]!;
+    }
+    operations.length = kept;
+    return this;
+  }
+
+  *#targets(): Generator<Target> {
+    for (const { target } of this.logged) yield target;
+  }
+}
+
+/** What a transaction has changed. */
+export class EncodedChanges implements CommitOperations, WriteList {
+  readonly #operation: EncodedOperation;
+
+  constructor(
+    readonly logged: EncodedOperations,
+    readonly targets: readonly Target[],
+    readonly bytes: number,
+  ) {
+    this.#operation = new EncodedOperation(logged, targets);
+  }
+
+  get length(): number {
+    return this.logged.length;
+  }
+
+  at(number: number): TargetedOperation {
+    return this.#operation.moveTo(number);
+  }
+
+  *[Symbol.iterator](): Generator<Write> {
+    for (let i = 0; i < this.length; i++) {
+      const { target, kind, key, value } = this.at(i);
+      yield { target, key: key.slice(), value: kind === OPERATION_DELETE ? null : value.slice() };
+    }
+  }
+}
+
+/** One operation after the other, as what it was moved to. */
+class EncodedOperation implements TargetedOperation {
+  target: Target;
+  readonly #place = new OperationPlace();
+  #key: Uint8Array | null = null;
+  #value: Uint8Array | null = null;
+
+  constructor(
+    private readonly operations: EncodedOperations,
+    private readonly targets: readonly Target[],
+  ) {
+    this.target = targets[0]!;
+  }
+
+  get kind(): number {
+    return this.#place.kind;
+  }
+
+  get index(): number {
+    return this.#place.index;
+  }
+
+  get key(): Uint8Array {
+    this.#key ??= this.operations.bytes.subarray(this.#place.key, this.#place.value);
+    return this.#key;
+  }
+
+  get value(): Uint8Array {
+    this.#value ??= this.operations.bytes.subarray(this.#place.value, this.#place.end);
+    return this.#value;
+  }
+
+  moveTo(number: number): this {
+    const place = this.#place;
+    this.operations.locate(number, place);
+    this.#key = null;
+    this.#value = null;
+    if (place.index !== this.target.number) {
+      const target = this.targets.find((other) => other.number === place.index);
+      invariant(target !== undefined, 'A transaction has changed an index that it does not know');
+      this.target = target;
+    }
+    return this;
+  }
+}
+
+function compareOperations(a: PlainOperation, b: PlainOperation): number {
+  return a.index - b.index || compareKeys(a.key, b.key);
+}

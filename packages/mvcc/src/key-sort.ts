@@ -1,0 +1,150 @@
+/**
+ * Sorts entries of a transaction by key. Of each key the bits in which keys differ, behind what all have in common, are made a number, the *head*, with the
+ * place of the entry in its lowest bits, and the numbers are sorted as such, which the runtime does several times as fast as anything that calls back. Keys
+ * with the same head are sorted among themselves, from there on.
+ */
+import type { WriteMemory } from './write-memory.js';
+
+/** So few are sorted by comparing them. */
+const FEW = 24;
+/** Heads are made of so many bytes at most. */
+const WINDOW = 16;
+
+/** Sorts `entries`, all of one index and of different keys. */
+export function sortByKey(memory: WriteMemory, entries: Uint32Array): void {
+  sortFrom(memory, entries, 0);
+}
+
+/** All keys agree in their first `depth` bytes, where a key that is shorter counts as followed by zeros. */
+function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): void {
+  const count = entries.length;
+  if (count <= FEW) {
+    insertionSort(memory, entries, depth);
+    return;
+  }
+  if (depth > 0 && depth >= longestOf(memory, entries)) {
+    // They differ in nothing but the zeros at their ends.
+    entries.sort((a, b) => memory.compare(a, b, depth));
+    return;
+  }
+  const from = commonLength(memory, entries, depth);
+  const placeBits = 32 - Math.clz32(count - 1);
+  const columns = columnsOf(memory, entries, from, 64 - placeBits);
+  const heads = headsOf(memory, entries, columns, placeBits);
+  const words = new Uint32Array(heads.buffer);
+  heads.sort();
+  const before = entries.slice();
+  const placeMask = 2 ** placeBits - 1;
+  const headMask = ~placeMask;
+  for (let i = 0; i < count; i++) entries[i] = before[words[2 * i]! & placeMask]!;
+  for (let first = 0, i = 1; i <= count; i++) {
+    const isSame =
+      i < count && words[2 * i + 1] === words[2 * first + 1] && ((words[2 * i]! ^ words[2 * first]!) & headMask) === 0;
+    if (isSame) continue;
+    if (i - first > 1) sortFrom(memory, entries.subarray(first, i), columns.end);
+    first = i;
+  }
+}
+
+/** Which bits of which bytes heads are made of: the lowest ones, where all above are the same in all keys. */
+interface Columns {
+  readonly positions: Uint32Array;
+  readonly widths: Uint32Array;
+  /** All bytes before it are in the heads, or the same in all keys. */
+  readonly end: number;
+}
+
+function columnsOf(memory: WriteMemory, entries: Uint32Array, from: number, bits: number): Columns {
+  const differing = differingBits(memory, entries, from);
+  const positions: number[] = [];
+  const widths: number[] = [];
+  let end = from;
+  let left = bits;
+  for (let i = 0; i < WINDOW; i++) {
+    const width = 32 - Math.clz32(differing[i]!);
+    if (width > left) break;
+    left -= width;
+    end = from + i + 1;
+    if (width === 0) continue;
+    positions.push(from + i);
+    widths.push(width);
+  }
+  return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end };
+}
+
+/** For each byte of the window the bits that are not the same in all keys. */
+function differingBits(memory: WriteMemory, entries: Uint32Array, from: number): Uint8Array {
+  const differing = new Uint8Array(WINDOW);
+  const firstKey = new Uint8Array(WINDOW);
+  firstKey.set(memory.keyOf(entries[0]!).subarray(from, from + WINDOW));
+  for (let i = 1; i < entries.length; i++) {
+    const entry = entries[i]!;
+    const chunk = memory.chunkOf(entry);
+    const start = memory.keyStart(entry) + from;
+    const length = Math.min(WINDOW, memory.valueStart(entry) - start);
+    for (let at = 0; at < length; at++) differing[at]! |= chunk[start + at]! ^ firstKey[at]!;
+    for (let at = Math.max(0, length); at < WINDOW; at++) differing[at]! |= firstKey[at]!;
+  }
+  return differing;
+}
+
+/** For each entry 64 bits: the head, and its place in the lowest bits. */
+function headsOf(memory: WriteMemory, entries: Uint32Array, columns: Columns, placeBits: number): BigUint64Array {
+  const { positions, widths } = columns;
+  const heads = new BigUint64Array(entries.length);
+  const words = new Uint32Array(heads.buffer);
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    const chunk = memory.chunkOf(entry);
+    const start = memory.keyStart(entry);
+    const length = memory.valueStart(entry) - start;
+    let high = 0;
+    let low = 0;
+    for (let column = 0; column < positions.length; column++) {
+      const position = positions[column]!;
+      const width = widths[column]!;
+      const byte = position < length ? chunk[start + position]! : 0;
+      high = (high << width) | (low >>> (32 - width));
+      low = (low << width) | (byte & ((1 << width) - 1));
+    }
+    words[2 * i + 1] = (high << placeBits) | (low >>> (32 - placeBits));
+    words[2 * i] = (low << placeBits) | i;
+  }
+  return heads;
+}
+
+/** How many bytes all keys have in common; `depth` are known to be. */
+function commonLength(memory: WriteMemory, entries: Uint32Array, depth: number): number {
+  const first = entries[0]!;
+  const key = memory.chunkOf(first);
+  const keyStart = memory.keyStart(first);
+  let common = memory.keyLength(first);
+  for (let i = 1; i < entries.length && common > depth; i++) {
+    const entry = entries[i]!;
+    const chunk = memory.chunkOf(entry);
+    const start = memory.keyStart(entry);
+    const most = Math.min(common, memory.keyLength(entry));
+    let at = depth;
+    while (at < most && chunk[start + at] === key[keyStart + at]) at++;
+    common = at;
+  }
+  return Math.max(common, depth);
+}
+
+function longestOf(memory: WriteMemory, entries: Uint32Array): number {
+  let longest = 0;
+  for (let i = 0; i < entries.length; i++) longest = Math.max(longest, memory.keyLength(entries[i]!));
+  return longest;
+}
+
+function insertionSort(memory: WriteMemory, entries: Uint32Array, depth: number): void {
+  for (let i = 1; i < entries.length; i++) {
+    const entry = entries[i]!;
+    let at = i;
+    while (at > 0 && memory.compare(entries[at - 1]!, entry, depth) > 0) {
+      entries[at] = entries[at - 1]!;
+      at--;
+    }
+    entries[at] = entry;
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * The bytes of a transaction's changes, each encoded as the log has it, and what finds them: a few arrays however many changes there are. Of
+ * each key there is one *entry*, numbered in the order in which keys were written first.
+ *
+ * Bytes are only ever added, so that what a savepoint goes back to is still there; those that nothing names any more go when all are copied
+ * together (`compact`).
+ */
+import { encodeOperationHead, MOST_OPERATION_HEAD, OPERATION_DELETE, OPERATION_PUT } from '@pagewright/core';
+
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** Of the first chunk, and the most that the next one has, if no change is larger. */
+const FIRST_CHUNK = 4 * 1024;
+const LARGEST_CHUNK = 16 * 1024 * 1024;
+const FIRST_ENTRIES = 32;
+/** What a loop copies faster than a call. */
+const SHORT = 64;
+
+/** Words of an entry. */
+const WORDS = 8;
+const CHUNK = 0;
+/** The encoded change, from here on in its chunk; its key, and its value, which ends it. */
+const START = 1;
+const KEY = 2;
+const VALUE = 3;
+const END = 4;
+const HASH = 5;
+/** Which target, by its place among the targets of the transaction. */
+const TARGET = 6;
+const KIND = 7;
+
+/** No entry. */
+export const NONE = -1;
+
+/** What an entry was before it was replaced. */
+export interface EarlierChange {
+  readonly entry: number;
+  readonly words: Int32Array;
+}
+
+/** A place that bytes are in use up to. */
+export interface WriteMark {
+  readonly chunk: number;
+  readonly used: number;
+  readonly replaced: number;
+}
+
+export class WriteMemory {
+  /** Entries there are. */
+  count = 0;
+  /** Bytes of the encoded changes that entries have now, … */
+  encoded = 0;
+  /** … and of those that were replaced. */
+  replaced = 0;
+  /** What {@link fetch} came to, which nobody needs: without it nothing would be fetched. */
+  fetched = 0;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #views: DataView[] = [];
+  /** The chunk that is being filled, and how far. */
+  #chunk = -1;
+  #used = 0;
+  #entries = new Int32Array(FIRST_ENTRIES * WORDS);
+  /** Open addressing: hash and 1 + entry, or 0. At most half full. */
+  #table = new Int32Array(FIRST_ENTRIES * 4);
+
+  /** How far bytes are in use, to come back to with {@link cutTo}. */
+  get mark(): WriteMark {
+    return { chunk: this.#chunk, used: this.#used, replaced: this.replaced };
+  }
+
+  /** Whether it takes so little that it may be kept for the next transaction. */
+  get isSmall(): boolean {
+    const { length } = this.#chunks;
+    return length === 0 || (length === 1 && this.#chunks[0]!.length === FIRST_CHUNK);
+  }
+
+  clear(): void {
+    if (this.count > 0) this.#table.fill(0);
+    this.count = 0;
+    this.encoded = 0;
+    this.replaced = 0;
+    this.#chunks.length = Math.min(1, this.#chunks.length);
+    this.#views.length = this.#chunks.length;
+    this.#chunk = this.#chunks.length - 1;
+    this.#used = 0;
+  }
+
+  /** The entry of a key, or {@link NONE}. */
+  find(place: number, key: Uint8Array, hash: number): number {
+    const table = this.#table;
+    const mask = (table.length >>> 1) - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = table[2 * slot + 1]! - 1;
+      if (entry < 0) return NONE;
+      if (table[2 * slot] === hash && this.placeOf(entry) === place && this.#hasKey(entry, key)) return entry;
+    }
+  }
+
+  /** Adds a change of a key that has none. */
+  add(place: number, number: number, key: Uint8Array, hash: number, value: Uint8Array | null): number {
+    const entry = this.count;
+    if ((entry + 1) * WORDS > this.#entries.length) this.#grow();
+    this.count++;
+    const at = entry * WORDS;
+    this.#entries[at + HASH] = hash;
+    this.#entries[at + TARGET] = place;
+    this.#write(at, number, key, value);
+    this.#enter(entry, hash);
+    return entry;
+  }
+
+  /** Another change takes the place of the one there is. It is written over that one if `inPlace`, and if both have the same length. */
+  replace(entry: number, number: number, key: Uint8Array, value: Uint8Array | null, inPlace: boolean): void {
+    const at = entry * WORDS;
+    const entries = this.#entries;
+    const kind = value === null ? OPERATION_DELETE : OPERATION_PUT;
+    const length = value === null ? 0 : value.length;
+    if (inPlace && entries[at + KIND] === kind && entries[at + END]! - entries[at + VALUE]! === length) {
+      if (value !== null) copyIn(this.#chunks[entries[at + CHUNK]!]!, entries[at + VALUE]!, value);
+      return;
+    }
+    const before = entries[at + END]! - entries[at + START]!;
+    this.replaced += before;
+    this.encoded -= before;
+    this.#write(at, number, key, value);
+  }
+
+  /** What {@link restore} puts back. */
+  earlier(entry: number): EarlierChange {
+    return { entry, words: this.#entries.slice(entry * WORDS, (entry + 1) * WORDS) };
+  }
+
+  restore({ entry, words }: EarlierChange): void {
+    const at = entry * WORDS;
+    this.encoded -= this.endOf(entry) - this.startOf(entry);
+    this.#entries.set(words, at);
+    this.encoded += this.endOf(entry) - this.startOf(entry);
+  }
+
+  /** Takes away the entry that was added last. */
+  removeLast(): void {
+    const entry = --this.count;
+    this.encoded -= this.endOf(entry) - this.startOf(entry);
+    const table = this.#table;
+    const mask = (table.length >>> 1) - 1;
+    let slot = this.#entries[entry * WORDS + HASH]! & mask;
+    while (table[2 * slot + 1] !== entry + 1) slot = (slot + 1) & mask;
+    // All entries that came later are gone already, so none was put behind it because of it.
+    table[2 * slot] = 0;
+    table[2 * slot + 1] = 0;
+  }
+
+  /** Nothing behind the mark is named any more. */
+  cutTo({ chunk, used, replaced }: WriteMark): void {
+    this.replaced = replaced;
+    if (chunk < 0) {
+      this.#chunk = Math.min(0, this.#chunks.length - 1);
+      this.#used = 0;
+    } else {
+      this.#chunk = chunk;
+      this.#used = used;
+    }
+    this.#chunks.length = this.#chunk + 1;
+    this.#views.length = this.#chunk + 1;
+  }
+
+  /** Copies together what is named. What `earlier` gave before means nothing any more. */
+  compact(): void {
+    const chunks = this.#chunks.splice(0);
+    this.#views.length = 0;
+    this.#chunk = -1;
+    this.#used = 0;
+    this.replaced = 0;
+    const entries = this.#entries;
+    for (let at = 0; at < this.count * WORDS; at += WORDS) {
+      const bytes = chunks[entries[at + CHUNK]!]!.subarray(entries[at + START]!, entries[at + END]!);
+      const start = this.#room(bytes.length);
+      this.#chunks[this.#chunk]!.set(bytes, start);
+      const moved = start - entries[at + START]!;
+      entries[at + CHUNK] = this.#chunk;
+      for (let word = START; word <= END; word++) entries[at + word]! += moved;
+      this.#used = entries[at + END]!;
+    }
+  }
+
+  /**
+   * Has the processor fetch what these entries name, in order of their keys somewhere in memory: many at a time, where whoever uses one after the other
+   * would wait for each.
+   */
+  fetch(entries: Uint32Array, from: number, to: number): void {
+    let sum = 0;
+    for (let i = from; i < to; i++) {
+      const at = entries[i]! * WORDS;
+      const chunk = this.#chunks[this.#entries[at + CHUNK]!]!;
+      sum += chunk[this.#entries[at + START]!]! + chunk[this.#entries[at + END]! - 1]!;
+    }
+    this.fetched = sum;
+  }
+
+  // ── Of an entry ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  placeOf(entry: number): number {
+    return this.#entries[entry * WORDS + TARGET]!;
+  }
+
+  deletes(entry: number): boolean {
+    return this.#entries[entry * WORDS + KIND] === OPERATION_DELETE;
+  }
+
+  keyLength(entry: number): number {
+    const at = entry * WORDS;
+    return this.#entries[at + VALUE]! - this.#entries[at + KEY]!;
+  }
+
+  valueLength(entry: number): number {
+    const at = entry * WORDS;
+    return this.#entries[at + END]! - this.#entries[at + VALUE]!;
+  }
+
+  /** The encoded change: its chunk, and where it begins and ends there. */
+  chunkOf(entry: number): Uint8Array {
+    return this.#chunks[this.#entries[entry * WORDS + CHUNK]!]!;
+  }
+
+  viewOf(entry: number): DataView {
+    return this.#views[this.#entries[entry * WORDS + CHUNK]!]!;
+  }
+
+  startOf(entry: number): number {
+    return this.#entries[entry * WORDS + START]!;
+  }
+
+  keyStart(entry: number): number {
+    return this.#entries[entry * WORDS + KEY]!;
+  }
+
+  valueStart(entry: number): number {
+    return this.#entries[entry * WORDS + VALUE]!;
+  }
+
+  endOf(entry: number): number {
+    return this.#entries[entry * WORDS + END]!;
+  }
+
+  /** Copies of its own. */
+  keyOf(entry: number): Uint8Array {
+    return this.chunkOf(entry).slice(this.keyStart(entry), this.valueStart(entry));
+  }
+
+  valueOf(entry: number): Uint8Array {
+    return this.chunkOf(entry).slice(this.valueStart(entry), this.endOf(entry));
+  }
+
+  /** Negative, zero or positive, as the entry's key sorts before, with or after this one. Bytes before `from` are known to be the same. */
+  compareWith(entry: number, key: Uint8Array, keyStart: number, keyEnd: number, from: number): number {
+    const chunk = this.chunkOf(entry);
+    const start = this.keyStart(entry);
+    const length = this.keyLength(entry);
+    const otherLength = keyEnd - keyStart;
+    const shared = Math.min(length, otherLength);
+    for (let i = from; i < shared; i++) {
+      const difference = chunk[start + i]! - key[keyStart + i]!;
+      if (difference !== 0) return difference;
+    }
+    return length - otherLength;
+  }
+
+  /** The same for the keys of two entries. */
+  compare(a: number, b: number, from: number): number {
+    return this.compareWith(a, this.chunkOf(b), this.keyStart(b), this.valueStart(b), from);
+  }
+
+  // ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #hasKey(entry: number, key: Uint8Array): boolean {
+    const chunk = this.chunkOf(entry);
+    const start = this.keyStart(entry);
+    const { length } = key;
+    if (this.keyLength(entry) !== length) return false;
+    for (let i = 0; i < length; i++) if (chunk[start + i] !== key[i]) return false;
+    return true;
+  }
+
+  #write(at: number, number: number, key: Uint8Array, value: Uint8Array | null): void {
+    const body = value ?? NOTHING;
+    const start = this.#room(MOST_OPERATION_HEAD + key.length + body.length);
+    const chunk = this.#chunks[this.#chunk]!;
+    const kind = value === null ? OPERATION_DELETE : OPERATION_PUT;
+    const keyStart = encodeOperationHead(chunk, start, kind, number, key.length, body.length);
+    copyIn(chunk, keyStart, key);
+    const valueStart = keyStart + key.length;
+    copyIn(chunk, valueStart, body);
+    const end = valueStart + body.length;
+    const entries = this.#entries;
+    entries[at + CHUNK] = this.#chunk;
+    entries[at + START] = start;
+    entries[at + KEY] = keyStart;
+    entries[at + VALUE] = valueStart;
+    entries[at + END] = end;
+    entries[at + KIND] = kind;
+    this.#used = end;
+    this.encoded += end - start;
+  }
+
+  /** Where so many bytes may be written in the chunk that is being filled. */
+  #room(bytes: number): number {
+    const current = this.#chunks[this.#chunk];
+    if (current !== undefined && this.#used + bytes <= current.length) return this.#used;
+    const size = current === undefined ? FIRST_CHUNK : Math.min(2 * current.length, LARGEST_CHUNK);
+    // Not zeroed: what is read of it has been written before.
+    const { buffer } = Buffer.allocUnsafeSlow(Math.max(size, bytes));
+    this.#chunks.push(new Uint8Array(buffer));
+    this.#views.push(new DataView(buffer));
+    this.#chunk++;
+    this.#used = 0;
+    return 0;
+  }
+
+  #grow(): void {
+    const entries = new Int32Array(2 * this.#entries.length);
+    entries.set(this.#entries);
+    this.#entries = entries;
+    this.#table = new Int32Array(2 * this.#table.length);
+    for (let entry = 0; entry < this.count; entry++) this.#enter(entry, entries[entry * WORDS + HASH]!);
+  }
+
+  #enter(entry: number, hash: number): void {
+    const table = this.#table;
+    const mask = (table.length >>> 1) - 1;
+    let slot = hash & mask;
+    while (table[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
+    table[2 * slot] = hash;
+    table[2 * slot + 1] = entry + 1;
+  }
+}
+
+function copyIn(bytes: Uint8Array, at: number, from: Uint8Array): void {
+  const { length } = from;
+  if (length > SHORT) bytes.set(from, at);
+  else for (let i = 0; i < length; i++) bytes[at + i] = from[i]!;
+}
