@@ -239,8 +239,9 @@ export class PageRig implements PageStore {
     if (this.#held.has(frame)) throw damaged('a page that is latched is reached once more');
     this.#held.add(frame);
   }
-  unlatch(frame: number): void {
+  unlatch(frame: number): number {
     if (!this.#held.delete(frame)) throw new Error(`Frame ${frame} is unlatched and was not latched`);
+    return this.readVersion();
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────

@@ -401,8 +401,8 @@ export class BufferPool implements PageStore {
     this.#latches.latch(frame);
   }
 
-  unlatch(frame: number): void {
-    this.#latches.unlatch(frame);
+  unlatch(frame: number): number {
+    return this.#latches.unlatch(frame);
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────

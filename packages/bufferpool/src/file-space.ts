@@ -114,17 +114,16 @@ export class FileSpace {
   }
 
   /**
-   * An extent for content of the open epoch, or of the closed one. Grows the file if nothing is free.
-   * Errors: `PW_FULL`.
+   * An extent for content of the open epoch, or of the closed one. Grows the file if nothing is free. Errors: `PW_FULL`.
    */
   allocate(sizeClass: number, epoch: Epoch): number {
     const { ceiling } = this;
-    let unit = ceiling === 0 ? this.#buddy.allocate(sizeClass) : this.#allocateLow(ceiling, sizeClass);
+    let unit = this.#allocateLow(ceiling === 0 ? this.#usualCeiling : ceiling, sizeClass);
     if (unit < 0) {
       const { units } = this.#buddy;
       const size = 2 ** sizeClass;
       this.#grow(Math.ceil(units / size) * size + size - units);
-      unit = this.#buddy.allocate(sizeClass);
+      unit = this.#buddy.allocateLowest(sizeClass);
     }
     this.#births.add(unit, 2 ** sizeClass, epoch);
     return foldAddress(unit, sizeClass);
@@ -255,6 +254,13 @@ export class FileSpace {
     this.#scalars[RETAINED_UNITS] = this.retainedUnits + 2 ** sizeClassOf(address);
   }
 
+  /** Where all that is in use would end if an eighth of the units before that were free: what is free beyond gathers at the end of the file, and can be cut off. */
+  get #usualCeiling(): number {
+    const used = this.units - this.freeUnits;
+    return used + (used >>> 3);
+  }
+
+  /** What fits best below the ceiling, or else the lowest that there is. */
   #allocateLow(ceiling: number, sizeClass: number): number {
     const unit = this.#buddy.allocateBelow(ceiling, sizeClass);
     return unit < 0 ? this.#buddy.allocateLowest(sizeClass) : unit;

@@ -78,15 +78,18 @@ export class Latches {
     while (!this.upgrade(frame, this.readVersion(frame)));
   }
 
-  unlatch(frame: number): void {
+  /** Returns the version from now on. */
+  unlatch(frame: number): number {
     const at = this.frames.at(frame);
     Atomics.store(this.#words, at + OWNER, 0);
     // Only the holder counts the version on; others can only set the waiters bit, so exchange tells whether to wake them.
     const held = Atomics.load(this.#words, at + VERSION);
-    const before = Atomics.exchange(this.#words, at + VERSION, ((held & ~(HELD | WAITERS)) + STEP) | 0);
+    const version = ((held & ~(HELD | WAITERS)) + STEP) | 0;
+    const before = Atomics.exchange(this.#words, at + VERSION, version);
     if ((before & WAITERS) !== 0) Atomics.notify(this.#words, at + VERSION);
     this.#show(-1);
     schedulePoint(POINT.latchReleased);
+    return version;
   }
 
   isHeld(frame: number): boolean {

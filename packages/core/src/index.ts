@@ -28,7 +28,7 @@ export * from './contracts/verification.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';
 export * from './errors.js';
-export { EncodedOperations } from './operations/encoded-operations.js';
+export { EncodedOperations, OPERATIONS_HEADROOM } from './operations/encoded-operations.js';
 export {
   decodeOperations,
   encodeOperationHead,

@@ -26,6 +26,7 @@ import { heightOf } from './height.js';
 import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { Merger } from './merge.js';
+import { RunHint } from './run-hint.js';
 import { DAMAGED, findSlot } from './search.js';
 import { Splitter } from './split.js';
 import { type TreeParts, treeParts } from './tree-parts.js';
@@ -48,6 +49,7 @@ export class Btree implements Index {
   readonly #merger: Merger;
   readonly #contention = new Contention();
   readonly #keyPrefetch: KeyPrefetch;
+  readonly #run: RunHint;
 
   constructor(context: IndexContext, workspace: Workspace) {
     this.#context = context;
@@ -58,6 +60,7 @@ export class Btree implements Index {
     this.#splitter = new Splitter(this.#parts);
     this.#merger = new Merger(this.#parts);
     this.#keyPrefetch = new KeyPrefetch(this.#parts);
+    this.#run = new RunHint(context.pages);
   }
 
   lookup(key: Uint8Array, into: EntryReference): boolean {
@@ -76,20 +79,26 @@ export class Btree implements Index {
   }
 
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
+    if (this.#goOn(key, tag, value, timestamp)) return;
     const { pages } = this.#context;
+    const run = this.#run;
     for (let splits = 0; splits < MOST_SPLITS; splits++) {
       const leaf = this.#descent.latchLeaf(key);
       const { waited } = this.#descent;
       let cut = 0;
       let isPut = false;
+      let isRun = false;
+      let version = 0;
       try {
         isPut = this.#parts.leaves.put(leaf, key, tag, value, timestamp);
         if (isPut && waited) cut = this.#contention.waited(leaf, this.#parts.leaves.find(leaf, key));
+        isRun = isPut && this.#parts.leaves.hasInserted && run.isRun(leaf);
       } finally {
-        pages.unlatch(leaf);
+        version = pages.unlatch(leaf);
       }
       if (isPut) {
         this.#contention.changed();
+        if (isRun) run.begin(leaf, key, version);
         // A commit has secured space for one split of each leaf that it changes.
         if (cut > 0 && splits === 0) this.#splitter.separate(key, cut, timestamp);
         return;
@@ -99,6 +108,23 @@ export class Btree implements Index {
       schedulePoint(POINT.splitDone);
     }
     throw damagedPage(this.#context.number, -1, 'an entry finds no room however often its leaf is split');
+  }
+
+  /** Puts an entry into the leaf of the run of puts that it goes on with. False: there is none, or no room, and nothing has changed. */
+  #goOn(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): boolean {
+    const run = this.#run;
+    const leaf = run.latch(key);
+    if (leaf < 0) return false;
+    let isPut = false;
+    try {
+      isPut = this.#parts.leaves.put(leaf, key, tag, value, timestamp);
+    } finally {
+      const version = this.#context.pages.unlatch(leaf);
+      if (isPut) run.goOn(key, version);
+      else run.end();
+    }
+    if (isPut) this.#contention.changed();
+    return isPut;
   }
 
   remove(key: Uint8Array, timestamp: number): boolean {

@@ -35,14 +35,17 @@ import {
   countOf,
   guaranteedOf,
   HEAD_BYTES,
+  headOf,
   heapEnd,
   heapStartOf,
   heapUsedOf,
+  lastInsertOf,
   NO_FENCE,
   NODE_COUNT,
   NODE_HEADER_SIZE,
   noteInsert,
   prefixLengthOf,
+  runOf,
   SLOT_KEY_OFFSET,
   setHeap,
 } from './node-layout.js';
@@ -57,6 +60,8 @@ export class LeafPages {
   readonly #pageSize: number;
   /** Key and value together beyond this go to two pages. */
   readonly #largestInline: number;
+  /** Whether the last {@link put} has inserted an entry. */
+  hasInserted = false;
   /** Set by {@link #plan}: the leaf must be rewritten, with this prefix, before the entry goes in. */
   #rewrite = false;
   #prefix = 0;
@@ -91,7 +96,8 @@ export class LeafPages {
 
   /** Inserts or replaces; false if there is no room, and nothing has changed. Errors: those of `allocate`. */
   put(frame: number, key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): boolean {
-    const found = this.find(frame, key);
+    const found = this.#findInRun(frame, key) ?? this.find(frame, key);
+    this.hasInserted = found < 0;
     if (key.length + value.length > this.#largestInline) {
       return this.#putLarge(frame, found, key, tag, value, timestamp);
     }
@@ -131,6 +137,21 @@ export class LeafPages {
       throw damagedPage(this.number, frame, 'an entry of a leaf overlaps what lies behind it');
     }
     return found;
+  }
+
+  /** Where a key that goes on with the run of inserts belongs, if the heads around it tell; else null. Errors: `PW_CORRUPT_PAGE`. */
+  #findInRun(frame: number, key: Uint8Array): number | null {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    if (runOf(segment, base) <= 0) return null;
+    if (!isSoundLeaf(segment, base, this.#pageSize)) return null;
+    const count = countOf(segment, base);
+    const at = lastInsertOf(segment, base) + 1;
+    const prefix = prefixLengthOf(segment, base);
+    if (at > count || sharedWithPrefix(segment, base, key, key.length) < prefix) return null;
+    const head = headOf(key, key.length, prefix);
+    if (segment.u32[leafSlot(base, at - 1) >>> 2]! >= head) return null;
+    return at === count || head < segment.u32[leafSlot(base, at) >>> 2]! ? ~at : null;
   }
 
   #putLarge(frame: number, found: number, key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): boolean {

@@ -104,10 +104,10 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     const { snapshot } = this;
     try {
       if (this.buffer.count === 0) return { timestamp: snapshot.timestamp, position: -1 };
-      const changes = this.changes ?? this.buffer.encode();
-      this.buffer.release();
-      return this.shared.path.commit(changes, snapshot.timestamp, this);
+      return this.shared.path.commit(this.changes ?? this.buffer.encode(), snapshot.timestamp, this);
     } finally {
+      this.changes = null;
+      this.buffer.release();
       snapshot.release();
     }
   }

@@ -2,7 +2,7 @@
  * What a transaction has written and not committed: the last change of each key, found by key, in order of key when a
  * scan or the commit asks, and undone back to a savepoint.
  */
-import { EncodedOperations, PagewrightError, type Target } from '@pagewright/core';
+import { PagewrightError, type Target } from '@pagewright/core';
 import { EncodedChanges } from './commit-operations.js';
 import { hashOf } from './key-hash.js';
 import { sortByKey } from './key-sort.js';
@@ -11,6 +11,8 @@ import { type EarlierChange, NONE, type WriteMark, WriteMemory } from './write-m
 
 /** So many entries are fetched together. */
 const FETCHED = 32;
+/** What so many small transactions have at a time is kept for later ones: about a megabyte. */
+const MOST_SPARE = 512;
 /** Memory of which so little is not named any more is left as it is. */
 const LITTLE = 64 * 1024;
 
@@ -144,10 +146,10 @@ export class WriteBuffer {
     for (const { target, count } of this.targets) if (count > 0) yield target;
   }
 
-  /** All changes by number of index, then by key: the order in which they are logged and installed. */
+  /** All changes by number of index, then by key: the order in which they are logged and installed. Good until there are others, or none. */
   encode(): EncodedChanges {
     const memory = this.inUse;
-    const encoded = new EncodedOperations(memory.count, memory.encoded);
+    const encoded = memory.operations.begin(memory.count, memory.encoded);
     for (const place of this.placesInOrder()) {
       const entries = this.sorted(place);
       for (let i = 0; i < entries.length; i++) {
@@ -236,20 +238,18 @@ export class WriteBuffer {
   }
 }
 
-/** Memory that a small transaction has left for the next one of its thread. */
+/** Memory that small transactions have left for the next ones of their thread. */
 export class SpareMemory {
-  private memory: WriteMemory | null = null;
+  private readonly memories: WriteMemory[] = [];
 
   take(): WriteMemory {
-    const { memory } = this;
-    this.memory = null;
-    return memory ?? new WriteMemory();
+    return this.memories.pop() ?? new WriteMemory();
   }
 
   give(memory: WriteMemory): void {
-    if (!memory.isSmall) return;
+    if (!memory.isSmall || this.memories.length >= MOST_SPARE) return;
     memory.clear();
-    this.memory = memory;
+    this.memories.push(memory);
   }
 }
 

@@ -5,14 +5,22 @@
  * Bytes are only ever added, so that what a savepoint goes back to is still there; those that nothing names any more go when all are copied
  * together (`compact`).
  */
-import { encodeOperationHead, MOST_OPERATION_HEAD, OPERATION_DELETE, OPERATION_PUT } from '@pagewright/core';
+import {
+  EncodedOperations,
+  encodeOperationHead,
+  MOST_OPERATION_HEAD,
+  OPERATION_DELETE,
+  OPERATION_PUT,
+} from '@pagewright/core';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** Of the first chunk, and the most that the next one has, if no change is larger. */
-const FIRST_CHUNK = 4 * 1024;
+const FIRST_CHUNK = 1024;
 const LARGEST_CHUNK = 16 * 1024 * 1024;
-const FIRST_ENTRIES = 32;
+/** More is not kept for the next transaction. */
+const SMALL = 4 * 1024;
+const FIRST_ENTRIES = 8;
 /** What a loop copies faster than a call. */
 const SHORT = 64;
 
@@ -54,6 +62,8 @@ export class WriteMemory {
   replaced = 0;
   /** What {@link fetch} came to, which nobody needs: without it nothing would be fetched. */
   fetched = 0;
+  /** The changes as they are committed. */
+  readonly operations = new EncodedOperations();
   readonly #chunks: Uint8Array[] = [];
   readonly #views: DataView[] = [];
   /** The chunk that is being filled, and how far. */
@@ -71,7 +81,7 @@ export class WriteMemory {
   /** Whether it takes so little that it may be kept for the next transaction. */
   get isSmall(): boolean {
     const { length } = this.#chunks;
-    return length === 0 || (length === 1 && this.#chunks[0]!.length === FIRST_CHUNK);
+    return (length === 0 || this.#chunks[0]!.length === FIRST_CHUNK) && this.operations.bytes.length <= SMALL;
   }
 
   clear(): void {

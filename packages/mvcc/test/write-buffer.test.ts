@@ -151,7 +151,7 @@ function ownOf(buffer: WriteBuffer, of: number): Change[] {
 function encodedOf(buffer: WriteBuffer): Change[] {
   if (buffer.count === 0) return [];
   const { logged } = buffer.encode();
-  expect(logged.bytes.subarray(logged.size).every((byte) => byte === 0)).toBe(true);
+  expect(logged.bytes.subarray(logged.size, logged.size + 8)).toEqual(new Uint8Array(8));
   const operations = decodeOperations(logged.bytes.subarray(0, logged.size), logged.length)!;
   return operations.map(({ kind, index, key, value }) => [
     index,

@@ -954,7 +954,7 @@ describe('the suite for page stores finds', () => {
 
     it('a latch that is not waited for', async () => {
       vi.spyOn(Latches.prototype, 'upgrade').mockReturnValue(true);
-      vi.spyOn(Latches.prototype, 'unlatch').mockImplementation(() => {});
+      vi.spyOn(Latches.prototype, 'unlatch').mockReturnValue(0);
       expect(await brokenBy(BufferPool, 'latch-waits-for-others')).toEqual(['latch-waits-for-others']);
     });
 

@@ -83,7 +83,7 @@ describe('a record', () => {
       fc.property(record, u32, (written, seed) => {
         const body = new Uint8Array(operationsSize(written.operations));
         encodeOperations(body, 0, written.operations);
-        const operations = new EncodedOperations(written.operations.length, body.length);
+        const operations = new EncodedOperations().begin(written.operations.length, body.length);
         let start = 0;
         for (const { index, key, value } of written.operations) {
           const end = start + operationSize(index, key.length, value.length);

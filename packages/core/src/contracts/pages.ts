@@ -259,8 +259,11 @@ export interface PageStore {
   upgrade(frame: number, version: number): boolean;
   /** Takes the latch; waits until no other thread has it. Errors: as of `readVersion`; it is not taken then. */
   latch(frame: number): void;
-  /** Gives the latch back, in the thread that took it, and lets the version count on. What was written is there for whoever reads the version after that. */
-  unlatch(frame: number): void;
+  /**
+   * Gives the latch back, in the thread that took it, and lets the version count on. What was written is there for whoever reads the version after that. Returns
+   * that version: as long as it is the frame's, nobody has taken the latch since.
+   */
+  unlatch(frame: number): number;
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
   /**

@@ -11,47 +11,58 @@ import { OperationPlace } from './operation-encoding.js';
 const SHORT = 256;
 /** What follows the operations, so that they can be copied in whole words: zeros. */
 const PADDING = 8;
+/** Bytes that lie before the operations, where a log may put what its record begins with: then it need not copy them. */
+export const OPERATIONS_HEADROOM = 64;
 
 export class EncodedOperations implements LogOperations {
-  /** The operations, from the beginning on, and zeros behind them up to a multiple of eight bytes. */
-  readonly bytes: Uint8Array;
   /** How many there are. */
   length = 0;
   /** Bytes that they have. */
   size = 0;
-  readonly #view: DataView;
-  readonly #starts: Uint32Array;
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  #starts = new Uint32Array(0);
 
-  /** Room for so many operations that have so many bytes, as `operationSize` counts them. */
-  constructor(count: number, size: number) {
-    // Not zeroed: all that is read has been written before.
-    const { buffer } = Buffer.allocUnsafeSlow(size + PADDING);
-    this.bytes = new Uint8Array(buffer);
-    this.#view = new DataView(buffer);
-    this.#starts = new Uint32Array(count);
-    this.bytes.fill(0, size);
+  /** The operations, from the beginning on, and zeros behind them up to a multiple of eight bytes. Begins {@link OPERATIONS_HEADROOM} bytes into its memory. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Forgets all, and makes room for so many operations that have so many bytes, as `operationSize` counts them. Memory is used again if there is enough. */
+  begin(count: number, size: number): this {
+    if (this.#bytes.length < size + PADDING) {
+      // Not zeroed: all that is read has been written before.
+      const { buffer } = Buffer.allocUnsafeSlow(OPERATIONS_HEADROOM + size + PADDING);
+      this.#bytes = new Uint8Array(buffer, OPERATIONS_HEADROOM);
+      this.#view = new DataView(buffer, OPERATIONS_HEADROOM);
+    }
+    if (this.#starts.length < count) this.#starts = new Uint32Array(count);
+    this.#bytes.fill(0, size, size + PADDING);
+    this.length = 0;
+    this.size = 0;
+    return this;
   }
 
   /** The next operation: what lies there is one, encoded. */
   append(from: Uint8Array, view: DataView, start: number, end: number): void {
     const length = end - start;
     const at = this.size;
-    invariant(at + length <= this.bytes.length - PADDING, 'A transaction has more bytes than were counted');
+    invariant(at + length <= this.#bytes.length - PADDING, 'A transaction has more bytes than were counted');
     this.#starts[this.length++] = at;
     this.size = at + length;
     if (length > SHORT) {
-      this.bytes.set(from.subarray(start, end), at);
+      this.#bytes.set(from.subarray(start, end), at);
       return;
     }
     const words = length & ~3;
     const target = this.#view;
     for (let i = 0; i < words; i += 4) target.setInt32(at + i, view.getInt32(start + i, true), true);
-    for (let i = words; i < length; i++) this.bytes[at + i] = from[start + i]!;
+    for (let i = words; i < length; i++) this.#bytes[at + i] = from[start + i]!;
   }
 
   /** Where the operation of that number lies in {@link bytes}. */
   locate(number: number, place: OperationPlace): void {
-    const isThere = number < this.length && place.decode(this.bytes, this.#starts[number]!);
+    const isThere = number < this.length && place.decode(this.#bytes, this.#starts[number]!);
     invariant(isThere, 'An encoded operation is not what was encoded');
   }
 

@@ -198,11 +198,12 @@ export class HostilePages extends VolatileStore implements PageStore {
     this.#watch.hold(frame);
   }
 
-  unlatch(frame: number): void {
+  unlatch(frame: number): number {
     this.#watch.assertLatched(frame, 'unlatched');
     this.#watch.endChange(frame);
     this.#watch.letGo(frame);
     this.#frames.touch(frame);
+    return this.#frames.versions[frame]!;
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────

@@ -186,9 +186,9 @@ export class ThreadView implements PageStore {
     this.store.latch(frame);
   }
 
-  unlatch(frame: number): void {
+  unlatch(frame: number): number {
     this.#give(frame);
-    this.store.unlatch(frame);
+    return this.store.unlatch(frame);
   }
 
   // ── What the store does ─────────────────────────────────────────────────────────────────────────────────────

@@ -157,7 +157,8 @@ export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader
 
 function writeOperations(bytes: Uint8Array, at: number, operations: LogOperations): number {
   if (!(operations instanceof EncodedOperations)) return encodeOperations(bytes, at, operations);
-  bytes.set(operations.bytes.subarray(0, operations.size), at);
+  const isThere = operations.bytes.buffer === bytes.buffer && operations.bytes.byteOffset === bytes.byteOffset + at;
+  if (!isThere) bytes.set(operations.bytes.subarray(0, operations.size), at);
   return at + operations.size;
 }
 

@@ -2,7 +2,7 @@
  * Encodes a record in memory of this thread's own, aligned, from where one copy brings it into the shared memory: that is
  * faster than encoding there, where copies to odd addresses go byte by byte.
  */
-import type { CommitRecord } from '@pagewright/core';
+import { type CommitRecord, EncodedOperations, OPERATIONS_HEADROOM } from '@pagewright/core';
 import type { Place } from '../format/place.js';
 import { encodeBare, encodeCommit, headerAt, RECORD_HEADER_SIZE } from '../format/record.js';
 
@@ -16,12 +16,10 @@ export class EncodedRecord {
   readonly view: DataView;
   readonly header: Uint8Array;
 
-  constructor(size: number) {
-    // Not zeroed: all that is copied from it has been encoded before.
-    const { buffer } = Buffer.allocUnsafeSlow(size);
-    this.bytes = new Uint8Array(buffer);
-    this.words = new Int32Array(buffer, 0, size >>> 2);
-    this.view = new DataView(buffer);
+  constructor(memory: ArrayBufferLike, at: number, size: number) {
+    this.bytes = new Uint8Array(memory, at, size);
+    this.words = new Int32Array(memory, at, size >>> 2);
+    this.view = new DataView(memory, at, size);
     this.header = headerAt(this.bytes, 0);
   }
 }
@@ -31,7 +29,12 @@ export class RecordEncoder {
 
   /** The record, until the next is encoded. */
   commit(record: CommitRecord, size: number, seed: number, durable: Place): EncodedRecord {
-    const encoded = this.#memoryFor(size);
+    const { operations } = record;
+    // What is large and encoded already gets its header where room was left for it.
+    const encoded =
+      operations instanceof EncodedOperations && size > KEPT_SIZE
+        ? new EncodedRecord(operations.bytes.buffer, OPERATIONS_HEADROOM - RECORD_HEADER_SIZE, size)
+        : this.#memoryFor(size);
     encodeCommit(encoded.bytes, encoded.view, 0, size, seed, durable, record, encoded.header);
     return encoded;
   }
@@ -44,8 +47,13 @@ export class RecordEncoder {
   }
 
   #memoryFor(size: number): EncodedRecord {
-    if (size > KEPT_SIZE) return new EncodedRecord(size);
-    this.#kept ??= new EncodedRecord(KEPT_SIZE);
+    if (size > KEPT_SIZE) return newRecord(size);
+    this.#kept ??= newRecord(KEPT_SIZE);
     return this.#kept;
   }
+}
+
+/** Not zeroed: all that is copied from it has been encoded before. */
+function newRecord(size: number): EncodedRecord {
+  return new EncodedRecord(Buffer.allocUnsafeSlow(size).buffer, 0, size);
 }
