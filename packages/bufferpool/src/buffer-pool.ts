@@ -108,6 +108,7 @@ import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement, isBuiltIn } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { emptyTree } from './resident-tree.js';
+import { SpaceClaims } from './space-claims.js';
 import { poolStats } from './statistics.js';
 import type { Superblock } from './superblock.js';
 import { builtInTranslations, findTranslation } from './translation/choice.js';
@@ -163,6 +164,7 @@ export class BufferPool implements PageStore {
   #blocks!: BuddyAllocator;
   #file!: PageFile;
   #space!: FileSpace;
+  #claims!: SpaceClaims;
   #epochs!: Epochs;
   #residency!: Residency;
   #inFlight!: ReadsInFlight;
@@ -587,9 +589,14 @@ export class BufferPool implements PageStore {
     this.#poolLatch.take();
     try {
       this.#space.secure(this.#neededUnits() + pages);
+      this.#claims.add(pages);
     } finally {
       this.#poolLatch.give();
     }
+  }
+
+  giveSpace(pages: number): void {
+    this.#claims.give(pages);
   }
 
   pin(frame: number): void {
@@ -626,9 +633,9 @@ export class BufferPool implements PageStore {
     words[at + 1] = 0;
   }
 
-  /** Free units that the file must have for all that is dirty, and for the next map (C6). */
+  /** Free units that the file must have for all that is dirty, for what threads have claimed, and for the next map (C6). */
   #neededUnits(): number {
-    return this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + SPARE_UNITS;
+    return this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#claims.pages + this.#mapUnits() + SPARE_UNITS;
   }
 
   #mapUnits(): number {
@@ -676,6 +683,7 @@ export class BufferPool implements PageStore {
     this.#latches = new Latches(this.#frames, this.#threads, this.#counters);
     this.#blocks = new BuddyAllocator(memory.blocks, largestReadClass, frames);
     this.#space = new FileSpace(file.io, memory.space, pageSize, file.reservedUnits, readOnly);
+    this.#claims = new SpaceClaims(memory.claims, this.#threads);
     this.#epochs = new Epochs(
       {
         arena: this.#arena,

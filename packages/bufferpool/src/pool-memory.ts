@@ -20,6 +20,7 @@ import { FrameTable } from './frames.js';
 import { Gate } from './gate.js';
 import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
+import { SpaceClaims } from './space-claims.js';
 import type { Superblock } from './superblock.js';
 import { translationMemory } from './translation/choice.js';
 
@@ -45,6 +46,7 @@ export interface PoolMemory {
   readonly counters: SharedArrayBuffer;
   readonly blocks: SharedArrayBuffer;
   readonly space: FileSpaceMemory;
+  readonly claims: SharedArrayBuffer;
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
   readonly provider: SharedArrayBuffer;
@@ -99,6 +101,7 @@ export function createMemory(
     counters: words(Counters.bytes(MOST_THREADS)),
     blocks: words(BuddyAllocator.bytes(largestReadClass, frames)),
     space: FileSpace.memory(),
+    claims: words(SpaceClaims.bytes()),
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
     provider: words(PageProviderSignal.bytes()),
