@@ -238,19 +238,19 @@ export class BufferPool implements PageStore {
         'A reader cannot be shared, because it empties its memory when it goes on to a later checkpoint. Open the store in each thread.',
       );
     }
-    return handleOf(this.#file.io.path, this.#file.superblock, this.#shape, this.#memory);
+    return handleOf(this.#file, this.#shape, this.#memory);
   }
 
   async attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
     invariant(!this.#opened, 'A buffer pool is opened once');
-    const { path, superblock, shape, memory } = checkHandle(handle);
+    const { path, lockName, superblock, shape, memory } = checkHandle(handle);
     this.#opened = true;
     this.#replacement = findReplacement(
       shape.replacement,
       this.#replacements ?? builtInReplacements(shape.coolingFraction),
     );
     this.#translationType = findTranslation(shape.translation, this.#translations);
-    const file = await PageFile.share(io, path, superblock);
+    const file = await PageFile.share(io, path, superblock, lockName);
     try {
       this.#build(file, shape, memory);
       this.#threads.assertWhole();

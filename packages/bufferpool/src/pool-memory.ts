@@ -18,6 +18,7 @@ import { Epochs } from './epochs.js';
 import { FileSpace, type FileSpaceMemory } from './file-space.js';
 import { FrameTable } from './frames.js';
 import { Gate } from './gate.js';
+import type { PageFile } from './page-file.js';
 import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
 import { SpaceClaims } from './space-claims.js';
@@ -60,6 +61,8 @@ export interface PoolMemory {
 export interface PoolHandle {
   readonly what: typeof WHAT;
   readonly path: string;
+  /** Of the lock that the thread which opened the pool has on its file. */
+  readonly lockName: string | undefined;
   readonly superblock: Superblock;
   readonly shape: PoolShape;
   readonly memory: PoolMemory;
@@ -67,8 +70,8 @@ export interface PoolHandle {
 
 const WHAT = 'a pool of pages, 1';
 
-export function handleOf(path: string, superblock: Superblock, shape: PoolShape, memory: PoolMemory): PoolHandle {
-  return { what: WHAT, path, superblock, shape, memory };
+export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShape, memory: PoolMemory): PoolHandle {
+  return { what: WHAT, path: io.path, lockName, superblock, shape, memory };
 }
 
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
