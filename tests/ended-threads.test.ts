@@ -1,4 +1,4 @@
-/** What becomes of a store when the thread that opened it has ended. */
+/** What becomes of a store when one of its threads has ended: the one that opened it, or one that was loading an index in bulk. */
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineHandle } from '@pagewright/core';
 import { attach, open } from 'pagewright';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 /** Only there a thread that has ended is told from one that lives. */
 const linux = process.platform === 'linux';
@@ -109,5 +109,68 @@ describe.skipIf(!linux)('a store whose owner has ended', () => {
     const keys = [...(await db.index('deaf', COUNTERS)).rangeSync()];
     expect(keys.length).toBeGreaterThanOrEqual(Atomics.load(others, 0));
     expect((await db.verify()).problems).toEqual([]);
+  }, 60_000);
+});
+
+describe.skipIf(!linux)('a bulk load whose thread has ended', () => {
+  const ENTRIES = 4000;
+
+  /** Pages in use, when what was given up is gone. */
+  async function usedPages(db: Engine): Promise<number> {
+    for (let turn = 0; turn < 60; turn++) await new Promise(setImmediate);
+    await db.checkpoint();
+    await db.checkpoint();
+    const { fileBytes, freeFileBytes, retainedFileBytes } = db.stats().pages;
+    return (fileBytes - freeFileBytes - retainedFileBytes) / 4096;
+  }
+
+  async function expectGivenBack(db: Engine, before: number): Promise<void> {
+    await vi.waitFor(async () => expect(await usedPages(db)).toBeLessThanOrEqual(before + 8), 20_000);
+    expect((await db.verify()).problems).toEqual([]);
+  }
+
+  it('gives back what it has built, and lets those go on who wait for it', async () => {
+    const db = await opened();
+    const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
+    await index.put(7, new Uint8Array(1));
+    const before = await usedPages(db);
+    const loader = started('engine-loader.mjs', { handle: db.share(), entries: ENTRIES, endless: true });
+    await once(loader, 'message');
+    expect(await usedPages(db)).toBeGreaterThan(before + 300);
+    const waiting = index.put(8, new Uint8Array(2));
+    expect(await codeOf(Promise.resolve().then(() => index.putSync(9, new Uint8Array(3))))).toBe('PW_INDEX_LOADING');
+    await loader.terminate();
+    await waiting;
+    index.putSync(9, new Uint8Array(3));
+    expect([...index.rangeSync()].map(([key]) => key)).toEqual([7, 8, 9]);
+    await expectGivenBack(db, before);
+  }, 60_000);
+
+  it('gives it back when it was built already, and no checkpoint has it so', async () => {
+    const db = await opened();
+    const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
+    await index.put(7, new Uint8Array(1));
+    const before = await usedPages(db);
+    // The loader asks for a checkpoint when the tree is built, and is never answered.
+    const asked = new Promise<void>((resolve) => {
+      vi.spyOn(db, 'checkpoint').mockImplementationOnce(() => {
+        resolve();
+        return new Promise(() => {});
+      });
+    });
+    const loader = started('engine-loader.mjs', { handle: db.share(), entries: ENTRIES, endless: false });
+    await asked;
+    await db.checkpoint();
+    await loader.terminate();
+    await expectGivenBack(db, before);
+    await index.put(8, new Uint8Array(2));
+    // Its slot can be used again.
+    await index.bulkLoad([[5, new Uint8Array(5)]]);
+    await db.close();
+    engines.pop();
+    const again = await opened();
+    const found = await again.index('loaded', { key: 'u32', value: 'buffer' });
+    expect([...found.rangeSync()].map(([key]) => key)).toEqual([5]);
+    expect((await again.verify()).problems).toEqual([]);
   }, 60_000);
 });

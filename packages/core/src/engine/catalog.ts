@@ -72,14 +72,23 @@ export interface NewTree {
   readonly stamp: number;
 }
 
+/** The load that a tree is built by. */
+export interface Load {
+  readonly tree: NewTree;
+  /** Tag of its thread, which may have ended. */
+  readonly loader: number;
+  /** Of the slot: being built, built, or abandoned. */
+  readonly state: number;
+}
+
 export class Catalog {
   readonly byName = new Map<string, IndexEntry>();
   readonly byNumber = new Map<number, IndexEntry>();
   readonly dropped = new Set<DroppedTree>();
   /** Trees that are built, by the numbers of their indexes, and wait for the commits that make them live. */
   readonly built = new Map<number, NewTree>();
-  /** Tags of threads that load indexes in bulk, by the numbers of these. A thread that has ended may be among them. */
-  readonly loaders = new Map<number, readonly number[]>();
+  /** Bulk loads, by the numbers of their indexes, as they were when another thread's changes were read last. Those of this thread need not be among them. */
+  readonly loads = new Map<number, readonly Load[]>();
   readonly types: ReadonlyMap<string, IndexType>;
   /** The number for the next index. */
   nextNumber = 1;
@@ -224,8 +233,11 @@ export class Catalog {
   }
 
   /** The pages of an abandoned tree are of no use any more. */
-  giveUp({ location }: NewTree, timestamp: number): void {
+  giveUp({ location, number }: NewTree, timestamp: number): void {
     this.leave(location, 0, null, timestamp);
+    const others = this.loads.get(number)?.filter(({ tree }) => keyOf(tree.location) !== keyOf(location)) ?? [];
+    if (others.length === 0) this.loads.delete(number);
+    else this.loads.set(number, others);
   }
 
   /**
@@ -360,10 +372,13 @@ export class Catalog {
   }
 
   private takeOverLoads(slots: CatalogContent['slots']): void {
-    this.loaders.clear();
-    for (const { content } of slots) {
-      if (content?.state !== STATE_BUILDING && content?.state !== STATE_BUILT) continue;
-      this.loaders.set(content.number, [...(this.loaders.get(content.number) ?? []), content.loader]);
+    this.loads.clear();
+    for (const { content, location } of slots) {
+      if (content === undefined) continue;
+      const { state, number, incarnation, loader } = content;
+      if (state !== STATE_BUILDING && state !== STATE_BUILT && state !== STATE_ABANDONED) continue;
+      const load = { tree: { location, number, stamp: incarnation }, loader, state };
+      this.loads.set(number, [...(this.loads.get(number) ?? []), load]);
     }
   }
 
