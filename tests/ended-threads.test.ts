@@ -53,7 +53,10 @@ async function settled(condition: () => boolean): Promise<void> {
 
 describe.skipIf(!linux)('a store whose owner has ended', () => {
   /** A thread that opened the store, has written for a while, and has ended; `between` runs right before. */
-  async function lost(between: (handle: EngineHandle) => Promise<void>, rows = Number.POSITIVE_INFINITY): Promise<number> {
+  async function lost(
+    between: (handle: EngineHandle) => Promise<void>,
+    rows = Number.POSITIVE_INFINITY,
+  ): Promise<number> {
     const acknowledged = new SharedArrayBuffer(4);
     const written = new Int32Array(acknowledged);
     const owner = started('engine-owner.mjs', { path, acknowledged, rows });
