@@ -20,7 +20,7 @@ import {
   PagewrightError,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { CheckpointReader, settledSlots } from './checkpoint-reader.js';
 import { checkMemory } from './options.js';
 import {

@@ -9,7 +9,7 @@ import {
   type ReplacementPolicyType,
   Threads,
   type TranslationType,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';

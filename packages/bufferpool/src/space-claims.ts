@@ -4,7 +4,7 @@
  *
  * Must hold: claims are made under the pool latch, by who has seen the sum of all. What a thread has claimed lapses with its slot.
  */
-import { MOST_THREADS, type Threads } from '@pagewright/core';
+import { MOST_THREADS, type Threads } from '@pagewright/core/contracts';
 
 /** Rows that were ever used: those above are empty. */
 const ROWS = 0;

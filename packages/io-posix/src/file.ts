@@ -3,7 +3,13 @@
  * trusted. A descriptor is closed only when no operation uses it any more, so that its number cannot name another file.
  */
 import fs from 'node:fs';
-import { type FileLock, type IoFile, type IoOperation, PagewrightError, type ReaderPin } from '@pagewright/core';
+import {
+  type FileLock,
+  type IoFile,
+  type IoOperation,
+  PagewrightError,
+  type ReaderPin,
+} from '@pagewright/core/contracts';
 import { closed, faultOf, readOnly } from './fault.js';
 import { acquireLock, joinLock } from './lock.js';
 import { livingPins, publishPin } from './reader-pins.js';

@@ -14,7 +14,7 @@ import fs from 'node:fs';
 import { link, readdir, realpath, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { type FileLock, PagewrightError } from '@pagewright/core';
+import { type FileLock, PagewrightError } from '@pagewright/core/contracts';
 import { errnoOf, faultOf } from './fault.js';
 import {
   describeSelf,

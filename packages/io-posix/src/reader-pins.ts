@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { PagewrightError, type ReaderPin } from '@pagewright/core';
+import { PagewrightError, type ReaderPin } from '@pagewright/core/contracts';
 import { errnoOf, faultOf } from './fault.js';
 import { canonicalPath } from './lock.js';
 import { describeSelf, type FileIdentity, livenessOf, parseHolder, textOf } from './process-identity.js';
