@@ -72,13 +72,12 @@ export interface NewTree {
   readonly stamp: number;
 }
 
-/** The load that a tree is built by. */
-export interface Load {
-  readonly tree: NewTree;
-  /** Tag of its thread, which may have ended. */
+/** A load that another thread has begun. That thread may have ended. */
+export interface OtherLoad {
+  readonly location: SwipLocation;
+  readonly state: typeof STATE_BUILDING | typeof STATE_BUILT;
+  /** Tag of the thread. */
   readonly loader: number;
-  /** Of the slot: being built, built, or abandoned. */
-  readonly state: number;
 }
 
 export class Catalog {
@@ -87,8 +86,8 @@ export class Catalog {
   readonly dropped = new Set<DroppedTree>();
   /** Trees that are built, by the numbers of their indexes, and wait for the commits that make them live. */
   readonly built = new Map<number, NewTree>();
-  /** Bulk loads, by the numbers of their indexes, as they were when another thread's changes were read last. Those of this thread need not be among them. */
-  readonly loads = new Map<number, readonly Load[]>();
+  /** Bulk loads, by the numbers of their indexes, as they were when the catalog was last read: of those of this thread that means nothing. */
+  readonly loads = new Map<number, readonly OtherLoad[]>();
   readonly types: ReadonlyMap<string, IndexType>;
   /** The number for the next index. */
   nextNumber = 1;
@@ -233,11 +232,40 @@ export class Catalog {
   }
 
   /** The pages of an abandoned tree are of no use any more. */
-  giveUp({ location, number }: NewTree, timestamp: number): void {
+  giveUp({ location }: NewTree, timestamp: number): void {
     this.leave(location, 0, null, timestamp);
-    const others = this.loads.get(number)?.filter(({ tree }) => keyOf(tree.location) !== keyOf(location)) ?? [];
-    if (others.length === 0) this.loads.delete(number);
-    else this.loads.set(number, others);
+  }
+
+  /** Trees that threads were building which have ended will never be live: they are abandoned. Returns where they are, and whether a checkpoint may have one of them as built. */
+  abandonLost(timestamp: number): { readonly locations: readonly SwipLocation[]; readonly mayBeBuilt: boolean } {
+    const lost: OtherLoad[] = [];
+    for (const [number, loads] of this.loads) {
+      const left = loads.filter((load) => this.isLoading(load));
+      lost.push(...loads.filter((load) => !left.includes(load)));
+      if (left.length > 0) this.loads.set(number, left);
+      else this.loads.delete(number);
+    }
+    for (const { location } of lost) this.writeState(location, STATE_ABANDONED, timestamp);
+    return {
+      locations: lost.map(({ location }) => location),
+      mayBeBuilt: lost.some(({ state }) => state === STATE_BUILT),
+    };
+  }
+
+  /** As {@link giveUp}, of trees that were abandoned. */
+  giveUpLost(locations: readonly SwipLocation[], timestamp: number): void {
+    for (const location of locations) this.leave(location, 0, null, timestamp);
+  }
+
+  /** Whether a thread that has ended was loading an index, as far as is known. */
+  get hasLostLoads(): boolean {
+    for (const loads of this.loads.values()) if (!loads.every((load) => this.isLoading(load))) return true;
+    return false;
+  }
+
+  private isLoading({ loader }: OtherLoad): boolean {
+    const { threads } = this.pages;
+    return loader === threads.tag || threads.isPresent(loader);
   }
 
   /**
@@ -374,11 +402,9 @@ export class Catalog {
   private takeOverLoads(slots: CatalogContent['slots']): void {
     this.loads.clear();
     for (const { content, location } of slots) {
-      if (content === undefined) continue;
-      const { state, number, incarnation, loader } = content;
-      if (state !== STATE_BUILDING && state !== STATE_BUILT && state !== STATE_ABANDONED) continue;
-      const load = { tree: { location, number, stamp: incarnation }, loader, state };
-      this.loads.set(number, [...(this.loads.get(number) ?? []), load]);
+      if (content?.state !== STATE_BUILDING && content?.state !== STATE_BUILT) continue;
+      const { number, state, loader } = content;
+      this.loads.set(number, [...(this.loads.get(number) ?? []), { location, state, loader }]);
     }
   }
 

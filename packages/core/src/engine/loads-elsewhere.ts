@@ -7,8 +7,6 @@
  */
 import { PagewrightError } from '../errors.js';
 import type { Threads } from '../threads/threads.js';
-import type { Load } from './catalog.js';
-import { STATE_ABANDONED } from './catalog-layout.js';
 import type { EngineMemory } from './engine-memory.js';
 import type { SharedCatalog } from './shared-catalog.js';
 
@@ -25,7 +23,7 @@ export class LoadsElsewhere {
   /** Whether another thread loads the index, as far as is known. */
   has(index: number): boolean {
     const loads = this.shared.catalog.loads.get(index);
-    return loads?.some((load) => load.state !== STATE_ABANDONED && this.isElsewhere(load)) ?? false;
+    return loads?.some(({ loader }) => loader !== this.threads.tag && this.threads.isPresent(loader)) ?? false;
   }
 
   /** Errors: `PW_INDEX_LOADING` if another thread loads one of the indexes. */
@@ -52,9 +50,5 @@ export class LoadsElsewhere {
         if (this.has(index)) await this.memory.otherNews(news, LOOK_MS);
       }
     }
-  }
-
-  private isElsewhere({ loader }: Load): boolean {
-    return loader !== this.threads.tag && this.threads.isPresent(loader);
   }
 }

@@ -6,9 +6,7 @@
  * as one that has failed does (`bulk-load.ts`); whatever ends it half-way leaves the rest to the next open.
  */
 import type { Concurrency } from '../contracts/concurrency.js';
-import type { PageStore } from '../contracts/pages.js';
-import type { Load } from './catalog.js';
-import { STATE_BUILDING } from './catalog-layout.js';
+import type { PageStore, SwipLocation } from '../contracts/pages.js';
 import type { Checkpoints } from './checkpoints.js';
 import type { Operations } from './operations.js';
 import type { SharedCatalog } from './shared-catalog.js';
@@ -16,6 +14,7 @@ import type { EngineState } from './state.js';
 
 /** For the pages of the catalog that a change of slots may concern. */
 const ROOM_PAGES = 16;
+const NONE: readonly SwipLocation[] = [];
 
 export class LostLoads {
   /** Set while it is at it, and when that could not be done once: then it would not be done the next time. */
@@ -33,7 +32,7 @@ export class LostLoads {
   /** Called now and then, when it was looked for threads that have ended. */
   look(): void {
     const { state, operations } = this;
-    if (this.isBusy || !state.isOwner || state.readOnly || !state.usable || this.lost().length === 0) return;
+    if (this.isBusy || !state.isOwner || state.readOnly || !state.usable || !this.shared.catalog.hasLostLoads) return;
     this.isBusy = true;
     operations.begin();
     this.giveUp()
@@ -46,27 +45,17 @@ export class LostLoads {
       .finally(() => operations.end());
   }
 
-  private lost(): Load[] {
-    const { threads } = this.pages;
-    const loads = [...this.shared.catalog.loads.values()].flat();
-    return loads.filter(({ loader }) => loader !== threads.tag && !threads.isPresent(loader));
-  }
-
   private async giveUp(): Promise<void> {
-    const { pages, shared, checkpoints } = this;
+    const { pages, shared, checkpoints, concurrency } = this;
     const { catalog } = shared;
     pages.secureSpace(ROOM_PAGES);
     try {
-      let lost: readonly Load[] = [];
+      let lost = { locations: NONE, mayBeBuilt: false };
       shared.changeAlone(() => {
-        lost = this.lost();
-        for (const { tree } of lost) catalog.abandon(tree, this.concurrency.visible);
+        lost = catalog.abandonLost(concurrency.visible);
       });
-      const mayBeBuilt = lost.some(({ state }) => state !== STATE_BUILDING);
-      for (let times = 0; mayBeBuilt && times < 2; times++) await checkpoints.run();
-      shared.changeAlone(() => {
-        for (const { tree } of lost) catalog.giveUp(tree, this.concurrency.visible);
-      });
+      for (let times = 0; lost.mayBeBuilt && times < 2; times++) await checkpoints.run();
+      shared.changeAlone(() => catalog.giveUpLost(lost.locations, concurrency.visible));
     } finally {
       pages.giveSpace(ROOM_PAGES);
     }
