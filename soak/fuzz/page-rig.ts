@@ -346,6 +346,7 @@ export class PageRig implements PageStore {
     throw unsupported();
   }
   secureSpace(): void {}
+  giveSpace(): void {}
   pin(): void {}
   unpin(): void {}
 

@@ -12,7 +12,7 @@
  * | 16 | bytes | one bit for each unit, lowest bit first, padded to 8 bytes |
  * | then | u32, f64 | 12 bytes for each extent given up: folded address, epoch |
  */
-import { foldAddress, PagewrightError, sizeClassOf, unitOf } from '@pagewright/core';
+import { foldAddress, PagewrightError, sizeClassOf, unitOf } from '@pagewright/core/contracts';
 
 const MAGIC = 0x50414d50;
 const HEADER = 16;

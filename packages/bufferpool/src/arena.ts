@@ -6,7 +6,7 @@
  * A frame is the number of a block of one page; a page of size class c begins at a multiple of 2^c and covers 2^c of
  * them. A segment holds a power of two of blocks, so no page crosses from one into the next.
  */
-import { Segment } from '@pagewright/core';
+import { Segment } from '@pagewright/core/contracts';
 
 /** What is used of WebAssembly; its types come with the browser's otherwise. */
 declare const WebAssembly: {

@@ -5,7 +5,13 @@
  * Must hold: at the path of the backup is nothing, or all of it, durable; only who holds the lock removes anything.
  */
 import { dirname } from 'node:path';
-import { type FileLock, type IoBackend, type IoFile, type IoOperation, PagewrightError } from '@pagewright/core';
+import {
+  type FileLock,
+  type IoBackend,
+  type IoFile,
+  type IoOperation,
+  PagewrightError,
+} from '@pagewright/core/contracts';
 
 /** Extents are written in batches of so many bytes; a larger one goes alone. */
 export const BACKUP_BATCH_BYTES = 512 * 1024;

@@ -4,7 +4,7 @@
  *
  * Must hold: no unit is given out twice, and the last unit belongs to an extent.
  */
-import { foldAddress, MAX_UNITS, PagewrightError } from '@pagewright/core';
+import { foldAddress, MAX_UNITS, PagewrightError } from '@pagewright/core/contracts';
 
 export class BackupSpace {
   /** First units of the gaps, by size class; each is aligned to its size. */

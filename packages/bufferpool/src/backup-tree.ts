@@ -16,7 +16,7 @@ import {
   SWIP_TAG_MASK,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { BACKUP_BATCH_BYTES, type BackupFile } from './backup-file.js';
 import type { BackupSpace } from './backup-space.js';
 import type { PageFile } from './page-file.js';

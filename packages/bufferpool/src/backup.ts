@@ -7,7 +7,7 @@
  * can be told to follow it; a log of another store, or one that does not begin at that very timestamp, is not replayed onto it.
  */
 import { crc32 } from 'node:zlib';
-import { type BackupRequest, type BackupResult, NO_LOG, sizeClassOf } from '@pagewright/core';
+import { type BackupRequest, type BackupResult, NO_LOG, sizeClassOf } from '@pagewright/core/contracts';
 import { emptyBits, encodeMap, mapBytes, setBits } from './allocation-map.js';
 import { BackupFile } from './backup-file.js';
 import { BackupSpace } from './backup-space.js';

@@ -12,7 +12,7 @@
  * Must hold: a unit was born in at most one of the two. Memory of zeros is no births. Calls come one at a time, from any
  * thread.
  */
-import { invariant } from '@pagewright/core';
+import { invariant } from '@pagewright/core/contracts';
 
 export type Epoch = 'open' | 'closed';
 

@@ -6,7 +6,7 @@
  *
  * Must hold: a unit is in at most one free block, and two free buddies never stand side by side.
  */
-import { invariant, PagewrightError } from '@pagewright/core';
+import { invariant, PagewrightError } from '@pagewright/core/contracts';
 import { FreeBlocks } from './free-blocks.js';
 
 export class BuddyAllocator {

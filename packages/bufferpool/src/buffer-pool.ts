@@ -1,13 +1,9 @@
 /**
  * The buffer pool: the page store of Pagewright, after LeanStore. Pages of one shared memory are reached through swips
- * that name a frame while the page is in memory, and an address in the file else. This class is what indexes call; the
- * parts behind it are the arena, the frame table, latches, residency (what is in memory), epochs (what changed) and the
- * checkpointer.
- *
- * The root of everything is frame 0, which is no page of the file: its one swip is what the superblock says of the
- * catalog's root, so that marking, checkpoints and eviction need no special case for the top of the tree.
+ * that name a frame while the page is in memory, and an address in the file else. This class is what indexes and the engine call; the
+ * parts behind it are those of its thread (`pool-in-thread.ts`), reads under way, and what one thread does for all: checkpoints,
+ * verification, backups, compaction, the page provider.
  */
-import { crc32 } from 'node:zlib';
 import {
   type BackupRequest,
   type BackupResult,
@@ -20,11 +16,6 @@ import {
   injectable,
   invariant,
   isPagewrightError,
-  LARGEST_PAGE,
-  PAGE_HEADER_SIZE,
-  PAGE_SWIP_COUNT,
-  PAGE_SWIP_OFFSET,
-  PAGE_SWIP_STRIDE,
   type PageExpectation,
   type PageStore,
   type PageStoreAttachRequest,
@@ -38,51 +29,34 @@ import {
   type Segment,
   type StoreState,
   SWIP_COLD,
-  SWIP_COOL,
   SWIP_HOT,
-  SWIP_NULL,
-  SWIP_SIZE,
   SWIP_TAG_MASK,
   type SwipList,
   type SwipLocation,
   schedulePoint,
   sizeClassOf,
-  Threads,
+  type Threads,
   TRANSLATIONS,
   type Translation,
   type TranslationType,
   type VerifyProgress,
   type VerifyRequest,
 } from '@pagewright/core';
-import { type AllocationMap, decodeMap } from './allocation-map.js';
 import { Arena } from './arena.js';
 import { Arrivals } from './arrivals.js';
 import { backupStore } from './backup.js';
-import { BuddyAllocator } from './buddy.js';
 import { Checkpointer } from './checkpointer.js';
 import { compactStore } from './compact.js';
-import { Counters, HITS, MISSES, RESTARTS } from './counters.js';
+import { type Counters, HITS, MISSES, RESTARTS } from './counters.js';
 import { batchBytes } from './epoch-memory.js';
-import { Epochs } from './epochs.js';
-import { FileSpace } from './file-space.js';
-import {
-  DIRTY_EPOCH,
-  FrameTable,
-  NO_FRAME,
-  PARENT,
-  PINS,
-  RESIDENT_CHILDREN,
-  SIZE_CLASS,
-  STATE_HOT,
-  WRITING,
-} from './frames.js';
-import { Gate } from './gate.js';
-import { Latches } from './latches.js';
+import type { Epochs } from './epochs.js';
+import { DIRTY_EPOCH, type FrameTable, NO_FRAME, PINS, SIZE_CLASS, STATE_HOT, WRITING } from './frames.js';
+import type { Gate } from './gate.js';
+import type { Latches } from './latches.js';
 import { Loads } from './loads.js';
 import {
   type BufferPoolOptions,
   type CheckedOptions,
-  checkMemory,
   checkOptions,
   DEFAULT_PAGE_SIZE,
   POOL_OPTIONS,
@@ -90,43 +64,28 @@ import {
 import { PageFile } from './page-file.js';
 import { formatPage, stampPage } from './page-image.js';
 import { PageProvider } from './page-provider.js';
-import { provideFrames } from './page-provider-rounds.js';
-import { PageProviderSignal } from './page-provider-signal.js';
-import type { PoolParts } from './placement.js';
-import { PoolLatch } from './pool-latch.js';
-import {
-  checkHandle,
-  createMemory,
-  handleOf,
-  type PoolHandle,
-  type PoolMemory,
-  type PoolShape,
-} from './pool-memory.js';
+import { PoolInThread } from './pool-in-thread.js';
+import type { PoolLatch } from './pool-latch.js';
+import { createMemory, handleOf, type PoolHandle } from './pool-memory.js';
+import { followWriter } from './pool-reader.js';
+import { LARGEST_PAGE_SHARE, shapeFor } from './pool-shape.js';
 import { Prefetch } from './prefetch.js';
 import { ReaderPins } from './reader-pins.js';
 import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement, isBuiltIn } from './replacement/choice.js';
-import { Residency } from './residency.js';
-import { emptyTree } from './resident-tree.js';
+import type { Residency } from './residency.js';
+import { buildRoot, ROOT, ROOT_FRAME } from './root-frame.js';
 import { poolStats } from './statistics.js';
-import type { Superblock } from './superblock.js';
+import { readMap } from './stored-map.js';
+import { SwipChanges } from './swip-changes.js';
 import { builtInTranslations, findTranslation } from './translation/choice.js';
 import { releaseTree } from './tree-release.js';
-import { verifyStore } from './verify.js';
+import { type VerifyParts, verifyStore } from './verify.js';
 import { verifyBesideWriter } from './verify-reader.js';
 
-const ROOT_FRAME = 0;
-const ROOT: SwipLocation = Object.freeze({ frame: ROOT_FRAME, offset: PAGE_HEADER_SIZE });
-
-/** The largest page that can be written takes at most this share of the pool. */
-const LARGEST_PAGE_SHARE = 16;
-/** A store that was written with a larger pool may have larger pages: up to this share they can be read. */
-const LARGEST_READ_SHARE = 4;
 /** Reads in flight take at most this share of the frames. */
 const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
-/** Units kept free beside what is known to be needed: for allocation maps and for extents that do not fit side by side. */
-const SPARE_UNITS = 16;
 /** How often it is looked for threads that have ended, and whether one of them wants a page provider. */
 const SWEEP_MS = 250;
 
@@ -137,14 +96,16 @@ export class BufferPool implements PageStore {
   maxSizeClass = 0;
   readonly #options: CheckedOptions;
   readonly #replacements: readonly ReplacementPolicyType[] | undefined;
-  #replacement: ReplacementPolicyType;
+  readonly #replacement: ReplacementPolicyType;
   readonly #translations: readonly TranslationType[];
-  #translationType: TranslationType;
+  readonly #translationType: TranslationType;
   #pageSize = 0;
   #opened = false;
   #closing: Promise<void> | null = null;
   // Set by `open`; the arena of a pool that is not open has no frames.
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
+  #pool!: PoolInThread;
+  // Parts of it that are on the way of each access.
   #counters!: Counters;
   #frames!: FrameTable;
   #translation!: Translation;
@@ -154,22 +115,17 @@ export class BufferPool implements PageStore {
   #poolLatch!: PoolLatch;
   #gate!: Gate;
   #latches!: Latches;
-  #shape!: PoolShape;
-  #memory!: PoolMemory;
-  #sweeping: NodeJS.Timeout | null = null;
-  #signal!: PageProviderSignal;
-  /** In the thread that opened the pool, where there can be one. */
-  #provider: PageProvider | null = null;
-  #blocks!: BuddyAllocator;
-  #file!: PageFile;
-  #space!: FileSpace;
   #epochs!: Epochs;
   #residency!: Residency;
+  #swips!: SwipChanges;
   #inFlight!: ReadsInFlight;
   #loads!: Loads;
   #prefetch!: Prefetch;
   #checkpointer!: Checkpointer;
   #readers!: ReaderPins;
+  #sweeping: NodeJS.Timeout | null = null;
+  /** In the thread that opened the pool, where there can be one. */
+  #provider: PageProvider | null = null;
   /** The last of what must not run beside another. Of a reader: going on to a later checkpoint, and verification; else compaction. */
   #turns: Promise<unknown> = Promise.resolve();
 
@@ -206,15 +162,17 @@ export class BufferPool implements PageStore {
     const file = await PageFile.open(request, this.#options, DEFAULT_PAGE_SIZE);
     try {
       const map = await readMap(file);
-      const shape = this.#shapeFor(file, request.readOnly);
-      this.#build(file, shape, createMemory(shape, this.#replacement, this.#translationType, map?.units ?? 0));
+      const shape = shapeFor(this.#options, file.pageSize, request.readOnly);
+      const memory = createMemory(shape, this.#replacement, this.#translationType, map?.units ?? 0);
+      const pool = new PoolInThread(file, shape, memory, this.#replacement, this.#translationType);
+      this.#use(pool);
       // What only a slot that is not valid any more could name, nothing names but readers.
       const oldestNamed = file.olderSuperblock?.epoch ?? file.superblock.epoch;
-      this.#space.load(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
-      this.#blocks.extend(shape.frames);
-      this.#blocks.release(ROOT_FRAME + 1, shape.frames - 1);
-      this.#epochs.initialize(file.superblock.epoch + 1);
-      this.#buildRoot(file);
+      pool.space.load(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
+      pool.blocks.extend(shape.frames);
+      pool.blocks.release(ROOT_FRAME + 1, shape.frames - 1);
+      pool.epochs.initialize(file.superblock.epoch + 1);
+      buildRoot(pool);
       this.#provider = this.#makeProvider(request);
       this.#sweeping = setInterval(() => this.#lookAround(), SWEEP_MS).unref();
     } catch (error) {
@@ -226,43 +184,33 @@ export class BufferPool implements PageStore {
   }
 
   follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
-    return this.#inTurn(() => this.#follow(moved));
+    return this.#inTurn(async () => {
+      const hasMoved = await followWriter(this.#pool, () => moved(this.#state()));
+      return hasMoved ? this.#state() : null;
+    });
   }
 
   share(): PoolHandle {
-    if (this.#shape.readOnly) {
+    const { file, shape, memory } = this.#pool;
+    if (shape.readOnly) {
       throw new PagewrightError(
         'PW_UNSUPPORTED',
         'A reader cannot be shared, because it empties its memory when it goes on to a later checkpoint. Open the store in each thread.',
       );
     }
-    return handleOf(this.#file.io.path, this.#file.superblock, this.#shape, this.#memory);
+    return handleOf(file, shape, memory);
   }
 
   async attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
     invariant(!this.#opened, 'A buffer pool is opened once');
-    const { path, superblock, shape, memory } = checkHandle(handle);
     this.#opened = true;
-    this.#replacement = findReplacement(
-      shape.replacement,
-      this.#replacements ?? builtInReplacements(shape.coolingFraction),
-    );
-    this.#translationType = findTranslation(shape.translation, this.#translations);
-    const file = await PageFile.share(io, path, superblock);
+    const choice = { replacements: this.#replacements, translations: this.#translations };
     try {
-      this.#build(file, shape, memory);
-      this.#threads.assertWhole();
+      this.#use(await PoolInThread.attach(io, handle, choice));
     } catch (error) {
-      this.#closing = file.close();
-      await this.#closing;
+      this.#closing = Promise.resolve();
       throw error;
     }
-  }
-
-  /** For the page provider, whose thread does nothing else: keeps frames free until the pool is closed. Errors: `PW_THREAD_LOST`, and those of writing. */
-  provideFrames(): void {
-    provideFrames(this.#threads, this.#residency, this.#signal);
-    this.#signal.end();
   }
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
@@ -272,51 +220,33 @@ export class BufferPool implements PageStore {
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
     if (!this.#isOwner) return Promise.reject(notHere('A store is verified'));
-    const { reader } = this.#file;
+    const { reader } = this.#pool.file;
     if (reader === null) return this.#verify(request);
     return this.#inTurn(() => verifyBesideWriter(reader, request, (asked) => this.#verify(asked)));
   }
 
   #verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
-    return verifyStore(
-      {
-        ...this.#parts,
-        space: this.#space,
-        residency: this.#residency,
-        checkpointer: this.#checkpointer,
-        gate: this.#gate,
-        rootFrame: ROOT_FRAME,
-      },
-      request,
-    );
+    return verifyStore(this.#wholeParts, request);
   }
 
   backup(request: BackupRequest): Promise<BackupResult> {
     if (!this.#isOwner) return Promise.reject(notHere('A backup is made'));
-    return backupStore({ file: this.#file, space: this.#space, poolLatch: this.#poolLatch }, request);
+    return backupStore(this.#pool, request);
   }
 
   compact(request: CompactRequest): Promise<CompactResult> {
     if (!this.#isOwner) return Promise.reject(notHere('A store is compacted'));
-    if (this.#shape.readOnly) return Promise.reject(this.#readOnly());
-    return this.#inTurn(() =>
-      compactStore(
-        {
-          ...this.#parts,
-          space: this.#space,
-          residency: this.#residency,
-          checkpointer: this.#checkpointer,
-          gate: this.#gate,
-          rootFrame: ROOT_FRAME,
-          neededUnits: () => this.#neededUnits(),
-          assertOpen: () => {
-            if (this.#closing !== null)
-              throw new PagewrightError('PW_CLOSED', `${this.#file.io.path} was closed while it was made smaller.`);
-          },
-        },
-        request,
-      ),
-    );
+    const { file, needs, shape } = this.#pool;
+    if (shape.readOnly) return Promise.reject(readOnly(file.io.path));
+    const parts = {
+      ...this.#wholeParts,
+      neededUnits: () => needs.units,
+      assertOpen: () => {
+        if (this.#closing !== null)
+          throw new PagewrightError('PW_CLOSED', `${file.io.path} was closed while it was made smaller.`);
+      },
+    };
+    return this.#inTurn(() => compactStore(parts, request));
   }
 
   close(): Promise<void> {
@@ -335,8 +265,7 @@ export class BufferPool implements PageStore {
       await this.#threads.closeForOthers();
       clearInterval(this.#sweeping as NodeJS.Timeout);
     }
-    this.#threads.leave();
-    await this.#file.close();
+    await this.#pool.leave();
   }
 
   /** Looks for threads that have ended. What has failed thereby meets whoever uses the pool. */
@@ -356,11 +285,9 @@ export class BufferPool implements PageStore {
 
   stats(): PageStoreStats {
     return poolStats({
-      ...this.#parts,
-      space: this.#space,
-      checkpointer: this.#checkpointer,
-      coolerMemory: this.#memory.cooler,
-      translationMemory: this.#memory.translation,
+      ...this.#wholeParts,
+      coolerMemory: this.#pool.memory.cooler,
+      translationMemory: this.#pool.memory.translation,
       readers: this.#readers,
     });
   }
@@ -494,89 +421,24 @@ export class BufferPool implements PageStore {
   }
 
   link(parent: number, offset: number, child: number): void {
-    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
-    invariant(this.#frames.get(child, PARENT) === NO_FRAME, 'A page is linked into the tree twice');
-    // What stood here would be reached by nothing any more, and never be given up.
-    invariant(this.#arena.segmentOf(parent).u32[at] === SWIP_NULL, 'A page is linked where another one is');
-    this.#poolLatch.take();
-    this.#residency.swizzle(parent, offset, child);
-    this.#poolLatch.give();
+    this.#swips.link(parent, offset, child);
   }
 
   unlink(parent: number, offset: number): number {
-    const { u32 } = this.#arena.segmentOf(parent);
-    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
-    if (u32[at] === SWIP_NULL) return NO_FRAME;
-    const frame = this.#residency.resolve(parent, offset);
-    this.#poolLatch.take();
-    this.#cut(parent, frame, u32, at);
-    this.#poolLatch.give();
-    return frame;
+    return this.#swips.unlink(parent, offset);
   }
 
   free(frame: number): void {
-    invariant(this.#frames.get(frame, PARENT) === NO_FRAME, 'A page is freed that still has its place in the tree');
-    invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is freed that still has children');
-    invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is freed');
-    this.#poolLatch.holding(() => {
-      this.#epochs.pageFreed(frame);
-      this.#residency.release(frame);
-    });
+    this.#swips.free(frame);
     this.#latches.unlatch(frame);
   }
 
   discard(parent: number, offset: number): void {
-    const { u32 } = this.#arena.segmentOf(parent);
-    const at = (this.#arena.baseOf(parent) + offset) >>> 2;
-    // The parent's latch keeps the swip as it is, but for its being cool or hot.
-    const word = u32[at] as number;
-    if (word === SWIP_NULL) return;
-    const isCold = (word & SWIP_TAG_MASK) === SWIP_COLD;
-    const frame = isCold ? NO_FRAME : this.#poolLatch.holding(() => this.#residency.frameNamedBy(parent, offset, word));
-    if (frame !== NO_FRAME) this.#latches.latch(frame);
-    try {
-      this.#poolLatch.take();
-      if (frame === NO_FRAME) {
-        this.#epochs.extentFreed(word >>> 2);
-        u32[at] = SWIP_NULL;
-        u32[at + 1] = 0;
-      } else {
-        invariant(this.#frames.get(frame, RESIDENT_CHILDREN) === 0, 'A page is given up that still has children');
-        invariant(this.#frames.get(frame, PINS) === 0, 'A pinned page is given up');
-        // First what can fail: the page keeps its place then.
-        this.#epochs.pageFreed(frame);
-        this.#cut(parent, frame, u32, at);
-        this.#residency.release(frame);
-      }
-    } finally {
-      this.#poolLatch.give();
-      if (frame !== NO_FRAME) this.#latches.unlatch(frame);
-    }
+    this.#swips.discard(parent, offset);
   }
 
   moveSwips(from: number, fromOffset: number, to: number, toOffset: number, count: number, stride: number): void {
-    const source = this.#arena.segmentOf(from).u32;
-    const target = this.#arena.segmentOf(to).u32;
-    let sourceAt = (this.#arena.baseOf(from) + fromOffset) >>> 2;
-    let targetAt = (this.#arena.baseOf(to) + toOffset) >>> 2;
-    const step = stride >>> 2;
-    let resident = 0;
-    this.#poolLatch.take();
-    for (let left = count; left > 0; left--, sourceAt += step, targetAt += step) {
-      const word = source[sourceAt] as number;
-      const tag = word & SWIP_TAG_MASK;
-      target[targetAt] = word;
-      target[targetAt + 1] = source[sourceAt + 1] as number;
-      source[sourceAt] = SWIP_NULL;
-      source[sourceAt + 1] = 0;
-      if (tag === SWIP_HOT || tag === SWIP_COOL) {
-        this.#frames.set(this.#translation.frameOf(word >>> 2), PARENT, to);
-        resident++;
-      }
-    }
-    this.#frames.add(from, RESIDENT_CHILDREN, -resident);
-    this.#frames.add(to, RESIDENT_CHILDREN, resident);
-    this.#poolLatch.give();
+    this.#swips.moveSwips(from, fromOffset, to, toOffset, count, stride);
   }
 
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean {
@@ -584,12 +446,11 @@ export class BufferPool implements PageStore {
   }
 
   secureSpace(pages: number): void {
-    this.#poolLatch.take();
-    try {
-      this.#space.secure(this.#neededUnits() + pages);
-    } finally {
-      this.#poolLatch.give();
-    }
+    this.#pool.needs.secure(pages);
+  }
+
+  giveSpace(pages: number): void {
+    this.#pool.needs.give(pages);
   }
 
   pin(frame: number): void {
@@ -617,92 +478,40 @@ export class BufferPool implements PageStore {
     );
   }
 
-  /** The page loses its place: its swip becomes null. */
-  #cut(parent: number, frame: number, words: Uint32Array, at: number): void {
-    this.#residency.cooler.rewarm(frame);
-    this.#frames.set(frame, PARENT, NO_FRAME);
-    this.#frames.add(parent, RESIDENT_CHILDREN, -1);
-    words[at] = SWIP_NULL;
-    words[at + 1] = 0;
-  }
-
-  /** Free units that the file must have for all that is dirty, and for the next map (C6). */
-  #neededUnits(): number {
-    return this.#epochs.dirtyUnits + this.#epochs.owedUnits + this.#mapUnits() + SPARE_UNITS;
-  }
-
-  #mapUnits(): number {
-    return 2 ** Math.ceil(Math.log2(Math.max(1, this.#space.closedMapBytes() / this.#pageSize)));
-  }
-
   // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #shapeFor(file: PageFile, readOnly: boolean): PoolShape {
-    const { memory, coolingFraction } = this.#options;
-    const { pageSize } = file;
-    checkMemory(memory, pageSize);
-    const frames = Math.floor(memory / pageSize);
-    const largestClass = (share: number): number =>
-      Math.floor(Math.log2(Math.min(LARGEST_PAGE / pageSize, frames / share)));
-    return {
-      frames,
-      pageSize,
-      maxSizeClass: largestClass(LARGEST_PAGE_SHARE),
-      largestReadClass: largestClass(LARGEST_READ_SHARE),
-      replacement: this.#replacement.name,
-      translation: this.#translationType.name,
-      coolingFraction,
-      readOnly,
-    };
-  }
-
-  /** The parts as this thread has them, over memory that may be another thread's. */
-  #build(file: PageFile, shape: PoolShape, memory: PoolMemory): void {
-    const { frames, pageSize, maxSizeClass, largestReadClass, readOnly } = shape;
-    this.#file = file;
-    this.#shape = shape;
-    this.#memory = memory;
+  #use(pool: PoolInThread): void {
+    const { file, shape, space } = pool;
+    const { frames, pageSize } = shape;
+    this.#pool = pool;
     this.#pageSize = pageSize;
-    this.maxSizeClass = maxSizeClass;
+    this.maxSizeClass = shape.maxSizeClass;
+    this.#threads = pool.threads;
+    this.#counters = pool.counters;
+    this.#poolLatch = pool.poolLatch;
+    this.#gate = pool.gate;
+    this.#arena = pool.arena;
+    this.#frames = pool.frames;
+    this.#translation = pool.translation;
+    this.#framesNamed = findTranslation(shape.translation, this.#translations).namesFrames ? frames : 0;
+    this.#latches = pool.latches;
+    this.#epochs = pool.epochs;
+    this.#residency = pool.residency;
+    this.#swips = new SwipChanges(pool, pool.residency);
     this.#readers = new ReaderPins(file.io, file.superblock.storeId);
-    this.#threads = new Threads(memory.threads);
-    this.#counters = new Counters(memory.counters, this.#threads.slot);
-    this.#poolLatch = new PoolLatch(memory.poolLatch, this.#threads);
-    this.#gate = new Gate(memory.gate, this.#threads);
-    this.#arena = new Arena(frames, pageSize, memory.segments);
-    this.#frames = new FrameTable(frames, memory.frames);
-    this.#translation = this.#translationType.attach(this.#frames, memory.translation);
-    this.#framesNamed = this.#translationType.namesFrames ? frames : 0;
-    this.#latches = new Latches(this.#frames, this.#threads, this.#counters);
-    this.#blocks = new BuddyAllocator(memory.blocks, largestReadClass, frames);
-    this.#space = new FileSpace(file.io, memory.space, pageSize, file.reservedUnits, readOnly);
-    this.#epochs = new Epochs(
-      {
-        arena: this.#arena,
-        frames: this.#frames,
-        translation: this.#translation,
-        file,
-        space: this.#space,
-        counters: this.#counters,
-      },
-      memory.epochs,
-    );
-    this.#signal = new PageProviderSignal(memory.provider);
-    this.#residency = new Residency(this.#parts, this.#replacement, memory.cooler, this.#signal);
     const budget = Math.floor(frames / LOADS_SHARE);
     this.#inFlight = new ReadsInFlight(Math.min(MOST_LOADS, budget), budget);
-    const arrivals = new Arrivals(this.#parts, this.#residency);
-    this.#loads = new Loads(this.#parts, this.#residency, this.#inFlight, arrivals);
-    const units = (): number => this.#space.units;
-    this.#prefetch = new Prefetch(this.#parts, this.#residency, units, this.#inFlight, arrivals);
+    const arrivals = new Arrivals(pool, pool.residency);
+    this.#loads = new Loads(pool, pool.residency, this.#inFlight, arrivals);
+    this.#prefetch = new Prefetch(pool, pool.residency, () => pool.space.units, this.#inFlight, arrivals);
     this.#checkpointer = new Checkpointer(
-      this.#epochs,
-      this.#space,
+      pool.epochs,
+      space,
       file,
       ROOT_FRAME,
       batchBytes(frames, pageSize),
-      this.#gate,
-      this.#poolLatch,
+      pool.gate,
+      pool.poolLatch,
       this.#readers,
     );
   }
@@ -710,7 +519,7 @@ export class BufferPool implements PageStore {
   #makeProvider({ io, readOnly }: PageStoreOpenRequest): PageProvider | null {
     const isPossible = this.#options.pageProvider && !readOnly && isBuiltIn(this.#replacement);
     if (!isPossible || io.module === undefined) return null;
-    return new PageProvider(this.#signal, this.#threads, { handle: this.share(), io: io.module });
+    return new PageProvider(this.#pool.signal, this.#threads, { handle: this.share(), io: io.module });
   }
 
   #lookAround(): void {
@@ -719,94 +528,14 @@ export class BufferPool implements PageStore {
   }
 
   #state(): StoreState {
-    const { created, usedOlderSlot, superblock } = this.#file;
+    const { created, usedOlderSlot, superblock } = this.#pool.file;
     const { storeId, epoch, mark } = superblock;
     return { created, storeId, epoch, mark, usedOlderSlot };
   }
 
-  /** Of a reader that goes on: what the newer map says. Its own memory goes with the old one. */
-  #loadSpace(map: AllocationMap | null, oldestEpoch: number): void {
-    const { io, pageSize, reservedUnits } = this.#file;
-    this.#space = new FileSpace(io, FileSpace.memory(), pageSize, reservedUnits, true);
-    this.#space.load(map, oldestEpoch);
-  }
-
-  get #parts(): PoolParts {
-    return {
-      arena: this.#arena,
-      frames: this.#frames,
-      translation: this.#translation,
-      latches: this.#latches,
-      blocks: this.#blocks,
-      epochs: this.#epochs,
-      file: this.#file,
-      threads: this.#threads,
-      poolLatch: this.#poolLatch,
-      counters: this.#counters,
-    };
-  }
-
-  #readOnly(): PagewrightError {
-    const { path } = this.#file.io;
-    return new PagewrightError(
-      'PW_READ_ONLY',
-      `${path} was opened read-only, and is not made smaller. Open it for writing.`,
-      {
-        details: { path },
-      },
-    );
-  }
-
-  /** Frame 0: a page of one swip, which names what the superblock names. */
-  #buildRoot(file: PageFile): void {
-    this.#frames.initialize(ROOT_FRAME, 0, STATE_HOT);
-    this.#frames.set(ROOT_FRAME, PINS, 1);
-    const segment = this.#arena.segmentOf(ROOT_FRAME);
-    formatPage(segment, 0, { index: 0, kind: 0, sizeClass: 0, timestamp: 0 });
-    segment.u32[PAGE_SWIP_OFFSET >>> 2] = ROOT.offset;
-    segment.u16[PAGE_SWIP_COUNT >>> 1] = 1;
-    segment.u16[PAGE_SWIP_STRIDE >>> 1] = SWIP_SIZE;
-    this.#nameCatalog(file.superblock);
-  }
-
-  #nameCatalog({ catalogAddress, catalogChecksum }: Superblock): void {
-    const { u32 } = this.#arena.segmentOf(ROOT_FRAME);
-    u32[ROOT.offset >>> 2] = catalogAddress === 0 ? SWIP_NULL : ((catalogAddress << 2) | SWIP_COLD) >>> 0;
-    u32[(ROOT.offset >>> 2) + 1] = catalogChecksum;
-  }
-
-  // ── Reading beside a writer ─────────────────────────────────────────────────────────────────────────────────
-
-  async #follow(moved: (state: StoreState) => void): Promise<StoreState | null> {
-    const file = this.#file;
-    const { reader } = file;
-    if (reader === null) return null;
-    let newer = await reader.newer();
-    while (newer !== null) {
-      const { newest } = newer;
-      let map: AllocationMap | null;
-      try {
-        map = await mapOf(file, newest);
-      } catch (error) {
-        if (reader.isNamed(newest)) throw error;
-        newer = await reader.newer();
-        continue;
-      }
-      try {
-        // One step: nobody sees pages of two checkpoints.
-        file.adopt(newer);
-        this.#loadSpace(map, file.olderSuperblock?.epoch ?? newest.epoch);
-        this.#latches.latch(ROOT_FRAME);
-        this.#poolLatch.holding(() => emptyTree(this.#parts, this.#residency, ROOT_FRAME));
-        this.#nameCatalog(newest);
-        this.#latches.unlatch(ROOT_FRAME);
-        moved(this.#state());
-      } finally {
-        await reader.movePin();
-      }
-      return this.#state();
-    }
-    return null;
+  /** For what goes through all of the pool. */
+  get #wholeParts(): VerifyParts {
+    return { ...this.#pool, checkpointer: this.#checkpointer, rootFrame: ROOT_FRAME };
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -816,49 +545,14 @@ export class BufferPool implements PageStore {
   }
 }
 
-/** The newest map that can be read: a reader that could not pin it may find that its space was used again. */
-async function readMap(file: PageFile): Promise<AllocationMap | null> {
-  for (;;) {
-    try {
-      return await mapOf(file, file.superblock);
-    } catch (error) {
-      const newer = (await file.reader?.newer()) ?? null;
-      if (newer === null) throw error;
-      file.adopt(newer);
-    }
-  }
-}
-
-async function mapOf(file: PageFile, { mapAddress, mapChecksum }: Superblock): Promise<AllocationMap | null> {
-  const { path } = file.io;
-  if (mapAddress === 0) return null;
-  const bytes = file.bytesOf(mapAddress);
-  if (file.offsetOf(mapAddress) + bytes > file.io.size()) throw truncated(path, file.io.size());
-  const block = Buffer.alloc(bytes);
-  await file.io.read(block, file.offsetOf(mapAddress));
-  if (crc32(block) !== mapChecksum) {
-    throw new PagewrightError(
-      'PW_CORRUPT_FILE',
-      `The allocation map of ${path} does not match its checksum. Restore the file from a backup.`,
-      { details: { path, offset: file.offsetOf(mapAddress) } },
-    );
-  }
-  const map = decodeMap(block, file.reservedUnits, path);
-  if (map.units * file.pageSize > file.io.size()) throw truncated(path, file.io.size(), map.units * file.pageSize);
-  return map;
+function readOnly(path: string): PagewrightError {
+  return new PagewrightError(
+    'PW_READ_ONLY',
+    `${path} was opened read-only, and is not made smaller. Open it for writing.`,
+    { details: { path } },
+  );
 }
 
 function notHere(what: string): PagewrightError {
   return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
-}
-
-function truncated(path: string, bytes: number, expected?: number): PagewrightError {
-  const should = expected === undefined ? '' : `; it had ${expected}`;
-  return new PagewrightError(
-    'PW_CORRUPT_FILE',
-    `${path} is cut off at ${bytes} bytes${should}. Restore the file from a backup.`,
-    {
-      details: { path, bytes, ...(expected === undefined ? {} : { expected }) },
-    },
-  );
 }

@@ -6,7 +6,7 @@
  * Must hold: it writes nothing to the file and takes no lock. Where it may write nothing beside the file either, it reads all the
  * same: a page whose space was used again does not match its checksum, and that the superblock is gone tells this from damage.
  */
-import { isPagewrightError, PagewrightError, type ReaderPin } from '@pagewright/core';
+import { isPagewrightError, PagewrightError, type ReaderPin } from '@pagewright/core/contracts';
 import type { PageFile } from './page-file.js';
 import { pinText } from './reader-pins.js';
 import { chooseSuperblock, encodeSuperblock, type Slot, type Superblock, type SuperblockChoice } from './superblock.js';

@@ -13,7 +13,7 @@ import {
   POINT,
   schedulePoint,
   sizeClassOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { encodeMap, mapBytes } from './allocation-map.js';
 import type { StagedImage } from './closed-epoch.js';
 import { tellCheckpoint } from './diagnostics.js';

@@ -18,7 +18,7 @@ import {
   SWIP_TAG_MASK,
   schedulePoint,
   type Translation,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import type { Arena } from './arena.js';
 import { type Counters, WRITES } from './counters.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';

@@ -1,5 +1,5 @@
 /** Where a page that is stored has its swip, for those that looked a while ago: the page above may have changed or gone since. */
-import { PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_COLD } from '@pagewright/core';
+import { PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_COLD } from '@pagewright/core/contracts';
 import { SIZE_CLASS, STATE, STATE_COOL, STATE_HOT } from './frames.js';
 import type { PoolParts } from './placement.js';
 

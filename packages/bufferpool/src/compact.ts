@@ -7,7 +7,7 @@
  * first, then come maps that do not know them, and the file is cut off last. Whatever ends it in between leaves a file that is longer than it
  * must be, and the rest of it free.
  */
-import type { CompactRequest, CompactResult } from '@pagewright/core';
+import type { CompactRequest, CompactResult } from '@pagewright/core/contracts';
 import type { Checkpointer } from './checkpointer.js';
 import type { FileSpace } from './file-space.js';
 import type { Gate } from './gate.js';

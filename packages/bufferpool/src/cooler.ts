@@ -12,7 +12,7 @@ import {
   SWIP_HOT,
   SWIP_TAG_MASK,
   schedulePoint,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { COOL_PAGES, COOLED } from './counters.js';
 import { NO_FRAME, PARENT, RESIDENT_CHILDREN, STATE, STATE_COOL, STATE_HOT } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';

@@ -6,7 +6,7 @@
  * Must hold: a row is written by one thread at a time. What goes up and down (`COOL_PAGES`, `RESIDENT`) may go up in one row
  * and down in another; only the sum means anything.
  */
-import { LARGEST_PAGE, MIN_PAGE_SIZE } from '@pagewright/core';
+import { LARGEST_PAGE, MIN_PAGE_SIZE } from '@pagewright/core/contracts';
 
 /** Times that `child` found the page in memory, and its swip hot. */
 export const HITS = 0;

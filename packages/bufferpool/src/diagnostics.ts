@@ -4,7 +4,7 @@
  * they are told, and do not use the store.
  */
 import { channel } from 'node:diagnostics_channel';
-import type { CheckpointResult } from '@pagewright/core';
+import type { CheckpointResult } from '@pagewright/core/contracts';
 import type { PageFile } from './page-file.js';
 
 /** A page was read from the file, and has passed its checks. On `pagewright:pool:read`. */

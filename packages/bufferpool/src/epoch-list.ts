@@ -3,7 +3,7 @@
  * with the epoch that they read. It keeps its order. Memory of zeros is an empty list. Calls come one at a time, from any
  * thread.
  */
-import { invariant } from '@pagewright/core';
+import { invariant } from '@pagewright/core/contracts';
 
 /** What the list is in. It goes to other threads as it is. */
 export interface EpochListMemory {

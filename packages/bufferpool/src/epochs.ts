@@ -23,7 +23,7 @@
  *
  * Must hold: if a page is dirty in the open epoch, all pages above it are. A page that is dirty has no clean page above it.
  */
-import { invariant } from '@pagewright/core';
+import { invariant } from '@pagewright/core/contracts';
 import { ClosedEpoch, type EpochParts, type StagedImage } from './closed-epoch.js';
 import { EPOCH, EpochMemory, FAILED, NONE, RUNNING } from './epoch-memory.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, NO_FRAME, PARENT, SIZE_CLASS, WRITING } from './frames.js';

@@ -5,7 +5,7 @@
  * has completed. A policy is not trusted with that: what it hands out is checked before it is touched. The caller has the
  * pool latch, which is given back only while pages are written.
  */
-import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core';
+import { invariant, POINT, SWIP_COLD, schedulePoint } from '@pagewright/core/contracts';
 import type { StagedImage } from './closed-epoch.js';
 import type { Cooler } from './cooler.js';
 import { EVICTED_AHEAD, EVICTIONS, RESIDENT, WRITES, WRITTEN_AHEAD } from './counters.js';

@@ -5,8 +5,8 @@
  *
  * Must hold: an extent that a superblock names, or that the running checkpoint will name, is never allocated.
  */
-import type { IoFile } from '@pagewright/core';
-import { foldAddress, MAX_UNITS, PagewrightError, sizeClassOf, unitOf } from '@pagewright/core';
+import type { IoFile } from '@pagewright/core/contracts';
+import { foldAddress, MAX_UNITS, PagewrightError, sizeClassOf, unitOf } from '@pagewright/core/contracts';
 import { type AllocationMap, emptyBits, type GivenUp, hasBit, mapBytes, setBits } from './allocation-map.js';
 import { Births, type Epoch } from './births.js';
 import { BuddyAllocator } from './buddy.js';

@@ -2,7 +2,7 @@
  * The frame table: what the pool knows of each frame, in shared memory beside the arena. Sixteen words a frame, one
  * cache line. The entry of a page larger than one block is that of its first block; the others say `STATE_TAIL`.
  */
-import type { NamedFrames } from '@pagewright/core';
+import type { NamedFrames } from '@pagewright/core/contracts';
 
 /** The latch: bit 0 held, bit 1 waiters, the rest counts. Never reset (M1). */
 export const VERSION = 0;

@@ -18,7 +18,7 @@
  * Must hold: a bit of a summary is set exactly if its word below has a bit of that class. Memory of zeros is no units.
  * Calls come one at a time, from any thread.
  */
-import { invariant } from '@pagewright/core';
+import { invariant } from '@pagewright/core/contracts';
 
 const CLASSES = 0;
 const UNITS = 1;

@@ -6,7 +6,7 @@
  * first and then look.
  */
 
-import { invariant, type Threads } from '@pagewright/core';
+import { invariant, type Threads } from '@pagewright/core/contracts';
 
 const OPEN = 0;
 const CLOSING = 1;

@@ -7,7 +7,7 @@
  * loads of a read are ordered before its validation.
  */
 import { arch } from 'node:process';
-import { PagewrightError, POINT, schedulePoint, type Threads } from '@pagewright/core';
+import { PagewrightError, POINT, schedulePoint, type Threads } from '@pagewright/core/contracts';
 import { type Counters, LATCH_WAITS } from './counters.js';
 import { type FrameTable, OWNER, VERSION } from './frames.js';
 

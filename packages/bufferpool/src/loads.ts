@@ -4,7 +4,7 @@
  *
  * Must hold: no latch is held while a read is in flight (M5).
  */
-import { PageFault, PagewrightError, POINT, schedulePoint, sizeClassOf } from '@pagewright/core';
+import { PageFault, PagewrightError, POINT, schedulePoint, sizeClassOf } from '@pagewright/core/contracts';
 import type { Arrivals } from './arrivals.js';
 import { READS } from './counters.js';
 import { NO_FRAME, STATE_LOADING } from './frames.js';

@@ -18,7 +18,7 @@ import {
   SWIP_TAG_MASK,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { offsetOfColdSwip } from './cold-swips.js';
 import type { CompactParts } from './compact.js';
 import { ADDRESS, DIRTY_EPOCH, SIZE_CLASS } from './frames.js';

@@ -1,5 +1,6 @@
 /** What a pool can be asked for, and what is wrong with what it was asked for. */
-import { type InjectionToken, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core';
+import type { InjectionToken } from '@pagewright/core';
+import { MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core/contracts';
 import { DEFAULT_TRANSLATION } from './translation/choice.js';
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
@@ -31,7 +32,7 @@ export interface BufferPoolOptions {
   /**
    * Whether a thread of the pool's own keeps frames free, and writes dirty pages for that, once memory is nearly full. It needs a file
    * that another thread can open (`IoBackend.module`) and a replacement policy of this package; where it cannot be had, each
-   * thread evicts for itself. Default: true for pools of 128 MiB or more; the thread takes some 20 MiB, which is much beside a smaller one.
+   * thread evicts for itself. Default: true for pools of 128 MiB or more; the thread takes some 16 MiB, which is much beside a smaller one.
    */
   readonly pageProvider?: boolean | undefined;
   /**

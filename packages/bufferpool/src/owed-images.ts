@@ -6,7 +6,7 @@
  *
  * Must hold: where an image is taken, no child has changed since the gate, so that what its frame says is true.
  */
-import { invariant, SWIP_COLD, SWIP_HOT, SWIP_NULL, SWIP_TAG_MASK, type Translation } from '@pagewright/core';
+import { invariant, SWIP_COLD, SWIP_HOT, SWIP_NULL, SWIP_TAG_MASK, type Translation } from '@pagewright/core/contracts';
 import type { Arena } from './arena.js';
 import { EPOCH, type EpochMemory } from './epoch-memory.js';
 import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, type FrameTable, SIZE_CLASS } from './frames.js';

@@ -9,7 +9,7 @@
  * Must hold: an entry has a frame whose `ENTRY` names it, or an image of its own, put aside or staged. So there are never
  * more entries than frames, images put aside, and images on their way to the file.
  */
-import { invariant } from '@pagewright/core';
+import { invariant } from '@pagewright/core/contracts';
 
 /** What is known of an entry, as numbers of its words. */
 export const OWED = {

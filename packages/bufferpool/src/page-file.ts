@@ -20,7 +20,7 @@ import {
   PagewrightError,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { CheckpointReader, settledSlots } from './checkpoint-reader.js';
 import { checkMemory } from './options.js';
 import {
@@ -66,11 +66,29 @@ export class PageFile {
 
   /**
    * The file as another thread of the process has it, which has opened and locked it. Each thread reads and writes through a
-   * file of its own; superblocks are written by the thread with the lock alone.
+   * file of its own; superblocks are written by the thread with the lock alone. The lock of that thread, of this name, is joined: while
+   * this one may write nobody else opens the file, whatever becomes of that one.
    */
-  static async share(io: IoBackend, path: string, superblock: Superblock): Promise<PageFile> {
+  static async share(
+    io: IoBackend,
+    path: string,
+    superblock: Superblock,
+    lockName: string | undefined,
+  ): Promise<PageFile> {
     const file = await io.open(path, {});
-    return new PageFile(file, false, false, null, { slot: 0, newest: superblock, older: null }, false);
+    try {
+      const lock = lockName === undefined ? undefined : await file.joinLock?.(lockName);
+      const choice = { slot: 0, newest: superblock, older: null };
+      return new PageFile(file, false, false, lock ?? null, choice, false);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** By which other threads join the lock. */
+  get lockName(): string | undefined {
+    return this.lock?.name;
   }
 
   get pageSize(): number {

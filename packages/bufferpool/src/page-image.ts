@@ -17,7 +17,7 @@ import {
   PAGE_TIMESTAMP,
   type Segment,
   SWIP_SIZE,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 
 /** A page's bytes in memory that no other thread sees. */
 export class PageImage {

@@ -3,7 +3,7 @@
  * mark, and then evicts until a high-water mark is reached. So other threads find frames free, and write no pages for them.
  */
 
-import type { Threads } from '@pagewright/core';
+import type { Threads } from '@pagewright/core/contracts';
 import type { PageProviderSignal } from './page-provider-signal.js';
 import { ENOUGH, type Residency } from './residency.js';
 

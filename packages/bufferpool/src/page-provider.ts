@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { IoModule, Threads } from '@pagewright/core';
+import type { IoModule, Threads } from '@pagewright/core/contracts';
 import { tellProvider } from './diagnostics.js';
 import type { PageProviderSignal } from './page-provider-signal.js';
 import type { PoolHandle } from './pool-memory.js';

@@ -3,7 +3,14 @@
  * whose image is on its way to the file, stays where it is.
  */
 
-import { PagewrightError, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, type Threads, type Translation } from '@pagewright/core';
+import {
+  PagewrightError,
+  SWIP_COOL,
+  SWIP_HOT,
+  SWIP_TAG_MASK,
+  type Threads,
+  type Translation,
+} from '@pagewright/core/contracts';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
 import type { Counters } from './counters.js';

@@ -6,7 +6,7 @@
  * Must hold: who has the pool latch waits for no other latch; latches of pages are tried only. Who holds latches of pages
  * may wait for the pool latch. It may be taken again by the thread that has it.
  */
-import { invariant, SharedLatch, type Threads } from '@pagewright/core';
+import { invariant, SharedLatch, type Threads } from '@pagewright/core/contracts';
 
 /** So long who lets others in stays out: a thread that sleeps takes about as long to wake up. */
 const LET_IN_MS = 0.05;

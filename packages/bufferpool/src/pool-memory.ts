@@ -9,7 +9,7 @@ import {
   type ReplacementPolicyType,
   Threads,
   type TranslationType,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { Arena } from './arena.js';
 import { BuddyAllocator } from './buddy.js';
 import { type CoolerMemory, coolerMemory } from './cooler.js';
@@ -18,8 +18,10 @@ import { Epochs } from './epochs.js';
 import { FileSpace, type FileSpaceMemory } from './file-space.js';
 import { FrameTable } from './frames.js';
 import { Gate } from './gate.js';
+import type { PageFile } from './page-file.js';
 import { PageProviderSignal } from './page-provider-signal.js';
 import { PoolLatch } from './pool-latch.js';
+import { SpaceClaims } from './space-claims.js';
 import type { Superblock } from './superblock.js';
 import { translationMemory } from './translation/choice.js';
 
@@ -45,6 +47,7 @@ export interface PoolMemory {
   readonly counters: SharedArrayBuffer;
   readonly blocks: SharedArrayBuffer;
   readonly space: FileSpaceMemory;
+  readonly claims: SharedArrayBuffer;
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
   readonly provider: SharedArrayBuffer;
@@ -58,6 +61,8 @@ export interface PoolMemory {
 export interface PoolHandle {
   readonly what: typeof WHAT;
   readonly path: string;
+  /** Of the lock that the thread which opened the pool has on its file. */
+  readonly lockName: string | undefined;
   readonly superblock: Superblock;
   readonly shape: PoolShape;
   readonly memory: PoolMemory;
@@ -65,8 +70,8 @@ export interface PoolHandle {
 
 const WHAT = 'a pool of pages, 1';
 
-export function handleOf(path: string, superblock: Superblock, shape: PoolShape, memory: PoolMemory): PoolHandle {
-  return { what: WHAT, path, superblock, shape, memory };
+export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShape, memory: PoolMemory): PoolHandle {
+  return { what: WHAT, path: io.path, lockName, superblock, shape, memory };
 }
 
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
@@ -99,6 +104,7 @@ export function createMemory(
     counters: words(Counters.bytes(MOST_THREADS)),
     blocks: words(BuddyAllocator.bytes(largestReadClass, frames)),
     space: FileSpace.memory(),
+    claims: words(SpaceClaims.bytes()),
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
     provider: words(PageProviderSignal.bytes()),

@@ -17,7 +17,7 @@ import {
   schedulePoint,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import type { Arrival, Arrivals } from './arrivals.js';
 import { READS } from './counters.js';
 import { NO_FRAME, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT, STATE_LOADING } from './frames.js';

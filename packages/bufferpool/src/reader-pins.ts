@@ -5,7 +5,7 @@
  * Must hold: what is used again was given up in an epoch that every reader has passed who was there to be seen. Who published a pin
  * and then found its superblock in a slot was there: the slot is written over only before a later look.
  */
-import type { IoFile } from '@pagewright/core';
+import type { IoFile } from '@pagewright/core/contracts';
 
 /** What a pin says: the store, lest a pin outlives the file beside which it stands, and the oldest epoch that is read. */
 export function pinText(storeId: string, epoch: number): string {

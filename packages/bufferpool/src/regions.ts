@@ -2,7 +2,7 @@
  * Room for large pages: an aligned run of blocks is emptied by evicting what is in it, and by moving to other frames what
  * must stay because its children are in memory.
  */
-import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core';
+import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagewright/core/contracts';
 import type { Cooler } from './cooler.js';
 import { RELOCATIONS } from './counters.js';
 import type { Eviction } from './eviction.js';

@@ -15,7 +15,7 @@ import {
   schedulePoint,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import { Cooler, type CoolerMemory } from './cooler.js';
 import { MISSES, READS, RESIDENT, REWARMED } from './counters.js';
 import { tellRead } from './diagnostics.js';

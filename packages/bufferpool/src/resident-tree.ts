@@ -5,7 +5,7 @@
  * Must hold: no page is dirty. Frames into which pages are being read stay: they are in no tree yet, and whoever reads into them
  * finds that no swip wants them.
  */
-import { invariant, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core';
+import { invariant, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK } from '@pagewright/core/contracts';
 import { RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
 import { readSwipTable } from './page-image.js';
 import type { PoolParts } from './placement.js';

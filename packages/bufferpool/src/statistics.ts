@@ -2,7 +2,7 @@
  * What the pool says of itself. Counters are added up from the rows of all threads; gauges are read where they are kept.
  * `memoryBytes` names every memory of the pool that grows with what it was asked for or with the store.
  */
-import type { PageStoreStats, SizeClassStats } from '@pagewright/core';
+import type { PageStoreStats, SizeClassStats } from '@pagewright/core/contracts';
 import type { Checkpointer } from './checkpointer.js';
 import type { CoolerMemory } from './cooler.js';
 import {

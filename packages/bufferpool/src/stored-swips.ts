@@ -1,5 +1,5 @@
 /** The swips of a page as it is in the file, read from a private copy of it. What its table says is bounded before it is used. */
-import { PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_NULL } from '@pagewright/core';
+import { PAGE_SWIP_COUNT, PAGE_SWIP_OFFSET, PAGE_SWIP_STRIDE, SWIP_NULL } from '@pagewright/core/contracts';
 import { isSwipTable } from './page-image.js';
 
 /** Byte offsets of the swips that are not null; null if the page has a swip table that cannot be. */

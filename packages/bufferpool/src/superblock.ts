@@ -7,7 +7,7 @@
  * damaged one, and both from a file that is no store.
  */
 import { crc32 } from 'node:zlib';
-import { type CheckpointMark, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError } from '@pagewright/core';
+import { type CheckpointMark, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError } from '@pagewright/core/contracts';
 
 export const SLOT_SIZE = 4096;
 export const SLOT_COUNT = 2;

@@ -9,7 +9,7 @@ import {
   type PageStore,
   PagewrightError,
   SWIP_NULL,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 
 /** Deeper trees than this have a cycle. */
 const DEEPEST = 64;

@@ -1,5 +1,5 @@
 /** A set of units of the page file, one bit for each: what a verification has met so far, however large the store. */
-import { sizeClassOf, unitOf } from '@pagewright/core';
+import { sizeClassOf, unitOf } from '@pagewright/core/contracts';
 import { emptyBits, hasBit, setBits } from './allocation-map.js';
 
 export class UnitSet {

@@ -4,7 +4,7 @@
  *
  * Must hold: an extent that is damaged is reported once, by whichever way it is met first.
  */
-import type { ErrorCode, VerifyProblem } from '@pagewright/core';
+import type { ErrorCode, VerifyProblem } from '@pagewright/core/contracts';
 
 export class Place {
   constructor(

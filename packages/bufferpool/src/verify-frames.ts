@@ -21,7 +21,7 @@ import {
   sizeClassOf,
   type Translation,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import type { Arena } from './arena.js';
 import type { BuddyAllocator } from './buddy.js';
 import type { Epochs } from './epochs.js';

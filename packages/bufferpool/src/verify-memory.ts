@@ -6,7 +6,13 @@
  * is read from the file counts only while the swip stands that named it: a page that was brought in, moved or given up
  * meanwhile is passed over, because whoever brought it in has checked it.
  */
-import { PAGE_INDEX, type PageExpectation, type PageInspector, SWIP_COLD, SWIP_TAG_MASK } from '@pagewright/core';
+import {
+  PAGE_INDEX,
+  type PageExpectation,
+  type PageInspector,
+  SWIP_COLD,
+  SWIP_TAG_MASK,
+} from '@pagewright/core/contracts';
 import { NO_FRAME, PARENT } from './frames.js';
 import type { UnitSet } from './verify-extents.js';
 import { type Findings, Place } from './verify-findings.js';

@@ -4,7 +4,7 @@
  *
  * Must hold: what the writer has used again is not reported as damage. So nothing is reported before the end.
  */
-import type { PageExpectation, VerifyProblem, VerifyProgress, VerifyRequest } from '@pagewright/core';
+import type { PageExpectation, VerifyProblem, VerifyProgress, VerifyRequest } from '@pagewright/core/contracts';
 import type { CheckpointReader } from './checkpoint-reader.js';
 
 /** Errors: those of `verify`; `PW_SNAPSHOT_TOO_OLD` if it cannot be told whether what was found is damage. */

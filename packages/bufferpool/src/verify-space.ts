@@ -3,7 +3,7 @@
  * a checkpoint says against what its tree reaches (C5).
  */
 import { crc32 } from 'node:zlib';
-import { sizeClassOf, unitOf } from '@pagewright/core';
+import { sizeClassOf, unitOf } from '@pagewright/core/contracts';
 import { type AllocationMap, decodeMap, hasBit } from './allocation-map.js';
 import type { FileSpace } from './file-space.js';
 import type { PageFile } from './page-file.js';

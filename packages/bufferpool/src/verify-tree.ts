@@ -24,7 +24,7 @@ import {
   SWIP_TAG_MASK,
   sizeClassOf,
   unitOf,
-} from '@pagewright/core';
+} from '@pagewright/core/contracts';
 import type { Arena } from './arena.js';
 import type { FileSpace } from './file-space.js';
 import { STATE_LOADING } from './frames.js';

@@ -8,7 +8,7 @@
  *
  * What was committed since the last checkpoint is therefore verified where it is: in memory, or where eviction put it.
  */
-import type { PageExpectation, VerifyProgress, VerifyRequest } from '@pagewright/core';
+import type { PageExpectation, VerifyProgress, VerifyRequest } from '@pagewright/core/contracts';
 import type { AllocationMap } from './allocation-map.js';
 import type { Checkpointer } from './checkpointer.js';
 import type { FileSpace } from './file-space.js';

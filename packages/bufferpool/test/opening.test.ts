@@ -191,6 +191,7 @@ describe('a full disk', () => {
           tree.insert([a], b, number, 0);
           (model.children[a] as { children: unknown[] }).children[b] = newModel(number++);
         }
+        pool.giveSpace(2);
       }
     }
     expect(refused).toBe(true);

@@ -1,5 +1,4 @@
 /** Contracts, composition and engine façade of Pagewright. */
-export * from './byte-size.js';
 export {
   type Blueprint,
   type Composition,
@@ -13,21 +12,9 @@ export { inject, injectAll, injectable, Lifecycle } from './composition/containe
 export type { ComposeFromOptions } from './composition/plugin-loader.js';
 export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
 export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';
-export * from './contracts/backup.js';
-export * from './contracts/compaction.js';
-export * from './contracts/concurrency.js';
-export * from './contracts/index-plugin.js';
-export * from './contracts/io.js';
-export * from './contracts/log.js';
-export * from './contracts/page-layout.js';
-export * from './contracts/pages.js';
-export * from './contracts/replacement.js';
-export * from './contracts/swip-list.js';
-export * from './contracts/translation.js';
-export * from './contracts/verification.js';
+export * from './contracts/index.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';
-export * from './errors.js';
 export { EncodedOperations, OPERATIONS_HEADROOM } from './operations/encoded-operations.js';
 export {
   decodeOperations,
@@ -39,7 +26,3 @@ export {
   operationsSize,
 } from './operations/operation-encoding.js';
 export * from './plugin.js';
-export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from './schedule.js';
-export { SharedLatch } from './threads/shared-latch.js';
-export { type Held, MOST_THREADS, Threads } from './threads/threads.js';
-export * from './tokens.js';

@@ -1,6 +1,12 @@
 /** The file system through `node:fs`, as Pagewright's I/O contract has it. Works wherever Node.js does. */
 import fs from 'node:fs';
-import { type IoBackend, type IoFile, type IoModule, type OpenFlags, PagewrightError } from '@pagewright/core';
+import {
+  type IoBackend,
+  type IoFile,
+  type IoModule,
+  type OpenFlags,
+  PagewrightError,
+} from '@pagewright/core/contracts';
 import { type Attempt, errnoOf, faultOf } from './fault.js';
 import { NodeFile } from './file.js';
 

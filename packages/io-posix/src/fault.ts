@@ -2,7 +2,7 @@
  * What the operating system reports, as Pagewright's errors: one code for each thing that a person can do about it, with
  * errno, path, operation and offset in the details.
  */
-import { type ErrorCode, PagewrightError } from '@pagewright/core';
+import { type ErrorCode, PagewrightError } from '@pagewright/core/contracts';
 
 /** What was being done when the operating system refused. */
 export interface Attempt {

@@ -3,9 +3,15 @@
  * trusted. A descriptor is closed only when no operation uses it any more, so that its number cannot name another file.
  */
 import fs from 'node:fs';
-import { type FileLock, type IoFile, type IoOperation, PagewrightError, type ReaderPin } from '@pagewright/core';
+import {
+  type FileLock,
+  type IoFile,
+  type IoOperation,
+  PagewrightError,
+  type ReaderPin,
+} from '@pagewright/core/contracts';
 import { closed, faultOf, readOnly } from './fault.js';
-import { acquireLock } from './lock.js';
+import { acquireLock, joinLock } from './lock.js';
 import { livingPins, publishPin } from './reader-pins.js';
 import { joinNeighbours, run, runSync } from './submission.js';
 import { type Done, transfer, transferSync } from './transfer.js';
@@ -141,6 +147,14 @@ export class NodeFile implements IoFile {
   async lock(): Promise<FileLock> {
     return await this.#tracked('lock', async () => {
       this.#lock = await acquireLock(this);
+      return this.#lock;
+    });
+  }
+
+  /** On Linux a holder that has ended is told from one that lives, within a process; elsewhere it holds until the process ends, joined or not. */
+  async joinLock(name: string): Promise<FileLock> {
+    return await this.#tracked('lock', async () => {
+      this.#lock = await joinLock(this, name);
       return this.#lock;
     });
   }

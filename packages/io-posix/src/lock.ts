@@ -5,15 +5,26 @@
  * whoever wants to follow a dead holder X links its own record to a place named after X, which one taker alone can do,
  * looks whether X is still the one to follow, and moves that record onto the lock file. If it dies half-way, the next
  * taker follows it in the same manner; so the records form a chain, and who is at its end, if alive, is the holder.
+ *
+ * Threads that work on what another thread of their process has locked join its lock: each opens the lock file for writing, and writes nothing. When the
+ * holder ends nobody in that process takes the lock over before the last of them has let go; other processes look at the process alone.
  */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { link, readdir, realpath, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { type FileLock, PagewrightError } from '@pagewright/core';
+import { type FileLock, PagewrightError } from '@pagewright/core/contracts';
 import { errnoOf, faultOf } from './fault.js';
-import { describeSelf, type Holder, livenessOf, parseHolder, textOf } from './process-identity.js';
+import {
+  describeSelf,
+  type FileIdentity,
+  type Holder,
+  isDescriptorOpen,
+  livenessOf,
+  parseHolder,
+  textOf,
+} from './process-identity.js';
 import type { Target } from './transfer.js';
 
 const open = promisify(fs.open);
@@ -30,7 +41,7 @@ const MOST_ROUNDS = 100;
 interface LockRecord {
   /** Null if the text is not that of a holder. */
   readonly holder: Holder | null;
-  readonly inode: bigint;
+  readonly file: FileIdentity;
 }
 
 /** This taker's own record, in a file of its own until it has won. */
@@ -69,6 +80,49 @@ export async function acquireLock(target: Target): Promise<FileLock> {
   }
 }
 
+/**
+ * Holds the file as well, on behalf of the lock of that name, which another thread of this process has.
+ * @throws PW_CLOSED if that one holds it no more; PW_PERMISSION, PW_IO
+ */
+export async function joinLock(target: Target, name: string): Promise<FileLock> {
+  try {
+    const identity = await fstat(target.fd, { bigint: true });
+    const place = `${await canonicalPath(target, identity, 'lock')}.lock`;
+    const fd = await open(place, 'r+');
+    try {
+      const { holder, file } = await recordIn(fd);
+      // In this order: who finds the holder gone later, finds this descriptor.
+      if (holder?.token === name && isDescriptorOpen(holder.fd, file)) return new JoinedLock(name, fd);
+    } catch (error) {
+      await close(fd);
+      throw error;
+    }
+    await close(fd);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw faultOf(error, { operation: 'lock', path: target.path });
+  }
+  throw new PagewrightError(
+    'PW_CLOSED',
+    `The thread that had ${target.path} locked has closed it, or has ended. Open it again, when it was closed in all threads.`,
+    { details: { path: target.path } },
+  );
+}
+
+/** The lock of another thread, as one that works beside it has it. */
+class JoinedLock implements FileLock {
+  #released: Promise<void> | undefined;
+
+  constructor(
+    readonly name: string,
+    private readonly fd: number,
+  ) {}
+
+  release(): Promise<void> {
+    this.#released ??= close(this.fd);
+    return this.#released;
+  }
+}
+
 class LockFile implements FileLock {
   readonly #path: string;
   readonly #place: string;
@@ -81,6 +135,10 @@ class LockFile implements FileLock {
     this.#place = place;
     this.#claim = claim;
     this.#key = key;
+  }
+
+  get name(): string {
+    return this.#claim.token;
   }
 
   release(): Promise<void> {
@@ -161,9 +219,9 @@ async function findDeadHolders(path: string, place: string): Promise<Holder[]> {
   for (let at = place; ; at = successorOf(place, dead.at(-1)!)) {
     const record = await readRecord(at);
     if (record === null) return dead;
-    const { holder, inode } = record;
+    const { holder, file } = record;
     if (holder === null) throw lockedByUnknown(path, at);
-    const liveness = livenessOf(holder, inode);
+    const liveness = livenessOf(holder, file);
     if (liveness !== 'dead') throw lockedBy(holder, liveness, path, at);
     dead.push(holder);
   }
@@ -201,7 +259,7 @@ async function removeLeftovers(place: string, claim: Claim): Promise<void> {
 
 async function removeIfDead(file: string): Promise<void> {
   const record = await readRecord(file);
-  if (record?.holder && livenessOf(record.holder, record.inode) === 'dead') await unlink(file);
+  if (record?.holder && livenessOf(record.holder, record.file) === 'dead') await unlink(file);
 }
 
 function successorOf(place: string, holder: Holder): string {
@@ -218,11 +276,15 @@ async function readRecord(file: string): Promise<LockRecord | null> {
     throw error;
   }
   try {
-    const { ino } = await fstat(fd, { bigint: true });
-    return { holder: parseHolder(await readFile(fd, 'utf8')), inode: ino };
+    return await recordIn(fd);
   } finally {
     await close(fd);
   }
+}
+
+async function recordIn(fd: number): Promise<LockRecord> {
+  const { dev, ino } = await fstat(fd, { bigint: true });
+  return { holder: parseHolder(await readFile(fd, 'utf8')), file: { dev, ino } };
 }
 
 async function linkIfFree(from: string, to: string): Promise<boolean> {
@@ -253,9 +315,10 @@ function lockedByUs(path: string): PagewrightError {
 
 function lockedBy(holder: Holder, liveness: 'alive' | 'unknown', path: string, lockFile: string): PagewrightError {
   const { pid, host } = holder;
+  const where = pid === process.pid ? 'another thread of this process has' : `process ${pid} has`;
   const advice =
     liveness === 'alive'
-      ? `process ${pid} has it open. Close it there first.`
+      ? `${where} it open. Close it there first${pid === process.pid ? ', and in all threads that attached to it' : ''}.`
       : `process ${pid} on host ${host} had it open for writing, and from here it cannot be told whether it still has (another machine or container). Make sure that it has not; then remove ${lockFile}.`;
   return new PagewrightError('PW_LOCKED', `${path} is locked: ${advice}`, { details: { pid, host, path, lockFile } });
 }

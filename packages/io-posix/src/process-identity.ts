@@ -29,8 +29,14 @@ export function describeSelf(token: string, fd: number): Holder {
   return { token, fd, pid: process.pid, processStart: processOf(process.pid)?.start ?? null, ...here() };
 }
 
-/** Whether a holder lives. `inode` is that of the lock file which names it. */
-export function livenessOf(holder: Holder, inode: bigint): Liveness {
+/** A file, whatever its name. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** Whether a holder lives. `file` is the lock file which names it. */
+export function livenessOf(holder: Holder, file: FileIdentity): Liveness {
   const self = here();
   if (holder.bootId !== null && self.bootId !== null && holder.bootId !== self.bootId) {
     return holder.host === self.host ? 'dead' : 'unknown'; // this machine started again since; or it is another one
@@ -39,7 +45,7 @@ export function livenessOf(holder: Holder, inode: bigint): Liveness {
   const visible = comparable ? holder.pidNamespace === self.pidNamespace : holder.host === self.host;
   if (!visible) return 'unknown';
   if (!isRunning(holder)) return 'dead';
-  return holder.pid === process.pid && !isDescriptorOpen(holder.fd, inode) ? 'dead' : 'alive';
+  return holder.pid === process.pid && !isHeldHere(holder, file) ? 'dead' : 'alive';
 }
 
 /** The text of a lock file. It carries a checksum: a living holder must not pass for a dead one because a bit is wrong. */
@@ -107,10 +113,34 @@ function processOf(pid: number): { start: string; ended: boolean } | null {
   });
 }
 
-/** Whether a descriptor of this process is open on the file with that inode; true where the system does not say. */
-function isDescriptorOpen(fd: number, inode: bigint): boolean {
-  if (tryTo(() => fs.statSync('/proc/self/fd')) === null) return true;
-  return tryTo(() => fs.statSync(`/proc/self/fd/${fd}`, { bigint: true }).ino) === inode;
+/**
+ * Whether the thread of this process that took the lock has it still, or another one that has joined it: each keeps a descriptor open on the lock file, for
+ * writing, which tells it from who just reads it.
+ */
+function isHeldHere(holder: Holder, file: FileIdentity): boolean {
+  if (isDescriptorOpen(holder.fd, file)) return true;
+  const descriptors = tryTo(() => fs.readdirSync(DESCRIPTORS)) ?? [];
+  return descriptors.some((fd) => isOpenOn(fd, file) && isForWriting(fd));
+}
+
+const DESCRIPTORS = '/proc/self/fd';
+
+/** Whether a descriptor of this process is open on the file; true where the system does not say. */
+export function isDescriptorOpen(fd: number, file: FileIdentity): boolean {
+  return tryTo(() => fs.statSync(DESCRIPTORS)) === null || isOpenOn(String(fd), file);
+}
+
+function isOpenOn(fd: string, { dev, ino }: FileIdentity): boolean {
+  const found = tryTo(() => fs.statSync(`${DESCRIPTORS}/${fd}`, { bigint: true }));
+  return found !== null && found.dev === dev && found.ino === ino;
+}
+
+/** True if it cannot be told. */
+function isForWriting(fd: string): boolean {
+  const info = tryTo(() => fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+  const flags = info?.match(/^flags:\s*([0-7]+)$/m)?.[1];
+  const { O_RDONLY, O_WRONLY, O_RDWR } = fs.constants;
+  return flags === undefined || (Number.parseInt(flags, 8) & (O_WRONLY | O_RDWR)) !== O_RDONLY;
 }
 
 function tryTo<T>(look: () => T): T | null {

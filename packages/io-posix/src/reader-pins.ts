@@ -10,10 +10,10 @@ import fs from 'node:fs';
 import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { PagewrightError, type ReaderPin } from '@pagewright/core';
+import { PagewrightError, type ReaderPin } from '@pagewright/core/contracts';
 import { errnoOf, faultOf } from './fault.js';
 import { canonicalPath } from './lock.js';
-import { describeSelf, livenessOf, parseHolder, textOf } from './process-identity.js';
+import { describeSelf, type FileIdentity, livenessOf, parseHolder, textOf } from './process-identity.js';
 import type { Target } from './transfer.js';
 
 const open = promisify(fs.open);
@@ -177,7 +177,7 @@ async function textOfLiving(file: string): Promise<string | null> {
     const [line = '', text = ''] = found.content.split('\n');
     const holder = parseHolder(line);
     // Without a holder it is what a loss of power has left: it had its name when it was whole.
-    if (holder !== null && livenessOf(holder, found.inode) !== 'dead') return text;
+    if (holder !== null && livenessOf(holder, found.identity) !== 'dead') return text;
     if (found.content === judged) {
       await unlinkIfThere(file).catch(() => {}); // not ours to remove: it is passed over the next time, too
       return null;
@@ -187,7 +187,7 @@ async function textOfLiving(file: string): Promise<string | null> {
   }
 }
 
-async function read(file: string): Promise<{ readonly content: string; readonly inode: bigint } | null> {
+async function read(file: string): Promise<{ readonly content: string; readonly identity: FileIdentity } | null> {
   let fd: number;
   try {
     fd = await open(file, 'r');
@@ -196,8 +196,8 @@ async function read(file: string): Promise<{ readonly content: string; readonly 
     throw error;
   }
   try {
-    const { ino } = await fstat(fd, { bigint: true });
-    return { content: await readFile(fd, 'utf8'), inode: ino };
+    const { dev, ino } = await fstat(fd, { bigint: true });
+    return { content: await readFile(fd, 'utf8'), identity: { dev, ino } };
   } finally {
     await close(fd);
   }

@@ -2,7 +2,7 @@
  * A batch of transfers as few system calls: neighbours in the file are joined into one vectored call, and a few calls are
  * in flight at a time. When a batch is over, well or badly, none of its buffers is in use any more.
  */
-import type { IoOperation } from '@pagewright/core';
+import type { IoOperation } from '@pagewright/core/contracts';
 import { type Done, type Target, type Transfer, transfer, transferSync } from './transfer.js';
 
 /** A vectored call takes at most as many buffers as the system's IOV_MAX, which is 1,024 where it is not unlimited. */

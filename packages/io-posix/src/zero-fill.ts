@@ -4,7 +4,7 @@
  * would wipe them out.
  */
 import fs from 'node:fs';
-import { PagewrightError } from '@pagewright/core';
+import { PagewrightError } from '@pagewright/core/contracts';
 import { faultOf, noProgress } from './fault.js';
 import type { Target } from './transfer.js';
 

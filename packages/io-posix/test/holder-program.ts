@@ -6,7 +6,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { FileLock, IoFile } from '@pagewright/core';
 import { NodeFiles } from '../src/backend.js';
 
-export type Command = 'lock' | 'release' | 'pin' | 'contend' | 'fill' | 'exit';
+export type Command = 'lock' | 'name' | 'release' | 'pin' | 'contend' | 'fill' | 'exit';
 
 /** What {@link Command} answers. */
 export interface Answer {
@@ -21,6 +21,9 @@ const actions: { readonly [each in Command]: () => Promise<string> } = {
   async lock() {
     lock = await file.lock();
     return 'held';
+  },
+  async name() {
+    return String(lock?.name);
   },
   async release() {
     await lock?.release();

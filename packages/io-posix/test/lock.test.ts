@@ -111,6 +111,72 @@ describe('one process', () => {
   });
 });
 
+describe('a lock that another thread of the process has', () => {
+  /** A thread that holds it, and the lock's name. */
+  async function holdingThread(): Promise<{ worker: Worker; lockName: string }> {
+    const worker = new Worker(program, { workerData: name });
+    await once(worker, 'message');
+    expect(await tell(worker, 'lock')).toEqual({ outcome: 'held' });
+    return { worker, lockName: (await tell(worker, 'name')).outcome };
+  }
+
+  test('can be joined, and is not given to others before all that joined it have let go, when its holder has ended', async () => {
+    const { worker, lockName } = await holdingThread();
+    const joined = [await open(name), await open(name)];
+    const locks = await Promise.all(joined.map((file) => file.joinLock!(lockName)));
+    await worker.terminate();
+    const other = await open(name);
+    const error = await rejectionOf(other.lock());
+    expect(error).toMatchObject({ code: 'PW_LOCKED', details: { pid: process.pid } });
+    expect(error.message).toContain('all threads');
+    await Promise.all([locks[0]!.release(), locks[0]!.release()]);
+    expect(await codeOf(other.lock())).toBe('PW_LOCKED');
+    await joined[1]!.close();
+    if (linux) await other.lock();
+    else expect(await codeOf(other.lock())).toBe('PW_LOCKED');
+  });
+
+  test('keeps who joined it out of the way of who has it, and is given back by that one alone', async () => {
+    const { worker, lockName } = await holdingThread();
+    const joined = await (await open(name)).joinLock!(lockName);
+    await joined.release();
+    const file = await open(name);
+    expect(await codeOf(file.lock())).toBe('PW_LOCKED');
+    const again = await (await open(name)).joinLock!(lockName);
+    await tell(worker, 'release');
+    await file.lock();
+    await again.release();
+    expect(await codeOf((await open(name)).lock())).toBe('PW_LOCKED');
+    await worker.terminate();
+  });
+
+  test('cannot be joined once its holder has ended, given it back, or given it up to another one', async ({ skip }) => {
+    const { worker, lockName } = await holdingThread();
+    expect(await codeOf((await open(name)).joinLock!('another'))).toBe('PW_CLOSED');
+    await tell(worker, 'release');
+    expect(await codeOf((await open(name)).joinLock!(lockName))).toBe('PW_CLOSED');
+    expect(await tell(worker, 'lock')).toEqual({ outcome: 'held' });
+    const later = (await tell(worker, 'name')).outcome;
+    await worker.terminate();
+    skip(!linux, 'only Linux says which descriptors are open');
+    expect(await codeOf((await open(name)).joinLock!(later))).toBe('PW_CLOSED');
+    await (await open(name)).lock();
+    expect(await codeOf((await open(name)).joinLock!(later))).toBe('PW_CLOSED');
+  });
+
+  test('is not held by who just reads its file', async ({ skip }) => {
+    const { worker } = await holdingThread();
+    const reading = fs.openSync(lockFile, 'r');
+    await worker.terminate();
+    try {
+      skip(!linux, 'only Linux says which descriptors are open');
+      await (await open(name)).lock();
+    } finally {
+      fs.closeSync(reading);
+    }
+  });
+});
+
 describe('several processes', () => {
   test('a holder that lives holds, and its pid is in the error', async () => {
     const holder = await start(program, name);

@@ -49,7 +49,7 @@ export class MvccParts implements CollectionSurroundings {
     this.order = new Latch(memory.order, sharing, 'orderLatch');
     this.timestamps = new Timestamps(memory.timestamps, sharing);
     this.locks = new CommitLocks(memory, sharing);
-    this.room = new FileRoom(memory.room, sharing);
+    this.room = new FileRoom(host);
     this.snapshots = new SnapshotList(memory.snapshots, sharing, this.order, latch, this.timestamps, (wasOldest) => {
       schedulePoint(POINT.snapshotGone);
       if (this.snapshots.members === 0) this.versions.clear();

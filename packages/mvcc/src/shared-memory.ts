@@ -3,7 +3,6 @@
  * posted as it is. Each part has its own, and is made over it in every thread.
  */
 import { PagewrightError } from '@pagewright/core';
-import { FileRoom } from './file-room.js';
 import { IndexLocks } from './index-locks.js';
 import { KeyLocks } from './key-locks.js';
 import { LeftTombstones } from './left-tombstones.js';
@@ -23,7 +22,6 @@ export interface MvccMemory {
   readonly snapshots: SharedArrayBuffer;
   readonly indexLocks: SharedArrayBuffer;
   readonly keyLocks: SharedArrayBuffer;
-  readonly room: SharedArrayBuffer;
   readonly blocks: SharedArrayBuffer;
   readonly chains: SharedArrayBuffer;
   readonly versions: SharedArrayBuffer;
@@ -50,7 +48,6 @@ export function newMemory(versionMemory: number): MvccMemory {
     snapshots: new SharedArrayBuffer(SnapshotList.bytes()),
     indexLocks: new SharedArrayBuffer(IndexLocks.bytes()),
     keyLocks: new SharedArrayBuffer(KeyLocks.bytes()),
-    room: new SharedArrayBuffer(FileRoom.bytes()),
     blocks,
     chains: new SharedArrayBuffer(VersionChains.bytes(blocks)),
     versions: new SharedArrayBuffer(VersionStore.bytes()),
@@ -81,7 +78,6 @@ function isHandle(handle: unknown): handle is MvccHandle {
     'snapshots',
     'indexLocks',
     'keyLocks',
-    'room',
     'blocks',
     'chains',
     'versions',

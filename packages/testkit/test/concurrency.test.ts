@@ -229,8 +229,13 @@ describe('the concurrency suite', () => {
     ],
     [
       'logs before it has secured room',
-      onHost((host) => ({ pages: over(host.pages, { secureSpace: () => undefined }) })),
+      onHost((host) => ({ pages: over(host.pages, { secureSpace: () => undefined, giveSpace: () => undefined }) })),
       ['refused-before-append', 'one-record'],
+    ],
+    [
+      'keeps room that it does not need any more',
+      onHost((host) => ({ pages: over(host.pages, { giveSpace: () => undefined }) })),
+      ['one-record'],
     ],
     [
       'logs when the host accepts no commits',

@@ -458,6 +458,27 @@ describe('the suite for page stores finds', () => {
     expect(await brokenBy(Hopeful, ...ids)).toEqual(ids);
   });
 
+  it('room that is secured, and anybody else counts on', async () => {
+    class Generous extends BufferPool {
+      override secureSpace(pages: number): void {
+        super.secureSpace(pages);
+        super.giveSpace(pages);
+      }
+      override giveSpace(): void {}
+    }
+    const ids = ['secured-room-is-kept', 'secured-room-is-of-its-thread'];
+    expect(await brokenBy(Generous, ...ids)).toEqual(ids);
+  });
+
+  it('room that a thread has secured, and keeps when it has left', async () => {
+    const present = vi.spyOn(Threads.prototype, 'isPresent').mockReturnValue(true);
+    try {
+      expect(await brokenBy(BufferPool, 'secured-room-is-of-its-thread')).toEqual(['secured-room-is-of-its-thread']);
+    } finally {
+      present.mockRestore();
+    }
+  });
+
   it('a file that is not locked', async () => {
     const Unlocked = onFiles((file) => fileWith(file, { lock: async () => ({ release: async () => {} }) }));
     expect(await brokenBy(Unlocked, 'one-holder')).toEqual(['one-holder']);

@@ -1,5 +1,5 @@
 /** The replacement policies that come with the pool, and the choice of one by name. */
-import { PagewrightError, type ReplacementPolicyType } from '@pagewright/core';
+import { PagewrightError, type ReplacementPolicyType } from '@pagewright/core/contracts';
 import { Clock } from './clock.js';
 import { Cooling } from './cooling.js';
 import { Probation, type ProvenPolicyType } from './probation.js';

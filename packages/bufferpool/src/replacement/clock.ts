@@ -5,7 +5,7 @@
  *
  * Must hold: the back hand never passes the front hand, and the front hand never comes around to the back hand.
  */
-import type { ReplaceableFrames } from '@pagewright/core';
+import type { ReplaceableFrames } from '@pagewright/core/contracts';
 import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages are between the hands, however small the pool. */

@@ -7,7 +7,7 @@
  *
  * Must hold: a page is in the queue exactly while it is cool. A node that is not queued links to node 0 as the newer one.
  */
-import type { ReplaceableFrames } from '@pagewright/core';
+import type { ReplaceableFrames } from '@pagewright/core/contracts';
 import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages wait, however small the pool. */

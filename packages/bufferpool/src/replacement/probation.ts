@@ -9,7 +9,7 @@
  *
  * Must hold: a frame is in the ring or the other policy's, never both. In the ring cool pages are older than all hot ones.
  */
-import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core';
+import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core/contracts';
 
 /** Decides about pages that have proven themselves. How large they are it is not told. */
 export interface ProvenPolicy extends Omit<ReplacementPolicy, 'entered'> {

@@ -1,5 +1,5 @@
 /** The translations that come with the pool, the choice of one by name, and the memory for its state. */
-import { invariant, PagewrightError, type TranslationType } from '@pagewright/core';
+import { invariant, PagewrightError, type TranslationType } from '@pagewright/core/contracts';
 import { HashTable } from './hash-table.js';
 import { PageArray } from './page-array.js';
 import { Swizzled } from './swizzled.js';

@@ -6,7 +6,7 @@
  * leaves or moves only while the page above it is latched; entries of other pages may shift under a reader's eyes, which is why a frame is
  * asked for its name, and not the slot. Whoever finds nothing because of that asks again under the pool latch.
  */
-import { invariant, type NamedFrames, type Translation } from '@pagewright/core';
+import { invariant, type NamedFrames, type Translation } from '@pagewright/core/contracts';
 import { NO_FRAME } from '../frames.js';
 import { freeName, MOST_NAMES } from './given-names.js';
 

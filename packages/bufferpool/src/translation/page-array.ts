@@ -5,7 +5,7 @@
  * Its length is fixed when the store is opened: one word for each unit that the file has then, and at least four for each frame. When
  * the file grows beyond that, the names of pages come around again, and what is taken is passed over.
  */
-import type { NamedFrames, Translation } from '@pagewright/core';
+import type { NamedFrames, Translation } from '@pagewright/core/contracts';
 import { NO_FRAME } from '../frames.js';
 import { freeName, MOST_NAMES } from './given-names.js';
 

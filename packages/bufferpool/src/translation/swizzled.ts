@@ -2,7 +2,7 @@
  * Swizzling, after LeanStore (ICDE 2018, section III-A): the name of a page is its frame, so that there is nothing to look up and
  * nothing to keep. What it asks for is that a page has one swip, which is changed when the page comes, leaves or moves.
  */
-import type { NamedFrames, Translation } from '@pagewright/core';
+import type { NamedFrames, Translation } from '@pagewright/core/contracts';
 import { NO_FRAME } from '../frames.js';
 
 export class Swizzled implements Translation {

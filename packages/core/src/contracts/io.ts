@@ -25,6 +25,8 @@ export interface IoOperation {
 
 /** Held on a file that is open for writing, by one holder in all processes of the machine. */
 export interface FileLock {
+  /** What other threads of the process join it by ({@link IoFile.joinLock}). Not there if its holder is a process, and no thread. */
+  readonly name?: string;
   /** Idempotent. */
   release(): Promise<void>;
 }
@@ -64,6 +66,11 @@ export interface IoFile {
   submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
   /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. Works on a file that was opened read-only, too. */
   lock(): Promise<FileLock>;
+  /**
+   * Holds the file as well, for a thread that works on what another one of the process has locked under this name: if that one ends, nobody else gets
+   * the lock before this is released. Errors: `PW_CLOSED` if it holds it no more, `PW_PERMISSION`, `PW_IO`. A backend whose locks have no names need not have it.
+   */
+  joinLock?(name: string): Promise<FileLock>;
   /**
    * Shows a text of one line to all that ask for the file's {@link pins}, in any process of the machine, until it is released or
    * whoever published it has died. When it resolves, nobody who asks later misses it. Works on a file that was opened read-only,

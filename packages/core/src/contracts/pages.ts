@@ -343,11 +343,13 @@ export interface PageStore {
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean;
 
   /**
-   * Makes sure that the file has room for all pages that are dirty and for `pages` more, so that nothing which follows
-   * in this commit meets a full disk. Called before the log is appended to. `PW_FULL`: nothing has changed. The room is nobody's: what one thread
-   * has secured and not used, another one counts on as well, so threads take turns from here to their last change.
+   * Makes sure that the file has room for all pages that are dirty, for what was secured and not given back, and for `pages` more, so that nothing
+   * which follows in this commit meets a full disk. Called before the log is appended to. `PW_FULL`: nothing has changed. Until {@link giveSpace} nobody
+   * else counts on that room; it lapses when the thread ends, or closes the store.
    */
   secureSpace(pages: number): void;
+  /** So many of the pages that this thread has secured room for are dirty by now, or will not be. */
+  giveSpace(pages: number): void;
 
   /** Keeps a page in its frame until `unpin`; counted, for all threads together, and not given back by a thread that ends. For catalog pages and I/O, not for operations of an index. */
   pin(frame: number): void;

@@ -105,6 +105,8 @@ class BulkLoader<Key, Value> {
   private writing: Promise<void> | null = null;
   /** Pages that may become dirty before room must be secured again. */
   private credit = 0;
+  /** Pages that room is secured for. */
+  private room = 0;
   private readonly last: Uint8Array;
   private lastLength = 0;
   private lastKey: Key | undefined;
@@ -134,6 +136,8 @@ class BulkLoader<Key, Value> {
     } catch (error) {
       await this.giveUp();
       throw error;
+    } finally {
+      this.giveRoom(0);
     }
   }
 
@@ -236,8 +240,20 @@ class BulkLoader<Key, Value> {
 
   /** C6: nothing that follows meets a full disk. `PW_FULL`: nothing has changed. */
   private secure(pages: number): void {
-    this.core.pages.secureSpace(Math.ceil(pages) + SECURED_PAGES + SPARE_PAGES);
+    const { pages: store } = this.core;
+    // What was used of the room is dirty by now; what is spare is kept even if there is no more.
+    this.giveRoom(SPARE_PAGES);
+    const wanted = Math.ceil(pages) + SECURED_PAGES + SPARE_PAGES - this.room;
+    store.secureSpace(wanted);
+    this.room += wanted;
     this.credit = SECURED_PAGES;
+  }
+
+  /** Gives back all room but for so many pages. */
+  private giveRoom(kept: number): void {
+    const given = Math.max(0, this.room - kept);
+    if (given > 0) this.core.pages.giveSpace(given);
+    this.room -= given;
   }
 
   // ── From beside to live ─────────────────────────────────────────────────────────────────────────────────────

@@ -72,14 +72,22 @@ export interface NewTree {
   readonly stamp: number;
 }
 
+/** A load that another thread has begun. That thread may have ended. */
+export interface OtherLoad {
+  readonly location: SwipLocation;
+  readonly state: typeof STATE_BUILDING | typeof STATE_BUILT;
+  /** Tag of the thread. */
+  readonly loader: number;
+}
+
 export class Catalog {
   readonly byName = new Map<string, IndexEntry>();
   readonly byNumber = new Map<number, IndexEntry>();
   readonly dropped = new Set<DroppedTree>();
   /** Trees that are built, by the numbers of their indexes, and wait for the commits that make them live. */
   readonly built = new Map<number, NewTree>();
-  /** Tags of threads that load indexes in bulk, by the numbers of these. A thread that has ended may be among them. */
-  readonly loaders = new Map<number, readonly number[]>();
+  /** Bulk loads, by the numbers of their indexes, as they were when the catalog was last read: of those of this thread that means nothing. */
+  readonly loads = new Map<number, readonly OtherLoad[]>();
   readonly types: ReadonlyMap<string, IndexType>;
   /** The number for the next index. */
   nextNumber = 1;
@@ -228,6 +236,38 @@ export class Catalog {
     this.leave(location, 0, null, timestamp);
   }
 
+  /** Trees that threads were building which have ended will never be live: they are abandoned. Returns where they are, and whether a checkpoint may have one of them as built. */
+  abandonLost(timestamp: number): { readonly locations: readonly SwipLocation[]; readonly mayBeBuilt: boolean } {
+    const lost: OtherLoad[] = [];
+    for (const [number, loads] of this.loads) {
+      const left = loads.filter((load) => this.isLoading(load));
+      lost.push(...loads.filter((load) => !left.includes(load)));
+      if (left.length > 0) this.loads.set(number, left);
+      else this.loads.delete(number);
+    }
+    for (const { location } of lost) this.writeState(location, STATE_ABANDONED, timestamp);
+    return {
+      locations: lost.map(({ location }) => location),
+      mayBeBuilt: lost.some(({ state }) => state === STATE_BUILT),
+    };
+  }
+
+  /** As {@link giveUp}, of trees that were abandoned. */
+  giveUpLost(locations: readonly SwipLocation[], timestamp: number): void {
+    for (const location of locations) this.leave(location, 0, null, timestamp);
+  }
+
+  /** Whether a thread that has ended was loading an index, as far as is known. */
+  get hasLostLoads(): boolean {
+    for (const loads of this.loads.values()) if (!loads.every((load) => this.isLoading(load))) return true;
+    return false;
+  }
+
+  private isLoading({ loader }: OtherLoad): boolean {
+    const { threads } = this.pages;
+    return loader === threads.tag || threads.isPresent(loader);
+  }
+
   /**
    * Gives the index the tree that was built with this stamp. The old one stays readable for snapshots below the timestamp. Errors: `PW_CORRUPT_LOG`
    * if there is none, as in a replay that did not begin at a checkpoint which has it.
@@ -360,10 +400,11 @@ export class Catalog {
   }
 
   private takeOverLoads(slots: CatalogContent['slots']): void {
-    this.loaders.clear();
-    for (const { content } of slots) {
+    this.loads.clear();
+    for (const { content, location } of slots) {
       if (content?.state !== STATE_BUILDING && content?.state !== STATE_BUILT) continue;
-      this.loaders.set(content.number, [...(this.loaders.get(content.number) ?? []), content.loader]);
+      const { number, state, loader } = content;
+      this.loads.set(number, [...(this.loads.get(number) ?? []), { location, state, loader }]);
     }
   }
 

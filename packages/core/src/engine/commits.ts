@@ -135,7 +135,7 @@ export class Commits {
   ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
-      if (this.shared.catalog.loaders.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)));
+      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)));
       try {
         const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
         return await (locks.any ? locks.whenFree(() => targetsOf(writes, changed), turn) : turn());

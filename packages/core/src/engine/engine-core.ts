@@ -15,6 +15,7 @@ import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
 import { IndexLocks } from './index-locks.js';
 import { LoadsElsewhere } from './loads-elsewhere.js';
+import { LostLoads } from './lost-loads.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
@@ -81,7 +82,11 @@ export class EngineCore {
     );
     this.housekeeping = new Housekeeping(pages, shared, concurrency, state, this.operations);
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
-    this.sharing = new Sharing(pages, state, joined, () => this.housekeeping.wake());
+    const lost = new LostLoads(pages, shared, concurrency, this.checkpoints, state, this.operations);
+    this.sharing = new Sharing(pages, state, joined, () => {
+      lost.look();
+      this.housekeeping.wake();
+    });
     state.onNews = (news) => {
       shared.catchUp();
       this.sharing.hasSeen(news);

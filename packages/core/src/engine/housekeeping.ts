@@ -128,13 +128,24 @@ export class Housekeeping {
     for (const tree of this.catalog.dropped) {
       if (tree.neededBelow > oldestNeeded || this.stuck.has(tree) || !this.shared.isKnownToAll) continue;
       tree.entry?.forgetBefore(oldestNeeded);
-      this.pages.secureSpace(2 * RELEASE_BUDGET);
-      if (this.releaseSome(tree)) {
+      this.withRoom(() => {
+        if (!this.releaseSome(tree)) return;
         this.shared.changeAlone(() => this.catalog.forget(tree, this.concurrency.visible));
-      }
+      });
       return true;
     }
     return false;
+  }
+
+  /** C6: what a step makes dirty has room in the file, which is nobody else's meanwhile. */
+  private withRoom(step: () => void): void {
+    const pages = 2 * RELEASE_BUDGET;
+    this.pages.secureSpace(pages);
+    try {
+      step();
+    } finally {
+      this.pages.giveSpace(pages);
+    }
   }
 
   private releaseSome(tree: DroppedTree): boolean {

@@ -3,7 +3,7 @@
  * for it in every thread, and what is changed in place is refused.
  *
  * Must hold: who begins a load has the index alone for that instant, and a commit looks here when it has the locks of what it writes; so no commit is
- * installed in a tree that a load is about to replace. A load whose thread has ended is none; its tree is given up when the store is opened again.
+ * installed in a tree that a load is about to replace. A load whose thread has ended is none; what becomes of its tree: `lost-loads.ts`.
  */
 import { PagewrightError } from '../errors.js';
 import type { Threads } from '../threads/threads.js';
@@ -22,13 +22,13 @@ export class LoadsElsewhere {
 
   /** Whether another thread loads the index, as far as is known. */
   has(index: number): boolean {
-    const loaders = this.shared.catalog.loaders.get(index);
-    return loaders?.some((tag) => tag !== this.threads.tag && this.threads.isPresent(tag)) ?? false;
+    const loads = this.shared.catalog.loads.get(index);
+    return loads?.some(({ loader }) => loader !== this.threads.tag && this.threads.isPresent(loader)) ?? false;
   }
 
   /** Errors: `PW_INDEX_LOADING` if another thread loads one of the indexes. */
   assertNone(indexes: Iterable<{ readonly number: number }>): void {
-    if (this.shared.catalog.loaders.size === 0) return;
+    if (this.shared.catalog.loads.size === 0) return;
     for (const { number: index } of indexes) {
       if (!this.has(index)) continue;
       const name = this.shared.catalog.byNumber.get(index)?.name ?? '';
@@ -42,7 +42,7 @@ export class LoadsElsewhere {
 
   /** Resolves when no other thread loads any of the indexes, as far as is known. */
   async end(indexes: Iterable<number>): Promise<void> {
-    if (this.shared.catalog.loaders.size === 0) return;
+    if (this.shared.catalog.loads.size === 0) return;
     for (const index of indexes) {
       while (this.has(index)) {
         const { news } = this.memory;

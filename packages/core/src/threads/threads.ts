@@ -6,8 +6,8 @@
  * Must hold (M6): if a thread ends while its slot shows anything, the store has failed for all, because what is shared may
  * be half changed; if it shows nothing, its slot is cleared and work goes on. Nobody waits for a thread that is not there.
  */
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { PagewrightError } from '../errors.js';
+import { isThere, ownPresence, type Presence } from './presence.js';
 
 /** So many threads can have one store open. */
 export const MOST_THREADS = 64;
@@ -21,9 +21,9 @@ const CLOSED = -1;
 
 /** Of a slot. */
 const STATE = 0;
-/** The thread's id in its system, and when it began: together they are never another thread's. 0 where they cannot be had. */
-const TASK = 1;
-const BEGAN = 2;
+/** By what it is told that the thread is there (`presence.ts`). */
+const WHO = 1;
+const SINCE = 2;
 /** Latches of pages that it holds, is about to take, or has just given back. */
 const LATCHES = 3;
 /** Above 0 while it changes pages, and holds the gate. */
@@ -84,6 +84,7 @@ export class Threads {
   readonly slot: number;
   readonly #words: Int32Array;
   readonly #own: number;
+  readonly #presence: Presence;
   /** Whether it was this thread that closed the store. */
   #hasClosed = false;
 
@@ -97,8 +98,9 @@ export class Threads {
   }
 
   /** Takes a slot for the calling thread. Errors: `PW_ARGUMENT` if as many threads as can have the store open already. */
-  constructor(memory: SharedArrayBuffer) {
+  constructor(memory: SharedArrayBuffer, presence = ownPresence()) {
     this.#words = new Int32Array(memory);
+    this.#presence = presence;
     this.slot = this.#takeSlot();
     this.#own = slotAt(this.slot);
   }
@@ -187,7 +189,7 @@ export class Threads {
    * does, the slot may be another thread's by now.
    */
   ended(slot: number): void {
-    const isKnown = Atomics.load(this.#words, slotAt(slot) + TASK) !== 0;
+    const isKnown = Atomics.load(this.#words, slotAt(slot) + WHO) !== 0;
     this.#freeIfEnded(
       slot,
       (at) => isKnown && this.#isAlive(at),
@@ -218,6 +220,7 @@ export class Threads {
   leave(): void {
     const state = Atomics.load(this.#words, this.#own + STATE);
     Atomics.store(this.#words, this.#own + STATE, (state & ~STATE_BITS) | STATE_FREE);
+    this.#presence.end();
   }
 
   #tagOf(slot: number): number {
@@ -258,15 +261,15 @@ export class Threads {
         const arriving = state | STATE_ARRIVING;
         if ((state & STATE_BITS) !== STATE_FREE) continue;
         if (Atomics.compareExchange(this.#words, at + STATE, state, arriving) !== state) continue;
-        const { task, began } = ownTask();
-        Atomics.store(this.#words, at + TASK, task);
-        Atomics.store(this.#words, at + BEGAN, began);
+        Atomics.store(this.#words, at + WHO, this.#presence.who);
+        Atomics.store(this.#words, at + SINCE, this.#presence.since);
         for (const field of [...Object.values(FIELDS), READS]) Atomics.store(this.#words, at + field, 0);
         Atomics.store(this.#words, at + STATE, (state + TAKING) | STATE_TAKEN | 0);
         return slot;
       }
       if (!swept) this.#freeEnded(() => {});
     }
+    this.#presence.end();
     throw new PagewrightError(
       'PW_ARGUMENT',
       `${MOST_THREADS} threads have this store open already, which is as many as can. Close it in one of them.`,
@@ -316,12 +319,7 @@ export class Threads {
   }
 
   #isAlive(at: number): boolean {
-    const task = Atomics.load(this.#words, at + TASK);
-    if (task === 0) return true;
-    const known = Atomics.load(this.#words, at + BEGAN);
-    const began = beganOf(task);
-    // There is a thread of that number. That it is another one must be seen: a process may have no descriptor left to look with.
-    return began === known || began === UNREADABLE || (known === UNREADABLE && began !== GONE);
+    return isThere(Atomics.load(this.#words, at + WHO), Atomics.load(this.#words, at + SINCE));
   }
 }
 
@@ -340,36 +338,3 @@ function threadLost(slot: number): PagewrightError {
 function closed(): PagewrightError {
   return new PagewrightError('PW_CLOSED', 'The store was closed in the thread that opened it.');
 }
-
-// ── Threads as Linux shows them ──────────────────────────────────────────────────────────────────────────────────
-
-/** Where there is no such directory, threads that end are not noticed here, but by the owner of their ports. */
-function ownTask(): { readonly task: number; readonly began: number } {
-  try {
-    const task = Number(readlinkSync('/proc/thread-self').split('/').pop());
-    const began = beganOf(task);
-    if (Number.isInteger(task) && began !== GONE) return { task, began };
-  } catch {
-    // Not Linux, or without /proc.
-  }
-  return { task: 0, began: 0 };
-}
-
-const GONE = -1;
-
-/** When a thread of this process began, in ticks of the system as far as they fit into a word; `UNREADABLE`, or `GONE` if there is none. */
-function beganOf(task: number): number {
-  const directory = `/proc/self/task/${task}`;
-  try {
-    const stat = readFileSync(`${directory}/stat`, 'latin1');
-    // The name, in parentheses, may hold anything. What follows begins with the third field; the 22nd is the start time.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return GONE;
-    return Number(fields[19]) & 0x7fffffff;
-  } catch {
-    return existsSync(directory) ? UNREADABLE : GONE;
-  }
-}
-
-/** The thread is there, and its file cannot be read at the moment. */
-const UNREADABLE = -2;

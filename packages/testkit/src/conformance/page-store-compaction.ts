@@ -60,6 +60,7 @@ export const compactionClauses: readonly PageStoreClause[] = [
       const driver = await mostlyRemoved(stores, 8);
       // Room for what never comes.
       driver.pages.secureSpace(5000);
+      driver.pages.giveSpace(5000);
       await driver.checkpoint();
       await driver.checkpoint();
       const before = lengthOf(driver);

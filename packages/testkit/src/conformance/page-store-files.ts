@@ -1,10 +1,11 @@
-/** Clauses about the file: opening and closing it, what is damaged in it, and the room in it. */
+/** Clauses about the file: opening and closing it, and what is damaged in it. */
 
 import assert from 'node:assert/strict';
 import { isPagewrightError, NO_LOG } from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
 import { keepAll } from '../device/survival.js';
 import { Random } from '../random.js';
+import { insertNext } from './page-store-room.js';
 import {
   clause,
   crashedCopy,
@@ -14,7 +15,6 @@ import {
   SMALL,
   STORE,
   type Stores,
-  thrownBy,
 } from './page-store-subject.js';
 import { newModel, type PageModel, PageTree } from './page-tree.js';
 import { PageTreeDriver } from './page-tree-driver.js';
@@ -168,61 +168,6 @@ export const fileClauses: readonly PageStoreClause[] = [
     },
   ),
   clause(
-    'refuses-before-it-is-full',
-    ['C6'],
-    'refuses with PW_FULL before anything has changed; what was secured before can be written still',
-    ['files', 'eviction'],
-    async (stores) => {
-      const { pages, files } = await stores.open(undefined, { frames: SMALL });
-      const tree = new PageTree(pages);
-      const model = newModel(1);
-      tree.plant(1);
-      await pages.checkpoint(gateAt(1));
-      // Room for some two hundred pages more.
-      files.device.capacity = files.device.used + 200 * pages.pageSize;
-      let inserted = 0;
-      const error = thrownBy(() => {
-        for (; inserted < 4000; inserted++) {
-          pages.secureSpace(2);
-          insertNext(tree, model, inserted);
-        }
-      });
-      assert.ok(isPagewrightError(error, 'PW_FULL'), `It answers ${String(error)}.`);
-      assert.ok(inserted > 20, `Room for 200 pages was full after ${inserted}.`);
-      tree.check(model);
-      await pages.checkpoint(gateAt(2));
-      await pages.close();
-      files.device.capacity = Number.POSITIVE_INFINITY;
-      new PageTree((await stores.open(files, { frames: SMALL })).pages).check(model);
-    },
-  ),
-  clause(
-    'secured-is-enough',
-    ['C6'],
-    'fails for want of room in nothing that was secured: neither eviction nor the checkpoint',
-    ['files', 'eviction'],
-    async (stores) => {
-      for (const pagesWanted of [1, 40, 150]) {
-        const { pages, files } = await stores.open(undefined, { frames: SMALL });
-        const tree = new PageTree(pages);
-        const model = newModel(1);
-        tree.plant(1);
-        for (let count = 0; count < 60; count++) insertNext(tree, model, count);
-        await pages.checkpoint(gateAt(1));
-        // Each of these changes as many pages as it inserts, and marks the path above them dirty.
-        pages.secureSpace(pagesWanted + 20);
-        files.device.capacity = files.device.used;
-        for (let count = 0; count < pagesWanted; count++) insertNext(tree, model, 60 + count);
-        await pages.checkpoint(gateAt(2));
-        tree.check(model);
-        await pages.close();
-        const again = await stores.open(files, { frames: SMALL });
-        assert.equal(again.state.mark.timestamp, 2);
-        new PageTree(again.pages).check(model);
-      }
-    },
-  ),
-  clause(
     'counts-add-up',
     [],
     'counts what it has and does so that the sums are right',
@@ -300,19 +245,4 @@ async function expectRefusal(stores: Stores, files: WatchedFiles, model: PageMod
     throw new Error(`When ${what}: ${(error as Error).message}`, { cause: error });
   }
   throw new Error(`When ${what}, nothing was found to be wrong.`);
-}
-
-/** The next page of a tree that is filled level by level: 16 below the root, then 16 below each of these. */
-function insertNext(tree: PageTree, model: PageModel, count: number): void {
-  const number = 100 + count;
-  const { fanout } = tree;
-  const [path, slot] = count < fanout ? [[], count] : [[Math.floor(count / fanout) - 1], count % fanout];
-  if (path[0] === undefined || path[0] < fanout) {
-    tree.insert(path, slot, number, 0);
-    const parent = path[0] === undefined ? model : (model.children[path[0]] as PageModel);
-    parent.children[slot] = newModel(number);
-    return;
-  }
-  tree.change([count % fanout], number);
-  (model.children[count % fanout] as PageModel).number = number;
 }

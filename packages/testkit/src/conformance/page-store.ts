@@ -10,6 +10,7 @@ import { pageClauses } from './page-store-pages.js';
 import { prefetchClauses } from './page-store-prefetch.js';
 import { reachingClauses } from './page-store-reaching.js';
 import { readerClauses } from './page-store-readers.js';
+import { roomClauses } from './page-store-room.js';
 import type { PageStoreCapability, PageStoreSubject } from './page-store-subject.js';
 import { threadClauses } from './page-store-threads.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
@@ -25,6 +26,7 @@ export const pageStoreSuite: Suite<PageStoreSubject, PageStoreCapability> = {
     ...backupClauses,
     ...compactionClauses,
     ...fileClauses,
+    ...roomClauses,
     ...readerClauses,
     ...threadClauses,
   ],

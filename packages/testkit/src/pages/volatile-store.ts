@@ -51,6 +51,8 @@ export abstract class VolatileStore {
 
   /** There is always room. */
   secureSpace(): void {}
+
+  giveSpace(): void {}
 }
 
 /** What such a store has no numbers for. */

@@ -247,6 +247,8 @@ class RigHost {
   /** What was done for the commit that comes. */
   private reserved = 0;
   private spaceSecured = false;
+  /** Pages that room was secured for, and not given back. */
+  private claimed = 0;
   private allowed = false;
   private gate = 0;
   /** Sizes of commits that the host was not told of yet. */
@@ -261,9 +263,14 @@ class RigHost {
       faulting: false,
       pageSize: 16384,
       threads,
-      secureSpace: () => {
+      secureSpace: (claimed) => {
         if (rig.refuse === 'space') throw new PagewrightError('PW_FULL', 'no space');
         this.spaceSecured = true;
+        this.claimed += claimed;
+      },
+      giveSpace: (given) => {
+        this.claimed -= given;
+        if (this.claimed < 0) rig.violations.push('A thread has given back more room than it had secured.');
       },
       stats: () => stats as PageStoreStats,
       enterGate: () => {
@@ -323,6 +330,7 @@ class RigHost {
     if (wanted === undefined) violations.push('The host was told of a commit that was not logged.');
     else if (size !== wanted) violations.push(`The host was told of ${size} bytes.`);
     if (this.gate > 0) violations.push('A commit has returned in the gate.');
+    if (this.claimed > 0) violations.push('A commit has kept room that it does not need any more.');
   }
 }
 

@@ -146,6 +146,9 @@ export class ThreadView implements PageStore {
   secureSpace(pages: number): void {
     this.store.secureSpace(pages);
   }
+  giveSpace(pages: number): void {
+    this.store.giveSpace(pages);
+  }
   loadFault(): Promise<void> {
     return this.store.loadFault();
   }
