@@ -19,6 +19,7 @@ export * from './contracts/concurrency.js';
 export * from './contracts/index-plugin.js';
 export * from './contracts/io.js';
 export * from './contracts/log.js';
+export * from './contracts/packed-entries.js';
 export * from './contracts/page-layout.js';
 export * from './contracts/pages.js';
 export * from './contracts/replacement.js';

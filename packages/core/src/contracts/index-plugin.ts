@@ -9,6 +9,7 @@
  * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
  * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change meanwhile.
  */
+import { PackedEntries } from './packed-entries.js';
 import type { PageStore, SwipLocation } from './pages.js';
 
 /** Tag of an entry whose value is there. Tags are the concurrency plugin's; an index keeps and returns them unread. */
@@ -41,6 +42,11 @@ export class EntryBatch {
   readonly tags: number[] = [];
   /** The stamp of the page that held them. */
   timestamp = 0;
+  /** Set it to true to take entries packed as well, from an index that can pack them. */
+  mayPack = false;
+  /** Whether they are in {@link packed}, and `keys` and `values` have none of them. Set to false before each call by who calls; tags and count are here either way. */
+  isPacked = false;
+  readonly packed = new PackedEntries();
 }
 
 /** Where a cursor stands, and how far it will go. */
