@@ -88,9 +88,10 @@ export interface Cursor {
 export interface BulkLoad {
   /**
    * Adds an entry with the tag {@link TAG_VALUE}. Its key is above all before: the caller has looked. Both may be changed as soon as it returns. What it
-   * throws is the page store's; then the load is over, and its tree is given up whole.
+   * throws is the page store's; then the load is over, and its tree is given up whole. `sharedWithLast` is how many bytes the key before begins with that this
+   * one begins with, too, if the caller knows.
    */
-  add(key: Uint8Array, value: Uint8Array): void;
+  add(key: Uint8Array, value: Uint8Array, sharedWithLast?: number): void;
   /** All entries were added: afterwards the index has them, as if each had been put. */
   finish(): void;
 }
