@@ -70,6 +70,136 @@ it('a slip in the options of a read or of open is refused, not ignored', async (
   await db.close();
 });
 
+it('a range gives all entries in order, whatever their sizes and alphabets, and what becomes of them changes none that follow', async () => {
+  const db = await open(join(directory, 'e.pw'));
+  const index = await db.index<string, Uint8Array>('mixed', { key: 'utf8', value: 'buffer' });
+  const entries = Array.from({ length: 1200 }, (_, at): [string, Uint8Array] => {
+    const key = `${at % 50 === 0 ? 'é' : 'k'}/${'long'.repeat(at % 7 === 0 ? at % 90 : 0)}${String((at * 7919) % 1200).padStart(6, '0')}`;
+    return [key, new Uint8Array(at % 400 === 0 ? 9000 : (at * 31) % 300).fill(at)];
+  });
+  await index.batch(entries.map(([key, value]) => ({ type: 'put', key, value })));
+  const sorted = entries.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  for (const reverse of [false, true]) {
+    for (const limit of [1200, 5000, 1, 17, 600]) {
+      const wanted = (reverse ? [...sorted].reverse() : sorted).slice(0, limit);
+      const found: [string, Uint8Array][] = [];
+      for (const [key, value] of index.rangeSync({ reverse, limit })) {
+        found.push([key, value.slice()]);
+        value.fill(0xff);
+      }
+      expect(found).toEqual(wanted);
+    }
+  }
+  const found: unknown[] = [];
+  for await (const entry of index.range()) found.push(entry);
+  expect(found).toEqual(sorted);
+  const keys: string[] = [];
+  for await (const key of index.keys({ gte: 'k', limit: 400 })) keys.push(key);
+  expect(keys).toEqual(sorted.flatMap(([key]) => (key >= 'k' && key < 'é' ? [key] : [])).slice(0, 400));
+  const bytes = await db.index<Uint8Array, string>('bytes', { key: 'buffer', value: 'utf8' });
+  await bytes.batch(sorted.map(([key]) => ({ type: 'put', key: Buffer.from(key), value: key })));
+  const seen: string[] = [];
+  for (const [key, value] of bytes.rangeSync()) {
+    seen.push(value);
+    expect(Buffer.from(key).toString()).toBe(value);
+    key.fill(0);
+  }
+  expect(seen).toEqual(sorted.map(([key]) => key));
+  await db.close();
+});
+
+it('a range ends for good when it is told to, and with the first error', async () => {
+  const db = await open(join(directory, 'f.pw'));
+  const index = await db.index<string, number>('a', { key: 'utf8', value: 'json' });
+  await index.batch(Array.from({ length: 500 }, (_, at) => ({ type: 'put', key: `k${1000 + at}`, value: at })));
+  const END = { done: true, value: undefined };
+
+  const returned = index.rangeSync();
+  expect(returned[Symbol.iterator]()).toBe(returned);
+  expect(returned.next()).toEqual({ done: false, value: ['k1000', 0] });
+  expect(returned.return()).toEqual(END);
+  expect(returned.next()).toEqual(END);
+
+  const left = index.rangeSync();
+  for (const [key] of left) if (key === 'k1200') break;
+  expect(left.next()).toEqual(END);
+
+  const thrown = index.rangeSync();
+  thrown.next();
+  expect(() => thrown.throw(new Error('enough'))).toThrow('enough');
+  expect(thrown.next()).toEqual(END);
+
+  const through = index.rangeSync({ limit: 400 });
+  expect([...through]).toHaveLength(400);
+  expect(through.next()).toEqual(END);
+  expect([...index.rangeSync({ limit: 0 })]).toEqual([]);
+
+  let bad = 'k1300';
+  const text = await db.index('text', {
+    key: {
+      name: 'text',
+      encode: (value: string) => Buffer.from(value),
+      decode(bytes: Uint8Array) {
+        if (Buffer.from(bytes).toString() === bad) throw new Error('unreadable');
+        return Buffer.from(bytes).toString();
+      },
+    },
+    value: 'buffer',
+  });
+  await text.batch(
+    Array.from({ length: 500 }, (_, at) => ({ type: 'put', key: `k${1000 + at}`, value: Buffer.of(at) })),
+  );
+  const failing = text.rangeSync();
+  const met: string[] = [];
+  expect(() => {
+    for (const [key] of failing) met.push(key);
+  }).toThrow(expect.objectContaining({ code: 'PW_ENCODING' }));
+  expect(met).toHaveLength(300);
+  expect(failing.next()).toEqual(END);
+
+  const closed = index.rangeSync();
+  closed.next();
+  bad = '';
+  await db.close();
+  expect(() => [...closed]).toThrow(expect.objectContaining({ code: 'PW_CLOSED' }));
+  expect(closed.next()).toEqual(END);
+});
+
+it('an encoding of a program may go on with the very range that it decodes for', async () => {
+  const db = await open(join(directory, 'g.pw'));
+  let inner: (() => void) | null = null;
+  const index = await db.index('nested', {
+    key: {
+      encode: (value: string) => Buffer.from(value),
+      decode(bytes: Uint8Array): string {
+        const goOn = inner;
+        inner = null;
+        goOn?.();
+        return Buffer.from(bytes).toString();
+      },
+    },
+    value: 'u32',
+  });
+  await index.batch(Array.from({ length: 2000 }, (_, at) => ({ type: 'put', key: `k${10_000 + at}`, value: at })));
+  const range = index.rangeSync();
+  const met: number[] = [];
+  let step = 0;
+  for (const [key, value] of range) {
+    expect(key).toBe(`k${10_000 + value}`);
+    met.push(value);
+    if (++step % 300 === 0) {
+      inner = () => {
+        for (let times = 0; times < 200; times++) {
+          const next = range.next();
+          if (next.done === false) met.push(next.value[1]);
+        }
+      };
+    }
+  }
+  expect(met.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 2000 }, (_, at) => at));
+  await db.close();
+});
+
 it('a store that was not closed, opened read-only, says that there is more in its log', async () => {
   const disk = new SimulatedDevice();
   const db = await engineOn(disk, '/store/d.pw');

@@ -21,7 +21,7 @@ const SEGMENT_BYTES = 2 ** 30;
 const WASM_PAGE = 65536;
 
 export class Arena {
-  readonly segments: Segment[] = [];
+  readonly segments: Segment<SharedArrayBuffer>[] = [];
   /** log2 of the page size. */
   readonly pageShift: number;
   /** `frame >>> segmentShift` is the segment. */

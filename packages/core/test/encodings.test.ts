@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
+import { PackedBytes } from '../src/contracts/packed-entries.js';
 import { type DecodedBy, type Encoding, encodingFor, type OrderedValue } from '../src/encodings/index.js';
 import { isPagewrightError } from '../src/errors.js';
 
@@ -663,6 +664,62 @@ describe('borrowed bytes', () => {
     const first = utf8.borrow!('abc')!;
     expect(utf8.borrow!('abd')).toBe(first);
     expect(utf8.encode('abc')).not.toBe(first);
+  });
+});
+
+describe('packed bytes', () => {
+  const samples = {
+    utf8: ['', 'a', 'key/0001', '0'.repeat(70), 'x'.repeat(70_000)],
+    u32: [0, 1, 2 ** 31, 2 ** 32 - 1],
+    u64: [0n, 1n, 2n ** 53n, 2n ** 64n - 1n],
+    f64: [0, -0, 1.5, -1.5, Number.NEGATIVE_INFINITY, Number.MAX_VALUE],
+  };
+
+  function packedBytes(all: readonly Uint8Array[]): PackedBytes {
+    const packed = new PackedBytes();
+    // What stands before and between them is not theirs.
+    const gap = Buffer.from('\xff\x80?', 'latin1');
+    let end = 0;
+    for (const [at, bytes] of all.entries()) {
+      packed.starts[at] = end + gap.length;
+      packed.ends[at] = end + gap.length + bytes.length;
+      end += gap.length + bytes.length;
+    }
+    packed.begin(Uint8Array.from(Buffer.concat(all.flatMap((bytes) => [gap, bytes]))), all.length);
+    return packed;
+  }
+
+  test.each(Object.keys(samples) as (keyof typeof samples)[])('of %s are decoded as if they stood alone', (name) => {
+    const encoding = encodingFor(name) as Encoding<unknown>;
+    const others: unknown[] = name === 'utf8' ? ['é', 'a\u{1f600}', '\x7f', '\x80', '\ufeff'] : [];
+    for (const values of [samples[name], samples[name].slice(0, 1), [...samples[name], ...others]]) {
+      const packed = packedBytes(values.map((value) => encoding.encode(value)));
+      for (const [at, value] of values.entries()) expect(encoding.decodePacked!(packed, at)).toEqual(value);
+    }
+  });
+
+  test('as text come from where they begin, not from what stands between them', () => {
+    const packed = new PackedBytes();
+    packed.starts.push(2, 4, 9);
+    packed.ends.push(4, 7, 9);
+    packed.begin(Uint8Array.from(Buffer.from('--abcde--fg')), 3);
+    expect([0, 1, 2].map((at) => packed.asciiAt(at))).toEqual(['ab', 'cde', '']);
+    packed.begin(Uint8Array.from(Buffer.from('--xyzzy--')), 2);
+    expect([0, 1].map((at) => packed.asciiAt(at))).toEqual(['xy', 'zzy']);
+  });
+
+  test.each([
+    ['u32', [0, 0, 0]],
+    ['u64', [0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['f64', [1, 2]],
+    ['f64', [255, 248, 0, 0, 0, 0, 0, 0]],
+    ['utf8', [0xc3]],
+  ] as const)('that are no %s are refused', (name, wrong) => {
+    const encoding = encodingFor(name) as Encoding<unknown>;
+    const good = encoding.encode(name === 'u64' ? 1n : name === 'utf8' ? 'a' : 1);
+    const packed = packedBytes([good, Uint8Array.from(wrong), good]);
+    expectRefusal(name, () => encoding.decodePacked!(packed, 1));
+    expect(encoding.decodePacked!(packed, 2)).toEqual(encoding.decode(good));
   });
 });
 

@@ -59,17 +59,18 @@ export class BtreeBulkLoad implements BulkLoad {
     this.#last = new Uint8Array(pageSize >>> 2);
   }
 
-  add(key: Uint8Array, value: Uint8Array): void {
+  add(key: Uint8Array, value: Uint8Array, sharedWithLast = this.#sharedWithLast(key)): void {
     const isLarge = key.length + value.length > this.#largestInline;
-    if (!isLarge && !this.#isInTree && this.#pending.add(key, value)) return;
+    if (!isLarge && !this.#isInTree && this.#pending.add(key, value, sharedWithLast)) return;
     const { pages } = this.parts.context;
     pages.enterGate();
     try {
       if (this.#isInTree) this.#addInTree(key, value, isLarge);
       else if (isLarge) this.#goIntoTree(key, value);
       else {
-        this.#writePending(this.#fenceBefore(key, this.#pending.separatorLength(key)));
-        this.#pending.add(key, value);
+        // The shortest separator between the last key and this one is a beginning of it.
+        this.#writePending(this.#fenceBefore(key, sharedWithLast + 1));
+        this.#pending.add(key, value, 0);
       }
     } finally {
       pages.leaveGate();
@@ -91,6 +92,10 @@ export class BtreeBulkLoad implements BulkLoad {
   }
 
   // ── Leaves that are written once ────────────────────────────────────────────────────────────────────────────
+
+  #sharedWithLast(key: Uint8Array): number {
+    return this.#isInTree || this.#pending.count === 0 ? 0 : this.#pending.sharedWithLast(key);
+  }
 
   /** Notes the upper fence that the last leaf has before this key; its length. */
   #fenceBefore(key: Uint8Array, length: number): number {
@@ -219,7 +224,7 @@ export class BtreeBulkLoad implements BulkLoad {
     }
     this.#isInTree = false;
     if (isLarge) this.#goIntoTree(key, value);
-    else this.#pending.add(key, value);
+    else this.#pending.add(key, value, 0);
   }
 
   #putInTree(key: Uint8Array, value: Uint8Array): void {

@@ -11,6 +11,7 @@ import {
   POINT,
   RESTART,
   type SeekOptions,
+  type Segment,
   schedulePoint,
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
@@ -23,9 +24,14 @@ import { countOf, NO_FENCE } from './node-layout.js';
 import { ReadAhead } from './read-ahead.js';
 import { DAMAGED, findSlot } from './search.js';
 import type { TreeParts } from './tree-parts.js';
+import { copyPage } from './workspace.js';
 
 /** A batch ends when its values have more bytes together. */
 const BATCH_BYTES = 1024 * 1024;
+/** A batch that takes so much of a leaf, one part of so many, gets the copy of it. */
+const LEAST_SHARE = 2;
+/** No entry could be copied: start again. */
+const AGAIN = -3;
 
 export class BtreeCursor implements Cursor {
   readonly #parts: TreeParts;
@@ -37,6 +43,10 @@ export class BtreeCursor implements Cursor {
   #exclusive = false;
   #reverse = false;
   #ended = false;
+  /** The copy of the leaf where the cursor is, while it makes a batch of it; and whether entries are packed. */
+  #image: Segment;
+  #imageBase = 0;
+  #packs = false;
   /** Made when it is first wanted. */
   #leafCount: LeafCount | null = null;
 
@@ -45,6 +55,7 @@ export class BtreeCursor implements Cursor {
     this.#pages = parts.context.pages;
     this.#descent = parts.descent;
     this.#readAhead = new ReadAhead(parts);
+    this.#image = parts.workspace.images;
   }
 
   seek(key: Uint8Array | null, options: SeekOptions): void {
@@ -59,13 +70,11 @@ export class BtreeCursor implements Cursor {
     batch.count = 0;
     if (this.#ended) return false;
     schedulePoint(POINT.cursorBatch);
-    const { workspace } = this.#parts;
-    const { thirdImage } = workspace;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse, this.#readAhead);
       if (frame === RESTART) continue;
       const { version } = this.#descent;
-      workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
+      this.#copy(frame, batch);
       schedulePoint(POINT.cursorCopied);
       if (!this.#pages.validate(frame, version)) continue;
       this.#readAhead.reached();
@@ -73,7 +82,7 @@ export class BtreeCursor implements Cursor {
     }
     const frame = this.#descent.descendLatched(this.#key, this.#mode(), LEAF_LEVEL, false, this.#reverse);
     try {
-      workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame), thirdImage);
+      this.#copy(frame, batch);
       this.#fill(batch, frame, 0, true);
       return batch.count > 0 || !this.#ended;
     } finally {
@@ -109,44 +118,89 @@ export class BtreeCursor implements Cursor {
     return this.#reverse && this.#exclusive ? BELOW_KEY : TO_KEY;
   }
 
-  /** Copies entries out of the image of a leaf, and goes past them. False: start again, nothing has changed. */
+  /** Copies a leaf to where its entries can stay, if the batch will take most of them packed. */
+  #copy(frame: number, batch: EntryBatch): void {
+    const { packer, thirdImage, images } = this.#parts.workspace;
+    const segment = this.#pages.segmentOf(frame);
+    const base = this.#pages.baseOf(frame);
+    const entries = countOf(segment, base);
+    const stays = batch.mayPack && batch.wantsValues && batch.limit * LEAST_SHARE >= entries;
+    this.#packs = batch.mayPack && (stays || !batch.wantsValues);
+    this.#image = stays ? packer.image : images;
+    this.#imageBase = stays ? 0 : thirdImage;
+    copyPage(segment, base, this.#image, this.#imageBase, this.#pages.pageSize);
+  }
+
+  /** Makes a batch of the copy of a leaf, and goes past its entries. False: start again, nothing has changed. */
   #fill(batch: EntryBatch, leaf: number, version: number, isLatched: boolean): boolean {
-    const { images, thirdImage, results, keyA } = this.#parts.workspace;
-    const { pageSize } = this.#pages;
-    const count = countOf(images, thirdImage);
-    if (leafSlot(0, count) > pageSize) throw this.#damaged(leaf);
+    const image = this.#image;
+    const base = this.#imageBase;
+    const count = countOf(image, base);
+    if (leafSlot(0, count) > this.#pages.pageSize) throw this.#damaged(leaf);
+    const first = this.#firstIndex(leaf, count);
+    let next = first;
+    if (this.#packs) next = this.#pack(batch, leaf, first, count);
+    if (next === first) next = this.#unpacked(batch, leaf, version, isLatched, first, count);
+    if (next === AGAIN) return false;
+    this.#readAhead.took(batch.count);
+    batch.timestamp = image.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
+    if (next !== (this.#reverse ? -1 : count)) {
+      const { keyA } = this.#parts.workspace;
+      const length = this.#copyKey(leaf, next + (this.#reverse ? 1 : -1), keyA);
+      this.#goOn(leaf, keyA.slice(0, length), true);
+    } else {
+      if (this.#reverse) this.#goBelowLeaf(leaf);
+      else this.#goAboveLeaf(leaf);
+      this.#readAhead.passed(count);
+    }
+    this.#image = this.#parts.workspace.images;
+    return true;
+  }
+
+  /** Packs entries from one on; the one that comes next. */
+  #pack(batch: EntryBatch, leaf: number, first: number, count: number): number {
+    const { packer } = this.#parts.workspace;
+    const step = this.#reverse ? -1 : 1;
+    const next = packer.pack(this.#image, this.#imageBase, first, this.#reverse ? -1 : count, step, batch);
+    if (next === DAMAGED) throw this.#damaged(leaf);
+    batch.isPacked = batch.count > 0;
+    return next;
+  }
+
+  /** Copies entries from one on, each for itself; the one that comes next, or {@link AGAIN}. */
+  #unpacked(
+    batch: EntryBatch,
+    leaf: number,
+    version: number,
+    isLatched: boolean,
+    first: number,
+    count: number,
+  ): number {
+    const { results, keyA } = this.#parts.workspace;
     const step = this.#reverse ? -1 : 1;
     const end = this.#reverse ? -1 : count;
-    let index = this.#firstIndex(leaf, count);
+    let index = first;
     let bytes = 0;
-    let length = 0;
     for (; index !== end && batch.count < batch.limit && bytes <= BATCH_BYTES; index += step) {
-      length = copyKey(images, thirdImage, pageSize, LEAF_SLOT_SIZE, index, keyA);
-      if (length < 0) throw this.#damaged(leaf);
+      const length = this.#copyKey(leaf, index, keyA);
       if (batch.wantsValues) {
         const value = this.#value(leaf, version, isLatched, index, batch.count > 0);
-        if (value === null) {
-          if (batch.count === 0) return false;
-          length = copyKey(images, thirdImage, pageSize, LEAF_SLOT_SIZE, index - step, keyA);
-          break;
-        }
+        if (value === null) return batch.count === 0 ? AGAIN : index;
         batch.values[batch.count] = value;
         bytes += value.length;
       }
       batch.keys[batch.count] = results.copyOf(keyA, length);
-      batch.tags[batch.count] = tagAt(images, leafSlot(thirdImage, index));
+      batch.tags[batch.count] = tagAt(this.#image, leafSlot(this.#imageBase, index));
       batch.count++;
     }
-    this.#readAhead.took(batch.count);
-    batch.timestamp = images.f64[(thirdImage + PAGE_TIMESTAMP) >>> 3]!;
-    if (index !== end) {
-      this.#goOn(leaf, keyA.slice(0, length), true);
-      return true;
-    }
-    if (this.#reverse) this.#goBelowLeaf(leaf);
-    else this.#goAboveLeaf(leaf);
-    this.#readAhead.passed(count);
-    return true;
+    return index;
+  }
+
+  /** Copies a key of the copy of a leaf; its length. */
+  #copyKey(leaf: number, index: number, into: Uint8Array): number {
+    const length = copyKey(this.#image, this.#imageBase, this.#pages.pageSize, LEAF_SLOT_SIZE, index, into);
+    if (length < 0) throw this.#damaged(leaf);
+    return length;
   }
 
   /** Looks at what there is to count in a leaf; false if it is damaged. Nothing of it is validated. */
@@ -187,8 +241,7 @@ export class BtreeCursor implements Cursor {
   /** The entry to begin with; -1, or the number of entries, if there is none on this side. */
   #firstIndex(leaf: number, count: number): number {
     if (this.#key === null) return this.#reverse ? count - 1 : 0;
-    const { images, thirdImage } = this.#parts.workspace;
-    const found = findSlot(images, thirdImage, this.#pages.pageSize, LEAF_SLOT_SIZE, this.#key);
+    const found = findSlot(this.#image, this.#imageBase, this.#pages.pageSize, LEAF_SLOT_SIZE, this.#key);
     if (found === DAMAGED) throw this.#damaged(leaf);
     if (found < 0) return this.#reverse ? ~found - 1 : ~found;
     if (!this.#exclusive) return found;
@@ -198,16 +251,17 @@ export class BtreeCursor implements Cursor {
   /** The value of an entry; null if it is on a page of its own that cannot be read now. */
   #value(leaf: number, version: number, isLatched: boolean, index: number, mayStop: boolean): Uint8Array | null {
     const { values, workspace } = this.#parts;
-    const { images, thirdImage, results } = workspace;
-    const slot = leafSlot(thirdImage, index);
-    const field = valueFieldAt(images, slot);
-    if (!isOnOwnPage(images, slot)) {
-      const start = keyOffsetAt(images, slot) - field;
+    const image = this.#image;
+    const base = this.#imageBase;
+    const slot = leafSlot(base, index);
+    const field = valueFieldAt(image, slot);
+    if (!isOnOwnPage(image, slot)) {
+      const start = keyOffsetAt(image, slot) - field;
       if (start < 0 || start + field > this.#pages.pageSize) throw this.#damaged(leaf);
-      results.copy(images, thirdImage + start, field);
-      return results.finish(field);
+      workspace.results.copy(image, base + start, field);
+      return workspace.results.finish(field);
     }
-    const offset = swipOffset(images, thirdImage, field);
+    const offset = swipOffset(image, base, field);
     if (isLatched) return values.readOfLatched(leaf, offset);
     try {
       return values.read(leaf, offset, version);
@@ -231,8 +285,8 @@ export class BtreeCursor implements Cursor {
 
   /** The next leaf begins at this one's upper fence. */
   #goAboveLeaf(leaf: number): void {
-    const { images, thirdImage, keyA } = this.#parts.workspace;
-    const length = copyFence(images, thirdImage, this.#pages.pageSize, keyA);
+    const { keyA } = this.#parts.workspace;
+    const length = copyFence(this.#image, this.#imageBase, this.#pages.pageSize, keyA);
     if (length < 0) throw this.#damaged(leaf);
     if (length === NO_FENCE) this.#ended = true;
     else this.#goOn(leaf, keyA.slice(0, length), false);

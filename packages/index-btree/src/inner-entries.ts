@@ -15,6 +15,7 @@ import {
   countOf,
   fenceLengthOf,
   guaranteedOf,
+  heapEnd,
   levelOf,
   NO_FENCE,
   NODE_COUNT,
@@ -118,7 +119,16 @@ export class InnerEntries implements NodeEntries {
     const base = this.pages.baseOf(frame);
     const prefixKey = to - from < 2 ? bounds.fence : keyA;
     if (to - from >= 2) this.copyBound(from, keyA);
-    let heap = beginNode(segment, base, this.#pageSize, this.level, prefixKey, prefix, bounds, INNER_ALIGNMENT);
+    let heap = beginNode(
+      segment,
+      base,
+      heapEnd(this.#pageSize),
+      this.level,
+      prefixKey,
+      prefix,
+      bounds,
+      INNER_ALIGNMENT,
+    );
     const top = heap + boundsSize(prefix, bounds, INNER_ALIGNMENT);
     segment.u32.fill(0, innerSlot(base, 0) >>> 2, innerSlot(base, to - from) >>> 2);
     setSwipTable(segment, base, childOffset(0), to - from, INNER_SLOT_SIZE);

@@ -47,7 +47,7 @@ export class InnerPages {
     const segment = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
     const bounds: NodeBounds = { fence: this.workspace.keyA, fenceLength: NO_FENCE, guaranteed: 0 };
-    beginNode(segment, base, this.#pageSize, level, bounds.fence, 0, bounds, INNER_ALIGNMENT);
+    beginNode(segment, base, heapEnd(this.#pageSize), level, bounds.fence, 0, bounds, INNER_ALIGNMENT);
     segment.u32.fill(0, innerSlot(base, 0) >>> 2, innerSlot(base, 1) >>> 2);
     setSwipTable(segment, base, childOffset(0), 1, INNER_SLOT_SIZE);
   }

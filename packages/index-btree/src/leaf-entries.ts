@@ -27,6 +27,7 @@ import {
   align8,
   countOf,
   guaranteedOf,
+  heapEnd,
   NODE_COUNT,
   NODE_HEADER_SIZE,
   prefixLengthOf,
@@ -140,7 +141,7 @@ export class LeafEntries implements NodeEntries {
     const base = this.pages.baseOf(frame);
     const prefixKey = from < to ? keyA : bounds.fence;
     if (from < to) this.copyKey(from, keyA);
-    let heap = beginNode(segment, base, this.#pageSize, 0, prefixKey, prefix, bounds, LEAF_ALIGNMENT);
+    let heap = beginNode(segment, base, heapEnd(this.#pageSize), 0, prefixKey, prefix, bounds, LEAF_ALIGNMENT);
     const top = heap + boundsSize(prefix, bounds, LEAF_ALIGNMENT);
     const swips = this.ownPages(from, to) + spareSwips;
     if (swips > 0) {

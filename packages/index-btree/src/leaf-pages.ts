@@ -84,7 +84,7 @@ export class LeafPages {
   format(frame: number): void {
     const bounds: NodeBounds = { fence: this.workspace.keyA, fenceLength: NO_FENCE, guaranteed: 0 };
     const segment = this.pages.segmentOf(frame);
-    beginNode(segment, this.pages.baseOf(frame), this.#pageSize, 0, bounds.fence, 0, bounds, LEAF_ALIGNMENT);
+    beginNode(segment, this.pages.baseOf(frame), heapEnd(this.#pageSize), 0, bounds.fence, 0, bounds, LEAF_ALIGNMENT);
   }
 
   /** Bytes in use, header and slots included; what compaction would give back is not. */

@@ -7,7 +7,6 @@ import { fenceBytes, type NodeBounds } from './node-bounds.js';
 import {
   HEAD_BYTES,
   headOf,
-  heapEnd,
   lastInsertOf,
   NO_FENCE,
   NODE_COUNT,
@@ -32,11 +31,11 @@ export function boundsSize(prefix: number, bounds: NodeBounds, alignment: number
   return (prefix + fenceBytes(bounds) + alignment - 1) & -alignment;
 }
 
-/** Writes the header of a node without keys or swips, and its prefix and fence. Returns where the heap begins. */
+/** Writes the header of a node without keys or swips, and its prefix and fence, which end at `end`: the end of the heap, or of what is free of it. Returns where they begin. */
 export function beginNode(
   segment: Segment,
   base: number,
-  pageSize: number,
+  end: number,
   level: number,
   prefixKey: Uint8Array,
   prefix: number,
@@ -45,7 +44,7 @@ export function beginNode(
 ): number {
   const { u8, u16, u32 } = segment;
   const size = boundsSize(prefix, bounds, alignment);
-  const start = heapEnd(pageSize) - size;
+  const start = end - size;
   const fence = fenceBytes(bounds);
   u32.fill(0, (base + NODE_COUNT) >>> 2, (base + NODE_HEADER_SIZE) >>> 2);
   setSwipTable(segment, base, 0, 0, 0);

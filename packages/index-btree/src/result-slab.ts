@@ -14,8 +14,10 @@ const LARGEST_ZEROED = 4096;
 const EMPTY = new Uint8Array(0);
 
 export class ResultSlab {
-  #bytes = new Uint8Array(0);
-  #words = new Uint32Array(0);
+  /** Asked of one of its views for each result, it would take as long as the result. */
+  #memory = new ArrayBuffer(0);
+  #bytes = new Uint8Array(this.#memory);
+  #words = new Uint32Array(this.#memory);
   #free = 0;
 
   /**
@@ -61,23 +63,23 @@ export class ResultSlab {
   }
 
   #cut(length: number): Uint8Array {
-    const result = new Uint8Array(this.#bytes.buffer, this.#free, length);
+    const result = new Uint8Array(this.#memory, this.#free, length);
     this.#free += (length + 7) & ~7;
     return result;
   }
 
   #ensure(length: number): void {
     if (this.#free + length + 3 <= this.#bytes.length) return;
-    const buffer = new ArrayBuffer(SLAB_SIZE);
-    markAsUntransferable(buffer);
-    this.#bytes = new Uint8Array(buffer);
-    this.#words = new Uint32Array(buffer);
+    this.#memory = new ArrayBuffer(SLAB_SIZE);
+    markAsUntransferable(this.#memory);
+    this.#bytes = new Uint8Array(this.#memory);
+    this.#words = new Uint32Array(this.#memory);
     this.#free = 0;
   }
 }
 
 /** A plain array of its own, whose bytes are anything. */
-export function unfilled(length: number): Uint8Array {
+export function unfilled(length: number): Uint8Array<ArrayBuffer> {
   if (length <= LARGEST_ZEROED) return new Uint8Array(length);
   const { buffer } = Buffer.allocUnsafeSlow(length);
   return new Uint8Array(buffer, 0, length);

@@ -3,6 +3,7 @@
  * an engine, because operations are synchronous and none calls another. Nothing in it outlives an operation.
  */
 import { Segment, SwipList } from '@pagewright/core';
+import { LeafPacker } from './leaf-packer.js';
 import { ResultSlab } from './result-slab.js';
 
 /** Pages that are asked for ahead at once, at most. */
@@ -24,6 +25,7 @@ export class Workspace {
   readonly leftFence: Uint8Array;
   readonly rightFence: Uint8Array;
   readonly results = new ResultSlab();
+  readonly packer: LeafPacker;
   /** Pages that are asked for ahead. */
   readonly wanted = new SwipList(MOST_WANTED);
 
@@ -31,6 +33,7 @@ export class Workspace {
     this.images = new Segment(new SharedArrayBuffer(3 * pageSize));
     this.rightImage = pageSize;
     this.thirdImage = 2 * pageSize;
+    this.packer = new LeafPacker(pageSize);
     const longest = pageSize >>> 2;
     this.keyA = new Uint8Array(longest);
     this.keyB = new Uint8Array(longest);
@@ -41,6 +44,10 @@ export class Workspace {
 
   /** Copies a page to one of the places for images. */
   copyPage(segment: Segment, base: number, to: number): void {
-    this.images.u8.set(segment.u8.subarray(base, base + this.pageSize), to);
+    copyPage(segment, base, this.images, to, this.pageSize);
   }
+}
+
+export function copyPage(from: Segment, base: number, into: Segment, to: number, pageSize: number): void {
+  into.u8.set(from.u8.subarray(base, base + pageSize), to);
 }

@@ -108,6 +108,41 @@ it('what is put behind the last key goes on filling pages, and what is put betwe
   tree.expectWhole();
 });
 
+it('what no entry uses of a page is zeros, whatever the leaves before had there', () => {
+  const tree = new ModeledTree({ watch: false, frames: 16_384 });
+  const loading = tree.index.bulkLoad!(++tree.timestamp, 0.8);
+  for (let at = 0; at < 8000; at++) {
+    const size = [0, 900, 3, 77][Math.floor(at / 500) % 4]!;
+    const key = at % 1000 < 700 ? numbered(at) : `${numbered(at)}/${'z'.repeat(at % 50)}`;
+    const value = new Uint8Array(size).fill(0xff);
+    loading.add(Uint8Array.from(Buffer.from(key)), value);
+    tree.notePut(key, 0, value);
+  }
+  loading.finish();
+  const leaves: Buffer[] = [];
+  tree.pages.walk(tree.root, (frame) => {
+    const base = tree.pages.baseOf(frame);
+    const page = Buffer.from(tree.pages.segmentOf(frame).u8.slice(base, base + tree.pages.pageSize));
+    if (page.readUInt16LE(0) === KIND_LEAF) leaves.push(page);
+  });
+  expect(leaves.length).toBeGreaterThan(100);
+  // The last two were evened out, and are what changes have made of them.
+  for (const [number, page] of leaves.slice(0, -2).entries()) {
+    const slots = page.readUInt16LE(32);
+    const isUsed = new Uint8Array(page.length).fill(1, 0, 128 + 12 * slots);
+    const fence = page.readUInt16LE(40) === 0xffff ? 0 : page.readUInt16LE(40);
+    const prefixAt = page.readUInt16LE(36);
+    isUsed.fill(1, prefixAt, prefixAt + page.readUInt16LE(34) + fence);
+    for (let slot = 128; slot < 128 + 12 * slots; slot += 12) {
+      const keyAt = page.readUInt16LE(slot + 4);
+      isUsed.fill(1, keyAt - page.readUInt16LE(slot + 8), keyAt + Math.max(0, page.readUInt16LE(slot + 6) - 4));
+    }
+    const wrong = page.findIndex((byte, at) => byte !== 0 && isUsed[at] === 0);
+    expect(wrong, `a byte of leaf ${number}`).toBe(-1);
+  }
+  tree.expectWhole();
+});
+
 it('keys that share nothing, or nearly all, or are prefixes of one another', () => {
   const shapes: ((at: number) => string)[] = [
     (at) => String.fromCharCode(1 + Math.floor(at / 200), 1 + (at % 200)) + 'x'.repeat(at % 90),

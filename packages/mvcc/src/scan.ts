@@ -7,6 +7,7 @@ import {
   type Cursor,
   EntryBatch,
   type Index,
+  type PackedEntries,
   type Scan,
   type ScanBounds,
   type Snapshot,
@@ -20,13 +21,14 @@ import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
 import { assertNotDropped, incarnationAt } from './visibility.js';
 import type { WriteBuffer } from './write-buffer.js';
 
-/** Entries asked for at first: many scans want only a few. Each batch is four times the last, up to the largest. */
+/** Entries asked for at first, if it is not known how many are wanted: many scans want only a few. Each batch is four times the last, up to the largest. */
 const FIRST_BATCH = 16;
 const LARGEST_BATCH = 1024;
 
 export class MvccScan implements Scan {
   readonly keys: Uint8Array[] = [];
   readonly values: Uint8Array[] = [];
+  packed: PackedEntries | null = null;
   count = 0;
 
   /** What was read from the index last, and how much of it has been gone through. */
@@ -41,7 +43,7 @@ export class MvccScan implements Scan {
   private lastRead: Uint8Array | null = null;
   /** The last key that was passed, whether the transaction or the index had it. */
   private passed: Uint8Array | null = null;
-  private limit = FIRST_BATCH;
+  private limit: number;
   /** Where it ends. */
   private readonly end: Uint8Array | null;
 
@@ -54,15 +56,19 @@ export class MvccScan implements Scan {
     private readonly writes: WriteBuffer | null,
   ) {
     this.batch.wantsValues = bounds.wantsValues;
+    const { limit = Number.POSITIVE_INFINITY } = bounds;
+    this.limit = limit > 0 && limit <= LARGEST_BATCH ? limit : FIRST_BATCH;
     this.end = bounds.reverse ? bounds.lower : bounds.upper;
   }
 
   next(): boolean {
     assertNotDropped(this.target);
     this.snapshot?.assertStands();
+    const own = this.writes?.ownOf(this.target) ?? null;
+    this.batch.mayPack = own === null && this.bounds.mayPack === true;
     if (this.at === this.batch.count && !this.treeEnded) this.readOn();
     this.count = 0;
-    const own = this.writes?.ownOf(this.target) ?? null;
+    this.packed = null;
     const goesOn = own === null ? this.takeFromIndex() : this.merge(own);
     this.snapshot?.assertStands();
     return goesOn;
@@ -86,6 +92,7 @@ export class MvccScan implements Scan {
     batch.limit = this.limit;
     // A fault leaves the cursor where it is; what it leaves of the batch is not said.
     batch.count = 0;
+    batch.isPacked = false;
     this.at = 0;
     let more = false;
     try {
@@ -101,11 +108,16 @@ export class MvccScan implements Scan {
       return;
     }
     if (batch.count === 0) return;
-    this.lastRead = batch.keys[batch.count - 1]!;
+    // A packed one is the reader's to change.
+    this.lastRead = batch.isPacked ? this.keyAt(batch.count - 1).slice() : batch.keys[batch.count - 1]!;
     if (isBeyondEnd(this.lastRead, this.bounds)) {
-      while (batch.count > 0 && isBeyondEnd(batch.keys[batch.count - 1]!, this.bounds)) batch.count--;
+      while (batch.count > 0 && isBeyondEnd(this.keyAt(batch.count - 1), this.bounds)) batch.count--;
       this.treeEnded = true;
     }
+  }
+
+  private keyAt(at: number): Uint8Array {
+    return this.batch.isPacked ? this.batch.packed.keys.viewAt(at) : this.batch.keys[at]!;
   }
 
   private cursorOn(tree: Index): Cursor {
@@ -119,9 +131,38 @@ export class MvccScan implements Scan {
   private takeFromIndex(): boolean {
     const { batch } = this;
     // What the transaction writes before the next call must not come in behind what was given out already.
-    if (this.writes !== null && this.at < batch.count) this.passed = batch.keys[batch.count - 1]!;
+    if (this.writes !== null && this.at < batch.count) this.passed = this.keyAt(batch.count - 1).slice();
+    if (batch.isPacked && this.at < batch.count) this.takePacked();
     while (this.at < batch.count) this.takeEntry(this.at++);
     return this.count > 0 || !this.treeEnded;
+  }
+
+  /** Hands the whole batch on, if what is in the index is what is seen; else unpacks it. */
+  private takePacked(): void {
+    const { batch, bounds } = this;
+    const { packed } = batch;
+    if (this.needsVersions()) {
+      for (let at = 0; at < batch.count; at++) {
+        batch.keys[at] = packed.keys.viewAt(at);
+        if (bounds.wantsValues) batch.values[at] = packed.valueAt(at);
+      }
+      return;
+    }
+    let count = 0;
+    for (let at = 0; at < batch.count; at++) {
+      if (batch.tags[at] !== TAG_VALUE) continue;
+      if (count < at) packed.move(at, count);
+      count++;
+    }
+    this.packed = packed;
+    this.count = count;
+    this.at = batch.count;
+  }
+
+  /** Whether commits above the snapshot may have changed what the batch has, so that versions must be looked for. */
+  private needsVersions(): boolean {
+    const { batch, snapshot } = this;
+    return snapshot !== null && batch.timestamp > snapshot.timestamp && this.versions.holds(this.target.number);
   }
 
   /** Goes through the batch and the transaction's own changes together; what the transaction wrote hides what the index has. */

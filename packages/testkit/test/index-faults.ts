@@ -295,6 +295,28 @@ export const CURSOR_FAULTS: readonly IndexFault[] = [
       },
     }),
   }),
+  fault('packs keys into memory that it uses again', ['cursor-packed-private'], () => {
+    const memory = new Uint8Array(65_536);
+    return { cursor: (sound) => ({ next: (batch) => sound.next(batch) && packInto(memory, batch) }) };
+  }),
+  fault('leaves out the values of what it packs', ['cursor-packed'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        const more = sound.next(batch);
+        if (batch.mayPack) for (let i = 0; i < batch.count; i++) batch.values[i] = new Uint8Array(0);
+        return more && packInto(new Uint8Array(65_536), batch);
+      },
+    }),
+  }),
+  fault('packs entries for who does not take them packed', ['cursor-private', 'cursor-two'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        const more = sound.next(batch);
+        if (more && batch.wantsValues) packInto(new Uint8Array(65_536), batch, true);
+        return more;
+      },
+    }),
+  }),
   fault('gives no timestamp with a batch', ['stamp-of-batches'], {
     cursor: (sound) => ({
       next: (batch) => {
@@ -333,6 +355,27 @@ function fillUp(cursor: Cursor, batch: EntryBatch, limit: number): boolean {
     }
   }
   return batch.count > 0;
+}
+
+/** Packs what a sound cursor has handed out, with its values in memory of their own. */
+function packInto(memory: Uint8Array<ArrayBuffer>, batch: EntryBatch, always = false): true {
+  if ((!batch.mayPack && !always) || !batch.wantsValues || batch.count === 0) return true;
+  const { packed, count } = batch;
+  let end = 0;
+  let valueEnd = 0;
+  for (let i = 0; i < count; i++) {
+    packed.keys.starts[i] = end;
+    memory.set(batch.keys[i]!, end);
+    end += batch.keys[i]!.length;
+    packed.keys.ends[i] = end;
+    packed.valueStarts[i] = valueEnd;
+    packed.valueLengths[i] = batch.values[i]!.length;
+    valueEnd += batch.values[i]!.length;
+  }
+  packed.keys.begin(memory, count);
+  packed.values = Uint8Array.from(Buffer.concat(batch.values.slice(0, count))).buffer;
+  batch.isPacked = true;
+  return true;
 }
 
 function bytesOf(batch: EntryBatch): number {

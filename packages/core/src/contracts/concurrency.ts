@@ -11,6 +11,7 @@
  */
 import type { Cursor, EntryReference, Index } from './index-plugin.js';
 import type { Log, LogPosition } from './log.js';
+import type { PackedEntries } from './packed-entries.js';
 import type { PageStore } from './pages.js';
 
 /**
@@ -76,6 +77,8 @@ export interface ScanBounds {
   readonly wantsValues: boolean;
   /** Whoever scans takes at most so many entries: a hint for reading ahead. */
   readonly limit?: number;
+  /** Whoever scans looks at {@link Scan.packed} first. */
+  readonly mayPack?: boolean;
 }
 
 /** Visible entries in order, in batches. Holds nothing between calls but its snapshot. */
@@ -84,6 +87,8 @@ export interface Scan {
   readonly keys: Uint8Array[];
   readonly values: Uint8Array[];
   count: number;
+  /** Optional: the same entries packed, if they could be and may; then `keys` and `values` have none of them. Else null. */
+  readonly packed?: PackedEntries | null;
   /** False at the end. May throw `PageFault`, with the position unchanged; an empty batch with true means go on. */
   next(): boolean;
 }

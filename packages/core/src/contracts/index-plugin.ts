@@ -9,6 +9,7 @@
  * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
  * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change meanwhile.
  */
+import { PackedEntries } from './packed-entries.js';
 import type { PageStore, SwipLocation } from './pages.js';
 
 /** Tag of an entry whose value is there. Tags are the concurrency plugin's; an index keeps and returns them unread. */
@@ -41,6 +42,11 @@ export class EntryBatch {
   readonly tags: number[] = [];
   /** The stamp of the page that held them. */
   timestamp = 0;
+  /** Set it to true to take entries packed as well, from an index that can pack them. */
+  mayPack = false;
+  /** Whether they are in {@link packed}, and `keys` and `values` have none of them. Set to false before each call by who calls; tags and count are here either way. */
+  isPacked = false;
+  readonly packed = new PackedEntries();
 }
 
 /** Where a cursor stands, and how far it will go. */
@@ -82,9 +88,10 @@ export interface Cursor {
 export interface BulkLoad {
   /**
    * Adds an entry with the tag {@link TAG_VALUE}. Its key is above all before: the caller has looked. Both may be changed as soon as it returns. What it
-   * throws is the page store's; then the load is over, and its tree is given up whole.
+   * throws is the page store's; then the load is over, and its tree is given up whole. `sharedWithLast` is how many bytes the key before begins with that this
+   * one begins with, too, if the caller knows.
    */
-  add(key: Uint8Array, value: Uint8Array): void;
+  add(key: Uint8Array, value: Uint8Array, sharedWithLast?: number): void;
   /** All entries were added: afterwards the index has them, as if each had been put. */
   finish(): void;
 }

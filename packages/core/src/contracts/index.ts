@@ -14,6 +14,7 @@ export * from './concurrency.js';
 export * from './index-plugin.js';
 export * from './io.js';
 export * from './log.js';
+export * from './packed-entries.js';
 export * from './page-layout.js';
 export * from './pages.js';
 export * from './replacement.js';

@@ -29,16 +29,16 @@ import type { PageExpectation, VerifyProgress, VerifyRequest } from './verificat
 
 /**
  * Views of one stretch of the arena, at most 1 GiB. One class for all segments, of fixed-length shared memory, so that
- * code that works on pages stays monomorphic.
+ * code that works on pages stays monomorphic; copies of pages in private memory are seen through the same.
  */
-export class Segment {
+export class Segment<Memory extends ArrayBufferLike = ArrayBufferLike> {
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;
 
-  constructor(readonly buffer: SharedArrayBuffer) {
+  constructor(readonly buffer: Memory) {
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
     this.u32 = new Uint32Array(buffer);

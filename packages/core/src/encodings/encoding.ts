@@ -2,6 +2,7 @@
  * What an encoding is: how values of one type become bytes and come back. Entries sort by the bytes of their keys, so
  * the encoding of the keys is also the order of an index.
  */
+import type { PackedBytes } from '../contracts/packed-entries.js';
 import { PagewrightError } from '../errors.js';
 
 /** Values of `T` as bytes. */
@@ -26,6 +27,12 @@ export interface Encoding<T> {
    * @throws PW_ENCODING for bytes that `encode` does not make
    */
   decode(bytes: Uint8Array): T;
+  /**
+   * Optional: the same for bytes that stand among others, without an array of their own. The value may be a view of them.
+   *
+   * @throws PW_ENCODING as `decode` does
+   */
+  decodePacked?(packed: PackedBytes, at: number): T;
 }
 
 /** The error for a value that an encoding does not take. `why` says what is wrong, `advice` what to do. */

@@ -24,9 +24,18 @@ export const u32: Encoding<number> = {
 
   decode(bytes) {
     if (bytes.length !== 4) throw cannotDecode('u32', 'a u32 has four bytes', bytes);
-    return ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
+    return readAt(bytes, 0);
+  },
+
+  decodePacked(packed, at) {
+    const start = packed.starts[at]!;
+    return packed.ends[at]! - start === 4 ? readAt(packed.bytes, start) : u32.decode(packed.viewAt(at));
   },
 };
+
+function readAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
 
 function written(value: number, bytes: Uint8Array): Uint8Array {
   bytes[0] = value >>> 24;

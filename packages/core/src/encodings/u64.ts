@@ -28,6 +28,13 @@ export const u64: Encoding<bigint> = {
     scratchBytes.set(bytes);
     return scratch.getBigUint64(0);
   },
+
+  decodePacked(packed, at) {
+    const start = packed.starts[at]!;
+    if (packed.ends[at]! - start !== 8) return u64.decode(packed.viewAt(at));
+    for (let i = 0; i < 8; i++) scratchBytes[i] = packed.bytes[start + i]!;
+    return scratch.getBigUint64(0);
+  },
 };
 
 const LIMIT = 2n ** 64n;

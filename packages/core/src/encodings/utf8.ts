@@ -50,6 +50,10 @@ export const utf8: Encoding<string> = {
       throw cannotDecode('utf8', 'the bytes are not UTF-8', bytes, error);
     }
   },
+
+  decodePacked(packed, at) {
+    return packed.asciiAt(at) ?? utf8.decode(packed.viewAt(at));
+  },
 };
 
 /** The UTF-8 of a well-formed string, in private memory. */

@@ -180,31 +180,32 @@ class BulkLoader<Key, Value> {
 
   private add(item: unknown): number {
     if (!Array.isArray(item) || item.length !== 2) throw this.notAnEntry(item);
-    const key = this.codec.encodeKey(item[0]);
-    if (!this.isAboveLast(key)) throw this.unsorted(item[0]);
+    const key = this.codec.borrowKey(item[0]);
+    const shared = this.advance(key);
+    if (shared < 0) throw this.unsorted(item[0]);
     this.lastKey = item[0];
     const value = this.codec.borrowValue(item[1]);
     const bytes = key.length + value.length;
     this.credit -= (PAGES_A_PAGE * (bytes + ENTRY_OVERHEAD)) / this.core.pages.pageSize;
     if (this.credit < 0) this.secure(-this.credit);
-    (this.loading as BulkLoad).add(key, value);
+    (this.loading as BulkLoad).add(key, value, shared);
     this.entries++;
     this.bytes += bytes;
     return bytes;
   }
 
-  /** Whether a key is above the last one; it is the last one then. */
-  private isAboveLast(key: Uint8Array): boolean {
+  /** How many bytes a key shares with the last one, which it is then; below 0 if it is not above that. */
+  private advance(key: Uint8Array): number {
     const { last, lastLength } = this;
     const { length } = key;
     const end = Math.min(length, lastLength);
     let at = 0;
     while (at < end && key[at] === last[at]) at++;
-    if (at < end ? key[at]! < last[at]! : length <= lastLength) return false;
+    if (at < end ? key[at]! < last[at]! : length <= lastLength) return -1;
     if (length - at > LONGEST_LOOP) last.set(key);
-    else for (; at < length; at++) last[at] = key[at]!;
+    else for (let to = at; to < length; to++) last[to] = key[to]!;
     this.lastLength = length;
-    return true;
+    return at;
   }
 
   /** Between two steps, in which nothing of the tree is held. */

@@ -2,6 +2,7 @@
  * Keys and values of one index, from what the program has to bytes and back, with the limits of its index type. Bytes
  * that come out of here are the engine's own, as encodings promise: later changes to the program's objects change none.
  */
+import type { PackedEntries } from '../contracts/packed-entries.js';
 import { buffer } from '../encodings/buffer.js';
 import type { Encoding } from '../encodings/index.js';
 import { PagewrightError } from '../errors.js';
@@ -84,6 +85,12 @@ export class EntryCodec<Key, Value> {
   /** Errors: `PW_ENCODING`. */
   decodeValue(bytes: Uint8Array): Value {
     return this.value.decode(bytes);
+  }
+
+  /** The key of a packed entry. Errors: `PW_ENCODING`. */
+  packedKey({ keys }: PackedEntries, at: number): Key {
+    const { key } = this;
+    return key.decodePacked === undefined ? key.decode(keys.viewAt(at)) : key.decodePacked(keys, at);
   }
 
   private tooLarge(

@@ -2,35 +2,19 @@
  * Goes through a scan and gives out what its entries stand for, one by one: at once, or without ever blocking. The
  * asynchronous form also lets the event loop turn now and then when all pages are in memory.
  */
-import type { Scan } from '../contracts/concurrency.js';
 import type { EngineCore } from './engine-core.js';
+import { EntryIterator } from './entry-iterator.js';
+import type { EntrySource } from './entry-source.js';
 import { attemptRead, FAULTED } from './reading.js';
 
-/** Makes what the caller gets of one entry. */
-export type TakeEntry<Item> = (scan: Scan, at: number) => Item;
+export type { EntrySource, TakeEntry } from './entry-source.js';
 
 /** Entries between two turns of the event loop. */
 const ENTRIES_A_TURN = 2048;
 const EMPTY_BATCH_COST = 64;
 
-/** What a stream goes through, and how. */
-export interface EntrySource<Item> {
-  readonly scan: Scan;
-  /** Entries at most. */
-  readonly limit: number;
-  readonly take: TakeEntry<Item>;
-  /** Throws if the engine, or the transaction that reads, has ended meanwhile. Called before each batch. */
-  assertOpen(): void;
-}
-
-export function* entriesNow<Item>(source: EntrySource<Item>): Generator<Item, void, undefined> {
-  const { scan, take } = source;
-  let left = source.limit;
-  while (left > 0) {
-    source.assertOpen();
-    if (!scan.next()) return;
-    for (let at = 0; at < scan.count && left > 0; at++, left--) yield take(scan, at);
-  }
+export function entriesNow<Item>(source: EntrySource<Item>): EntryIterator<Item> {
+  return new EntryIterator(source);
 }
 
 export class EntryStream<Item> implements AsyncIterableIterator<Item, undefined> {

@@ -176,11 +176,11 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   keys(options: RangeOptions<Key> = {}): EntryStream<Key> {
-    return this.stream(options, false, (scan, at) => this.codec.decodeKey(scan.keys[at]!));
+    return this.stream(options, false, this.takeKey);
   }
 
   values(options: RangeOptions<Key> = {}): EntryStream<Value> {
-    return this.stream(options, true, (scan, at) => this.codec.decodeValue(scan.values[at]!));
+    return this.stream(options, true, this.takeValue);
   }
 
   /**
@@ -287,10 +287,24 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /** @internal */
-  readonly takeEntry: TakeEntry<[Key, Value]> = (scan, at) => [
-    this.codec.decodeKey(scan.keys[at]!),
-    this.codec.decodeValue(scan.values[at]!),
-  ];
+  readonly takeEntry: TakeEntry<[Key, Value]> = (scan, at) => {
+    const { codec } = this;
+    const packed = scan.packed ?? null;
+    // The bytes of both, before an encoding of the program's runs: it might go on with this very range.
+    const value = packed === null ? scan.values[at]! : packed.valueAt(at);
+    const key = packed === null ? codec.decodeKey(scan.keys[at]!) : codec.packedKey(packed, at);
+    return [key, codec.decodeValue(value)];
+  };
+
+  private readonly takeKey: TakeEntry<Key> = (scan, at) => {
+    const packed = scan.packed ?? null;
+    return packed === null ? this.codec.decodeKey(scan.keys[at]!) : this.codec.packedKey(packed, at);
+  };
+
+  private readonly takeValue: TakeEntry<Value> = (scan, at) => {
+    const packed = scan.packed ?? null;
+    return packed === null ? this.codec.decodeValue(scan.values[at]!) : this.codec.decodeValue(packed.valueAt(at));
+  };
 
   private keyToRead(key: Key): Uint8Array {
     this.core.state.assertUsable();

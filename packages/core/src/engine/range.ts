@@ -70,6 +70,7 @@ export function checkRange<Key>(
     reverse,
     wantsValues,
     limit,
+    mayPack: true,
   };
   return { bounds, limit: upperKey?.length === 0 ? 0 : limit, snapshot: snapshot ?? null };
 }

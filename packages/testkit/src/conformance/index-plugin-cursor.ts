@@ -6,6 +6,7 @@ import {
   batches,
   entriesOf,
   keyBytes,
+  keyText,
   type ModeledIndex,
   nameOf,
   readCursor,
@@ -15,6 +16,8 @@ import { expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } fro
 
 /** A batch stops early where its values exceed this many bytes together. */
 const BATCH_BYTES = 1024 * 1024;
+/** Entries that change while others are looked at. */
+const CHANGED = 50;
 
 export const CURSOR_CLAUSES: readonly IndexClause[] = [
   {
@@ -93,6 +96,63 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
         }
         expect(at === expected.length, `There are ${at} entries instead of ${expected.length}`);
       }
+    },
+  },
+  {
+    id: 'cursor-packed',
+    says: 'packs the same entries as it hands out one by one, if it packs any, with and without values',
+    check(subject) {
+      const model = someEntries(subject);
+      for (const reverse of [false, true])
+        for (const limit of [1, 20, 1024])
+          for (const wantsValues of [true, false]) {
+            const cursor = model.index.cursor();
+            const batch = new EntryBatch();
+            batch.mayPack = true;
+            batch.limit = limit;
+            batch.wantsValues = wantsValues;
+            cursor.seek(null, { reverse });
+            const seen: string[] = [];
+            for (const _ of batches(cursor, batch)) {
+              expect(batch.count <= limit, `A batch of at most ${limit} has ${batch.count} entries`);
+              for (let i = 0; i < batch.count; i++) {
+                const key = keyText(batch.isPacked ? batch.packed.keys.viewAt(i) : batch.keys[i]!);
+                const entry = model.entries.get(key) ?? { tag: -1, value: keyBytes('') };
+                if (wantsValues) {
+                  const value = batch.isPacked ? batch.packed.valueAt(i) : batch.values[i]!;
+                  model.expectScanned({ key, tag: batch.tags[i]!, value });
+                }
+                expect(batch.tags[i] === entry.tag, `${nameOf(key)} has the tag ${batch.tags[i]}`);
+                seen.push(key);
+              }
+            }
+            const expected = model.keysOf({ from: null, exclusive: false, reverse });
+            expect(seen.join() === expected.join(), `It met ${seen.length} entries of ${expected.length}`);
+          }
+    },
+  },
+  {
+    id: 'cursor-packed-private',
+    says: 'gives away the memory of what it packs: it is no page, is not written again, and what becomes of it disturbs nobody',
+    check(subject) {
+      const model = someEntries(subject);
+      const keys: Uint8Array[] = [];
+      const values: Uint8Array[] = [];
+      const met: string[] = [];
+      const scans = [keepPacked(model, keys, values), spoilPacked(model, met)];
+      for (let round = 0; scans.length > 0; round++) {
+        for (const scan of [...scans]) if (scan.next().done === true) scans.splice(scans.indexOf(scan), 1);
+        for (const key of model.sorted.slice(0, CHANGED)) model.put(key, 0, valueBytes(round, 70));
+      }
+      expect(
+        keys.map(keyText).join() === model.sorted.join(),
+        'Keys that it gave away have changed, or some are missing',
+      );
+      expect(met.join() === model.sorted.join(), 'It does not go on where it was');
+      for (const bytes of [...keys, ...values])
+        expect(!(bytes.buffer instanceof SharedArrayBuffer), 'It gives away memory that others see');
+      for (const [at, key] of model.sorted.entries())
+        if (at >= CHANGED) model.expectScanned({ key, tag: model.entries.get(key)!.tag, value: values[at]! });
     },
   },
   {
@@ -245,6 +305,38 @@ function boundClause(id: string, says: string, exclusive: boolean, reverse: bool
         model.expectScan({ from, exclusive, reverse }, 1 + (at % 30), at % 10 === 0 ? undefined : 40);
     },
   };
+}
+
+/** Keeps all that it is given. */
+function* keepPacked(model: ModeledIndex, keys: Uint8Array[], values: Uint8Array[]): Generator<void> {
+  for (const batch of packedBatches(model)) {
+    for (let i = 0; i < batch.count; i++) {
+      keys.push(batch.isPacked ? batch.packed.keys.viewAt(i) : batch.keys[i]!);
+      values.push(batch.isPacked ? batch.packed.valueAt(i) : batch.values[i]!);
+    }
+    yield;
+  }
+}
+
+/** Overwrites all that it is given. */
+function* spoilPacked(model: ModeledIndex, met: string[]): Generator<void> {
+  for (const batch of packedBatches(model)) {
+    met.push(...entriesOf(batch).map(({ key }) => key));
+    for (let i = 0; i < batch.count && batch.isPacked; i++) {
+      batch.packed.keys.viewAt(i).fill(0x6b);
+      batch.packed.valueAt(i).fill(0x6b);
+    }
+    expect(met.length <= model.entries.size, 'It does not end');
+    yield;
+  }
+}
+
+function* packedBatches(model: ModeledIndex): Generator<EntryBatch> {
+  const batch = new EntryBatch();
+  batch.mayPack = true;
+  const cursor = model.index.cursor();
+  cursor.seek(null, {});
+  for (const _ of batches(cursor, batch)) yield batch;
 }
 
 /** A scan with changes around it: right where it stands, ahead and behind, enough to split and to empty pages. */

@@ -49,6 +49,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
   timestamp = 10;
   #sorted: string[] | null = null;
   readonly #limits: ReturnType<IndexType['limits']>;
+  #scans = 0;
 
   /** Creates an empty index at a null swip, the store's root unless another is given. */
   constructor(
@@ -140,12 +141,12 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
     if (wrong !== null) throw new Error(`${nameOf(key)} has another value: ${wrong}`);
   }
 
-  /** A scan, `limit` entries a batch, hands out what the model has, in its order; at most `most` entries of it are read. */
+  /** A scan, `limit` entries a batch, hands out what the model has, in its order; at most `most` entries of it are read. Every other one may be packed. */
   expectScan(form: ScanForm, limit = 1000, most = Number.POSITIVE_INFINITY): void {
     const expected = this.keysOf(form).slice(0, most);
     const cursor = this.index.cursor();
     cursor.seek(form.from === null ? null : keyBytes(form.from), form);
-    const scanned = readCursor(cursor, limit, Math.min(most, expected.length + 1));
+    const scanned = readCursor(cursor, limit, Math.min(most, expected.length + 1), (this.#scans++ & 1) === 0);
     for (let at = 0; at < Math.max(expected.length, scanned.length); at++) {
       const problem = this.#problemOf(expected[at], scanned[at]);
       if (problem !== null) throw new Error(`Entry ${at} of a scan ${scanName(form)} ${problem}`);
@@ -188,9 +189,15 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
 }
 
 /** All entries that a cursor still has, `limit` at a time; `most` at the most. Throws if it does not end. */
-export function readCursor(cursor: Cursor, limit: number, most = Number.POSITIVE_INFINITY): ScannedEntry[] {
+export function readCursor(
+  cursor: Cursor,
+  limit: number,
+  most = Number.POSITIVE_INFINITY,
+  mayPack = false,
+): ScannedEntry[] {
   const batch = new EntryBatch();
   batch.limit = limit;
+  batch.mayPack = mayPack;
   const entries: ScannedEntry[] = [];
   if (most === 0) return entries;
   for (const _ of batches(cursor, batch)) {
@@ -205,19 +212,27 @@ export function readCursor(cursor: Cursor, limit: number, most = Number.POSITIVE
 /** Fills the batch again and again until the cursor is at its end; yields how often it has. Throws if that does not end. */
 export function* batches(cursor: Cursor, batch: EntryBatch): Generator<number> {
   let empty = 0;
-  for (let filled = 1; cursor.next(batch); filled++) {
+  const next = (): boolean => {
+    batch.isPacked = false;
+    return cursor.next(batch);
+  };
+  for (let filled = 1; next(); filled++) {
     empty = batch.count === 0 ? empty + 1 : 0;
+    if (batch.isPacked && !batch.mayPack) throw new Error('The cursor packs entries for who does not take them packed');
     if (empty > MOST_EMPTY_BATCHES || filled > MOST_BATCHES)
       throw new Error('The cursor answers true again and again, and does not end');
     yield filled;
   }
 }
 
-/** The entries of a batch that has values. */
+/** The entries of a batch that has values, packed or not. */
 export function entriesOf(batch: EntryBatch): ScannedEntry[] {
+  const { isPacked, packed, keys, tags, values } = batch;
   const entries: ScannedEntry[] = [];
-  for (let at = 0; at < batch.count; at++)
-    entries.push({ key: keyText(batch.keys[at]!), tag: batch.tags[at]!, value: batch.values[at]! });
+  for (let at = 0; at < batch.count; at++) {
+    const key = isPacked ? packed.keys.viewAt(at) : keys[at]!;
+    entries.push({ key: keyText(key), tag: tags[at]!, value: isPacked ? packed.valueAt(at) : values[at]! });
+  }
   return entries;
 }
 

@@ -70,6 +70,7 @@ export class ConcurrencyRig {
   /** The thread in which it was started. */
   readonly asThread: RigThread;
   private readonly targets: RigTarget[] = [];
+  private scans = 0;
   /** Commits up to this one were made and logged by another process. */
   private arrived = 0;
   private readonly threadMemory = new SharedArrayBuffer(Threads.bytes());
@@ -178,14 +179,20 @@ export class ConcurrencyRig {
   }
 
   openScan(target: Target, from: Snapshot | TransactionCore | null, bounds: Partial<ScanBounds> = {}): Scan {
-    const whole = { ...EVERYTHING, ...bounds };
+    // Every other one may be packed.
+    const whole = { ...EVERYTHING, mayPack: (this.scans++ & 1) === 0, ...bounds };
     return isTransaction(from) ? from.scan(target, whole) : this.concurrency.scan(target, whole, from);
   }
 
   /** One batch of a scan. */
   step(scan: Scan, into: string[]): boolean {
     const more = this.reading(() => scan.next());
-    for (let i = 0; i < scan.count; i++) into.push(`${text(scan.keys[i]!)}=${text(scan.values[i]!)}`);
+    const packed = scan.packed ?? null;
+    for (let i = 0; i < scan.count; i++) {
+      const key = packed === null ? scan.keys[i]! : packed.keys.viewAt(i);
+      const value = packed === null ? scan.values[i]! : packed.valueAt(i);
+      into.push(`${text(key)}=${text(value)}`);
+    }
     return more;
   }
 
@@ -366,7 +373,7 @@ export class RigThread {
 
   /** All entries as `key=value`. */
   scan(target: Target, from: Snapshot | TransactionCore | null = null, bounds: Partial<ScanBounds> = {}): string[] {
-    const whole = { ...EVERYTHING, ...bounds };
+    const whole = { ...EVERYTHING, mayPack: true, ...bounds };
     const scan = isTransaction(from) ? from.scan(target, whole) : this.concurrency.scan(target, whole, from);
     const entries: string[] = [];
     while (this.rig.step(scan, entries)) {}

@@ -151,6 +151,8 @@ class SortedCursor implements Cursor {
       this.exclusive = true;
       at += this.reverse ? -1 : 1;
     }
+    // Now so and now so, as an index may that has values of many sizes.
+    if (batch.mayPack && batch.count % 3 !== 0) pack(batch);
     return true;
   }
 
@@ -191,6 +193,27 @@ class SortedCursor implements Cursor {
     if (this.reverse) return at - 1;
     return index.entries[at]?.text === from ? at + 1 : at;
   }
+}
+
+/** Moves what is in a batch into memory where keys stand one behind the other. */
+function pack(batch: EntryBatch): void {
+  const { keys, values, packed, count } = batch;
+  const some = keys.slice(0, count);
+  const stored = batch.wantsValues ? values.slice(0, count) : [];
+  let end = 0;
+  let valueEnd = 0;
+  for (let at = 0; at < count; at++) {
+    packed.keys.starts[at] = end;
+    end += some[at]!.length;
+    packed.keys.ends[at] = end;
+    packed.valueStarts[at] = valueEnd;
+    packed.valueLengths[at] = stored[at]?.length ?? 0;
+    valueEnd += packed.valueLengths[at]!;
+  }
+  packed.keys.begin(Uint8Array.from(Buffer.concat(some)), count);
+  packed.values = Uint8Array.from(Buffer.concat(stored)).buffer;
+  keys.length = values.length = 0;
+  batch.isPacked = true;
 }
 
 function textOf(key: Uint8Array): string {
