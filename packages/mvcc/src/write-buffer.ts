@@ -4,13 +4,12 @@
  */
 import { PagewrightError, type Target } from '@pagewright/core';
 import { EncodedChanges } from './commit-operations.js';
+import { gather } from './gather.js';
 import { hashOf } from './key-hash.js';
 import { sortByKey } from './key-sort.js';
 import { OwnWrites } from './own-writes.js';
 import { type EarlierChange, NONE, type WriteMark, WriteMemory } from './write-memory.js';
 
-/** So many entries are fetched together. */
-const FETCHED = 32;
 /** What so many small transactions have at a time is kept for later ones: about a megabyte. */
 const MOST_SPARE = 512;
 /** Memory of which so little is not named any more is left as it is. */
@@ -150,14 +149,7 @@ export class WriteBuffer {
   encode(): EncodedChanges {
     const memory = this.inUse;
     const encoded = memory.operations.begin(memory.count, memory.encoded);
-    for (const place of this.placesInOrder()) {
-      const entries = this.sorted(place);
-      for (let i = 0; i < entries.length; i++) {
-        if (i % FETCHED === 0) memory.fetch(entries, i, Math.min(i + FETCHED, entries.length));
-        const entry = entries[i]!;
-        encoded.append(memory.chunkOf(entry), memory.viewOf(entry), memory.startOf(entry), memory.endOf(entry));
-      }
-    }
+    gather(memory, this.order(), encoded);
     return new EncodedChanges(encoded, [...this.writtenTargets()], this.bytes);
   }
 
@@ -193,10 +185,19 @@ export class WriteBuffer {
     return place;
   }
 
-  private placesInOrder(): number[] {
+  /** All entries, by number of index, then by key. */
+  private order(): Uint32Array {
     const { targets } = this;
     const places = targets.map((_, place) => place).filter((place) => targets[place]!.count > 0);
-    return places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
+    if (places.length === 1) return this.sorted(places[0]!);
+    places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
+    const order = new Uint32Array(this.count);
+    let at = 0;
+    for (const place of places) {
+      order.set(this.sorted(place), at);
+      at += targets[place]!.count;
+    }
+    return order;
   }
 
   /** All entries of an index in order. A scan that writes as it goes asks again and again: what is new is sorted and merged in. */

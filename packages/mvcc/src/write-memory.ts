@@ -6,6 +6,7 @@
  * together (`compact`).
  */
 import {
+  copyRange,
   EncodedOperations,
   encodeOperationHead,
   MOST_OPERATION_HEAD,
@@ -60,8 +61,6 @@ export class WriteMemory {
   encoded = 0;
   /** … and of those that were replaced. */
   replaced = 0;
-  /** What {@link fetch} came to, which nobody needs: without it nothing would be fetched. */
-  fetched = 0;
   /** The changes as they are committed. */
   readonly operations = new EncodedOperations();
   readonly #chunks: Uint8Array[] = [];
@@ -193,18 +192,13 @@ export class WriteMemory {
     }
   }
 
-  /**
-   * Has the processor fetch what these entries name, in order of their keys somewhere in memory: many at a time, where whoever uses one after the other
-   * would wait for each.
-   */
-  fetch(entries: Uint32Array, from: number, to: number): void {
-    let sum = 0;
-    for (let i = from; i < to; i++) {
-      const at = entries[i]! * WORDS;
-      const chunk = this.#chunks[this.#entries[at + CHUNK]!]!;
-      sum += chunk[this.#entries[at + START]!]! + chunk[this.#entries[at + END]! - 1]!;
-    }
-    this.fetched = sum;
+  /** Copies the encoded change to there; the offset behind it. */
+  copyTo(entry: number, target: Uint8Array, view: DataView, at: number): number {
+    const words = entry * WORDS;
+    const chunk = this.#entries[words + CHUNK]!;
+    const start = this.#entries[words + START]!;
+    const end = this.#entries[words + END]!;
+    return copyRange(this.#chunks[chunk]!, this.#views[chunk]!, start, end, target, view, at);
   }
 
   // ── Of an entry ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,9 @@
 
 import type { LogOperation, LogOperations } from '../contracts/log.js';
 import { invariant } from '../errors.js';
+import { copyRange } from './copy-range.js';
 import { OperationPlace } from './operation-encoding.js';
 
-/** Up to this size a loop over words copies faster than a view and a call of `set`. */
-const SHORT = 256;
 /** What follows the operations, so that they can be copied in whole words: zeros. */
 const PADDING = 8;
 /** Bytes that lie before the operations, where a log may put what its record begins with: then it need not copy them. */
@@ -45,19 +44,10 @@ export class EncodedOperations implements LogOperations {
 
   /** The next operation: what lies there is one, encoded. */
   append(from: Uint8Array, view: DataView, start: number, end: number): void {
-    const length = end - start;
     const at = this.size;
-    invariant(at + length <= this.#bytes.length - PADDING, 'A transaction has more bytes than were counted');
+    invariant(at + end - start <= this.#bytes.length - PADDING, 'A transaction has more bytes than were counted');
     this.#starts[this.length++] = at;
-    this.size = at + length;
-    if (length > SHORT) {
-      this.#bytes.set(from.subarray(start, end), at);
-      return;
-    }
-    const words = length & ~3;
-    const target = this.#view;
-    for (let i = 0; i < words; i += 4) target.setInt32(at + i, view.getInt32(start + i, true), true);
-    for (let i = words; i < length; i++) this.#bytes[at + i] = from[start + i]!;
+    this.size = copyRange(from, view, start, end, this.#bytes, this.#view, at);
   }
 
   /** Where the operation of that number lies in {@link bytes}. */
