@@ -33,6 +33,7 @@ import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys
 import {
   align8,
   countOf,
+  fenceLengthOf,
   guaranteedOf,
   HEAD_BYTES,
   headOf,
@@ -42,7 +43,11 @@ import {
   lastInsertOf,
   NO_FENCE,
   NODE_COUNT,
+  NODE_FENCE_LENGTH,
+  NODE_FENCE_OFFSET,
+  NODE_GUARANTEED,
   NODE_HEADER_SIZE,
+  NODE_PREFIX_OFFSET,
   noteInsert,
   prefixLengthOf,
   runOf,
@@ -280,6 +285,34 @@ export class LeafPages {
     entries.write(frame, 0, entries.count, length, bounds, spareSwips);
     entries.restoreSwips(frame, 0, entries.count, true);
     restoreRun(this.pages.segmentOf(frame), this.pages.baseOf(frame), workspace.images, workspace.thirdImage);
+  }
+
+  /** Whether there is room for another fence of this length beside what the leaf has. */
+  takesFence(frame: number, length: number): boolean {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const size = align8(prefixLengthOf(segment, base) + length);
+    return leafSlot(0, countOf(segment, base)) + size <= heapStartOf(segment, base);
+  }
+
+  /** Gives the leaf another fence, for which there is room, and the prefix that it has. The leaf is `modify`ed. */
+  setFence(frame: number, bounds: NodeBounds): void {
+    const segment = this.pages.segmentOf(frame);
+    const base = this.pages.baseOf(frame);
+    const { u8, u16 } = segment;
+    const prefix = prefixLengthOf(segment, base);
+    const from = u16[(base + NODE_PREFIX_OFFSET) >>> 1]!;
+    const fenceBefore = fenceLengthOf(segment, base);
+    const before = align8(prefix + (fenceBefore === NO_FENCE ? 0 : fenceBefore));
+    const size = align8(prefix + bounds.fenceLength);
+    const start = heapStartOf(segment, base) - size;
+    u8.copyWithin(base + start, base + from, base + from + prefix);
+    for (let i = 0; i < bounds.fenceLength; i++) u8[base + start + prefix + i] = bounds.fence[i]!;
+    u16[(base + NODE_PREFIX_OFFSET) >>> 1] = start;
+    u16[(base + NODE_FENCE_OFFSET) >>> 1] = start + prefix;
+    u16[(base + NODE_FENCE_LENGTH) >>> 1] = bounds.fenceLength;
+    u16[(base + NODE_GUARANTEED) >>> 1] = Math.min(prefix, bounds.guaranteed);
+    setHeap(segment, base, start, heapUsedOf(segment, base) - before + size);
   }
 
   /** The longest prefix of all keys of the leaf and of this one. */

@@ -71,8 +71,10 @@ export class Splitter {
       const entries = level === LEAF_LEVEL ? leafPair : innerPair;
       entries.load(page, -1);
       if (wanted > 0 && entries.count < 2) return true;
-      const cut =
-        wanted > 0
+      const isAppend = level === LEAF_LEVEL && wanted === 0 && this.#isAppend(page, key);
+      const cut = isAppend
+        ? entries.count
+        : wanted > 0
           ? this.#firstFit(entries, Math.min(wanted, entries.count - 1), page)
           : level === LEAF_LEVEL
             ? this.#leafCut(page, key)
@@ -85,14 +87,19 @@ export class Splitter {
       const newRoot = atRoot ? this.#allocate(KIND_INNER, stamp) : -1;
       pages.modify(parent, timestamp);
       pages.modify(page, timestamp);
-      // Allocation may have moved or evicted children of the page: its swips are read again.
-      entries.load(page, -1);
+      // Allocation may have moved or evicted children of the page: its swips are read again, if they are to be moved.
+      if (!isAppend) entries.load(page, -1);
       const guaranteed = this.#leftGuaranteed(entries, parent, atRoot ? 0 : slot);
       const left: NodeBounds = { fence: separator, fenceLength: this.#separatorLength, guaranteed };
       const bounds = this.#rightBounds(entries);
       // From here on nothing fails, and what was allocated gets its place.
       this.#fresh.length = 0;
-      divide(entries, page, right, cut, left, bounds);
+      if (isAppend) {
+        this.parts.leaves.setFence(page, left);
+        entries.write(right, cut, cut, entries.prefixFor(cut, cut, bounds), bounds);
+      } else {
+        divide(entries, page, right, cut, left, bounds);
+      }
       if (!atRoot) {
         inners.insert(parent, slot, separator, this.#separatorLength, right);
         return true;
@@ -130,6 +137,21 @@ export class Splitter {
     const needed = Math.min(RUN, mostInserts);
     if (at === last + 1 && run >= needed) return 1;
     return at === last && run <= -needed ? -1 : 0;
+  }
+
+  /**
+   * Whether the key goes on with a run behind the last entry of the leaf, and all entries can stay where they are: all that the leaf gets is another
+   * fence. Copies the separator then.
+   */
+  #isAppend(page: number, key: Uint8Array): boolean {
+    const { leafPair, leaves, workspace } = this.parts;
+    const { count } = leafPair;
+    if (count < 2 || leaves.find(page, key) !== ~count || this.#runAt(page, count, count - 1) <= 0) return false;
+    const { separator, keyA } = workspace;
+    const before = leafPair.copyKey(count - 1, keyA);
+    separator.set(key);
+    this.#separatorLength = separatorLength(keyA, before, key, key.length);
+    return leaves.takesFence(page, this.#separatorLength);
   }
 
   /**
