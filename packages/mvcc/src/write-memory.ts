@@ -13,15 +13,14 @@ import {
   OPERATION_DELETE,
   OPERATION_PUT,
 } from '@pagewright/core';
+import { EntryTable, OTHER } from './entry-table.js';
+import { type ChunkMark, WriteChunks } from './write-chunks.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** Of the first chunk, and the most that the next one has, if no change is larger. */
-const FIRST_CHUNK = 1024;
-const LARGEST_CHUNK = 16 * 1024 * 1024;
-/** More is not kept for the next transaction. */
-const SMALL = 4 * 1024;
+/** Room at first; more is not kept for the next transaction than so many bytes. */
 const FIRST_ENTRIES = 8;
+const SMALL = 4 * 1024;
 /** What a loop copies faster than a call. */
 const SHORT = 64;
 
@@ -48,9 +47,7 @@ export interface EarlierChange {
 }
 
 /** A place that bytes are in use up to. */
-export interface WriteMark {
-  readonly chunk: number;
-  readonly used: number;
+export interface WriteMark extends ChunkMark {
   readonly replaced: number;
 }
 
@@ -63,45 +60,35 @@ export class WriteMemory {
   replaced = 0;
   /** The changes as they are committed. */
   readonly operations = new EncodedOperations();
-  readonly #chunks: Uint8Array[] = [];
-  readonly #views: DataView[] = [];
-  /** The chunk that is being filled, and how far. */
-  #chunk = -1;
-  #used = 0;
+  #chunks = new WriteChunks();
   #entries = new Int32Array(FIRST_ENTRIES * WORDS);
-  /** Open addressing: hash and 1 + entry, or 0. At most half full. */
-  #table = new Int32Array(FIRST_ENTRIES * 4);
+  readonly #table = new EntryTable(FIRST_ENTRIES);
 
   /** How far bytes are in use, to come back to with {@link cutTo}. */
   get mark(): WriteMark {
-    return { chunk: this.#chunk, used: this.#used, replaced: this.replaced };
+    return { ...this.#chunks.mark, replaced: this.replaced };
   }
 
   /** Whether it takes so little that it may be kept for the next transaction. */
   get isSmall(): boolean {
-    const { length } = this.#chunks;
-    return (length === 0 || this.#chunks[0]!.length === FIRST_CHUNK) && this.operations.bytes.length <= SMALL;
+    return this.#chunks.isSmall && this.operations.bytes.length <= SMALL;
   }
 
   clear(): void {
-    if (this.count > 0) this.#table.fill(0);
+    if (this.count > 0) this.#table.clear();
     this.count = 0;
     this.encoded = 0;
     this.replaced = 0;
-    this.#chunks.length = Math.min(1, this.#chunks.length);
-    this.#views.length = this.#chunks.length;
-    this.#chunk = this.#chunks.length - 1;
-    this.#used = 0;
+    this.#chunks.clear();
   }
 
   /** The entry of a key, or {@link NONE}. */
   find(place: number, key: Uint8Array, hash: number): number {
     const table = this.#table;
-    const mask = (table.length >>> 1) - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const entry = table[2 * slot + 1]! - 1;
-      if (entry < 0) return NONE;
-      if (table[2 * slot] === hash && this.placeOf(entry) === place && this.#hasKey(entry, key)) return entry;
+    for (let slot = table.first(hash); ; slot = table.after(slot)) {
+      const entry = table.entryAt(slot, hash);
+      if (entry === NONE) return NONE;
+      if (entry !== OTHER && this.placeOf(entry) === place && this.#hasKey(entry, key)) return entry;
     }
   }
 
@@ -114,7 +101,7 @@ export class WriteMemory {
     this.#entries[at + HASH] = hash;
     this.#entries[at + TARGET] = place;
     this.#write(at, number, key, value);
-    this.#enter(entry, hash);
+    this.#table.add(entry, hash);
     return entry;
   }
 
@@ -125,7 +112,7 @@ export class WriteMemory {
     const kind = value === null ? OPERATION_DELETE : OPERATION_PUT;
     const length = value === null ? 0 : value.length;
     if (inPlace && entries[at + KIND] === kind && entries[at + END]! - entries[at + VALUE]! === length) {
-      if (value !== null) copyIn(this.#chunks[entries[at + CHUNK]!]!, entries[at + VALUE]!, value);
+      if (value !== null) copyIn(this.chunkOf(entry), entries[at + VALUE]!, value);
       return;
     }
     const before = entries[at + END]! - entries[at + START]!;
@@ -140,9 +127,8 @@ export class WriteMemory {
   }
 
   restore({ entry, words }: EarlierChange): void {
-    const at = entry * WORDS;
     this.encoded -= this.endOf(entry) - this.startOf(entry);
-    this.#entries.set(words, at);
+    this.#entries.set(words, entry * WORDS);
     this.encoded += this.endOf(entry) - this.startOf(entry);
   }
 
@@ -150,46 +136,31 @@ export class WriteMemory {
   removeLast(): void {
     const entry = --this.count;
     this.encoded -= this.endOf(entry) - this.startOf(entry);
-    const table = this.#table;
-    const mask = (table.length >>> 1) - 1;
-    let slot = this.#entries[entry * WORDS + HASH]! & mask;
-    while (table[2 * slot + 1] !== entry + 1) slot = (slot + 1) & mask;
-    // All entries that came later are gone already, so none was put behind it because of it.
-    table[2 * slot] = 0;
-    table[2 * slot + 1] = 0;
+    this.#table.removeLast(entry, this.#entries[entry * WORDS + HASH]!);
   }
 
   /** Nothing behind the mark is named any more. */
-  cutTo({ chunk, used, replaced }: WriteMark): void {
-    this.replaced = replaced;
-    if (chunk < 0) {
-      this.#chunk = Math.min(0, this.#chunks.length - 1);
-      this.#used = 0;
-    } else {
-      this.#chunk = chunk;
-      this.#used = used;
-    }
-    this.#chunks.length = this.#chunk + 1;
-    this.#views.length = this.#chunk + 1;
+  cutTo(mark: WriteMark): void {
+    this.replaced = mark.replaced;
+    this.#chunks.cutTo(mark);
   }
 
   /** Copies together what is named. What `earlier` gave before means nothing any more. */
   compact(): void {
-    const chunks = this.#chunks.splice(0);
-    this.#views.length = 0;
-    this.#chunk = -1;
-    this.#used = 0;
-    this.replaced = 0;
+    const old = this.#chunks.bytes;
+    const chunks = new WriteChunks();
     const entries = this.#entries;
     for (let at = 0; at < this.count * WORDS; at += WORDS) {
-      const bytes = chunks[entries[at + CHUNK]!]!.subarray(entries[at + START]!, entries[at + END]!);
-      const start = this.#room(bytes.length);
-      this.#chunks[this.#chunk]!.set(bytes, start);
+      const bytes = old[entries[at + CHUNK]!]!.subarray(entries[at + START]!, entries[at + END]!);
+      const start = chunks.room(bytes.length);
+      chunks.bytes[chunks.current]!.set(bytes, start);
       const moved = start - entries[at + START]!;
-      entries[at + CHUNK] = this.#chunk;
+      entries[at + CHUNK] = chunks.current;
       for (let word = START; word <= END; word++) entries[at + word]! += moved;
-      this.#used = entries[at + END]!;
+      chunks.use(entries[at + END]!);
     }
+    this.#chunks = chunks;
+    this.replaced = 0;
   }
 
   /** Copies the encoded change to there; the offset behind it. */
@@ -198,7 +169,7 @@ export class WriteMemory {
     const chunk = this.#entries[words + CHUNK]!;
     const start = this.#entries[words + START]!;
     const end = this.#entries[words + END]!;
-    return copyRange(this.#chunks[chunk]!, this.#views[chunk]!, start, end, target, view, at);
+    return copyRange(this.#chunks.bytes[chunk]!, this.#chunks.views[chunk]!, start, end, target, view, at);
   }
 
   // ── Of an entry ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,11 +194,11 @@ export class WriteMemory {
 
   /** The encoded change: its chunk, and where it begins and ends there. */
   chunkOf(entry: number): Uint8Array {
-    return this.#chunks[this.#entries[entry * WORDS + CHUNK]!]!;
+    return this.#chunks.bytes[this.#entries[entry * WORDS + CHUNK]!]!;
   }
 
   viewOf(entry: number): DataView {
-    return this.#views[this.#entries[entry * WORDS + CHUNK]!]!;
+    return this.#chunks.views[this.#entries[entry * WORDS + CHUNK]!]!;
   }
 
   startOf(entry: number): number {
@@ -287,8 +258,9 @@ export class WriteMemory {
 
   #write(at: number, number: number, key: Uint8Array, value: Uint8Array | null): void {
     const body = value ?? NOTHING;
-    const start = this.#room(MOST_OPERATION_HEAD + key.length + body.length);
-    const chunk = this.#chunks[this.#chunk]!;
+    const chunks = this.#chunks;
+    const start = chunks.room(MOST_OPERATION_HEAD + key.length + body.length);
+    const chunk = chunks.bytes[chunks.current]!;
     const kind = value === null ? OPERATION_DELETE : OPERATION_PUT;
     const keyStart = encodeOperationHead(chunk, start, kind, number, key.length, body.length);
     copyIn(chunk, keyStart, key);
@@ -296,45 +268,22 @@ export class WriteMemory {
     copyIn(chunk, valueStart, body);
     const end = valueStart + body.length;
     const entries = this.#entries;
-    entries[at + CHUNK] = this.#chunk;
+    entries[at + CHUNK] = chunks.current;
     entries[at + START] = start;
     entries[at + KEY] = keyStart;
     entries[at + VALUE] = valueStart;
     entries[at + END] = end;
     entries[at + KIND] = kind;
-    this.#used = end;
+    chunks.use(end);
     this.encoded += end - start;
-  }
-
-  /** Where so many bytes may be written in the chunk that is being filled. */
-  #room(bytes: number): number {
-    const current = this.#chunks[this.#chunk];
-    if (current !== undefined && this.#used + bytes <= current.length) return this.#used;
-    const size = current === undefined ? FIRST_CHUNK : Math.min(2 * current.length, LARGEST_CHUNK);
-    // Not zeroed: what is read of it has been written before.
-    const { buffer } = Buffer.allocUnsafeSlow(Math.max(size, bytes));
-    this.#chunks.push(new Uint8Array(buffer));
-    this.#views.push(new DataView(buffer));
-    this.#chunk++;
-    this.#used = 0;
-    return 0;
   }
 
   #grow(): void {
     const entries = new Int32Array(2 * this.#entries.length);
     entries.set(this.#entries);
     this.#entries = entries;
-    this.#table = new Int32Array(2 * this.#table.length);
-    for (let entry = 0; entry < this.count; entry++) this.#enter(entry, entries[entry * WORDS + HASH]!);
-  }
-
-  #enter(entry: number, hash: number): void {
-    const table = this.#table;
-    const mask = (table.length >>> 1) - 1;
-    let slot = hash & mask;
-    while (table[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
-    table[2 * slot] = hash;
-    table[2 * slot + 1] = entry + 1;
+    this.#table.grow(entries.length / WORDS);
+    for (let entry = 0; entry < this.count; entry++) this.#table.add(entry, entries[entry * WORDS + HASH]!);
   }
 }
 
