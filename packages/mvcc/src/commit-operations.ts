@@ -16,6 +16,7 @@ import {
 } from '@pagewright/core';
 import type { CommitCheck } from './commit-path.js';
 import { compareKeys } from './key-text.js';
+import { LentBytes } from './lent-bytes.js';
 import { assertNotDropped } from './visibility.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -33,7 +34,7 @@ export interface CommitOperations {
   readonly logged: LogOperations;
   /** The indexes that are changed. */
   readonly targets: Iterable<Target>;
-  /** The operation of that number, until it is asked for another one. */
+  /** The operation of that number, until it is asked for another one: key and value are lent as well. */
   at(number: number): TargetedOperation;
 }
 
@@ -141,7 +142,11 @@ export class EncodedChanges implements CommitOperations, WriteList {
   }
 }
 
-/** One operation after the other, as what it was moved to. */
+/** Commits are gone through one at a time. */
+const KEYS = new LentBytes();
+const VALUES = new LentBytes();
+
+/** One operation after the other, as what it was moved to. Key and value are lent until the next one. */
 class EncodedOperation implements TargetedOperation {
   target: Target;
   readonly #place = new OperationPlace();
@@ -164,12 +169,14 @@ class EncodedOperation implements TargetedOperation {
   }
 
   get key(): Uint8Array {
-    this.#key ??= this.operations.bytes.subarray(this.#place.key, this.#place.value);
+    const { bytes, view } = this.operations;
+    this.#key ??= KEYS.of(bytes, view, this.#place.key, this.#place.value);
     return this.#key;
   }
 
   get value(): Uint8Array {
-    this.#value ??= this.operations.bytes.subarray(this.#place.value, this.#place.end);
+    const { bytes, view } = this.operations;
+    this.#value ??= VALUES.of(bytes, view, this.#place.value, this.#place.end);
     return this.#value;
   }
 

@@ -47,7 +47,7 @@ export interface WriteList extends Iterable<Write> {
   readonly bytes: number;
   /** The indexes that are changed. */
   readonly targets: Iterable<Target>;
-  /** The change of that number. The object is used again for the next one that is asked for; the key is not. */
+  /** The change of that number, until another one is asked for: object and key may be used again. */
   at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 

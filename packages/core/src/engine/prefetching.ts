@@ -11,7 +11,7 @@ const LOOKED_AHEAD = 64;
 /** What needs the entries of keys: one after the other. */
 export interface WantedEntries {
   readonly length: number;
-  /** The entry of that number; the object may be another one's when that is asked for, the key is not. */
+  /** The entry of that number, until another one is asked for: object and key may be used again. */
   at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 
@@ -22,8 +22,8 @@ export function prefetchEntries(pages: PageStore, entries: WantedEntries, from: 
   for (let at = from; at < end; at++) {
     const { target, key } = entries.at(at)!;
     const keys = keysOf.get(target);
-    if (keys === undefined) keysOf.set(target, [key]);
-    else keys.push(key);
+    if (keys === undefined) keysOf.set(target, [key.slice()]);
+    else keys.push(key.slice());
   }
   for (const [target, keys] of keysOf) prefetchKeys(pages, target, keys);
 }

@@ -27,6 +27,11 @@ export class EncodedOperations implements LogOperations {
     return this.#bytes;
   }
 
+  /** The same memory. */
+  get view(): DataView {
+    return this.#view;
+  }
+
   /** Forgets all, and makes room for so many operations that have so many bytes, as `operationSize` counts them. Memory is used again if there is enough. */
   begin(count: number, size: number): this {
     if (this.#bytes.length < size + PADDING) {
