@@ -4,19 +4,12 @@
  *
  *   node bench/checkpoint-stops.mjs [--keys 200000] [--threads 1] [--rounds 5] [--seconds 3] [--memory 256MiB]
  */
-import fs from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { BufferPool } from '@pagewright/bufferpool';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { EntryReference, NO_LOG } from '@pagewright/core';
-import { BtreeType } from '@pagewright/index-btree';
-import { NodeFiles } from '@pagewright/io-posix';
+import { answering, attached, keyOf, SharedPool } from './comparison/shared-pool.mjs';
 import { median } from './comparison/statistics.mjs';
-
-const INDEX = 7;
-const key = (number) => Buffer.from(`key/${String(number).padStart(12, '0')}`);
 
 if (isMainThread) await main();
 else await work(workerData);
@@ -33,39 +26,28 @@ async function main() {
   });
   const keys = Number(values.keys);
   const seconds = Number(values.seconds);
-  const directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-bench-'));
-  const path = join(directory, 'bench.pw');
-  const pool = new BufferPool({ memory: values.memory });
-  await pool.open({ path, io: new NodeFiles(), create: true, errorIfExists: true, readOnly: false });
-  const index = new BtreeType().create({ pages: pool, number: INDEX, root: pool.root }, 1);
-  for (let i = 0; i < keys; i++) index.upsert(key(i), 0, Buffer.alloc(100, i & 0xff), 1);
+  const valueFor = (number) => Buffer.alloc(100, number & 0xff);
+  const shared = await SharedPool.filled({ memory: values.memory, keys, valueFor });
+  const { pool, index } = shared;
   const clock = new Int32Array(new SharedArrayBuffer(4));
   clock[0] = 1;
   const steps = { gate: () => ({ timestamp: Atomics.load(clock, 0), log: NO_LOG }), secureLog: async () => {} };
   await pool.checkpoint(steps);
-  const workers = [];
-  for (let i = 0; i < Number(values.threads); i++) {
-    const task = { handle: pool.share(), keys, clock: clock.buffer, thread: i, threads: Number(values.threads) };
-    const worker = new Worker(new URL(import.meta.url), { workerData: task });
-    await new Promise((resolve) => worker.once('message', resolve));
-    workers.push(worker);
-  }
+  const threads = Number(values.threads);
+  for (let thread = 0; thread < threads; thread++)
+    await shared.start(new URL(import.meta.url), { keys, clock: clock.buffer, thread, threads });
 
   const change = () => {
     for (let i = 0; i < 2000; i++) {
       const number = Math.floor(Math.random() * keys);
-      index.upsert(key(number), 0, Buffer.alloc(100, i), Atomics.add(clock, 0, 1) + 1);
+      index.upsert(keyOf(number), 0, Buffer.alloc(100, i), Atomics.add(clock, 0, 1) + 1);
     }
   };
 
   /** One round: what each worker says, and how many checkpoints there were meanwhile. */
   const round = async (what, withCheckpoints) => {
-    const asked = workers.map((worker) => {
-      worker.postMessage({ what, seconds });
-      return new Promise((resolve) => worker.once('message', resolve));
-    });
     let over = false;
-    const answers = Promise.all(asked).finally(() => {
+    const answers = shared.ask({ what, seconds }).finally(() => {
       over = true;
     });
     let checkpoints = 0;
@@ -112,33 +94,20 @@ async function main() {
     const [without, withThem] = [false, true].map((one) => median(rounds[one].map(({ rate }) => rate)));
     console.log(`${what}: ${((100 * withThem) / without).toFixed(0)} % of the throughput without`);
   }
-  for (const worker of workers) {
-    worker.postMessage({ what: 'close' });
-    await new Promise((resolve) => worker.once('exit', resolve));
-  }
-  await pool.close();
-  fs.rmSync(directory, { recursive: true });
+  await shared.close();
 }
 
 async function work({ handle, keys, clock, thread, threads }) {
-  const pool = new BufferPool();
-  await pool.attach({ io: new NodeFiles(), handle });
-  const index = new BtreeType().open({ pages: pool, number: INDEX, root: pool.root });
+  const { pool, index } = await attached(handle);
   const reference = new EntryReference();
   const words = new Int32Array(clock);
   const numbers = Array.from({ length: 1 << 15 }, (_, i) => {
     const any = (Math.imul(i + 1, 0x9e3779b1) >>> 0) % Math.floor(keys / threads);
     return any * threads + thread;
   });
-  const names = numbers.map(key);
+  const names = numbers.map(keyOf);
   const value = Buffer.alloc(100);
-  parentPort.postMessage('ready');
-  parentPort.on('message', async ({ what, seconds }) => {
-    if (what === 'close') {
-      await pool.close();
-      parentPort.close();
-      return;
-    }
+  answering(pool, ({ what, seconds }) => {
     const times = new Float64Array(20_000_000);
     const begun = performance.now();
     const end = begun + seconds * 1000;
@@ -158,11 +127,11 @@ async function work({ handle, keys, clock, thread, threads }) {
       before = after;
     }
     const sorted = times.subarray(0, count).sort();
-    parentPort.postMessage({
+    return {
       rate: (count * 1000) / (performance.now() - begun),
       p50: sorted[count >> 1],
       p999: sorted[Math.floor(count * 0.999)],
       most: sorted[count - 1],
-    });
+    };
   });
 }

@@ -6,19 +6,12 @@
  *
  * Every answer is checked by its length and its first bytes.
  */
-import fs from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { BufferPool } from '@pagewright/bufferpool';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { EntryReference } from '@pagewright/core';
-import { BtreeType } from '@pagewright/index-btree';
-import { NodeFiles } from '@pagewright/io-posix';
+import { answering, attached, keyOf, SharedPool } from './comparison/shared-pool.mjs';
 import { summary } from './comparison/statistics.mjs';
-
-const INDEX = 7;
-const key = (number) => Buffer.from(`key/${String(number).padStart(12, '0')}`);
 
 if (isMainThread) await main();
 else await work(workerData);
@@ -34,34 +27,14 @@ async function main() {
   });
   const keys = Number(values.keys);
   const counts = values.threads.split(',').map(Number);
-  const directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-bench-'));
-  const pool = new BufferPool({ memory: '256MiB' });
-  await pool.open({
-    path: join(directory, 'bench.pw'),
-    io: new NodeFiles(),
-    create: true,
-    errorIfExists: true,
-    readOnly: false,
-  });
-  const index = new BtreeType().create({ pages: pool, number: INDEX, root: pool.root }, 1);
-  for (let i = 0; i < keys; i++) {
-    const value = Buffer.alloc(100, i & 0xff);
-    value.writeUInt32LE(i);
-    index.upsert(key(i), 0, value, 1);
-  }
-  const workers = [];
-  for (let i = 0; i < Math.max(...counts); i++) {
-    const worker = new Worker(new URL(import.meta.url), { workerData: { handle: pool.share(), keys, seed: i + 1 } });
-    await new Promise((resolve) => worker.once('message', resolve));
-    workers.push(worker);
-  }
-  const read = (count, seconds) =>
-    Promise.all(
-      workers.slice(0, count).map((worker) => {
-        worker.postMessage(seconds);
-        return new Promise((resolve) => worker.once('message', resolve));
-      }),
-    ).then((rates) => rates.reduce((sum, rate) => sum + rate, 0));
+  const valueFor = (number) => {
+    const value = Buffer.alloc(100, number & 0xff);
+    value.writeUInt32LE(number);
+    return value;
+  };
+  const shared = await SharedPool.filled({ memory: '256MiB', keys, valueFor });
+  for (let i = 0; i < Math.max(...counts); i++) await shared.start(new URL(import.meta.url), { keys, seed: i + 1 });
+  const read = async (count, seconds) => (await shared.ask(seconds, count)).reduce((sum, rate) => sum + rate, 0);
   for (const count of counts) await read(count, Number(values.seconds)); // warm-up
   const rates = new Map(counts.map((count) => [count, []]));
   for (let round = 0; round < Number(values.rounds); round++)
@@ -77,28 +50,15 @@ async function main() {
       `${String(count).padStart(2)} threads  ${(median / 1e6).toFixed(3)} million look-ups a second (${spread})  ${(median / base).toFixed(2)} ×`,
     );
   }
-  for (const worker of workers) {
-    worker.postMessage('close');
-    await new Promise((resolve) => worker.once('exit', resolve));
-  }
-  await pool.close();
-  fs.rmSync(directory, { recursive: true });
+  await shared.close();
 }
 
 async function work({ handle, keys, seed }) {
-  const pool = new BufferPool();
-  await pool.attach({ io: new NodeFiles(), handle });
-  const index = new BtreeType().open({ pages: pool, number: INDEX, root: pool.root });
+  const { pool, index } = await attached(handle);
   const reference = new EntryReference();
   const names = Array.from({ length: 1 << 16 }, (_, i) => (Math.imul(i + seed * 7919, 0x9e3779b1) >>> 0) % keys);
-  const asked = names.map(key);
-  parentPort.postMessage('ready');
-  parentPort.on('message', async (seconds) => {
-    if (seconds === 'close') {
-      await pool.close();
-      parentPort.close();
-      return;
-    }
+  const asked = names.map(keyOf);
+  answering(pool, (seconds) => {
     const begun = performance.now();
     const end = begun + seconds * 1000;
     let count = 0;
@@ -110,6 +70,6 @@ async function work({ handle, keys, seed }) {
           throw new Error('The answer of another key');
       }
     }
-    parentPort.postMessage((count * 1000) / (performance.now() - begun));
+    return (count * 1000) / (performance.now() - begun);
   });
 }

@@ -61,8 +61,8 @@ export interface PoolMemory {
 export interface PoolHandle {
   readonly what: typeof WHAT;
   readonly path: string;
-  /** Of the lock that the thread which opened the pool has on its file. */
-  readonly lockName: string | undefined;
+  /** Of the lock that the thread which opened the pool has on its file; null if it has no name. */
+  readonly lockName: string | null;
   readonly superblock: Superblock;
   readonly shape: PoolShape;
   readonly memory: PoolMemory;

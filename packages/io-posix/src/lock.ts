@@ -23,6 +23,7 @@ import {
   isDescriptorOpen,
   livenessOf,
   parseHolder,
+  showsDescriptors,
   textOf,
 } from './process-identity.js';
 import type { Target } from './transfer.js';
@@ -88,16 +89,18 @@ export async function joinLock(target: Target, name: string): Promise<FileLock> 
   try {
     const identity = await fstat(target.fd, { bigint: true });
     const place = `${await canonicalPath(target, identity, 'lock')}.lock`;
-    const fd = await open(place, 'r+');
+    // Where nobody can see descriptors the lock lasts as long as the process, and is only looked at.
+    const fd = await open(place, showsDescriptors() ? 'r+' : 'r');
+    let isJoined = false;
     try {
       const { holder, file } = await recordIn(fd);
       // In this order: who finds the holder gone later, finds this descriptor.
-      if (holder?.token === name && isDescriptorOpen(holder.fd, file)) return new JoinedLock(name, fd);
-    } catch (error) {
-      await close(fd);
-      throw error;
+      const isHeld = holder?.token === name && isDescriptorOpen(holder.fd, file);
+      isJoined = isHeld && showsDescriptors();
+      if (isHeld) return new JoinedLock(name, isJoined ? fd : null);
+    } finally {
+      if (!isJoined) await close(fd);
     }
-    await close(fd);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw faultOf(error, { operation: 'lock', path: target.path });
   }
@@ -114,11 +117,12 @@ class JoinedLock implements FileLock {
 
   constructor(
     readonly name: string,
-    private readonly fd: number,
+    /** Null where it would be of no use. */
+    private readonly fd: number | null,
   ) {}
 
   release(): Promise<void> {
-    this.#released ??= close(this.fd);
+    this.#released ??= this.fd === null ? Promise.resolve() : close(this.fd);
     return this.#released;
   }
 }

@@ -125,9 +125,14 @@ function isHeldHere(holder: Holder, file: FileIdentity): boolean {
 
 const DESCRIPTORS = '/proc/self/fd';
 
+/** Whether the system says what descriptors of this process are open on. */
+export function showsDescriptors(): boolean {
+  return tryTo(() => fs.statSync(DESCRIPTORS)) !== null;
+}
+
 /** Whether a descriptor of this process is open on the file; true where the system does not say. */
 export function isDescriptorOpen(fd: number, file: FileIdentity): boolean {
-  return tryTo(() => fs.statSync(DESCRIPTORS)) === null || isOpenOn(String(fd), file);
+  return !showsDescriptors() || isOpenOn(String(fd), file);
 }
 
 function isOpenOn(fd: string, { dev, ino }: FileIdentity): boolean {

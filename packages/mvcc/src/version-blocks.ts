@@ -92,54 +92,36 @@ export class VersionBlocks {
 
   /** Puts bytes into a record, from a byte of its first block on. */
   fill(record: number, from: number, content: Uint8Array): void {
-    const { words } = this;
     const bytes = this.#bytes;
-    let block = record;
-    let at = (block << BLOCK_SHIFT) + from;
-    let room = BLOCK_BYTES - from;
-    for (let i = 0; i < content.length; i++) {
-      if (room-- === 0) {
-        block = words[this.wordOf(block) + NEXT]!;
-        at = (block << BLOCK_SHIFT) + NEXT_BYTES;
-        room = MORE_BYTES - 1;
-      }
-      bytes[at++] = content[i]!;
+    let at = (record << BLOCK_SHIFT) + from;
+    for (let i = 0, room = BLOCK_BYTES - from; i < content.length; room = MORE_BYTES, at = this.#goOn(at)) {
+      for (const end = Math.min(i + room, content.length); i < end; i++) bytes[at++] = content[i]!;
     }
   }
 
   /** Copies bytes out of a record that may be given back meanwhile: then it is not said what is copied, and nothing else goes wrong (M3). */
   copy(record: number, from: number, content: Uint8Array): void {
-    const { words } = this;
     const bytes = this.#bytes;
-    let block = record;
-    let at = (block << BLOCK_SHIFT) + from;
-    let room = BLOCK_BYTES - from;
-    for (let i = 0; i < content.length; i++) {
-      if (room-- === 0) {
-        block = words[this.wordOf(block) + NEXT]! % this.#blocks;
-        at = (block << BLOCK_SHIFT) + NEXT_BYTES;
-        room = MORE_BYTES - 1;
-      }
-      content[i] = bytes[at++]!;
+    let at = (record << BLOCK_SHIFT) + from;
+    for (let i = 0, room = BLOCK_BYTES - from; i < content.length; room = MORE_BYTES, at = this.#goOn(at)) {
+      for (const end = Math.min(i + room, content.length); i < end; i++) content[i] = bytes[at++]!;
     }
   }
 
   /** Whether a record has these bytes, from a byte of its first block on. */
   equals(record: number, from: number, content: Uint8Array): boolean {
-    const { words } = this;
     const bytes = this.#bytes;
-    let block = record;
-    let at = (block << BLOCK_SHIFT) + from;
-    let room = BLOCK_BYTES - from;
-    for (let i = 0; i < content.length; i++) {
-      if (room-- === 0) {
-        block = words[this.wordOf(block) + NEXT]!;
-        at = (block << BLOCK_SHIFT) + NEXT_BYTES;
-        room = MORE_BYTES - 1;
-      }
-      if (bytes[at++] !== content[i]) return false;
+    let at = (record << BLOCK_SHIFT) + from;
+    for (let i = 0, room = BLOCK_BYTES - from; i < content.length; room = MORE_BYTES, at = this.#goOn(at)) {
+      for (const end = Math.min(i + room, content.length); i < end; i++) if (bytes[at++] !== content[i]) return false;
     }
     return true;
+  }
+
+  /** Where a record goes on that has come to this end of one of its blocks. Of a record that was given back meanwhile it may be anywhere in this memory. */
+  #goOn(end: number): number {
+    const next = this.words[this.wordOf((end - 1) >>> BLOCK_SHIFT) + NEXT]!;
+    return ((next % this.#blocks) << BLOCK_SHIFT) + NEXT_BYTES;
   }
 
   /** Blocks of a record that has so many bytes, from a byte of its first block on. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { brokenClauses, dropAll, IO_SUITE, type IoSubject, SimulatedDevice } from '../src/index.js';
 import { deviceSubject } from './io-device.js';
-import { faulty, PLANTED_FAULTS } from './io-planted.js';
+import { faulty } from './io-fault.js';
+import { PLANTED_FAULTS } from './io-planted.js';
 
 const capabilities = { locks: true, pins: true, sharedMemory: true, crash: true };
 

@@ -2,8 +2,7 @@
 import type { BackupProgress } from '../contracts/backup.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
-import { Pace } from './pace.js';
-import { checkPacedWork } from './paced-work.js';
+import { PacedWork } from './paced-work.js';
 
 export interface BackupOptions {
   /** Ends it: the promise rejects with the signal's reason, and nothing is left of the copy. */
@@ -33,36 +32,18 @@ export interface BackupReport {
 export async function backupEngine(core: EngineCore, path: string, options: BackupOptions): Promise<BackupReport> {
   const { pages, io, state, checkpoints, closing } = core;
   checkPath(path);
-  const bytesPerSecond = checkPacedWork('backup', options);
-  const { signal, onProgress } = options;
-  signal?.throwIfAborted();
-  const begun = performance.now();
-  const interrupted = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-  const assertGoesOn = (): void => {
-    signal?.throwIfAborted();
-    state.assertUsable();
-  };
+  const work = new PacedWork('backup', options, closing, () => state.assertUsable());
   // What is copied is a checkpoint, so a new one: it has all that was committed before the call.
   if (!state.openedReadOnly) await checkpoints.run();
-  assertGoesOn();
-  const pace = new Pace(bytesPerSecond);
-  const { epoch, mark, ...copied } = await pages.backup({
-    path,
-    io,
-    advanced: async (progress) => {
-      assertGoesOn();
-      onProgress?.(progress);
-      await pace.reach(progress.bytes, interrupted);
-      assertGoesOn();
-    },
-  });
+  work.assertGoesOn();
+  const { epoch, mark, ...copied } = await pages.backup({ path, io, advanced: work.advanced });
   return {
     path,
     timestamp: mark.timestamp,
     epoch,
     pages: copied.pages,
     bytes: copied.bytes,
-    durationMs: performance.now() - begun,
+    durationMs: work.durationMs,
   };
 }
 

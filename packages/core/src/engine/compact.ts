@@ -1,8 +1,7 @@
 /** A smaller file while the store is in use: what `engine.compact()` does beside the page store, which moves the pages. */
 import type { CompactProgress } from '../contracts/compaction.js';
 import type { EngineCore } from './engine-core.js';
-import { Pace } from './pace.js';
-import { checkPacedWork } from './paced-work.js';
+import { PacedWork } from './paced-work.js';
 
 export interface CompactOptions {
   /** Ends it: the promise rejects with the signal's reason. What was moved until then stays moved. */
@@ -31,24 +30,7 @@ export interface CompactReport {
 /** Errors: see `Engine.compact`. */
 export async function compactEngine(core: EngineCore, options: CompactOptions): Promise<CompactReport> {
   const { pages, state, checkpoints, closing } = core;
-  const bytesPerSecond = checkPacedWork('compact', options);
-  const { signal, onProgress } = options;
-  signal?.throwIfAborted();
-  const begun = performance.now();
-  const interrupted = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-  const assertGoesOn = (): void => {
-    signal?.throwIfAborted();
-    state.assertWritable();
-  };
-  const pace = new Pace(bytesPerSecond);
-  const result = await pages.compact({
-    checkpoint: () => checkpoints.run(),
-    advanced: async (progress) => {
-      assertGoesOn();
-      onProgress?.(progress);
-      await pace.reach(progress.bytes, interrupted);
-      assertGoesOn();
-    },
-  });
-  return { ...result, durationMs: performance.now() - begun };
+  const work = new PacedWork('compact', options, closing, () => state.assertWritable());
+  const result = await pages.compact({ checkpoint: () => checkpoints.run(), advanced: work.advanced });
+  return { ...result, durationMs: work.durationMs };
 }
