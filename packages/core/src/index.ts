@@ -30,6 +30,7 @@ export * from './engine/index.js';
 export * from './errors.js';
 export * from './plugin.js';
 export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from './schedule.js';
+export { hasSharedMemory } from './threads/posted.js';
 export { SharedLatch } from './threads/shared-latch.js';
 export { type Held, MOST_THREADS, Threads } from './threads/threads.js';
 export * from './tokens.js';

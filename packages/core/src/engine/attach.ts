@@ -63,7 +63,7 @@ async function attach<Types extends string>(
   const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, handle);
   concurrency.attach(core.host, handle.concurrency);
   teardown.push('the engine', () => core.leave());
-  core.sharing.begin(null);
+  core.sharing.begin(null, shared.news);
   return new Engine<Types>(core, teardown, NOTHING_RECOVERED);
 }
 

@@ -132,7 +132,7 @@ export class Commits {
   ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
-      if (this.shared.catalog.loaders.size > 0) await loads.end(numbersOf(writes, changed));
+      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(writes, changed));
       try {
         const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
         return await (locks.any ? locks.whenFree(writes, changed, turn) : turn());

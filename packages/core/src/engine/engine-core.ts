@@ -6,7 +6,7 @@ import type { Concurrency, ConcurrencyHost } from '../contracts/concurrency.js';
 import type { IoBackend } from '../contracts/io.js';
 import type { Log } from '../contracts/log.js';
 import type { CheckpointResult, PageStore } from '../contracts/pages.js';
-import { PagewrightError } from '../errors.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
 import { Commits } from './commits.js';
@@ -21,7 +21,7 @@ import { readAfterFault } from './reading.js';
 import type { SharedCatalog } from './shared-catalog.js';
 import { Sharing } from './sharing.js';
 import { EngineSnapshot } from './snapshot.js';
-import type { EngineState } from './state.js';
+import { closedError, type EngineState } from './state.js';
 
 /** Something that closing puts an end to. */
 interface Abortable {
@@ -98,7 +98,7 @@ export class EngineCore {
       pages,
       log,
       assertWritable: () => state.assertAcceptsCommits(),
-      fail: (error) => state.fail(error),
+      fail: (error) => state.fail(this.whatIsBehind(error)),
       committed: (bytes) => checkpoints.committed(bytes),
       catchUp: (operations) => {
         shared.catchUp();
@@ -164,6 +164,17 @@ export class EngineCore {
     throw new PagewrightError('PW_ARGUMENT', 'The option snapshot takes what snapshot() of the same engine returned.');
   }
 
+  /** That a thread was lost says more than what comes of it. */
+  private whatIsBehind(error: unknown): unknown {
+    const { threads } = this.pages;
+    try {
+      if (threads.isLost) threads.assertWhole();
+    } catch (lost) {
+      return lost;
+    }
+    return error;
+  }
+
   /** Goes on with a read that has just met a page that is not in memory. Call it at once. */
   async readOn<Result>(read: () => Result): Promise<Result> {
     const { pages, state, following } = this;
@@ -206,7 +217,8 @@ export class EngineCore {
       shared.leave();
       concurrency.detach();
     } catch (error) {
-      if (!state.hasFailed && !state.memory.isClosed) throw error;
+      // That a thread was lost may be met here first.
+      if (!state.hasFailed && !state.memory.isClosed && !isPagewrightError(error, 'PW_THREAD_LOST')) throw error;
     } finally {
       state.closed();
     }
@@ -220,8 +232,9 @@ export class EngineCore {
     housekeeping.stop();
     checkpoints.stopTimer();
     following.stop();
+    sharing.owner?.abort(closedError());
     await operations.idle();
-    sharing.stop();
+    await sharing.stop();
     for (const transaction of [...this.transactions]) transaction.abort();
     for (const snapshot of [...this.snapshots]) snapshot.release();
   }

@@ -22,13 +22,13 @@ export class LoadsElsewhere {
 
   /** Whether another thread loads the index, as far as is known. */
   has(index: number): boolean {
-    const loaders = this.shared.catalog.loaders.get(index);
-    return loaders?.some((tag) => tag !== this.threads.tag && this.threads.isPresent(tag)) ?? false;
+    const loads = this.shared.catalog.loads.get(index);
+    return loads?.some(({ loader }) => loader !== this.threads.tag && this.threads.isPresent(loader)) ?? false;
   }
 
   /** Errors: `PW_INDEX_LOADING` if another thread loads one of the indexes. */
   assertNone(operations: readonly { readonly index: number }[]): void {
-    if (this.shared.catalog.loaders.size === 0) return;
+    if (this.shared.catalog.loads.size === 0) return;
     for (const { index } of operations) {
       if (!this.has(index)) continue;
       const name = this.shared.catalog.byNumber.get(index)?.name ?? '';
@@ -42,12 +42,12 @@ export class LoadsElsewhere {
 
   /** Resolves when no other thread loads any of the indexes, as far as is known. */
   async end(indexes: Iterable<number>): Promise<void> {
-    if (this.shared.catalog.loaders.size === 0) return;
+    if (this.shared.catalog.loads.size === 0) return;
     for (const index of indexes) {
       while (this.has(index)) {
         const { news } = this.memory;
         this.shared.catchUp();
-        if (this.has(index)) await this.memory.otherNews(news, LOOK_MS);
+        if (this.has(index)) await this.memory.awaitNews(news, LOOK_MS);
       }
     }
   }

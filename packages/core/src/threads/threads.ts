@@ -251,6 +251,8 @@ export class Threads {
   }
 
   #takeSlot(): number {
+    // Before a slot is marked: a thread that ends in between has it for ever.
+    const { task, began } = ownTask();
     for (const swept of [false, true]) {
       for (let slot = 0; slot < MOST_THREADS; slot++) {
         const at = slotAt(slot);
@@ -258,7 +260,6 @@ export class Threads {
         const arriving = state | STATE_ARRIVING;
         if ((state & STATE_BITS) !== STATE_FREE) continue;
         if (Atomics.compareExchange(this.#words, at + STATE, state, arriving) !== state) continue;
-        const { task, began } = ownTask();
         Atomics.store(this.#words, at + TASK, task);
         Atomics.store(this.#words, at + BEGAN, began);
         for (const field of [...Object.values(FIELDS), READS]) Atomics.store(this.#words, at + field, 0);
