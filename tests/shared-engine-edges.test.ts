@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { type Engine, type EngineHandle, PagewrightError } from '@pagewright/core';
+import { driveSchedule, type Engine, type EngineHandle, PagewrightError, POINT, type Threads } from '@pagewright/core';
 import { attach, open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Housekeeping } from '../packages/core/src/engine/housekeeping.js';
@@ -53,7 +53,7 @@ const thrown = (call: () => unknown): unknown => {
 /** What of an engine these tests reach behind its face. */
 interface Core {
   checkpoint(): Promise<unknown>;
-  readonly pages: { readonly threads: { leave(): void; readonly tag: number } };
+  readonly pages: { readonly threads: Threads };
   readonly catalog: { readonly dropped: ReadonlySet<unknown>; readonly loads: ReadonlyMap<number, unknown> };
   readonly state: { lookAround: () => void; fail(error: Error): Error; turnReadOnly(error: Error): void };
 }
@@ -313,6 +313,23 @@ it('a thread that was lost is told as such, whatever came of it and was told bef
   state.fail(new PagewrightError('PW_THREAD_LOST', 'It is gone.'));
   expect(thrown(() => inA.getSync('key'))).toBe('PW_THREAD_LOST');
   expect([a.state, codeOf(a.failure), codeOf(b.failure)]).toEqual(['failed', 'PW_THREAD_LOST', 'PW_THREAD_LOST']);
+});
+
+it('a thread that was lost is told as such by who meets it in the log', async () => {
+  const [a, b] = await both();
+  const inA = await a.index('data');
+  const { threads } = coreOf(b).pages;
+  driveSchedule((point) => {
+    if (point !== POINT.flushCollected) return;
+    // As if it had ended with the latch of the log, and another thread of the system had its number.
+    Atomics.store(threads.words, threads.at('logLatch'), 1);
+    Atomics.add(threads.words, threads.at('latches') - 1, 1);
+    coreOf(a).pages.threads.sweep();
+  });
+  expect(await rejected(inA.put('key', 1))).toBe('PW_COMMIT_UNKNOWN');
+  driveSchedule(null);
+  expect([a.state, codeOf(a.failure)]).toEqual(['failed', 'PW_THREAD_LOST']);
+  expect(thrown(() => inA.getSync('key'))).toBe('PW_THREAD_LOST');
 });
 
 describe('what the thread that opened the store is asked for', () => {

@@ -98,7 +98,7 @@ export class EngineCore {
       pages,
       log,
       assertWritable: () => state.assertAcceptsCommits(),
-      fail: (error) => state.fail(this.whatIsBehind(error)),
+      fail: (error) => state.fail(pages.threads.loss ?? error),
       committed: (bytes) => checkpoints.committed(bytes),
       catchUp: (operations) => {
         shared.catchUp();
@@ -162,17 +162,6 @@ export class EngineCore {
     if (snapshot === null || snapshot === undefined) return null;
     if (snapshot instanceof EngineSnapshot && snapshot.owner === this) return snapshot.core;
     throw new PagewrightError('PW_ARGUMENT', 'The option snapshot takes what snapshot() of the same engine returned.');
-  }
-
-  /** That a thread was lost says more than what comes of it. */
-  private whatIsBehind(error: unknown): unknown {
-    const { threads } = this.pages;
-    try {
-      if (threads.isLost) threads.assertWhole();
-    } catch (lost) {
-      return lost;
-    }
-    return error;
   }
 
   /** Goes on with a read that has just met a page that is not in memory. Call it at once. */

@@ -6,6 +6,7 @@
  * itself, or with the one that opened the store.
  */
 import { isPagewrightError, PagewrightError } from '../errors.js';
+import type { Threads } from '../threads/threads.js';
 import { EngineMemory, SHARED_FAILED, SHARED_LOST, SHARED_OPEN, SHARED_READ_ONLY } from './engine-memory.js';
 
 export type EngineStateName = 'open' | 'read-only' | 'failed' | 'closing' | 'closed';
@@ -108,6 +109,12 @@ export class EngineState {
     this.memory.explain(error);
     this.memory.advance(SHARED_READ_ONLY);
     this.report(error);
+  }
+
+  /** Nothing can be logged, or checkpointed, any more. If that is because a thread was lost, what is in memory cannot be trusted either. */
+  endChanges(error: Error, { loss }: Threads): void {
+    if (loss === null) this.turnReadOnly(error);
+    else this.fail(loss);
   }
 
   /** T6: nothing goes on. Returns the error for whoever met it. */
