@@ -251,10 +251,20 @@ export class BufferPool implements PageStore {
     const file = await PageFile.share(io, path, superblock);
     try {
       this.#build(file, shape, memory);
-      this.#threads.assertWhole();
+      this.#join();
     } catch (error) {
       this.#closing = file.close();
       await this.#closing;
+      throw error;
+    }
+  }
+
+  /** The thread has a slot. Errors, and then it has none: `PW_THREAD_LOST`, `PW_CLOSED`. */
+  #join(): void {
+    try {
+      this.#threads.assertWhole();
+    } catch (error) {
+      this.#threads.leave();
       throw error;
     }
   }

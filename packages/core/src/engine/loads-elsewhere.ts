@@ -31,6 +31,9 @@ export class LoadsElsewhere {
     if (this.shared.catalog.loads.size === 0) return;
     for (const { index } of operations) {
       if (!this.has(index)) continue;
+      // A thread that has ended may not have been found out yet, and who makes changes in place does not wait for that.
+      this.threads.sweep();
+      if (!this.has(index)) continue;
       const name = this.shared.catalog.byNumber.get(index)?.name ?? '';
       throw new PagewrightError(
         'PW_INDEX_LOADING',

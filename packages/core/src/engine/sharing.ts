@@ -52,11 +52,12 @@ export class Sharing {
 
   /** Nothing is heard any more, and nobody is answered but those whose calls are under way. Idempotent. */
   async stop(): Promise<void> {
-    if (this.watching === null || this.stopped) return;
+    if (this.stopped) return;
     this.stopped = true;
+    this.owner?.close(closedError());
+    if (this.watching === null) return;
     clearInterval(this.watching);
     this.state.memory.hasLeft(this.pages.threads.slot);
-    this.owner?.close(closedError());
     await this.calls?.close();
   }
 
