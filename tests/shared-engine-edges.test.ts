@@ -305,6 +305,56 @@ describe('a bulk load', () => {
   });
 });
 
+describe('who waits for the load of another', () => {
+  async function waiting(): Promise<{
+    readonly a: Engine;
+    readonly b: Engine;
+    readonly put: Promise<unknown>;
+    readonly load: Promise<unknown>;
+    readonly loading: Promise<unknown>;
+    end(): void;
+  }> {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const { input, begun, end } = fed();
+    const loading = rejected((await b.index('data')).bulkLoad(input));
+    await begun;
+    return { a, b, end, loading, put: rejected(inA.put('key', 1)), load: rejected(inA.bulkLoad([['key', 2]])) };
+  }
+
+  it('is told that the store has failed, because that load may never end', async () => {
+    const { b, put, load, end } = await waiting();
+    coreOf(b).state.fail(new Error('in the midst of a commit'));
+    expect([await put, await load]).toEqual(['PW_ENGINE_FAILED', 'PW_ENGINE_FAILED']);
+    end();
+  });
+
+  it('is told that the store is read-only', async () => {
+    const { b, put, load, end } = await waiting();
+    coreOf(b).state.turnReadOnly(new Error('no space'));
+    expect([await put, await load]).toEqual(['PW_READ_ONLY', 'PW_READ_ONLY']);
+    end();
+  });
+
+  it('waits no more when it closes, and where it opened the store that load ends as well', async () => {
+    const { a, put, load, loading } = await waiting();
+    const closing = a.close();
+    expect([await put, await load]).toEqual(['PW_CLOSED', 'PW_CLOSED']);
+    await closing;
+    expect(await loading).toBe('PW_CLOSED');
+  });
+
+  it('waits no more when it closes, and that load goes on', async () => {
+    const { b, end, loading } = await waiting();
+    const c = await joined(b);
+    const put = rejected((await c.index('data')).put('key', 3));
+    await c.close();
+    expect(await put).toBe('PW_CLOSED');
+    end();
+    expect(await loading).toBe('nothing');
+  });
+});
+
 it('a thread that was lost is told as such, whatever came of it and was told before', async () => {
   const [a, b] = await both();
   const inA = await a.index('data');

@@ -83,6 +83,8 @@ export class EngineCore {
     this.following = new Following(pages, catalog, concurrency, state, this.operations, follow);
     this.sharing = new Sharing(pages, state, joined, () => this.housekeeping.wake());
     state.onNews = (news) => {
+      // Closed where the store was opened: loads that wait for their input here end as well.
+      if (!state.isOwner && state.memory.isClosed) this.closed.abort();
       shared.catchUp();
       this.sharing.hasSeen(news);
       if (!state.isOwner) return;

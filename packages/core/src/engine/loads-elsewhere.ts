@@ -43,11 +43,15 @@ export class LoadsElsewhere {
     }
   }
 
-  /** Resolves when no other thread loads any of the indexes, as far as is known. */
-  async end(indexes: Iterable<number>): Promise<void> {
+  /**
+   * Resolves when no other thread loads any of the indexes, as far as is known. `assertGoesOn` throws if that is not worth waiting for any more: a load in a
+   * store that has failed, or takes no changes, may never end.
+   */
+  async end(indexes: Iterable<number>, assertGoesOn: () => void): Promise<void> {
     if (this.shared.catalog.loads.size === 0) return;
     for (const index of indexes) {
       while (this.has(index)) {
+        assertGoesOn();
         const { news } = this.memory;
         this.shared.catchUp();
         if (this.has(index)) await this.memory.awaitNews(news, LOOK_MS);
