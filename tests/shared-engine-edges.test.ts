@@ -54,6 +54,8 @@ const thrown = (call: () => unknown): unknown => {
 interface Core {
   checkpoint(): Promise<unknown>;
   readonly pages: { readonly threads: Threads };
+  readonly shared: { catchUp(): void };
+  readonly sharing: { readonly calls: { close(): Promise<void> } };
   readonly catalog: { readonly dropped: ReadonlySet<unknown>; readonly loads: ReadonlyMap<number, unknown> };
   readonly state: { lookAround: () => void; fail(error: Error): Error; turnReadOnly(error: Error): void };
 }
@@ -410,6 +412,17 @@ describe('what the thread that opened the store is asked for', () => {
     await a.close();
     expect(await backup.end).toBe('PW_CLOSED');
     expect(copies()).toEqual([]);
+  });
+
+  it('is waited for no longer than the store is open, though it was never heard of', async () => {
+    const [a, b] = await both();
+    await coreOf(a).sharing.calls.close();
+    const verified = rejected(b.verify());
+    vi.spyOn(coreOf(b).shared, 'catchUp').mockImplementation(() => {
+      throw new PagewrightError('PW_CLOSED', 'There are no pages any more.');
+    });
+    await a.close();
+    expect(await verified).toBe('PW_CLOSED');
   });
 
   it('is waited for no longer than that thread is there', async () => {

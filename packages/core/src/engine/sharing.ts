@@ -71,10 +71,12 @@ export class Sharing {
 
   private look(): void {
     try {
-      if (!this.state.usable && this.joined !== null && this.state.memory.isClosed) void this.stop();
+      this.state.lookAround();
     } catch (error) {
       this.meet(error);
     }
+    // Also where there was no time to learn of anything else: whoever asked, and was not heard, is told.
+    if (this.joined !== null && this.state.memory.isClosed) void this.stop();
   }
 
   private watch(): void {
