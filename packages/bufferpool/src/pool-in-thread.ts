@@ -86,10 +86,20 @@ export class PoolInThread implements PoolParts {
     const file = await PageFile.share(io, path, superblock, lockName);
     try {
       const pool = new PoolInThread(file, shape, memory, replacement, translation);
-      pool.threads.assertWhole();
+      pool.#assertWhole();
       return pool;
     } catch (error) {
       await file.close();
+      throw error;
+    }
+  }
+
+  /** The thread has a slot. Errors, and then it has none: `PW_THREAD_LOST`, `PW_CLOSED`. */
+  #assertWhole(): void {
+    try {
+      this.threads.assertWhole();
+    } catch (error) {
+      this.threads.leave();
       throw error;
     }
   }

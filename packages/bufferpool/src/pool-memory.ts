@@ -3,6 +3,7 @@
  * anywhere else: the objects of a thread are views on this, and a few private buffers.
  */
 import {
+  hasSharedMemory,
   invariant,
   MOST_THREADS,
   PagewrightError,
@@ -69,6 +70,20 @@ export interface PoolHandle {
 }
 
 const WHAT = 'a pool of pages, 1';
+const PARTS: readonly (keyof PoolMemory)[] = [
+  'segments',
+  'frames',
+  'threads',
+  'poolLatch',
+  'gate',
+  'counters',
+  'blocks',
+  'space',
+  'epochs',
+  'cooler',
+  'provider',
+  'translation',
+];
 
 export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShape, memory: PoolMemory): PoolHandle {
   return { what: WHAT, path: io.path, lockName, superblock, shape, memory };
@@ -77,12 +92,18 @@ export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShap
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
 export function checkHandle(handle: unknown): PoolHandle {
   const what = (handle as Partial<PoolHandle> | null | undefined)?.what;
-  if (what === WHAT) return handle as PoolHandle;
+  if (what === WHAT && isWhole(handle as Partial<PoolHandle>)) return handle as PoolHandle;
   throw new PagewrightError(
     'PW_ARGUMENT',
     'What was given is no handle of a buffer pool of this release. Post what share() of the pool returned, as it is.',
     { details: { what: typeof what === 'string' ? what : typeof handle } },
   );
+}
+
+function isWhole({ path, superblock, shape, memory }: Partial<PoolHandle>): boolean {
+  const isData =
+    typeof path === 'string' && typeof superblock?.storeId === 'string' && typeof shape?.frames === 'number';
+  return isData && hasSharedMemory(memory, PARTS);
 }
 
 /** Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. */

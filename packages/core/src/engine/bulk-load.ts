@@ -148,7 +148,7 @@ class BulkLoader<Key, Value> {
     const { loads, shared } = this.core;
     const { number } = this.entry;
     do {
-      await loads.end([number]);
+      await loads.end([number], () => this.assertGoesOn());
       this.assertGoesOn();
       this.secure(0);
     } while (!shared.exclusively(() => !loads.has(number) && this.beginAlone()));
@@ -215,10 +215,9 @@ class BulkLoader<Key, Value> {
     if (this.bytes - this.written < CHECKPOINT_BYTES) return null;
     this.written = this.bytes;
     const before = this.writing;
-    const { checkpoints } = this.core;
     // One that fails is in the engine's state: the next step meets it there.
     this.writing = (before ?? Promise.resolve())
-      .then(() => checkpoints.run())
+      .then(() => this.core.checkpoint())
       .then(
         () => {},
         () => {},
@@ -267,6 +266,8 @@ class BulkLoader<Key, Value> {
     this.assertGoesOn();
     await this.core.checkpoint();
     this.assertGoesOn();
+    const tree = this.tree as NewTree;
+    if (tree.left.length > 0) shared.changeAlone(() => catalog.giveUpLeft(tree, concurrency.visible));
   }
 
   private async makeLive(): Promise<void> {

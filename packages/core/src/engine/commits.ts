@@ -135,7 +135,7 @@ export class Commits {
   ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
-      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)));
+      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)), this.assertGoesOn);
       try {
         const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
         return await (locks.any ? locks.whenFree(() => targetsOf(writes, changed), turn) : turn());
@@ -144,6 +144,9 @@ export class Commits {
       }
     }
   }
+
+  /** Closing does not wait for what waits for others. */
+  private readonly assertGoesOn = (): void => this.state.assertWritable();
 
   private async inTurn(writes: Writes, commit: () => CommitTicket): Promise<CommitTicket> {
     const before = this.last;
