@@ -5,7 +5,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Engine, EngineHandle } from '@pagewright/core';
+import type { CheckpointResult, Engine, EngineHandle } from '@pagewright/core';
 import { attach, open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -154,17 +154,21 @@ describe.skipIf(!linux)('a bulk load whose thread has ended', () => {
     const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
     await index.put(7, new Uint8Array(1));
     const before = await usedPages(db);
-    // The loader asks for a checkpoint when the tree is built, and is never answered.
+    // The loader asks for a checkpoint when the tree is built, and is answered when it is not there any more.
+    let answer = (_: Promise<CheckpointResult>): void => {};
     const asked = new Promise<void>((resolve) => {
       vi.spyOn(db, 'checkpoint').mockImplementationOnce(() => {
         resolve();
-        return new Promise(() => {});
+        return new Promise((answered) => {
+          answer = answered;
+        });
       });
     });
     const loader = started('engine-loader.mjs', { handle: db.share(), entries: ENTRIES, endless: false });
     await asked;
     await db.checkpoint();
     await loader.terminate();
+    answer(db.checkpoint());
     await expectGivenBack(db, before);
     await index.put(8, new Uint8Array(2));
     // Its slot can be used again.

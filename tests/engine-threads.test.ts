@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const SEED = Number(process.env.ENGINE_THREADS_SEED ?? Date.now() % 2 ** 31);
 const TRANSFERS = Number(process.env.ENGINE_THREADS_TRANSFERS ?? 300);
 const PROGRAM = fileURLToPath(new URL('./programs/engine-thread.mjs', import.meta.url));
+const WAITING = fileURLToPath(new URL('./programs/waiting-thread.mjs', import.meta.url));
 const ACCOUNTS = 60;
 const EACH = 100;
 const TOTAL = ACCOUNTS * EACH;
@@ -196,4 +197,46 @@ describe('threads on one store', () => {
     }
     expect(outcomes.wentOn + outcomes.failed).toBe(4);
   }, 300_000);
+
+  it('one that waits for the load of another stays until that is over', async () => {
+    const db = await open(path);
+    const index = await db.index('data');
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    async function* input(): AsyncGenerator<[string, number]> {
+      yield ['loaded', 1];
+      begin();
+      await ended;
+    }
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const loading = index.bulkLoad(input());
+    await begun;
+    const worker = new Worker(WAITING, { workerData: db.share(), execArgv: [] });
+    const told: unknown[] = [];
+    const exit = new Promise((resolve) => worker.once('exit', resolve));
+    await new Promise<void>((resolve) => {
+      worker.on('message', (message) => {
+        told.push(message);
+        resolve();
+      });
+    });
+    // What else goes on meanwhile: a thread that nothing keeps alive is gone by then.
+    const other = await db.index('other', BALANCES);
+    for (let key = 0; key < 200; key++) await other.put(key, key);
+    expect(worker.threadId).toBeGreaterThan(0);
+    end();
+    await loading;
+    expect(await exit).toBe(0);
+    expect(told).toEqual(['begun', 'done']);
+    expect([...index.rangeSync()]).toEqual([
+      ['key', 1],
+      ['loaded', 1],
+    ]);
+    await db.close();
+  });
 });

@@ -4,6 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attach } from 'pagewright';
 
 const { handle, entries, endless } = workerData;
+// What waits for nothing that comes would end by itself.
+setInterval(() => {}, 1000);
 const db = await attach(handle);
 const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
 

@@ -69,15 +69,10 @@ export class PageFile {
    * file of its own; superblocks are written by the thread with the lock alone. The lock of that thread, of this name, is joined: while
    * this one may write nobody else opens the file, whatever becomes of that one.
    */
-  static async share(
-    io: IoBackend,
-    path: string,
-    superblock: Superblock,
-    lockName: string | undefined,
-  ): Promise<PageFile> {
+  static async share(io: IoBackend, path: string, superblock: Superblock, lockName: string | null): Promise<PageFile> {
     const file = await io.open(path, {});
     try {
-      const lock = lockName === undefined ? undefined : await file.joinLock?.(lockName);
+      const lock = lockName === null ? null : await file.joinLock?.(lockName);
       const choice = { slot: 0, newest: superblock, older: null };
       return new PageFile(file, false, false, lock ?? null, choice, false);
     } catch (error) {
@@ -87,8 +82,8 @@ export class PageFile {
   }
 
   /** By which other threads join the lock. */
-  get lockName(): string | undefined {
-    return this.lock?.name;
+  get lockName(): string | null {
+    return this.lock?.name ?? null;
   }
 
   get pageSize(): number {

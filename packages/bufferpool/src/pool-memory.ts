@@ -3,6 +3,7 @@
  * anywhere else: the objects of a thread are views on this, and a few private buffers.
  */
 import {
+  hasSharedMemory,
   invariant,
   MOST_THREADS,
   PagewrightError,
@@ -61,14 +62,29 @@ export interface PoolMemory {
 export interface PoolHandle {
   readonly what: typeof WHAT;
   readonly path: string;
-  /** Of the lock that the thread which opened the pool has on its file. */
-  readonly lockName: string | undefined;
+  /** Of the lock that the thread which opened the pool has on its file; null if it has no name. */
+  readonly lockName: string | null;
   readonly superblock: Superblock;
   readonly shape: PoolShape;
   readonly memory: PoolMemory;
 }
 
 const WHAT = 'a pool of pages, 1';
+const PARTS: readonly (keyof PoolMemory)[] = [
+  'segments',
+  'frames',
+  'threads',
+  'poolLatch',
+  'gate',
+  'counters',
+  'blocks',
+  'space',
+  'claims',
+  'epochs',
+  'cooler',
+  'provider',
+  'translation',
+];
 
 export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShape, memory: PoolMemory): PoolHandle {
   return { what: WHAT, path: io.path, lockName, superblock, shape, memory };
@@ -77,12 +93,19 @@ export function handleOf({ io, lockName, superblock }: PageFile, shape: PoolShap
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
 export function checkHandle(handle: unknown): PoolHandle {
   const what = (handle as Partial<PoolHandle> | null | undefined)?.what;
-  if (what === WHAT) return handle as PoolHandle;
+  if (what === WHAT && isWhole(handle as Partial<PoolHandle>)) return handle as PoolHandle;
   throw new PagewrightError(
     'PW_ARGUMENT',
     'What was given is no handle of a buffer pool of this release. Post what share() of the pool returned, as it is.',
     { details: { what: typeof what === 'string' ? what : typeof handle } },
   );
+}
+
+function isWhole({ path, lockName, superblock, shape, memory }: Partial<PoolHandle>): boolean {
+  const isNamed = lockName === null || typeof lockName === 'string';
+  const isData =
+    isNamed && typeof path === 'string' && typeof superblock?.storeId === 'string' && typeof shape?.frames === 'number';
+  return isData && hasSharedMemory(memory, PARTS);
 }
 
 /** Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. */

@@ -106,12 +106,26 @@ export class ResidentPages<Expectation extends PageExpectation> {
   }
 }
 
+type Report = (message: string, code?: 'PW_INTERNAL') => void;
+
+/** Something that is wrong with a page. */
+interface Found {
+  readonly message: string;
+  readonly code?: 'PW_INTERNAL';
+}
+
+/** What an inspector says of a page, which it is shown once: it may hold pages against each other. */
+interface Inspected<Expectation> {
+  readonly children: ReadonlyMap<number, Expectation> | null;
+  readonly found: readonly Found[];
+}
+
 /**
  * What the pages in memory are to each other at one instant: where each is, and what those above expect of it. Of no use any
  * more when the event loop has turned.
  */
 class Instant<Expectation extends PageExpectation> {
-  readonly #children = new Map<number, ReadonlyMap<number, Expectation> | null>();
+  readonly #inspected = new Map<number, Inspected<Expectation>>();
   readonly #places = new Map<number, Place>();
   /** Of pages in memory: where the swips are that name frames. */
   readonly #offsets = new Map<number, ReadonlyMap<number, number>>();
@@ -130,18 +144,15 @@ class Instant<Expectation extends PageExpectation> {
     return offset === undefined ? null : (this.childrenOf(parent, null, depth + 1)?.get(offset) ?? null);
   }
 
-  /** Has the page looked at: what is expected of its children. Without a report, it is another page's sake, and it may have been before. */
-  childrenOf(
-    frame: number,
-    report: ((message: string, code?: 'PW_INTERNAL') => void) | null,
-    depth = 0,
-  ): ReadonlyMap<number, Expectation> | null {
-    const known = this.#children.get(frame);
-    if (known !== undefined && report === null) return known;
-    const expected = this.expectationOf(frame, depth);
-    const children = expected === null ? null : this.#inspect(frame, expected, report);
-    this.#children.set(frame, children);
-    return children;
+  /** Has the page looked at, once: what is expected of its children. What is wrong with it is reported if it is not for another page's sake. */
+  childrenOf(frame: number, report: Report | null, depth = 0): ReadonlyMap<number, Expectation> | null {
+    let inspected = this.#inspected.get(frame);
+    if (inspected === undefined) {
+      inspected = this.#inspect(frame, this.expectationOf(frame, depth));
+      this.#inspected.set(frame, inspected);
+    }
+    if (report !== null) for (const { message, code } of inspected.found) report(message, code);
+    return inspected.children;
   }
 
   placeOf(frame: number, depth = 0): Place {
@@ -169,17 +180,15 @@ class Instant<Expectation extends PageExpectation> {
     return offsets;
   }
 
-  #inspect(
-    frame: number,
-    expected: Expectation,
-    report: ((message: string, code?: 'PW_INTERNAL') => void) | null,
-  ): ReadonlyMap<number, Expectation> | null {
+  #inspect(frame: number, expected: Expectation | null): Inspected<Expectation> {
+    const found: Found[] = [];
+    let children: ReadonlyMap<number, Expectation> | null = null;
     try {
-      return this.inspector.inspect(frame, expected, (message) => report?.(message));
+      if (expected !== null) children = this.inspector.inspect(frame, expected, (message) => found.push({ message }));
     } catch (error) {
-      report?.(`The page cannot be looked at: ${messageOf(error)}`, 'PW_INTERNAL');
-      return null;
+      found.push({ message: `The page cannot be looked at: ${messageOf(error)}`, code: 'PW_INTERNAL' });
     }
+    return { children, found };
   }
 
   /** The frame above, if there is a page in it. */

@@ -5,7 +5,9 @@ import {
   PAGE_HEADER_SIZE,
   PAGE_INDEX,
   PAGE_KIND,
+  PAGE_SWIP_COUNT,
   PAGE_SWIP_OFFSET,
+  PAGE_SWIP_STRIDE,
   PAGE_TIMESTAMP,
   type PageExpectation,
   SWIP_COOL,
@@ -50,6 +52,46 @@ async function problemsOf(pool: BufferPool, inspect: (frame: number) => string |
 
 const checkpoint = (pool: BufferPool) =>
   pool.checkpoint({ gate: () => ({ timestamp: V, log: NO_LOG }), secureLog: async () => undefined });
+
+it('shows an inspector each page in memory once, also where a page is gone through before the one above it', async () => {
+  const pool = await openPool(new SimulatedDevice());
+  const { frame: root, offset } = pool.root;
+  // Frames are given out from the first one on: the page in the middle of the path is before the one above it.
+  const [middle, top, lowest] = [1, 2, 3].map((page) => {
+    const frame = pool.allocate(1, page, 0, 0);
+    const segment = pool.segmentOf(frame);
+    segment.u32[(pool.baseOf(frame) + PAGE_SWIP_OFFSET) >>> 2] = PAGE_HEADER_SIZE;
+    segment.u16[(pool.baseOf(frame) + PAGE_SWIP_COUNT) >>> 1] = 1;
+    segment.u16[(pool.baseOf(frame) + PAGE_SWIP_STRIDE) >>> 1] = 8;
+    return frame;
+  }) as [number, number, number];
+  expect(middle).toBeLessThan(top);
+  pool.latch(root);
+  pool.modify(root, 0);
+  pool.link(root, offset, top);
+  pool.link(top, PAGE_HEADER_SIZE, middle);
+  pool.link(middle, PAGE_HEADER_SIZE, lowest);
+  for (const frame of [root, top, middle, lowest]) pool.unlatch(frame);
+  const shown: number[] = [];
+  const problems: VerifyProblem[] = [];
+  await pool.verify<PageExpectation>({
+    begin: () => ({
+      root: ROOT,
+      inspect: (frame, _, report) => {
+        if (shown.includes(frame)) report('It was shown before');
+        shown.push(frame);
+        if (frame === middle) report('It is not as it should be');
+        return new Map([[PAGE_HEADER_SIZE, { index: 1, label: '' }]]);
+      },
+    }),
+    visible: () => V,
+    report: (problem) => problems.push(problem),
+    advanced: () => undefined,
+  });
+  expect(problems.map(({ message }) => message)).toEqual(['It is not as it should be']);
+  expect([...shown].sort()).toEqual([middle, top, lowest]);
+  await pool.close();
+});
 
 describe('finds in memory', () => {
   let pool: BufferPool;

@@ -324,6 +324,51 @@ describe('files', () => {
   });
 });
 
+describe('a thread that comes to it when the store is closed', () => {
+  test('hears of what others call for, and has nothing to say', async () => {
+    const rejections: unknown[] = [];
+    const note = (error: unknown): unknown => rejections.push(error);
+    process.on('unhandledRejection', note);
+    try {
+      const { store, others } = await openStore({}, 2);
+      await store.threads.closeForOthers();
+      await store.log.close({ discard: false });
+      await settled();
+      for (const { log, failures } of others) {
+        await log.close({ discard: false });
+        expect(failures).toEqual([]);
+      }
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    expect(rejections).toEqual([]);
+  });
+
+  test('closes the log without an error, though it cannot finish what it was writing: the thread that opened it has', async () => {
+    const { store, others } = await openStore({});
+    const [other] = others as [AttachedLog];
+    store.append(10, other.log);
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      store.disk.hold = ({ kind }) => {
+        if (kind !== 'sync') return undefined;
+        store.disk.hold = null;
+        resolve();
+        return new Promise((go) => {
+          release = () => go();
+        });
+      };
+    });
+    const closing = other.log.close({ discard: false });
+    await held;
+    await store.log.close({ discard: false });
+    await store.threads.closeForOthers();
+    release();
+    await closing;
+    await expectRecovered(store, 1);
+  });
+});
+
 function memoryOf(store: LogStore): LogMemory {
   return checkHandle(store.log.share()).memory;
 }

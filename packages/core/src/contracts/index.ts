@@ -5,6 +5,7 @@
 export * from '../byte-size.js';
 export * from '../errors.js';
 export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from '../schedule.js';
+export { hasSharedMemory } from '../threads/posted.js';
 export { SharedLatch } from '../threads/shared-latch.js';
 export { type Held, MOST_THREADS, Threads } from '../threads/threads.js';
 export * from '../tokens.js';

@@ -56,14 +56,14 @@ async function attach<Types extends string>(
   state.assertUsable();
   await pages.attach({ io, handle: handle.pages });
   teardown.push('the pages', () => pages.close());
-  const turnReadOnly = (error: Error): void => state.turnReadOnly(error);
-  await log.attach({ io, threads: pages.threads, handle: handle.log, onFailure: turnReadOnly });
+  const onLogFailure = (error: Error): void => state.endChanges(error, pages.threads);
+  await log.attach({ io, threads: pages.threads, handle: handle.log, onFailure: onLogFailure });
   teardown.push('the log', () => log.close({ discard: false }));
   const shared = SharedCatalog.join(pages, indexes, memory);
   const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, handle);
   concurrency.attach(core.host, handle.concurrency);
   teardown.push('the engine', () => core.leave());
-  core.sharing.begin(null);
+  core.sharing.begin(null, shared.news);
   return new Engine<Types>(core, teardown, NOTHING_RECOVERED);
 }
 

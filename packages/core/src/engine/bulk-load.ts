@@ -214,10 +214,9 @@ class BulkLoader<Key, Value> {
     if (this.bytes - this.written < CHECKPOINT_BYTES) return null;
     this.written = this.bytes;
     const before = this.writing;
-    const { checkpoints } = this.core;
     // One that fails is in the engine's state: the next step meets it there.
     this.writing = (before ?? Promise.resolve())
-      .then(() => checkpoints.run())
+      .then(() => this.core.checkpoint())
       .then(
         () => {},
         () => {},
@@ -266,6 +265,8 @@ class BulkLoader<Key, Value> {
     this.assertGoesOn();
     await this.core.checkpoint();
     this.assertGoesOn();
+    const tree = this.tree as NewTree;
+    if (tree.left.length > 0) shared.changeAlone(() => catalog.giveUpLeft(tree, concurrency.visible));
   }
 
   private async makeLive(): Promise<void> {

@@ -70,6 +70,8 @@ export interface NewTree {
   readonly number: number;
   /** Tells it from others of the index: the last timestamp when it was begun. */
   readonly stamp: number;
+  /** Trees that ended threads had built for the index, abandoned by now: given up as soon as no checkpoint has them as built. */
+  readonly left: readonly SwipLocation[];
 }
 
 /** A load that another thread has begun. That thread may have ended. */
@@ -93,6 +95,10 @@ export class Catalog {
   nextNumber = 1;
   private root = -1;
   private entryPages: number[] = [];
+  /** Pages that this thread keeps in memory for itself. What it has made stays there for all. */
+  private readonly pinned: number[] = [];
+  /** Of the dropped trees: those that an earlier process was building, or had abandoned. */
+  private readonly unfinished: DroppedTree[] = [];
   /** Indexes that were open when the catalog could not be read. */
   private reopens = new Set<IndexEntry>();
   /** The last one is used next. */
@@ -211,9 +217,15 @@ export class Catalog {
 
   // ── Trees that are built beside ─────────────────────────────────────────────────────────────────────────────
 
-  /** A place for a new tree of the index, whose swip is null. Errors: those of {@link assertRoom}. */
+  /** A place for a new tree of the index, whose swip is null, when no thread that is there builds another. Errors: those of {@link assertRoom}. */
   beginTree(entry: IndexEntry, timestamp: number): NewTree {
-    const tree = { location: this.takeSlot(timestamp), number: entry.number, stamp: timestamp };
+    const { number } = entry;
+    const tree = {
+      location: this.takeSlot(timestamp),
+      number,
+      stamp: timestamp,
+      left: this.takeLeft(number, timestamp),
+    };
     const state = { state: STATE_BUILDING, incarnation: timestamp, mayHaveTombstones: false };
     this.writeContent(entry, tree.location, { ...state, loader: this.pages.threads.tag }, timestamp);
     return tree;
@@ -268,6 +280,11 @@ export class Catalog {
     return loader === threads.tag || threads.isPresent(loader);
   }
 
+  /** The same for those that ended threads had left. Call it once. */
+  giveUpLeft({ left }: NewTree, timestamp: number): void {
+    for (const location of left) this.leave(location, 0, null, timestamp);
+  }
+
   /**
    * Gives the index the tree that was built with this stamp. The old one stays readable for snapshots below the timestamp. Errors: `PW_CORRUPT_LOG`
    * if there is none, as in a replay that did not begin at a checkpoint which has it.
@@ -287,12 +304,17 @@ export class Catalog {
     this.write(entry, timestamp);
   }
 
-  /** When all commits are there: what was built and did not become live never will. */
-  giveUpBuilt(timestamp: number): void {
+  /** When all commits are there: what an earlier process was building, or had built, and did not become live never will. */
+  giveUpLoads(timestamp: number): void {
     for (const tree of [...this.built.values()]) {
       this.abandon(tree, timestamp);
       this.giveUp(tree, timestamp);
     }
+    // Said on the page as well: nobody is loading that another thread would take for one of this process.
+    for (const tree of this.unfinished.splice(0)) {
+      if (this.dropped.has(tree)) this.writeState(tree.location, STATE_DROPPED, timestamp);
+    }
+    this.loads.clear();
   }
 
   /** The tree is gone: its swip is null. The slot can be used again. */
@@ -335,6 +357,11 @@ export class Catalog {
     }
   }
 
+  /** Forgets what indexes were before they were cleared, as far as no snapshot from this timestamp on can see it. */
+  forgetBefore(timestamp: number): void {
+    for (const entry of this.byNumber.values()) if (entry.predecessor !== null) entry.forgetBefore(timestamp);
+  }
+
   // ── Between threads ─────────────────────────────────────────────────────────────────────────────────────────
 
   /** Reads all pages. They are those of one moment if nobody changes the catalog meanwhile. Errors: `PW_CORRUPT_PAGE`. */
@@ -362,8 +389,7 @@ export class Catalog {
    */
   takeOver({ nextNumber, frames, slots }: CatalogContent): void {
     this.nextNumber = nextNumber;
-    // Whoever made a page has pinned it: it stays where it is.
-    for (const frame of frames.slice(this.entryPages.length)) this.pages.pin(frame);
+    for (const frame of frames.slice(this.entryPages.length)) this.pin(frame);
     this.entryPages = [...frames];
     this.takeOverLive(slots);
     this.takeOverDropped(slots);
@@ -374,7 +400,7 @@ export class Catalog {
 
   /** The calling thread uses the catalog no more: others may still. */
   unpin(): void {
-    for (const frame of [this.root, ...this.entryPages]) this.pages.unpin(frame);
+    for (const frame of this.pinned.splice(0)) this.pages.unpin(frame);
   }
 
   private takeOverLive(slots: CatalogContent['slots']): void {
@@ -387,16 +413,35 @@ export class Catalog {
       const description = { type, keyEncoding, valueEncoding, name };
       const entry = before.get(number) ?? this.entryOf(number, description, location, incarnation);
       before.delete(number);
-      if (entry.incarnation !== incarnation) {
-        const wasOpen = entry.isOpen;
-        entry.begin(incarnation, location);
-        if (wasOpen) entry.open(this.pages, this.types);
-      }
+      if (entry.incarnation !== incarnation) this.catchUpWith(entry, { incarnation, location }, slots);
       entry.mayHaveTombstones = mayHaveTombstones;
       this.byName.set(name, entry);
       this.byNumber.set(number, entry);
     }
     for (const entry of before.values()) entry.dropped = true;
+  }
+
+  /**
+   * Goes through all the trees that the index had since it was last looked at: snapshots of this thread may see each of them, whether it has used the index
+   * or not. Those that were loaded in vain are not among them.
+   */
+  private catchUpWith(
+    entry: IndexEntry,
+    now: { readonly incarnation: number; readonly location: SwipLocation },
+    slots: CatalogContent['slots'],
+  ): void {
+    const wasOpen = entry.isOpen;
+    const isKnown = this.types.has(entry.description.type);
+    const passed = slots.flatMap(({ content, location }) => {
+      const isPast = content?.state === STATE_DROPPED && content.number === entry.number && content.loader === 0;
+      return isPast && content.incarnation > entry.incarnation ? [{ incarnation: content.incarnation, location }] : [];
+    });
+    passed.sort((a, b) => a.incarnation - b.incarnation);
+    for (const { incarnation, location } of [...passed, now]) {
+      if (isKnown) entry.open(this.pages, this.types);
+      entry.begin(incarnation, location);
+    }
+    if (wasOpen) entry.open(this.pages, this.types);
   }
 
   private takeOverLoads(slots: CatalogContent['slots']): void {
@@ -406,6 +451,18 @@ export class Catalog {
       const { number, state, loader } = content;
       this.loads.set(number, [...(this.loads.get(number) ?? []), { location, state, loader }]);
     }
+  }
+
+  /** What ended threads were building for the index is given up. What they had built is abandoned, so that nobody finds two such trees. Returns the latter. */
+  private takeLeft(number: number, timestamp: number): readonly SwipLocation[] {
+    const own = this.pages.threads.tag;
+    const left = (this.loads.get(number) ?? []).filter(({ loader }) => loader !== own);
+    this.loads.delete(number);
+    for (const { location, state } of left) {
+      if (state === STATE_BUILDING) this.leave(location, 0, null, timestamp);
+      else this.writeState(location, STATE_ABANDONED, timestamp);
+    }
+    return left.filter(({ state }) => state === STATE_BUILT).map(({ location }) => location);
   }
 
   private takeOverDropped(slots: CatalogContent['slots']): void {
@@ -482,6 +539,7 @@ export class Catalog {
     try {
       format(pages.segmentOf(frame), pages.baseOf(frame), pages.pageSize);
       this.change(location.frame, timestamp, () => pages.link(location.frame, location.offset, frame));
+      // It is never unpinned: others may not have read of it when this thread leaves.
       pages.pin(frame);
     } finally {
       pages.unlatch(frame);
@@ -503,14 +561,20 @@ export class Catalog {
   private load(): void {
     const { pages } = this;
     this.root = this.loaded(pages.root);
-    pages.pin(this.root);
+    this.pin(this.root);
     const { nextNumber, frames, slots } = this.read();
     this.nextNumber = nextNumber;
-    for (const frame of frames) pages.pin(frame);
+    for (const frame of frames) this.pin(frame);
     this.entryPages = [...frames];
+    this.takeOverLoads(slots);
     for (const { content, location } of slots) {
       this.orDamage(location.frame, () => this.place(content, location));
     }
+  }
+
+  private pin(frame: number): void {
+    this.pages.pin(frame);
+    this.pinned.push(frame);
   }
 
   private place(content: SlotContent | undefined, location: SwipLocation): void {
@@ -524,11 +588,13 @@ export class Catalog {
     if (state === STATE_BUILT) {
       if (this.isNull(location) || this.built.has(number))
         throw new CatalogDamage(`has no tree, or two, built for '${name}' (${number})`);
-      this.built.set(number, { location, number, stamp: incarnation });
+      this.built.set(number, { location, number, stamp: incarnation, left: [] });
       return;
     }
     if (state !== STATE_LIVE) {
-      this.dropped.add({ location, neededBelow: 0, entry: null });
+      const tree: DroppedTree = { location, neededBelow: 0, entry: null };
+      this.dropped.add(tree);
+      if (state !== STATE_DROPPED) this.unfinished.push(tree);
       return;
     }
     if (this.isNull(location)) throw new CatalogDamage(`has the index '${name}' without a tree`);

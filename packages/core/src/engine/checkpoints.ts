@@ -152,7 +152,7 @@ export class Checkpoints {
       if (result.olderMark.log.incarnation !== NO_LOG.incarnation) await this.log.recycle(result.olderMark.log);
       return result;
     } catch (error) {
-      this.state.turnReadOnly(error instanceof Error ? error : new Error(String(error)));
+      this.state.endChanges(error instanceof Error ? error : new Error(String(error)), this.pages.threads);
       throw error;
     }
   }

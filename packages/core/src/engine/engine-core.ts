@@ -6,7 +6,7 @@ import type { Concurrency, ConcurrencyHost } from '../contracts/concurrency.js';
 import type { IoBackend } from '../contracts/io.js';
 import type { Log } from '../contracts/log.js';
 import type { CheckpointResult, PageStore } from '../contracts/pages.js';
-import { PagewrightError } from '../errors.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.js';
 import { Commits } from './commits.js';
@@ -22,7 +22,7 @@ import { readAfterFault } from './reading.js';
 import type { SharedCatalog } from './shared-catalog.js';
 import { Sharing } from './sharing.js';
 import { EngineSnapshot } from './snapshot.js';
-import type { EngineState } from './state.js';
+import { closedError, type EngineState } from './state.js';
 
 /** Something that closing puts an end to. */
 interface Abortable {
@@ -103,7 +103,7 @@ export class EngineCore {
       pages,
       log,
       assertWritable: () => state.assertAcceptsCommits(),
-      fail: (error) => state.fail(error),
+      fail: (error) => state.fail(pages.threads.loss ?? error),
       committed: (bytes) => checkpoints.committed(bytes),
       catchUp: (operations) => {
         shared.catchUp();
@@ -211,7 +211,8 @@ export class EngineCore {
       shared.leave();
       concurrency.detach();
     } catch (error) {
-      if (!state.hasFailed && !state.memory.isClosed) throw error;
+      // That a thread was lost may be met here first.
+      if (!state.hasFailed && !state.memory.isClosed && !isPagewrightError(error, 'PW_THREAD_LOST')) throw error;
     } finally {
       state.closed();
     }
@@ -225,8 +226,9 @@ export class EngineCore {
     housekeeping.stop();
     checkpoints.stopTimer();
     following.stop();
+    sharing.owner?.abort(closedError());
     await operations.idle();
-    sharing.stop();
+    await sharing.stop();
     for (const transaction of [...this.transactions]) transaction.abort();
     for (const snapshot of [...this.snapshots]) snapshot.release();
   }

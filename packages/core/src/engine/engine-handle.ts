@@ -1,5 +1,6 @@
 /** An open engine, as other threads get it: data and shared memory, to be posted as it is. */
 import { PagewrightError } from '../errors.js';
+import { hasSharedMemory } from '../threads/posted.js';
 import type { CheckpointOptions } from './checkpoints.js';
 
 /**
@@ -30,10 +31,15 @@ export function engineHandle(parts: Omit<EngineHandle, 'what'>): EngineHandle {
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
 export function checkEngineHandle(handle: unknown): EngineHandle {
   const what = (handle as Partial<EngineHandle> | null | undefined)?.what;
-  if (what === WHAT) return handle as EngineHandle;
+  if (what === WHAT && isWhole(handle as Partial<EngineHandle>)) return handle as EngineHandle;
   throw new PagewrightError(
     'PW_ARGUMENT',
     'What was given is no handle of an engine of this release. Post what share() of the engine returned, as it is.',
     { details: { what: typeof what === 'string' ? what : typeof handle } },
   );
+}
+
+function isWhole({ path, channel, owner, checkpoint, memory }: Partial<EngineHandle>): boolean {
+  const isData = typeof path === 'string' && typeof channel === 'string' && typeof owner === 'number';
+  return isData && typeof checkpoint === 'object' && checkpoint !== null && hasSharedMemory(memory, ['words', 'latch']);
 }

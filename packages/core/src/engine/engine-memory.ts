@@ -33,13 +33,16 @@ const TEXT_BYTES = 2048;
 
 const WAIT_MS = 5;
 const WAITS_BEFORE_SWEEP = 100;
+const A_LONG_TIME_MS = 2 ** 30;
 
 export const SHARED_OPEN = 0;
 export const SHARED_READ_ONLY = 1;
 export const SHARED_FAILED = 2;
+/** It has failed because a thread was lost, whatever else that has brought about and was told before. */
+export const SHARED_LOST = 3;
 
 /** It goes in one direction only. */
-export type SharedState = typeof SHARED_OPEN | typeof SHARED_READ_ONLY | typeof SHARED_FAILED;
+export type SharedState = typeof SHARED_OPEN | typeof SHARED_READ_ONLY | typeof SHARED_FAILED | typeof SHARED_LOST;
 
 export class EngineMemory {
   readonly #words: Int32Array;
@@ -75,10 +78,16 @@ export class EngineMemory {
     Atomics.notify(this.#words, NEWS);
   }
 
-  /** Resolves when there is other news than that, or after so many milliseconds. Does not keep the process alive. */
-  otherNews(than: number, milliseconds = Number.POSITIVE_INFINITY): Promise<unknown> {
-    const waiting = Atomics.waitAsync(this.#words, NEWS, than, milliseconds);
+  /** Resolves when there is other news than that. Does not keep the process alive. */
+  otherNews(than: number): Promise<unknown> {
+    const waiting = Atomics.waitAsync(this.#words, NEWS, than);
     return waiting.async ? waiting.value : Promise.resolve();
+  }
+
+  /** The same, or after so many milliseconds, for who cannot go on before. */
+  async awaitNews(than: number, milliseconds: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#words, NEWS, than, milliseconds);
+    if (waiting.async) await keptAlive(waiting.value);
   }
 
   /** The thread of that tag uses nothing any more by what it knew before this news. */
@@ -219,7 +228,7 @@ export class EngineMemory {
     const running = Atomics.load(this.#words, CHECKPOINTS);
     if ((running & 1) === 0) return true;
     const waiting = Atomics.waitAsync(this.#words, CHECKPOINTS, running, milliseconds);
-    if (waiting.async) await waiting.value;
+    if (waiting.async) await keptAlive(waiting.value);
     return Atomics.load(this.#words, CHECKPOINTS) !== running;
   }
 
@@ -228,5 +237,15 @@ export class EngineMemory {
     if ((before & 1) === running) return;
     Atomics.store(this.#words, CHECKPOINTS, (before + 1) | 0);
     Atomics.notify(this.#words, CHECKPOINTS);
+  }
+}
+
+/** Who waits for another thread keeps its own alive, as who waits for a file does: `Atomics.waitAsync` alone would let it end. */
+async function keptAlive(waiting: Promise<unknown>): Promise<void> {
+  const timer = setInterval(() => {}, A_LONG_TIME_MS);
+  try {
+    await waiting;
+  } finally {
+    clearInterval(timer);
   }
 }

@@ -313,12 +313,13 @@ export class Engine<Types extends string = string> {
       concurrency: concurrency.share(),
       log: log.share(),
     });
-    sharing.begin({
+    const methods: OwnerMethods = {
       checkpoint: () => this.checkpoint(),
       verify: (options) => this.verify(options as VerifyOptions),
       backup: (path, options) => this.backup(path, options as BackupOptions),
       compact: (options) => this.compact(options as CompactOptions),
-    });
+    };
+    sharing.begin(methods, core.shared.news);
     return handle;
   }
 

@@ -3,7 +3,8 @@
  * tombstones and versions that no snapshot needs are collected, and tombstones that an earlier process left are swept.
  * Whatever is not finished when the store is closed goes on when it is opened again.
  *
- * The thread that opened the store gives up trees, and sweeps; a tree goes when no thread can be reading it any more.
+ * The thread that opened the store gives up trees, and sweeps; a tree goes when no thread can be reading it any more. The others
+ * forget what they knew of such trees.
  */
 import type { Concurrency } from '../contracts/concurrency.js';
 import type { Cursor } from '../contracts/index-plugin.js';
@@ -51,7 +52,10 @@ export class Housekeeping {
   ) {
     this.catalog = shared.catalog;
     const collect = (): boolean => this.collect();
-    this.tasks = new Set(state.isOwner ? [() => this.releaseTrees(), collect, () => this.sweep()] : [collect]);
+    const tasks = state.isOwner
+      ? [() => this.releaseTrees(), collect, () => this.sweep()]
+      : [() => this.forget(), collect];
+    this.tasks = new Set(tasks);
   }
 
   /** Takes up what an earlier process left. */
@@ -159,6 +163,12 @@ export class Housekeeping {
     } finally {
       pages.leaveGate();
     }
+  }
+
+  /** The trees themselves are given up by the thread that opened the store. */
+  private forget(): boolean {
+    this.catalog.forgetBefore(this.concurrency.oldestNeeded);
+    return false;
   }
 
   private collect(): boolean {

@@ -47,7 +47,7 @@ export class LoadsElsewhere {
       while (this.has(index)) {
         const { news } = this.memory;
         this.shared.catchUp();
-        if (this.has(index)) await this.memory.otherNews(news, LOOK_MS);
+        if (this.has(index)) await this.memory.awaitNews(news, LOOK_MS);
       }
     }
   }

@@ -83,7 +83,7 @@ async function open<Types extends string>(
   let core: EngineCore | null = null;
   let replay: LogReplay | null = null;
   if (!readOnly) {
-    const onFailure = (error: Error): void => state.turnReadOnly(error);
+    const onFailure = (error: Error): void => state.endChanges(error, pages.threads);
     replay = await log.open({
       directory: `${path}-wal`,
       io,

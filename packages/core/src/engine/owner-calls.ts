@@ -54,20 +54,24 @@ export class OwnerCalls {
   readonly #channel: BroadcastChannel;
   readonly #methods: OwnerMethods;
   readonly #running = new Map<string, AbortController>();
+  readonly #answers = new Set<Promise<void>>();
 
   constructor(name: string, methods: OwnerMethods) {
     this.#methods = methods;
     this.#channel = openChannel(name, (message) => this.#take(message));
   }
 
-  /** Resolves what is under way is answered first: call it when nothing is. Idempotent. */
-  close(): void {
+  /** What is under way is answered first: call it when nothing begins any more. Idempotent. */
+  async close(): Promise<void> {
+    while (this.#answers.size > 0) await Promise.all(this.#answers);
     this.#channel.close();
   }
 
   #take(message: Message): void {
     if (message.kind === 'abort') this.#running.get(message.id)?.abort();
-    if (message.kind === 'call') void this.#answer(message);
+    if (message.kind !== 'call') return;
+    const answer = this.#answer(message).finally(() => this.#answers.delete(answer));
+    this.#answers.add(answer);
   }
 
   async #answer({ id, method, given, options, progress }: Message & { kind: 'call' }): Promise<void> {
@@ -92,11 +96,20 @@ export class OwnerCalls {
   }
 }
 
+/** A call that waits for its answer. */
+interface Waiting {
+  settle(message: Message): void;
+  /** It is not wanted any more: if the answer is an error, this one is told instead. */
+  abort(error: unknown): void;
+}
+
 /** In another thread: asks, and waits for the answer. */
 export class OwnerAsked {
   readonly #channel: BroadcastChannel;
   readonly #name: string;
-  readonly #waiting = new Map<string, (message: Message) => void>();
+  readonly #waiting = new Map<string, Waiting>();
+  /** What who asks is told now. */
+  #over: PagewrightError | null = null;
   #calls = 0;
 
   /** `caller` is a name that no other thread asks by. */
@@ -105,15 +118,19 @@ export class OwnerAsked {
     private readonly caller: string,
   ) {
     this.#name = name;
-    this.#channel = openChannel(name, (message) => this.#waiting.get(message.id)?.(message));
+    this.#channel = openChannel(name, (message) => this.#waiting.get(message.id)?.settle(message));
   }
 
-  /** Errors: those of the call in the thread that opened the store, `PW_CLOSED` when that closes it, `PW_ARGUMENT` for what cannot be posted. */
+  /**
+   * Errors: those of the call in the thread that opened the store, `PW_CLOSED` when that closes it, what {@link close} and {@link abort} are given,
+   * `PW_ARGUMENT` for what cannot be posted.
+   */
   async ask<Method_ extends Method>(
     method: Method_,
     given: readonly unknown[],
     options?: CallOptions,
   ): Promise<Awaited<ReturnType<OwnerMethods[Method_]>>> {
+    if (this.#over !== null) throw this.#over;
     const isObject = typeof options === 'object' && options !== null;
     const { signal, onProgress, ...data } = isObject ? options : ({} as CallOptions);
     const isTold = typeof onProgress === 'function';
@@ -138,10 +155,15 @@ export class OwnerAsked {
     >;
   }
 
-  /** All who wait are told so. Idempotent. */
+  /** What is under way is not wanted any more. */
+  abort(error: PagewrightError): void {
+    for (const { abort } of this.#waiting.values()) abort(error);
+  }
+
+  /** All who wait are told so, and who asks from now on: nobody answers any more. Idempotent. */
   close(error: PagewrightError): void {
-    const failed = { code: error.code, message: error.message, details: error.details };
-    for (const [id, settle] of this.#waiting) settle({ kind: 'failed', id, error: failed });
+    this.#over ??= error;
+    for (const [id, { settle }] of this.#waiting) settle({ kind: 'failed', id, error: sent(error) });
     this.#channel.close();
   }
 
@@ -182,7 +204,7 @@ export class OwnerAsked {
           },
         );
       }
-      this.#waiting.set(id, settle);
+      this.#waiting.set(id, { settle, abort });
       this.#channel.ref();
       signal?.addEventListener('abort', onAbort, { once: true });
     });

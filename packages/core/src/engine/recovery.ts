@@ -88,7 +88,7 @@ export class Recovery {
       onProgress?.(this.progress(replay));
       await new Promise(setImmediate);
     }
-    this.catalog.giveUpBuilt(this.timestamp);
+    this.catalog.giveUpLoads(this.timestamp);
     if (this.records > 0) onProgress?.({ ...this.progress(replay), bytes: replay.bytes });
     return {
       records: this.records,

@@ -37,6 +37,11 @@ export class SharedCatalog {
     this.#news = memory.news;
   }
 
+  /** What is known here was told by then. */
+  get news(): number {
+    return this.#news;
+  }
+
   /** Runs a step in which nobody else changes the catalog, which is known as it is now. */
   exclusively<Result>(step: () => Result): Result {
     return this.#latch.holding(() => {

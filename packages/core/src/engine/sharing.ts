@@ -9,7 +9,7 @@ import type { PageStore } from '../contracts/pages.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import type { EngineHandle } from './engine-handle.js';
 import { OwnerAsked, OwnerCalls, type OwnerMethods } from './owner-calls.js';
-import type { EngineState } from './state.js';
+import { closedError, type EngineState } from './state.js';
 
 /** How often it is looked for threads that have ended. */
 const WATCH_MS = 250;
@@ -35,12 +35,12 @@ export class Sharing {
     if (joined !== null) this.owner = new OwnerAsked(joined.channel, String(pages.threads.tag));
   }
 
-  /** Begins to hear of others, and to do what they ask for, if it is for this thread to do. Idempotent. */
-  begin(methods: OwnerMethods | null): void {
+  /** Begins to hear of others, and to do what they ask for, if it is for this thread to do. `news` is what is known here so far. Idempotent. */
+  begin(methods: OwnerMethods | null, news: number): void {
     if (this.watching !== null || this.stopped) return;
     if (methods !== null) this.calls = new OwnerCalls(this.channel, methods);
     this.watching = setInterval(() => this.watch(), WATCH_MS).unref();
-    this.hasSeen(this.state.memory.news);
+    this.hasSeen(news);
     this.listen();
   }
 
@@ -50,14 +50,14 @@ export class Sharing {
     if (this.watching !== null) this.state.memory.hasSeen(threads.slot, threads.tag, news);
   }
 
-  /** Nothing is heard any more, and nobody is answered. Idempotent. */
-  stop(): void {
+  /** Nothing is heard any more, and nobody is answered but those whose calls are under way. Idempotent. */
+  async stop(): Promise<void> {
     if (this.watching === null || this.stopped) return;
     this.stopped = true;
     clearInterval(this.watching);
     this.state.memory.hasLeft(this.pages.threads.slot);
-    this.calls?.close();
-    this.owner?.close(new PagewrightError('PW_CLOSED', 'The engine was closed. Open the store again.'));
+    this.owner?.close(closedError());
+    await this.calls?.close();
   }
 
   private listen(): void {
@@ -70,7 +70,7 @@ export class Sharing {
 
   private look(): void {
     try {
-      if (!this.state.usable && this.joined !== null && this.state.memory.isClosed) this.stop();
+      if (!this.state.usable && this.joined !== null && this.state.memory.isClosed) void this.stop();
     } catch (error) {
       this.meet(error);
     }
@@ -91,8 +91,8 @@ export class Sharing {
     }
   }
 
-  /** Whatever keeps a thread from knowing what others know leaves it nothing to go on with. */
+  /** Whatever keeps a thread from knowing what others know leaves it nothing to go on with, and nothing to wait for. */
   private meet(error: unknown): void {
-    if (!isPagewrightError(error, 'PW_CLOSED')) this.state.fail(error);
+    if (!isPagewrightError(error, 'PW_CLOSED')) this.owner?.close(this.state.fail(error));
   }
 }

@@ -6,7 +6,8 @@
  * itself, or with the one that opened the store.
  */
 import { isPagewrightError, PagewrightError } from '../errors.js';
-import { EngineMemory, SHARED_FAILED, SHARED_OPEN, SHARED_READ_ONLY } from './engine-memory.js';
+import type { Threads } from '../threads/threads.js';
+import { EngineMemory, SHARED_FAILED, SHARED_LOST, SHARED_OPEN, SHARED_READ_ONLY } from './engine-memory.js';
 
 export type EngineStateName = 'open' | 'read-only' | 'failed' | 'closing' | 'closed';
 
@@ -43,7 +44,8 @@ export class EngineState {
     this.onFailure = onFailure;
     this.isOwner = memory === undefined;
     this.memory = memory ?? EngineMemory.create();
-    this.seen = this.memory.news;
+    // Whoever joins looks around first: the store may have failed, or be about to be closed, by then.
+    this.seen = this.memory.news - (this.isOwner ? 0 : 1);
   }
 
   /** True while reads are answered. */
@@ -109,15 +111,22 @@ export class EngineState {
     this.report(error);
   }
 
+  /** Nothing can be logged, or checkpointed, any more. If that is because a thread was lost, what is in memory cannot be trusted either. */
+  endChanges(error: Error, { loss }: Threads): void {
+    if (loss === null) this.turnReadOnly(error);
+    else this.fail(loss);
+  }
+
   /** T6: nothing goes on. Returns the error for whoever met it. */
   fail(error: unknown): PagewrightError {
+    const isLost = isPagewrightError(error, 'PW_THREAD_LOST');
     if (!this.failed) {
       const cause = error instanceof Error ? error : new Error(String(error));
       this.stop(cause);
       this.memory.explain(cause);
-      this.memory.advance(SHARED_FAILED);
+      this.memory.advance(isLost ? SHARED_LOST : SHARED_FAILED);
     }
-    if (isPagewrightError(error, 'PW_THREAD_LOST')) return error;
+    if (isLost) return error;
     return new PagewrightError(
       'PW_ENGINE_FAILED',
       `A commit was logged and could not be carried out (${messageOf(error)}). Close the engine and open the store again: it is there then, whole.`,
@@ -161,6 +170,7 @@ export class EngineState {
       this.report(this.failure);
     }
     if (state === SHARED_FAILED && !this.failed) this.stop(this.failure ?? this.memory.explanation());
+    if (state === SHARED_LOST && !this.failed) this.stop(threadLost(this.failure ?? this.memory.explanation()));
   }
 
   private stop(cause: Error): void {
@@ -188,8 +198,18 @@ export class EngineState {
   }
 }
 
-function closedError(): PagewrightError {
+export function closedError(): PagewrightError {
   return new PagewrightError('PW_CLOSED', 'The engine was closed. Open the store again.');
+}
+
+/** The loss of a thread: as it was told, or behind what it has brought about. */
+function threadLost(told: Error): Error {
+  if (isPagewrightError(told, 'PW_THREAD_LOST')) return told;
+  return new PagewrightError(
+    'PW_THREAD_LOST',
+    `A thread ended while it was changing what all threads share (${told.message}) Close the store in all threads, and open it again; nothing that was acknowledged is lost.`,
+    { cause: told },
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -162,6 +162,12 @@ export class Threads {
     return Atomics.load(this.#words, FAILURE) > 0;
   }
 
+  /** `PW_THREAD_LOST` if a thread has ended while it held something, else null. Says more than whatever else comes of it. */
+  get loss(): PagewrightError | null {
+    const failure = Atomics.load(this.#words, FAILURE);
+    return failure > 0 ? threadLost(failure - 1) : null;
+  }
+
   /** Whether another thread holds the gate. */
   otherInGate(): number {
     for (let slot = 0; slot < MOST_THREADS; slot++) {

@@ -2,7 +2,14 @@
 import { expect, test } from 'vitest';
 import { Checkpoints } from '../../src/engine/checkpoints.js';
 import { EngineState } from '../../src/engine/state.js';
-import type { CheckpointSteps, Concurrency, Log, LogMark, PageStore } from '../../src/index.js';
+import {
+  type CheckpointSteps,
+  type Concurrency,
+  type Log,
+  type LogMark,
+  type PageStore,
+  Threads,
+} from '../../src/index.js';
 
 function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
   const calls: string[] = [];
@@ -22,6 +29,7 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
         running.push({ steps, finish, fail: reject });
       }),
     stats: () => ({ fileBytes: 0, freeFileBytes: 0, pageWrites: 0 }),
+    threads: Threads.alone(),
   } as unknown as PageStore;
   const log = {
     mark: () => ({ incarnation: 1, segment: 5, offset: 0 }),

@@ -2,7 +2,7 @@
  * What a log has in shared memory, and what another thread needs to append to it. Nothing of a log that decides anything is anywhere
  * else: the objects of a thread are views on this, open files, and private copies of bytes on their way to the device.
  */
-import { PagewrightError, SharedLatch } from '@pagewright/core';
+import { hasSharedMemory, PagewrightError, SharedLatch } from '@pagewright/core';
 import type { Origin } from '../format/segment-header.js';
 import type { CheckedOptions } from '../options.js';
 import { Unflushed } from '../stream/unflushed.js';
@@ -44,12 +44,17 @@ export function handleOf(shape: LogShape, memory: LogMemory): LogHandle {
 /** Errors: `PW_ARGUMENT` for what is no handle, or one of another release. */
 export function checkHandle(handle: unknown): LogHandle {
   const what = (handle as Partial<LogHandle> | null | undefined)?.what;
-  if (what === WHAT) return handle as LogHandle;
+  if (what === WHAT && isWhole(handle as Partial<LogHandle>)) return handle as LogHandle;
   throw new PagewrightError(
     'PW_ARGUMENT',
     'What was given is no handle of a log of this release. Post what share() of the log returned, as it is.',
     { details: { what: typeof what === 'string' ? what : typeof handle } },
   );
+}
+
+function isWhole({ shape, memory }: Partial<LogHandle>): boolean {
+  const isData = typeof shape?.directory === 'string' && typeof shape.options === 'object' && shape.options !== null;
+  return isData && hasSharedMemory(memory, ['latch', 'state', 'slots', 'failure', 'unflushed']);
 }
 
 /** Memory for a log that is begun. */

@@ -2,8 +2,6 @@
  * Keeps the memory for unflushed records within its limit: who wants to append when it is full waits in line, and a
  * flush is started if none is under way, so that nobody waits for a commit that never comes (IO3).
  */
-import type { PagewrightError } from '@pagewright/core';
-
 /** What fills up, and what empties it. */
 export interface Pressure {
   readonly pending: number;
@@ -45,16 +43,20 @@ export class BackPressure {
   }
 
   /** Rejects all who wait. */
-  fail(error: PagewrightError): void {
+  fail(error: unknown): void {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
-  /** Lets through whoever fits, in the order in which they came. */
+  /** Lets through whoever fits, in the order in which they came. What keeps it from knowing concerns them, and not its caller. */
   release(): void {
-    while (this.#waiters.length > 0 && this.#fits(this.#waiters[0]!.bytes)) {
-      const waiter = this.#waiters.shift()!;
-      this.#grant(waiter.bytes);
-      waiter.resolve();
+    try {
+      while (this.#waiters.length > 0 && this.#fits(this.#waiters[0]!.bytes)) {
+        const waiter = this.#waiters.shift()!;
+        this.#grant(waiter.bytes);
+        waiter.resolve();
+      }
+    } catch (error) {
+      this.fail(error);
     }
   }
 

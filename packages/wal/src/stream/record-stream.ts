@@ -236,9 +236,14 @@ export class RecordStream implements LogStream {
     return this.#failure as PagewrightError | null as PagewrightError;
   }
 
-  /** What other threads call for: they have given segments up, or met a failure, or ended the log. */
+  /** What other threads call for: they have given segments up, or met a failure, or ended the log. Nobody waits for it, so it does not throw. */
   look(): void {
-    if (this.failure === null && !this.#closed) this.#parts.segments.closeDurable();
+    if (this.failure !== null || this.#closed) return;
+    try {
+      this.#parts.segments.closeDurable();
+    } catch (error) {
+      if (this.#cutOff(error) === null) this.fail(error);
+    }
   }
 
   /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then this thread has no more of it. */
@@ -248,6 +253,9 @@ export class RecordStream implements LogStream {
       const { appended } = this.#left();
       while (this.failure === null && this.durable < appended) await this.flush();
       if (keep && this.failure === null && this.#left().hasMore) await this.flush();
+    } catch (error) {
+      // Then the thread that opened the log makes all durable, or has.
+      if (!this.#isOver) throw error;
     } finally {
       this.#closed = true;
       this.#stopTimer();

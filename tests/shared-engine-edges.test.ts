@@ -1,0 +1,374 @@
+/**
+ * One store, several engines in this thread, at the edges: who joins in the midst of something, who ends in the midst of something, and who
+ * has not heard yet. A thread that has ended is one whose slot is free; one that has not heard is one that is kept from looking around.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { driveSchedule, type Engine, type EngineHandle, PagewrightError, POINT, type Threads } from '@pagewright/core';
+import { attach, open } from 'pagewright';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Housekeeping } from '../packages/core/src/engine/housekeeping.js';
+
+let directory: string;
+let path: string;
+const engines: Engine[] = [];
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-edges-'));
+  path = join(directory, 'app.pw');
+});
+afterEach(async () => {
+  for (const engine of engines.splice(0).reverse()) await engine.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+async function opened(at = path): Promise<Engine> {
+  const engine = await open(at, { memory: '8MiB', pageSize: '4KiB' });
+  engines.push(engine);
+  return engine;
+}
+
+async function joined(engine: Engine): Promise<Engine> {
+  const other = await attach(structuredClone(engine.share()));
+  engines.push(other);
+  return other;
+}
+
+async function both(): Promise<readonly [Engine, Engine]> {
+  const a = await opened();
+  return [a, await joined(a)];
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+const rejected = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => 'nothing', codeOf);
+const thrown = (call: () => unknown): unknown => {
+  try {
+    return ['nothing', call()];
+  } catch (error) {
+    return codeOf(error);
+  }
+};
+
+/** What of an engine these tests reach behind its face. */
+interface Core {
+  checkpoint(): Promise<unknown>;
+  readonly pages: { readonly threads: Threads };
+  readonly catalog: { readonly dropped: ReadonlySet<unknown>; readonly loads: ReadonlyMap<number, unknown> };
+  readonly state: { lookAround: () => void; fail(error: Error): Error; turnReadOnly(error: Error): void };
+}
+const coreOf = (engine: Engine): Core => (engine as unknown as { core: Core }).core;
+const entryOf = (index: object): { readonly predecessor: unknown } =>
+  (index as { entry: { readonly predecessor: unknown } }).entry;
+
+/** The engine hears of nothing until what this returns is called. */
+function deafen(engine: Engine): () => void {
+  const { state } = coreOf(engine);
+  state.lookAround = () => {};
+  return () => Reflect.deleteProperty(state, 'lookAround');
+}
+
+/** To the others it looks as if the thread of this engine had ended, between two calls. */
+function end(engine: Engine): void {
+  engines.splice(engines.indexOf(engine), 1);
+  coreOf(engine).pages.threads.leave();
+}
+
+/** The input of a load, of which the rest comes when it is told to. `begun` resolves when the load has taken the first entry. */
+function fed(): { readonly input: AsyncIterable<[string, number]>; readonly begun: Promise<void>; end(): void } {
+  let begin = (): void => {};
+  let end = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  async function* input(): AsyncGenerator<[string, number]> {
+    yield ['loaded 1', 1];
+    begin();
+    await ended;
+    yield ['loaded 2', 2];
+  }
+  return { input: input(), begun, end };
+}
+
+/** A load that has come to its checkpoints and stays there. Resolves when the first of them is through. */
+async function stuckWhenBuilt(engine: Engine, entries: Iterable<[string, number]>): Promise<void> {
+  const core = coreOf(engine);
+  const index = await engine.index('data');
+  const checkpoint = core.checkpoint.bind(core);
+  await new Promise<void>((resolve, reject) => {
+    core.checkpoint = async () => {
+      await checkpoint();
+      resolve();
+      await new Promise(() => {});
+    };
+    index.bulkLoad(entries).catch(reject);
+  });
+}
+
+/** The store as a crash at this moment leaves it. */
+async function afterCrash(): Promise<Engine> {
+  const copy = join(directory, 'crashed.pw');
+  fs.copyFileSync(path, copy);
+  fs.cpSync(`${path}-wal`, `${copy}-wal`, { recursive: true });
+  return opened(copy);
+}
+
+describe('who has not heard of it yet', () => {
+  it('sees with an older snapshot what was in an index, which it opens when that was cleared already', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    await inA.put('key', 1);
+    const snapshot = b.snapshot();
+    await inA.clear();
+    await inA.put('key', 2);
+    const inB = await b.index('data');
+    expect(inB.getSync('key', { snapshot })).toBe(1);
+    expect([...inB.rangeSync({ snapshot })]).toEqual([['key', 1]]);
+    expect(inB.countSync({ snapshot })).toBe(1);
+    expect(inB.getSync('key')).toBe(2);
+    snapshot.release();
+  });
+
+  it('sees with each snapshot the tree of that time, however often the index was cleared or loaded in between', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    await inA.put('key', 1);
+    const hear = deafen(b);
+    const snapshots = [b.snapshot()];
+    await inA.clear();
+    await inA.put('key', 2);
+    snapshots.push(b.snapshot());
+    // A load that fails leaves a tree, too, which the index has never had.
+    expect(
+      await rejected(
+        inA.bulkLoad([
+          ['key', 9],
+          ['a', 9],
+        ]),
+      ),
+    ).toBe('PW_UNSORTED');
+    await inA.bulkLoad([['key', 3]]);
+    snapshots.push(b.snapshot());
+    await inA.clear();
+    await inA.put('key', 4);
+    hear();
+    expect(snapshots.map((snapshot) => inB.getSync('key', { snapshot }))).toEqual([1, 2, 3]);
+    expect(snapshots.map((snapshot) => inB.countSync({ snapshot }))).toEqual([1, 1, 1]);
+    expect(inB.getSync('key')).toBe(4);
+    for (const snapshot of snapshots) snapshot.release();
+  });
+
+  it('keeps nothing of trees that nobody can see any more', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    for (let times = 0; times < 5; times++) {
+      await inA.clear();
+      await inA.put('key', times);
+      expect(inB.getSync('key')).toBe(times);
+    }
+    await vi.waitFor(() => expect(entryOf(inB).predecessor).toBe(null));
+    expect(inB.getSync('key')).toBe(4);
+  });
+});
+
+describe('who joins', () => {
+  it('in the midst of a load waits for it as all others do', async () => {
+    const a = await opened();
+    const inA = await a.index('data');
+    const { input, begun, end } = fed();
+    const loading = inA.bulkLoad(input);
+    await begun;
+    const b = await joined(a);
+    const inB = await b.index('data');
+    expect(thrown(() => inB.putSync('now', 1))).toBe('PW_INDEX_LOADING');
+    const put = inB.put('later', 3);
+    end();
+    await loading;
+    await put;
+    expect([...inA.rangeSync()]).toEqual([
+      ['later', 3],
+      ['loaded 1', 1],
+      ['loaded 2', 2],
+    ]);
+  });
+
+  it('a store that has failed is told so', async () => {
+    const [a, b] = await both();
+    const handle = a.share();
+    coreOf(b).state.fail(new Error('in the midst of a commit'));
+    expect(await rejected(attach(handle))).toBe('PW_ENGINE_FAILED');
+  });
+
+  it('a store that is being closed is told so, and leaves nothing', async () => {
+    const a = await opened();
+    const handle = a.share();
+    const closing = a.close();
+    expect(await rejected(attach(handle))).toBe('PW_CLOSED');
+    await closing;
+    expect(fs.readdirSync(directory)).toEqual(['app.pw']);
+  });
+
+  it('with what is no handle any more is told so', async () => {
+    const a = await opened();
+    const handle = a.share();
+    const { pages, log } = handle as unknown as Record<string, Record<string, unknown>>;
+    const without = (from: object, part: string): object => ({ ...from, [part]: undefined });
+    const garbled: unknown[] = [
+      JSON.parse(JSON.stringify(handle)),
+      ...Object.keys(handle).map((part) => without(handle, part)),
+      ...Object.keys(pages!).map((part) => ({ ...handle, pages: without(pages!, part) })),
+      ...Object.keys(log!).map((part) => ({ ...handle, log: without(log!, part) })),
+    ];
+    for (const what of garbled) expect(await rejected(attach(what as EngineHandle))).toBe('PW_ARGUMENT');
+    expect(a.stats().pages.frames).toBeGreaterThan(0);
+    await (await joined(a)).index('data');
+  });
+});
+
+describe('a bulk load', () => {
+  it('of much may be made by who joined', async () => {
+    const [a, b] = await both();
+    const inB = await b.index('large', { key: 'u32', value: 'buffer' });
+    const value = Buffer.alloc(256 * 1024, 1);
+    const before = a.stats().pages.checkpoints;
+    // More than goes between two checkpoints, which it has the thread write that opened the store.
+    const report = await inB.bulkLoad(Array.from({ length: 200 }, (_, key) => [key, value] as const));
+    expect([report.entries, a.state, inB.countSync()]).toEqual([200, 'open', 200]);
+    expect(a.stats().pages.checkpoints).toBeGreaterThan(before + 2);
+  });
+
+  it('whose thread ends when the tree is built leaves an index that can be loaded, and a store that can be joined, and opened after a crash', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    await inA.put('before', 1);
+    await stuckWhenBuilt(b, [['of b', 1]]);
+    end(b);
+    const c = await joined(a);
+    await stuckWhenBuilt(c, [['of c', 1]]);
+    const crashed = await afterCrash();
+    expect([...(await crashed.index('data')).rangeSync()]).toEqual([['before', 1]]);
+    expect((await crashed.verify()).problems).toEqual([]);
+    const d = await joined(a);
+    end(c);
+    const inD = await d.index('data');
+    await inD.bulkLoad([['of d', 1]]);
+    expect([...inA.rangeSync()]).toEqual([['of d', 1]]);
+    // What the others had left goes, and nothing else.
+    await vi.waitFor(() => expect(coreOf(a).catalog.dropped.size).toBe(0));
+    expect([...inA.rangeSync()]).toEqual([['of d', 1]]);
+    expect((await a.verify()).problems).toEqual([]);
+  });
+
+  it('whose thread ends while it is at it is given up by the next', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    await inA.put('before', 1);
+    const { input, begun } = fed();
+    (await b.index('data')).bulkLoad(input).catch(() => {});
+    await begun;
+    expect(thrown(() => inA.putSync('now', 1))).toBe('PW_INDEX_LOADING');
+    end(b);
+    inA.putSync('now', 1);
+    await inA.bulkLoad([['of a', 1]]);
+    await vi.waitFor(() => expect(coreOf(a).catalog.dropped.size).toBe(0));
+    expect([...inA.rangeSync()]).toEqual([['of a', 1]]);
+    expect((await a.verify()).problems).toEqual([]);
+  });
+
+  it('of a process that is gone is none, whoever has the number of its thread now', async () => {
+    const a = await opened();
+    const inA = await a.index('data');
+    await inA.put('before', 1);
+    const { input, begun, end } = fed();
+    const loading = inA.bulkLoad(input);
+    await begun;
+    await a.checkpoint();
+    // What was left of the tree stays where it is.
+    const waking = vi.spyOn(Housekeeping.prototype, 'wake').mockImplementation(() => {});
+    const again = await afterCrash();
+    expect(coreOf(again).pages.threads.tag).toBe(coreOf(a).pages.threads.tag);
+    const b = await joined(again);
+    await b.index('another');
+    (await b.index('data')).putSync('after', 2);
+    expect([...coreOf(b).catalog.loads.keys()]).toEqual([]);
+    expect(again.indexes().length).toBe(2);
+    expect(coreOf(again).catalog.dropped.size).toBe(1);
+    waking.mockRestore();
+    end();
+    await loading;
+  });
+});
+
+it('a thread that was lost is told as such, whatever came of it and was told before', async () => {
+  const [a, b] = await both();
+  const inA = await a.index('data');
+  const { state } = coreOf(b);
+  state.turnReadOnly(new PagewrightError('PW_COMMIT_UNKNOWN', 'The log could not be written.'));
+  expect(thrown(() => inA.putSync('key', 1))).toBe('PW_READ_ONLY');
+  state.fail(new PagewrightError('PW_THREAD_LOST', 'It is gone.'));
+  expect(thrown(() => inA.getSync('key'))).toBe('PW_THREAD_LOST');
+  expect([a.state, codeOf(a.failure), codeOf(b.failure)]).toEqual(['failed', 'PW_THREAD_LOST', 'PW_THREAD_LOST']);
+});
+
+it('a thread that was lost is told as such by who meets it in the log', async () => {
+  const [a, b] = await both();
+  const inA = await a.index('data');
+  const { threads } = coreOf(b).pages;
+  driveSchedule((point) => {
+    if (point !== POINT.flushCollected) return;
+    // As if it had ended with the latch of the log, and another thread of the system had its number.
+    Atomics.store(threads.words, threads.at('logLatch'), 1);
+    Atomics.add(threads.words, threads.at('latches') - 1, 1);
+    coreOf(a).pages.threads.sweep();
+  });
+  expect(await rejected(inA.put('key', 1))).toBe('PW_COMMIT_UNKNOWN');
+  driveSchedule(null);
+  expect([a.state, codeOf(a.failure)]).toEqual(['failed', 'PW_THREAD_LOST']);
+  expect(thrown(() => inA.getSync('key'))).toBe('PW_THREAD_LOST');
+});
+
+describe('what the thread that opened the store is asked for', () => {
+  /** Begins a backup that takes for ever. Resolves when it is under way, to what tells how it ends. */
+  async function slowBackup(b: Engine): Promise<{ readonly end: Promise<unknown> }> {
+    const inB = await b.index('users');
+    await inB.batch(Array.from({ length: 3000 }, (_, i) => ({ type: 'put', key: `key ${i}`, value: 'x'.repeat(100) })));
+    let end: Promise<unknown> = Promise.resolve();
+    await new Promise<void>((resolve) => {
+      end = rejected(b.backup(join(directory, 'copy.pw'), { bytesPerSecond: 1, onProgress: () => resolve() }));
+    });
+    return { end };
+  }
+  const copies = (): string[] => fs.readdirSync(directory).filter((name) => name.startsWith('copy'));
+
+  it('ends when who asked for it closes', async () => {
+    const [a, b] = await both();
+    const backup = await slowBackup(b);
+    await b.close();
+    expect(await backup.end).toBe('PW_CLOSED');
+    expect([a.state, copies()]).toEqual(['open', []]);
+  });
+
+  it('ends, and is answered, when the store is closed', async () => {
+    const [a, b] = await both();
+    const backup = await slowBackup(b);
+    await a.close();
+    expect(await backup.end).toBe('PW_CLOSED');
+    expect(copies()).toEqual([]);
+  });
+
+  it('is waited for no longer than that thread is there', async () => {
+    const [a, b] = await both();
+    const backup = await slowBackup(b);
+    end(a);
+    expect(await backup.end).toBe('PW_THREAD_LOST');
+    expect(b.state).toBe('failed');
+    expect(await rejected(b.checkpoint())).toBe('PW_THREAD_LOST');
+    await b.close();
+    engines.splice(0);
+  });
+});
