@@ -3,7 +3,8 @@
  * for it in every thread, and what is changed in place is refused.
  *
  * Must hold: who begins a load has the index alone for that instant, and a commit looks here when it has the locks of what it writes; so no commit is
- * installed in a tree that a load is about to replace. A load whose thread has ended is none; its tree is given up when the store is opened again.
+ * installed in a tree that a load is about to replace. A load whose thread has ended is none; its tree is given up by the next load of the index, or when the store
+ * is opened again.
  */
 import { PagewrightError } from '../errors.js';
 import type { Threads } from '../threads/threads.js';
