@@ -54,6 +54,8 @@ const thrown = (call: () => unknown): unknown => {
 interface Core {
   checkpoint(): Promise<unknown>;
   readonly pages: { readonly threads: Threads };
+  readonly shared: { catchUp(): void };
+  readonly sharing: { readonly calls: { close(): Promise<void> } };
   readonly catalog: { readonly dropped: ReadonlySet<unknown>; readonly loads: ReadonlyMap<number, unknown> };
   readonly state: { lookAround: () => void; fail(error: Error): Error; turnReadOnly(error: Error): void };
 }
@@ -68,10 +70,11 @@ function deafen(engine: Engine): () => void {
   return () => Reflect.deleteProperty(state, 'lookAround');
 }
 
-/** To the others it looks as if the thread of this engine had ended, between two calls. */
+/** To the others it looks as if the thread of this engine had ended, between two calls, and another one of the system had its number. */
 function end(engine: Engine): void {
   engines.splice(engines.indexOf(engine), 1);
-  coreOf(engine).pages.threads.leave();
+  const { threads } = coreOf(engine).pages;
+  Atomics.add(threads.words, threads.at('latches') - 1, 1);
 }
 
 /** The input of a load, of which the rest comes when it is told to. `begun` resolves when the load has taken the first entry. */
@@ -225,7 +228,7 @@ describe('who joins', () => {
       ...Object.keys(log!).map((part) => ({ ...handle, log: without(log!, part) })),
     ];
     for (const what of garbled) expect(await rejected(attach(what as EngineHandle))).toBe('PW_ARGUMENT');
-    expect(a.stats().pages.frames).toBeGreaterThan(0);
+    expect(coreOf(a).pages.threads.count).toBe(1);
     await (await joined(a)).index('data');
   });
 });
@@ -304,6 +307,56 @@ describe('a bulk load', () => {
   });
 });
 
+describe('who waits for the load of another', () => {
+  async function waiting(): Promise<{
+    readonly a: Engine;
+    readonly b: Engine;
+    readonly put: Promise<unknown>;
+    readonly load: Promise<unknown>;
+    readonly loading: Promise<unknown>;
+    end(): void;
+  }> {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const { input, begun, end } = fed();
+    const loading = rejected((await b.index('data')).bulkLoad(input));
+    await begun;
+    return { a, b, end, loading, put: rejected(inA.put('key', 1)), load: rejected(inA.bulkLoad([['key', 2]])) };
+  }
+
+  it('is told that the store has failed, because that load may never end', async () => {
+    const { b, put, load, end } = await waiting();
+    coreOf(b).state.fail(new Error('in the midst of a commit'));
+    expect([await put, await load]).toEqual(['PW_ENGINE_FAILED', 'PW_ENGINE_FAILED']);
+    end();
+  });
+
+  it('is told that the store is read-only', async () => {
+    const { b, put, load, end } = await waiting();
+    coreOf(b).state.turnReadOnly(new Error('no space'));
+    expect([await put, await load]).toEqual(['PW_READ_ONLY', 'PW_READ_ONLY']);
+    end();
+  });
+
+  it('waits no more when it closes, and where it opened the store that load ends as well', async () => {
+    const { a, put, load, loading } = await waiting();
+    const closing = a.close();
+    expect([await put, await load]).toEqual(['PW_CLOSED', 'PW_CLOSED']);
+    await closing;
+    expect(await loading).toBe('PW_CLOSED');
+  });
+
+  it('waits no more when it closes, and that load goes on', async () => {
+    const { b, end, loading } = await waiting();
+    const c = await joined(b);
+    const put = rejected((await c.index('data')).put('key', 3));
+    await c.close();
+    expect(await put).toBe('PW_CLOSED');
+    end();
+    expect(await loading).toBe('nothing');
+  });
+});
+
 it('a thread that was lost is told as such, whatever came of it and was told before', async () => {
   const [a, b] = await both();
   const inA = await a.index('data');
@@ -359,6 +412,17 @@ describe('what the thread that opened the store is asked for', () => {
     await a.close();
     expect(await backup.end).toBe('PW_CLOSED');
     expect(copies()).toEqual([]);
+  });
+
+  it('is waited for no longer than the store is open, though it was never heard of', async () => {
+    const [a, b] = await both();
+    await coreOf(a).sharing.calls.close();
+    const verified = rejected(b.verify());
+    vi.spyOn(coreOf(b).shared, 'catchUp').mockImplementation(() => {
+      throw new PagewrightError('PW_CLOSED', 'There are no pages any more.');
+    });
+    await a.close();
+    expect(await verified).toBe('PW_CLOSED');
   });
 
   it('is waited for no longer than that thread is there', async () => {

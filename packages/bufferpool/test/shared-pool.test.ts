@@ -1,5 +1,5 @@
 /** A pool that two threads have open, which take turns here: one of them goes on while the other waits for the file. */
-import { type IoBackend, type IoFile, NO_LOG, SwipList } from '@pagewright/core';
+import { type IoBackend, type IoFile, MOST_THREADS, NO_LOG, SwipList } from '@pagewright/core';
 import { FANOUT, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, expect, it, vi } from 'vitest';
 import { over } from '../../testkit/test/over.js';
@@ -43,6 +43,17 @@ function plant(pages: BufferPool, below = 4): PageTree {
   }
   return tree;
 }
+
+it('is told to be closed, however often a thread tries to join it', async () => {
+  const files = new SimulatedDevice();
+  const { owner, other } = await twoPools(files);
+  const handle = owner.share();
+  await other.close();
+  await owner.close();
+  for (let times = 0; times <= MOST_THREADS; times++) {
+    await expect(new BufferPool().attach({ io: files, handle })).rejects.toMatchObject({ code: 'PW_CLOSED' });
+  }
+});
 
 it('writes nothing more once it was closed, whatever other threads look for', async () => {
   const files = new SimulatedDevice();

@@ -61,8 +61,8 @@ async function attach<Types extends string>(
   teardown.push('the log', () => log.close({ discard: false }));
   const shared = SharedCatalog.join(pages, indexes, memory);
   const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, handle);
-  concurrency.attach(core.host, handle.concurrency);
   teardown.push('the engine', () => core.leave());
+  concurrency.attach(core.host, handle.concurrency);
   core.sharing.begin(null, shared.news);
   return new Engine<Types>(core, teardown, NOTHING_RECOVERED);
 }

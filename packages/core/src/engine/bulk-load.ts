@@ -148,7 +148,7 @@ class BulkLoader<Key, Value> {
     const { loads, shared } = this.core;
     const { number } = this.entry;
     do {
-      await loads.end([number]);
+      await loads.end([number], () => this.assertGoesOn());
       this.assertGoesOn();
       this.secure(0);
     } while (!shared.exclusively(() => !loads.has(number) && this.beginAlone()));

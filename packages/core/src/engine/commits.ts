@@ -132,7 +132,7 @@ export class Commits {
   ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
-      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(writes, changed));
+      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(writes, changed), this.assertGoesOn);
       try {
         const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
         return await (locks.any ? locks.whenFree(writes, changed, turn) : turn());
@@ -141,6 +141,9 @@ export class Commits {
       }
     }
   }
+
+  /** Closing does not wait for what waits for others. */
+  private readonly assertGoesOn = (): void => this.state.assertWritable();
 
   private async inTurn(writes: readonly Write[], commit: () => CommitTicket): Promise<CommitTicket> {
     const before = this.last;

@@ -88,6 +88,8 @@ export class EngineCore {
       this.housekeeping.wake();
     });
     state.onNews = (news) => {
+      // Closed where the store was opened: loads that wait for their input here end as well.
+      if (!state.isOwner && state.memory.isClosed) this.closed.abort();
       shared.catchUp();
       this.sharing.hasSeen(news);
       if (!state.isOwner) return;

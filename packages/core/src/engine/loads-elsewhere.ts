@@ -31,6 +31,9 @@ export class LoadsElsewhere {
     if (this.shared.catalog.loads.size === 0) return;
     for (const { index } of operations) {
       if (!this.has(index)) continue;
+      // A thread that has ended may not have been found out yet, and who makes changes in place does not wait for that.
+      this.threads.sweep();
+      if (!this.has(index)) continue;
       const name = this.shared.catalog.byNumber.get(index)?.name ?? '';
       throw new PagewrightError(
         'PW_INDEX_LOADING',
@@ -40,11 +43,15 @@ export class LoadsElsewhere {
     }
   }
 
-  /** Resolves when no other thread loads any of the indexes, as far as is known. */
-  async end(indexes: Iterable<number>): Promise<void> {
+  /**
+   * Resolves when no other thread loads any of the indexes, as far as is known. `assertGoesOn` throws if that is not worth waiting for any more: a load in a
+   * store that has failed, or takes no changes, may never end.
+   */
+  async end(indexes: Iterable<number>, assertGoesOn: () => void): Promise<void> {
     if (this.shared.catalog.loads.size === 0) return;
     for (const index of indexes) {
       while (this.has(index)) {
+        assertGoesOn();
         const { news } = this.memory;
         this.shared.catchUp();
         if (this.has(index)) await this.memory.awaitNews(news, LOOK_MS);

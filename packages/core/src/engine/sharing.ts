@@ -52,11 +52,12 @@ export class Sharing {
 
   /** Nothing is heard any more, and nobody is answered but those whose calls are under way. Idempotent. */
   async stop(): Promise<void> {
-    if (this.watching === null || this.stopped) return;
+    if (this.stopped) return;
     this.stopped = true;
+    this.owner?.close(closedError());
+    if (this.watching === null) return;
     clearInterval(this.watching);
     this.state.memory.hasLeft(this.pages.threads.slot);
-    this.owner?.close(closedError());
     await this.calls?.close();
   }
 
@@ -70,10 +71,12 @@ export class Sharing {
 
   private look(): void {
     try {
-      if (!this.state.usable && this.joined !== null && this.state.memory.isClosed) void this.stop();
+      this.state.lookAround();
     } catch (error) {
       this.meet(error);
     }
+    // Also where there was no time to learn of anything else: whoever asked, and was not heard, is told.
+    if (this.joined !== null && this.state.memory.isClosed) void this.stop();
   }
 
   private watch(): void {
