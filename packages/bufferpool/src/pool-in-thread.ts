@@ -84,11 +84,13 @@ export class PoolInThread implements PoolParts {
     const replacement = findReplacement(shape.replacement, replacements);
     const translation = findTranslation(shape.translation, translations);
     const file = await PageFile.share(io, path, superblock, lockName);
+    let pool: PoolInThread | null = null;
     try {
-      const pool = new PoolInThread(file, shape, memory, replacement, translation);
+      pool = new PoolInThread(file, shape, memory, replacement, translation);
       pool.threads.assertWhole();
       return pool;
     } catch (error) {
+      pool?.threads.leave();
       await file.close();
       throw error;
     }
