@@ -84,22 +84,14 @@ export class PoolInThread implements PoolParts {
     const replacement = findReplacement(shape.replacement, replacements);
     const translation = findTranslation(shape.translation, translations);
     const file = await PageFile.share(io, path, superblock, lockName);
+    let pool: PoolInThread | null = null;
     try {
-      const pool = new PoolInThread(file, shape, memory, replacement, translation);
-      pool.#assertWhole();
+      pool = new PoolInThread(file, shape, memory, replacement, translation);
+      pool.threads.assertWhole();
       return pool;
     } catch (error) {
+      pool?.threads.leave();
       await file.close();
-      throw error;
-    }
-  }
-
-  /** The thread has a slot. Errors, and then it has none: `PW_THREAD_LOST`, `PW_CLOSED`. */
-  #assertWhole(): void {
-    try {
-      this.threads.assertWhole();
-    } catch (error) {
-      this.threads.leave();
       throw error;
     }
   }

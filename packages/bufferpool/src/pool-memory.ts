@@ -79,6 +79,7 @@ const PARTS: readonly (keyof PoolMemory)[] = [
   'counters',
   'blocks',
   'space',
+  'claims',
   'epochs',
   'cooler',
   'provider',
@@ -100,9 +101,10 @@ export function checkHandle(handle: unknown): PoolHandle {
   );
 }
 
-function isWhole({ path, superblock, shape, memory }: Partial<PoolHandle>): boolean {
+function isWhole({ path, lockName, superblock, shape, memory }: Partial<PoolHandle>): boolean {
+  const isNamed = lockName === null || typeof lockName === 'string';
   const isData =
-    typeof path === 'string' && typeof superblock?.storeId === 'string' && typeof shape?.frames === 'number';
+    isNamed && typeof path === 'string' && typeof superblock?.storeId === 'string' && typeof shape?.frames === 'number';
   return isData && hasSharedMemory(memory, PARTS);
 }
 
