@@ -105,10 +105,13 @@ export class Descent {
     let offset = this.#root.offset;
     let slot = 0;
     let parentVersion = pages.readVersion(parent);
+    // Where a frame is never changes.
+    let segment = pages.segmentOf(parent);
+    let base = pages.baseOf(parent);
     let expected = ANY_LEVEL;
     this.lowerFenceLength = -1;
     for (;;) {
-      if (this.#isNull(parent, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
+      if (isNull(segment, base, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
       if (missing !== null && this.#isCold(parent, offset)) {
         if (missing.missed(parent, parentVersion, offset, slot, expected)) return MISSED;
       }
@@ -118,7 +121,9 @@ export class Descent {
       const version = pages.readVersion(frame);
       schedulePoint(POINT.descentVersion);
       if (!pages.validate(parent, parentVersion)) return RESTART;
-      const found = this.#levelOf(frame, expected);
+      segment = pages.segmentOf(frame);
+      base = pages.baseOf(frame);
+      const found = this.#levelOf(segment, base, expected);
       if (found < 0) return this.#damagedUnless(frame, version, 'it is not a node of this level');
       if (found <= level) {
         this.frame = frame;
@@ -130,7 +135,7 @@ export class Descent {
         schedulePoint(POINT.descentEnd);
         return found === level ? frame : TOO_LOW;
       }
-      slot = this.#childSlot(frame, key, mode, wantsLowerFence);
+      slot = this.#childSlot(segment, base, key, mode, wantsLowerFence);
       if (slot < 0) return this.#damagedUnless(frame, version, 'a separator lies outside it');
       schedulePoint(POINT.descentSlot);
       parent = frame;
@@ -158,10 +163,12 @@ export class Descent {
     pages.latch(parent);
     try {
       for (;;) {
-        if (this.#isNull(parent, offset)) throw damagedPage(this.#number, parent, 'a swip is null');
+        if (isNull(pages.segmentOf(parent), pages.baseOf(parent), offset)) throw damagedPage(this.#number, parent, 'a swip is null');
         const frame = this.latchChild(parent, offset);
         held = frame;
-        const found = this.#levelOf(frame, expected);
+        const segment = pages.segmentOf(frame);
+        const base = pages.baseOf(frame);
+        const found = this.#levelOf(segment, base, expected);
         if (found < 0) throw damagedPage(this.#number, frame, 'it is not a node of this level');
         if (found <= level) {
           this.frame = frame;
@@ -172,7 +179,7 @@ export class Descent {
           if (found < level || !keepParent) pages.unlatch(parent);
           return found === level ? frame : TOO_LOW;
         }
-        slot = this.#childSlot(frame, key, mode, wantsLowerFence);
+        slot = this.#childSlot(segment, base, key, mode, wantsLowerFence);
         if (slot < 0) throw damagedPage(this.#number, frame, 'a separator lies outside it');
         pages.unlatch(parent);
         parent = frame;
@@ -237,19 +244,13 @@ export class Descent {
     throw damagedPage(this.#number, frame, what);
   }
 
-  #isNull(parent: number, offset: number): boolean {
-    return this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2] === SWIP_NULL;
-  }
-
   #isCold(parent: number, offset: number): boolean {
     const word = this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2]!;
     return (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   /** The level of a page that is a node of this index, on the expected level if that is known; else -1. */
-  #levelOf(frame: number, expected: number): number {
-    const segment = this.#pages.segmentOf(frame);
-    const base = this.#pages.baseOf(frame);
+  #levelOf(segment: Segment, base: number, expected: number): number {
     const kind = segment.u16[(base + PAGE_KIND) >>> 1];
     const level = levelOf(segment, base);
     if (segment.u32[(base + PAGE_INDEX) >>> 2] !== this.#number) return -1;
@@ -257,9 +258,13 @@ export class Descent {
     return expected === ANY_LEVEL || level === expected ? level : -1;
   }
 
-  #childSlot(frame: number, key: Uint8Array | null, mode: number, wantsLowerFence: boolean): number {
-    const segment = this.#pages.segmentOf(frame);
-    const base = this.#pages.baseOf(frame);
+  #childSlot(
+    segment: Segment,
+    base: number,
+    key: Uint8Array | null,
+    mode: number,
+    wantsLowerFence: boolean,
+  ): number {
     const slot = childSlot(segment, base, this.#pageSize, key ?? NO_KEY, mode);
     if (wantsLowerFence && slot > 0) {
       this.lowerFenceLength = copyKey(segment, base, this.#pageSize, INNER_SLOT_SIZE, slot - 1, this.lowerFence);
@@ -267,6 +272,10 @@ export class Descent {
     }
     return slot;
   }
+}
+
+function isNull(segment: Segment, base: number, offset: number): boolean {
+  return segment.u32[(base + offset) >>> 2] === SWIP_NULL;
 }
 
 /** The slot of the child to go to, or {@link DAMAGED}; always one that lies within the page. */
