@@ -126,6 +126,31 @@ it('a store that is older than a bulk load, with the log from then on, is refuse
   await db.close();
 });
 
+it('keys and values of one encoding are loaded as they are: neither is written over the other', async () => {
+  const db = await engineOn(new SimulatedDevice(), PATH, CHOICE);
+  const numbers = await db.index('numbers', { key: 'u64', value: 'u64' });
+  await numbers.bulkLoad(Array.from({ length: 500 }, (_, at): [bigint, bigint] => [BigInt(at), BigInt(at * 7 + 1)]));
+  expect([...numbers.rangeSync()]).toEqual(Array.from({ length: 500 }, (_, at) => [BigInt(at), BigInt(at * 7 + 1)]));
+  const doubles = await db.index('doubles', { key: 'f64', value: 'f64' });
+  await doubles.bulkLoad(Array.from({ length: 500 }, (_, at): [number, number] => [at / 3, -at]));
+  expect([...doubles.rangeSync()]).toEqual(Array.from({ length: 500 }, (_, at) => [at / 3, -at]));
+  for (const [name, encoding] of [
+    ['texts', 'utf8'],
+    ['objects', 'json'],
+  ] as const) {
+    const texts = await db.index(name, { key: 'utf8', value: encoding });
+    const entries = Array.from({ length: 500 }, (_, at): [string, string] => [
+      `${'a long key of words/'.repeat(1 + (at % 3))}${at % 2 === 0 ? 'é' : ''}${at}`,
+      `${'another long text of words/'.repeat(1 + (at % 4))}${at}`,
+    ]);
+    entries.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    await texts.bulkLoad(entries);
+    expect([...texts.rangeSync()]).toEqual(entries);
+    for (const [key, text] of entries) expect(texts.getSync(key)).toBe(text);
+  }
+  await db.close();
+});
+
 it('a full disk ends a bulk load, which gives back what it took: the engine goes on, and the index is as it was', async () => {
   const device = new SimulatedDevice();
   const db = await prepared(device);

@@ -101,6 +101,27 @@ describe('threads on one pool', () => {
   });
 
   it.each([
+    ['all', 1000],
+    ['little', 80],
+  ])('split, merge, evict and scan at the same time, each of them, where %s is in memory', async (what, frames) => {
+    const threads = 4;
+    const result = await run({ seed: SEED, threads, operations: 5000, keys: 3000, frames });
+    expect(result.operations).toBe(threads * 5000);
+    expect(result.done).toHaveLength(threads);
+    for (const done of result.done) {
+      expect(done.splits).toBeGreaterThan(0);
+      expect(done.merges).toBeGreaterThan(0);
+      expect(done.scanned).toBeGreaterThan(5000);
+      expect(done.batches - done.packed).toBeGreaterThan(50);
+      expect(done.packed).toBeGreaterThan(50);
+    }
+    expect(result.restarts).toBeGreaterThan(20);
+    expect(result.latchWaits).toBeGreaterThan(0);
+    expect(result.checkpoints).toBeGreaterThan(1);
+    if (what === 'little') expect(result.evictions).toBeGreaterThan(500);
+  });
+
+  it.each([
     ['all', 300, 1000],
     ['little', 2000, 80],
   ])('read and leave what they should, where %s is in memory and each waits at schedule points', async (_, keys, frames) => {

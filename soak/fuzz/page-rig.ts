@@ -67,6 +67,7 @@ export class PageRig implements PageStore {
   readonly #parents: Int32Array;
   #free: number[][];
   readonly #held = new Set<number>();
+  readonly #versions = new Map<number, number>();
   readonly #modified = new Set<number>();
 
   constructor(layout: 0 | 1) {
@@ -222,14 +223,15 @@ export class PageRig implements PageStore {
   sizeOf(frame: number): number {
     return PAGE_SIZE << this.#classes[frame]!;
   }
-  readVersion(): number {
+  readVersion(frame: number): number {
     this.#step();
-    return 0;
+    return this.#versions.get(frame) ?? 0;
   }
-  validate(): boolean {
-    return true;
+  validate(frame: number, version: number): boolean {
+    return (this.#versions.get(frame) ?? 0) === version;
   }
-  upgrade(frame: number): boolean {
+  upgrade(frame: number, version: number): boolean {
+    if (!this.validate(frame, version)) return false;
     this.latch(frame);
     return true;
   }
@@ -241,7 +243,9 @@ export class PageRig implements PageStore {
   }
   unlatch(frame: number): number {
     if (!this.#held.delete(frame)) throw new Error(`Frame ${frame} is unlatched and was not latched`);
-    return this.readVersion();
+    // Nobody else is there; but what an index keeps in mind of a page between two calls may be changed by its own.
+    this.#versions.set(frame, (this.#versions.get(frame) ?? 0) + 1);
+    return this.#versions.get(frame)!;
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────

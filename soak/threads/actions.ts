@@ -1,6 +1,7 @@
 /** What a thread does with an index that all threads share: writes of its own keys, reads and scans of all, each answer checked. */
 import { EntryBatch, EntryReference, type Index, PageFault, type PageStore, TAG_VALUE } from '@pagewright/core';
 import type { Random } from '@pagewright/testkit';
+import { noCounts, type ThreadCounts } from './counts.js';
 import { bytesOf, isAbsent, keyOf, numberOf, type Versions } from './versions.js';
 
 export interface Share {
@@ -25,6 +26,7 @@ export class Actions {
     private readonly index: Index,
     private readonly share: Share,
     private readonly random: Random,
+    private readonly done: ThreadCounts = noCounts(),
   ) {
     this.#batch.limit = BATCH;
   }
@@ -91,6 +93,8 @@ export class Actions {
       least.push(versions.least(key));
     const cursor = this.index.cursor();
     cursor.seek(keyOf(from), { reverse });
+    const batch = this.#batch;
+    batch.mayPack = this.random.chance(0.7);
     let at = 0;
     const passOver = (end: number): void => {
       for (; at < end; at++) {
@@ -101,9 +105,17 @@ export class Actions {
           );
       }
     };
-    while (at < least.length && cursor.next(this.#batch)) {
-      for (let i = 0; i < this.#batch.count && at < least.length; i++) {
-        const key = numberOf(this.#batch.keys[i] as Uint8Array);
+    const next = (): boolean => {
+      batch.isPacked = false;
+      if (!cursor.next(batch)) return false;
+      this.done.batches++;
+      if (batch.isPacked) this.done.packed++;
+      this.done.scanned += batch.count;
+      return true;
+    };
+    while (at < least.length && next()) {
+      for (let i = 0; i < batch.count && at < least.length; i++) {
+        const key = numberOf(batch.isPacked ? batch.packed.keys.viewAt(i) : (batch.keys[i] as Uint8Array));
         const place = (key - from) * step;
         if (place < at)
           throw new Error(
@@ -111,7 +123,8 @@ export class Actions {
           );
         passOver(Math.min(place, least.length));
         if (place >= least.length) return;
-        versions.check(key, least[at] as number, this.#batch.values[i] as Uint8Array);
+        const value = batch.isPacked ? batch.packed.valueAt(i) : (batch.values[i] as Uint8Array);
+        versions.check(key, least[at] as number, value);
         at++;
       }
     }

@@ -20,6 +20,7 @@ import {
 import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
+import { noCounts, type ThreadCounts } from './counts.js';
 import { pauseAtPoints } from './pauses.js';
 import { bytesOf, describe, isAbsent, keyOf, Versions } from './versions.js';
 import type { ThreadReport, ThreadTask } from './worker.js';
@@ -61,6 +62,10 @@ export interface StressResult {
   readonly pageReads: number;
   /** Whether a thread was lost while it held something. */
   readonly lost: boolean;
+  /** What each thread has said that it did; and reads that began anew, and latches that were waited for, of all of them. */
+  readonly done: readonly ThreadCounts[];
+  readonly restarts: number;
+  readonly latchWaits: number;
 }
 
 /** What a checkpoint stands for. */
@@ -120,7 +125,7 @@ class Stress {
     const goOn =
       this.options.pauses === true ? pauseAtPoints(this.options.seed, this.#random.fork('pauses')) : () => {};
     const { reports, lost } = await this.#runThreads(pages, provider).finally(goOn);
-    const { evictions, evictionsAhead, pageReads } = pages.stats();
+    const { evictions, evictionsAhead, pageReads, restarts, latchWaits } = pages.stats();
     if (!lost) {
       this.#checkTree(pages, index);
       this.#checkContent(index, this.#now(), 'the tree');
@@ -141,6 +146,9 @@ class Stress {
       evictionsAhead,
       pageReads,
       lost,
+      done: reports.map(({ done }) => done),
+      restarts,
+      latchWaits,
     };
   }
 
@@ -358,12 +366,12 @@ function started(program: string, task: ThreadTask): Worker {
 
 /** What the thread says in the end; one that was ended, or ended itself, says nothing. */
 function reportOf(worker: Worker) {
-  let report: ThreadReport = { operations: 0 };
+  let report: ThreadReport = { operations: 0, done: noCounts() };
   worker.on('message', (message: ThreadReport) => {
     report = message;
   });
   worker.on('error', (error) => {
-    report = { operations: 0, failure: error.stack ?? error.message };
+    report = { operations: 0, done: noCounts(), failure: error.stack ?? error.message };
   });
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   return { worker, ended, report: ended.then(() => report) };

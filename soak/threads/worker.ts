@@ -6,6 +6,7 @@ import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { Actions } from './actions.js';
+import { countChanges, noCounts, type ThreadCounts } from './counts.js';
 import { pauseAtPoints } from './pauses.js';
 import { Versions } from './versions.js';
 
@@ -27,33 +28,36 @@ export interface ThreadTask {
 
 export interface ThreadReport {
   readonly operations: number;
+  readonly done: ThreadCounts;
   /** Of a `PagewrightError`. */
   readonly code?: string;
   readonly failure?: string;
 }
 
 const task = workerData as ThreadTask;
+const done = noCounts();
 let operations = 0;
 
 async function run(): Promise<ThreadReport> {
   const pages = new BufferPool();
   try {
     await pages.attach({ io: new NodeFiles(), handle: task.handle });
+    countChanges(pages, done);
     const index = new BtreeType().open({ pages, number: task.index, root: pages.root });
     const { thread, threads, keys } = task;
     const share = { thread, threads, versions: new Versions(keys, task.versions), clock: new Int32Array(task.clock) };
     const random = new Random(task.seed + thread);
-    const actions = new Actions(pages, index, share, random);
+    const actions = new Actions(pages, index, share, random, done);
     if (task.pauses) pauseAtPoints(task.seed * threads + thread, random.fork('pauses'));
     for (; operations < task.operations; operations++) {
       if (task.stalls && operations * 2 >= task.operations) stall(pages);
       await actions.act();
     }
     await pages.close();
-    return { operations };
+    return { operations, done };
   } catch (error) {
     const { stack = String(error) } = error as Error;
-    return { operations, failure: stack, ...(isPagewrightError(error) ? { code: error.code } : {}) };
+    return { operations, done, failure: stack, ...(isPagewrightError(error) ? { code: error.code } : {}) };
   }
 }
 

@@ -128,14 +128,22 @@ export class Btree implements Index {
   }
 
   remove(key: Uint8Array, timestamp: number): boolean {
+    const { leaves } = this.#parts;
     const leaf = this.#descent.latchLeaf(key);
+    const { waited } = this.#descent;
     let isUnderfull = false;
+    let cut = 0;
     try {
-      if (!this.#parts.leaves.remove(leaf, key, timestamp)) return false;
+      const slot = waited ? leaves.find(leaf, key) : 0;
+      if (!leaves.remove(leaf, key, timestamp)) return false;
       isUnderfull = !this.#descent.atRoot && this.#merger.isUnderfull(leaf);
+      // What is underfull is merged, and not split.
+      if (waited && !isUnderfull) cut = this.#contention.waited(leaf, slot);
     } finally {
       this.#context.pages.unlatch(leaf);
     }
+    this.#contention.changed();
+    if (cut > 0) this.#splitter.separate(key, cut, timestamp);
     if (!isUnderfull) return true;
     schedulePoint(POINT.mergeDue);
     this.#merger.shrink(key, timestamp);

@@ -20,8 +20,10 @@ import {
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childOffset, INNER_SLOT_SIZE } from './inner-layout.js';
+import { compareKeys } from './key-order.js';
+import { LEAF_SLOT_SIZE } from './leaf-layout.js';
 import { copyKey } from './node-keys.js';
-import { countOf, KIND_INNER, KIND_LEAF, levelOf, NODE_HEADER_SIZE } from './node-layout.js';
+import { countOf, fenceLengthOf, KIND_INNER, KIND_LEAF, levelOf, NO_FENCE, NODE_HEADER_SIZE } from './node-layout.js';
 import { DAMAGED, findSlot } from './search.js';
 
 /** M2: a reader that had to start again so often takes the latch. */
@@ -70,11 +72,18 @@ export class Descent {
   lowerFenceLength = -1;
   /** Whether the last {@link latchLeaf} found that others change what it wants. */
   waited = false;
+  /** The last leaf of the tree, as it was when a change went there: entries that come in order go there one after the other. -1: another one is likely. */
+  #lastLeaf = -1;
+  #lastParent = -1;
+  #lastParentVersion = 0;
+  #lastOffset = 0;
+  #lastSlot = 0;
 
   readonly #pages: PageStore;
   readonly #root: IndexContext['root'];
   readonly #number: number;
   readonly #pageSize: number;
+  readonly #lastKey: Uint8Array;
 
   constructor(context: IndexContext) {
     this.#pages = context.pages;
@@ -82,6 +91,7 @@ export class Descent {
     this.#number = context.number;
     this.#pageSize = context.pages.pageSize;
     this.lowerFence = new Uint8Array(this.#pageSize >>> 2);
+    this.#lastKey = new Uint8Array(this.#pageSize >>> 2);
   }
 
   /** Whether the page that was reached is the root. */
@@ -105,10 +115,13 @@ export class Descent {
     let offset = this.#root.offset;
     let slot = 0;
     let parentVersion = pages.readVersion(parent);
+    // Where a frame is never changes.
+    let segment = pages.segmentOf(parent);
+    let base = pages.baseOf(parent);
     let expected = ANY_LEVEL;
     this.lowerFenceLength = -1;
     for (;;) {
-      if (this.#isNull(parent, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
+      if (isNull(segment, base, offset)) return this.#damagedUnless(parent, parentVersion, 'a swip is null');
       if (missing !== null && this.#isCold(parent, offset)) {
         if (missing.missed(parent, parentVersion, offset, slot, expected)) return MISSED;
       }
@@ -118,7 +131,9 @@ export class Descent {
       const version = pages.readVersion(frame);
       schedulePoint(POINT.descentVersion);
       if (!pages.validate(parent, parentVersion)) return RESTART;
-      const found = this.#levelOf(frame, expected);
+      segment = pages.segmentOf(frame);
+      base = pages.baseOf(frame);
+      const found = this.#levelOf(segment, base, expected);
       if (found < 0) return this.#damagedUnless(frame, version, 'it is not a node of this level');
       if (found <= level) {
         this.frame = frame;
@@ -130,7 +145,7 @@ export class Descent {
         schedulePoint(POINT.descentEnd);
         return found === level ? frame : TOO_LOW;
       }
-      slot = this.#childSlot(frame, key, mode, wantsLowerFence);
+      slot = this.#childSlot(segment, base, key, mode, wantsLowerFence);
       if (slot < 0) return this.#damagedUnless(frame, version, 'a separator lies outside it');
       schedulePoint(POINT.descentSlot);
       parent = frame;
@@ -158,10 +173,13 @@ export class Descent {
     pages.latch(parent);
     try {
       for (;;) {
-        if (this.#isNull(parent, offset)) throw damagedPage(this.#number, parent, 'a swip is null');
+        if (isNull(pages.segmentOf(parent), pages.baseOf(parent), offset))
+          throw damagedPage(this.#number, parent, 'a swip is null');
         const frame = this.latchChild(parent, offset);
         held = frame;
-        const found = this.#levelOf(frame, expected);
+        const segment = pages.segmentOf(frame);
+        const base = pages.baseOf(frame);
+        const found = this.#levelOf(segment, base, expected);
         if (found < 0) throw damagedPage(this.#number, frame, 'it is not a node of this level');
         if (found <= level) {
           this.frame = frame;
@@ -172,7 +190,7 @@ export class Descent {
           if (found < level || !keepParent) pages.unlatch(parent);
           return found === level ? frame : TOO_LOW;
         }
-        slot = this.#childSlot(frame, key, mode, wantsLowerFence);
+        slot = this.#childSlot(segment, base, key, mode, wantsLowerFence);
         if (slot < 0) throw damagedPage(this.#number, frame, 'a separator lies outside it');
         pages.unlatch(parent);
         parent = frame;
@@ -190,13 +208,59 @@ export class Descent {
   /** The leaf for a key, latched. */
   latchLeaf(key: Uint8Array): number {
     this.waited = false;
+    if (this.#lastLeaf >= 0 && this.#latchLastLeaf(key)) return this.frame;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, LEAF_LEVEL);
       if (frame === RESTART) continue;
-      if (this.#pages.upgrade(frame, this.version)) return frame;
+      if (this.#pages.upgrade(frame, this.version)) {
+        this.#noteLastLeaf();
+        return frame;
+      }
       this.waited = true;
     }
     return this.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
+  }
+
+  /**
+   * Latches the last leaf for a key that goes behind all others. It is that leaf still if the parent has not changed since, so it has no upper fence, and
+   * the key belongs there if it is above the last one that is there. False: it is not known to; nothing is latched.
+   */
+  #latchLastLeaf(key: Uint8Array): boolean {
+    const pages = this.#pages;
+    const frame = this.#lastLeaf;
+    const version = pages.readVersion(frame);
+    // Else the frame may be free, or another page's, whatever is there.
+    if (pages.validate(this.#lastParent, this.#lastParentVersion)) {
+      const segment = pages.segmentOf(frame);
+      if (this.#isAboveAll(segment, pages.baseOf(frame), key) && pages.upgrade(frame, version)) {
+        this.frame = frame;
+        this.parent = this.#lastParent;
+        this.parentVersion = this.#lastParentVersion;
+        this.offset = this.#lastOffset;
+        this.slot = this.#lastSlot;
+        return true;
+      }
+    }
+    this.#lastLeaf = -1;
+    return false;
+  }
+
+  /** Whether a key is above all of a leaf, which may be torn, and has some. */
+  #isAboveAll(segment: Segment, base: number, key: Uint8Array): boolean {
+    const count = countOf(segment, base);
+    if (count === 0) return false;
+    const length = copyKey(segment, base, this.#pageSize, LEAF_SLOT_SIZE, count - 1, this.#lastKey);
+    return length >= 0 && compareKeys(this.#lastKey, length, key, key.length) < 0;
+  }
+
+  /** Keeps the leaf that was reached, and is latched, in mind if it is the last. */
+  #noteLastLeaf(): void {
+    if (fenceLengthOf(this.#pages.segmentOf(this.frame), this.#pages.baseOf(this.frame)) !== NO_FENCE) return;
+    this.#lastLeaf = this.frame;
+    this.#lastParent = this.parent;
+    this.#lastParentVersion = this.parentVersion;
+    this.#lastOffset = this.offset;
+    this.#lastSlot = this.slot;
   }
 
   /** The page for a key on a level and its parent, both latched; {@link TOO_LOW} if the tree is not that high. */
@@ -237,19 +301,13 @@ export class Descent {
     throw damagedPage(this.#number, frame, what);
   }
 
-  #isNull(parent: number, offset: number): boolean {
-    return this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2] === SWIP_NULL;
-  }
-
   #isCold(parent: number, offset: number): boolean {
     const word = this.#pages.segmentOf(parent).u32[(this.#pages.baseOf(parent) + offset) >>> 2]!;
     return (word & SWIP_TAG_MASK) === SWIP_COLD;
   }
 
   /** The level of a page that is a node of this index, on the expected level if that is known; else -1. */
-  #levelOf(frame: number, expected: number): number {
-    const segment = this.#pages.segmentOf(frame);
-    const base = this.#pages.baseOf(frame);
+  #levelOf(segment: Segment, base: number, expected: number): number {
     const kind = segment.u16[(base + PAGE_KIND) >>> 1];
     const level = levelOf(segment, base);
     if (segment.u32[(base + PAGE_INDEX) >>> 2] !== this.#number) return -1;
@@ -257,9 +315,7 @@ export class Descent {
     return expected === ANY_LEVEL || level === expected ? level : -1;
   }
 
-  #childSlot(frame: number, key: Uint8Array | null, mode: number, wantsLowerFence: boolean): number {
-    const segment = this.#pages.segmentOf(frame);
-    const base = this.#pages.baseOf(frame);
+  #childSlot(segment: Segment, base: number, key: Uint8Array | null, mode: number, wantsLowerFence: boolean): number {
     const slot = childSlot(segment, base, this.#pageSize, key ?? NO_KEY, mode);
     if (wantsLowerFence && slot > 0) {
       this.lowerFenceLength = copyKey(segment, base, this.#pageSize, INNER_SLOT_SIZE, slot - 1, this.lowerFence);
@@ -267,6 +323,10 @@ export class Descent {
     }
     return slot;
   }
+}
+
+function isNull(segment: Segment, base: number, offset: number): boolean {
+  return segment.u32[(base + offset) >>> 2] === SWIP_NULL;
 }
 
 /** The slot of the child to go to, or {@link DAMAGED}; always one that lies within the page. */

@@ -9,7 +9,7 @@ import { childOffset, INNER_CHILD, INNER_SLOT_SIZE, innerSlot } from './inner-la
 import { commonLength } from './key-order.js';
 import type { NodeBounds } from './node-bounds.js';
 import { setHints } from './node-hints.js';
-import { boundsFit, copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
+import { boundsFit, copyFence, copyKey, isPrefixCheck, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
   countOf,
   guaranteedOf,
@@ -26,6 +26,9 @@ import {
 } from './node-layout.js';
 import { beginNode, restLength, restoreRun, writeKey } from './node-writer.js';
 import type { Workspace } from './workspace.js';
+
+/** Few keys are worth it: all searches come by the root, which may have few for long. */
+const FIRST_PREFIX_CHECK = 2;
 
 export class InnerPages {
   readonly #pageSize: number;
@@ -75,12 +78,14 @@ export class InnerPages {
       throw damagedPage(this.number, frame, 'the header of an inner page cannot be right');
     const room = heapStartOf(segment, base) - NODE_HEADER_SIZE - (count + 2) * INNER_SLOT_SIZE;
     const shares = sharedWithPrefix(segment, base, key, length) === prefix;
-    if (shares && restLength(length, prefix) <= room) return true;
+    const fits = shares && restLength(length, prefix) <= room;
+    if (fits && !isPrefixCheck(count, FIRST_PREFIX_CHECK)) return true;
     this.#prefix = this.#bestPrefix(frame, count, key, length);
+    if (fits && this.#prefix <= prefix) return true;
     this.entries.load(frame, -1);
     const size = this.entries.size(0, this.entries.count, this.#prefix, this.#boundsOf(frame));
     this.#rewrite = size + INNER_SLOT_SIZE + restLength(length, this.#prefix) <= heapEnd(this.#pageSize);
-    return this.#rewrite;
+    return this.#rewrite || fits;
   }
 
   /** Puts a new page, which has no place yet, behind the child at `index`, and the separator between them. It {@link fits}. */

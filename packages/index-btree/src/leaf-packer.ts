@@ -35,7 +35,12 @@ export class LeafPacker {
 
   /** Private memory for a copy of a page, at 0. The same until a batch was given it. */
   get image(): Segment<ArrayBuffer> {
-    this.#image ??= new Segment(untransferable(this.pageSize));
+    if (this.#image === null) {
+      // All of it is written by the copy.
+      const { buffer } = unfilled(this.pageSize);
+      markAsUntransferable(buffer);
+      this.#image = new Segment(buffer);
+    }
     return this.#image;
   }
 
@@ -111,7 +116,8 @@ export class LeafPacker {
     const { starts, ends } = packed.keys;
     const from = count > 0 ? starts[0]! : end;
     const kept = this.#keys.subarray(from, end);
-    const memory = untransferable(Math.max(SLAB_SIZE, 2 * (kept.length + needed)));
+    const memory = new ArrayBuffer(Math.max(SLAB_SIZE, 2 * (kept.length + needed)));
+    markAsUntransferable(memory);
     this.#keys = new Uint8Array(memory);
     this.#keyView = new DataView(memory);
     this.#keys.set(kept);
@@ -121,10 +127,4 @@ export class LeafPacker {
     }
     return kept.length;
   }
-}
-
-function untransferable(bytes: number): ArrayBuffer {
-  const { buffer } = unfilled(bytes);
-  markAsUntransferable(buffer);
-  return buffer;
 }

@@ -29,7 +29,7 @@ import { isSoundEntry, isSoundLeaf, mayGo } from './leaf-soundness.js';
 import { bytesForSwip, freeSwip, growSwips } from './leaf-swips.js';
 import type { NodeBounds } from './node-bounds.js';
 import { setHints } from './node-hints.js';
-import { copyFence, copyKey, sharedBySlots, sharedWithPrefix } from './node-keys.js';
+import { copyFence, copyKey, isPrefixCheck, sharedBySlots, sharedWithPrefix } from './node-keys.js';
 import {
   align8,
   countOf,
@@ -58,7 +58,7 @@ import { beginNode, restLength, restoreRun, writeKey } from './node-writer.js';
 import { DAMAGED, findSlot } from './search.js';
 import type { Workspace } from './workspace.js';
 
-/** A longer prefix is looked for when the number of keys reaches 8, 32, 128 …: often enough, and seldom. */
+/** With fewer entries there is little to search, and a longer prefix is not looked for. */
 const FIRST_PREFIX_CHECK = 8;
 
 export class LeafPages {
@@ -224,7 +224,7 @@ export class LeafPages {
     const room = heapStartOf(segment, base) - NODE_HEADER_SIZE - slots * LEAF_SLOT_SIZE;
     const needed = align8(inline + restLength(key.length, prefix)) + (needsSwip ? bytesForSwip(segment, base) : 0);
     const fits = shares && needed <= room;
-    if (fits && !(found < 0 && isPrefixCheck(count))) return true;
+    if (fits && !(found < 0 && isPrefixCheck(count, FIRST_PREFIX_CHECK))) return true;
     const best = this.#bestPrefix(frame, count, key);
     if (fits && best <= prefix) return true;
     this.entries.load(frame, -1);
@@ -335,10 +335,6 @@ export class LeafPages {
     bounds.guaranteed = guaranteedOf(segment, base);
     return bounds;
   }
-}
-
-function isPrefixCheck(count: number): boolean {
-  return count >= FIRST_PREFIX_CHECK && (count & (count - 1)) === 0 && (Math.clz32(count) & 1) === 0;
 }
 
 const LONGEST_LOOP = 64;

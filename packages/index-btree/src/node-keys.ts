@@ -99,6 +99,11 @@ export function sharedWithPrefix(segment: Segment, base: number, key: Uint8Array
   return i;
 }
 
+/** Whether a longer prefix is looked for with so many keys: when there are 2, 8, 32, 128 …, but not below `first`. Often enough, and seldom. */
+export function isPrefixCheck(count: number, first: number): boolean {
+  return count >= first && (count & (count - 1)) === 0 && (Math.clz32(count) & 1) === 0;
+}
+
 /** How many bytes two keys of a page have in common at their beginning; -1 if the page is damaged. */
 export function sharedBySlots(
   segment: Segment,

@@ -43,6 +43,7 @@ export function findSlot(segment: Segment, base: number, pageSize: number, slotS
   }
   const head = headOf(key, length, prefix);
   const rest = length - prefix;
+  const from = prefix + HEAD_BYTES;
   const words = slotSize >>> 2;
   const slots = (base + NODE_HEADER_SIZE) >>> 2;
   let low = 0;
@@ -56,6 +57,9 @@ export function findSlot(segment: Segment, base: number, pageSize: number, slotS
     if (below > 0) low = below * spacing + 1;
     if (above < HINTS) high = (above + 1) * spacing;
   }
+  // Bytes behind the head that the keys next to both ends begin with as this one does.
+  let sharedBelow = 0;
+  let sharedAbove = 0;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const at = slots + middle * words;
@@ -65,11 +69,30 @@ export function findSlot(segment: Segment, base: number, pageSize: number, slotS
     } else if (other > head) {
       high = middle;
     } else {
-      const order = compareRest(u8, base, pageSize, u32[at + 1]!, key, prefix + HEAD_BYTES, rest);
+      // Keys between two that begin as this one does begin so, too.
+      let shared = sharedBelow < sharedAbove ? sharedBelow : sharedAbove;
+      const suffix = u32[at + 1]! >>> 16;
+      let order = rest - suffix;
+      const end = (order < 0 ? rest : suffix) - HEAD_BYTES;
+      if (shared < end) {
+        const other = u32[at + 1]! & 0xffff;
+        if (other + suffix - HEAD_BYTES > pageSize) return DAMAGED;
+        let difference = 0;
+        while (shared < end) {
+          difference = key[from + shared]! - u8[base + other + shared]!;
+          if (difference !== 0) break;
+          shared++;
+        }
+        if (difference !== 0) order = difference;
+      }
       if (order === 0) return middle;
-      if (order === DAMAGED) return DAMAGED;
-      if (order > 0) low = middle + 1;
-      else high = middle;
+      if (order > 0) {
+        low = middle + 1;
+        sharedBelow = shared;
+      } else {
+        high = middle;
+        sharedAbove = shared;
+      }
     }
   }
   return ~low;
@@ -89,31 +112,4 @@ function hintsBelow(u32: Uint32Array, hints: number, head31: number): number {
 
 function isBelow(hint: number, head31: number): number {
   return ((hint >>> 1) - head31) >>> 31;
-}
-
-/**
- * Compares what follows the head; the heads are equal. If one of the keys ends within the head, the zeros that fill it
- * up make it a beginning of the other one, and the lengths tell.
- */
-function compareRest(
-  u8: Uint8Array,
-  base: number,
-  pageSize: number,
-  offsetAndSuffix: number,
-  key: Uint8Array,
-  from: number,
-  rest: number,
-): number {
-  const suffix = offsetAndSuffix >>> 16;
-  if (suffix > HEAD_BYTES && rest > HEAD_BYTES) {
-    const offset = offsetAndSuffix & 0xffff;
-    if (offset + suffix - HEAD_BYTES > pageSize) return DAMAGED;
-    const shared = Math.min(suffix, rest) - HEAD_BYTES;
-    const other = base + offset;
-    for (let i = 0; i < shared; i++) {
-      const difference = key[from + i]! - u8[other + i]!;
-      if (difference !== 0) return difference;
-    }
-  }
-  return rest - suffix;
 }

@@ -32,6 +32,10 @@ function leavesOf(tree: ModeledTree): number[] {
 
 /** Puts a key while another thread changes the leaf once between its descent and its latch. */
 function putWaiting(tree: ModeledTree, key: string): void {
+  changeWaiting(tree, () => tree.put(key, 0, VALUE));
+}
+
+function changeWaiting(tree: ModeledTree, change: () => void): void {
   const [leaf] = leavesOf(tree) as [number];
   let others = 1;
   driveSchedule((point) => {
@@ -40,7 +44,7 @@ function putWaiting(tree: ModeledTree, key: string): void {
     tree.pages.latch(leaf);
     tree.pages.unlatch(leaf);
   });
-  tree.put(key, 0, VALUE);
+  change();
   driveSchedule(null);
 }
 
@@ -57,7 +61,33 @@ describe('a leaf is split', () => {
   });
 });
 
+describe('a leaf is split', () => {
+  it('also where they remove these', () => {
+    const tree = treeOfOneLeaf();
+    for (let i = 0; i < WAITS / 2; i++) {
+      for (const key of [keyOf(5 + (i % 3)), keyOf(50 - (i % 3))]) {
+        changeWaiting(tree, () => tree.remove(key));
+        tree.put(key, 0, VALUE);
+      }
+    }
+    const leaves = leavesOf(tree);
+    expect(leaves).toHaveLength(2);
+    const counts = leaves.map((leaf) => tree.pages.segmentOf(leaf).u16[(tree.pages.baseOf(leaf) + 32) >>> 1]!);
+    expect(counts[0]).toBeGreaterThan(7);
+    expect(counts[0]).toBeLessThanOrEqual(48);
+    tree.expectWhole();
+  });
+});
+
 describe('a leaf is not split', () => {
+  it('where they remove what is no more, or the last that there is', () => {
+    const tree = treeOfOneLeaf();
+    for (let i = 0; i < 3 * WAITS; i++) changeWaiting(tree, () => tree.remove(keyOf(1000 + (i % 2))));
+    for (let i = 0; i < KEYS; i++) changeWaiting(tree, () => tree.remove(keyOf(i)));
+    expect(leavesOf(tree).length).toBeLessThanOrEqual(2);
+    tree.expectWhole();
+  });
+
   it('where nobody waits', () => {
     const tree = treeOfOneLeaf();
     for (let i = 0; i < 4 * WAITS; i++) tree.put(keyOf(i % 2 === 0 ? 5 : 50), 0, VALUE);

@@ -50,6 +50,39 @@ function shuffled(n: number): number[] {
   return order;
 }
 
+it('the root leaves out what its few separators begin with, however it came by them', () => {
+  const key = (n: number) => `/the/same/beginning/${String(n).padStart(9, '0')}`;
+  const trees = ['ascending', 'shuffled', 'loaded'].map((how) => {
+    const tree = new ModeledTree({ frames: 4096 });
+    const order = how === 'shuffled' ? shuffled(900) : Array.from({ length: 900 }, (_, n) => n);
+    const loading = how === 'loaded' ? tree.index.bulkLoad!(++tree.timestamp, 1) : null;
+    for (const n of order) {
+      if (loading === null) tree.put(key(n), 0, valueBytes(n, 60));
+      else {
+        loading.add(Uint8Array.from(Buffer.from(key(n))), valueBytes(n, 60));
+        tree.notePut(key(n), 0, valueBytes(n, 60));
+      }
+    }
+    loading?.finish();
+    return tree;
+  });
+  for (const tree of trees) {
+    const roots: { readonly count: number; readonly prefix: number }[] = [];
+    tree.pages.walk(tree.root, (frame) => {
+      const { u16 } = tree.pages.segmentOf(frame);
+      const at = tree.pages.baseOf(frame) >>> 1;
+      if (u16[at] === KIND_INNER) roots.push({ count: u16[at + 16]!, prefix: u16[at + 17]! });
+    });
+    expect(roots).toHaveLength(1);
+    expect(roots[0]!.count).toBeGreaterThan(2);
+    expect(roots[0]!.prefix).toBeGreaterThanOrEqual('/the/same/beginning/'.length);
+    // A separator that does not begin so still finds its place.
+    tree.put('/another', 0, valueBytes(1, 900));
+    for (let n = 0; n < 30; n++) tree.put(`/another/${n}`, 0, valueBytes(n, 900));
+    tree.expectWhole();
+  }
+});
+
 describe('sorted loads fill pages to 90 % and more', () => {
   for (const pageSize of [4096, 16384]) {
     const count = pageSize * 4;

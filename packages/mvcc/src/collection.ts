@@ -140,7 +140,8 @@ export class Collection {
     const { locks, room, sharing } = this.parts;
     locks.takeKey(target.number, key);
     try {
-      room.secure(2);
+      // The leaf, its parent, and another leaf, should it be split because threads wait for each other there.
+      room.secure(3);
       const { pages } = sharing.host;
       if (sharing.isShared) pages.enterGate();
       try {

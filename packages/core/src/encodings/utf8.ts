@@ -12,6 +12,9 @@ const MOST_BYTES_A_CHARACTER = 3;
 const scratch = new Uint8Array(64 * 1024);
 /** Of each length up to that of a short text. */
 const lent = Array.from({ length: SHORT_TEXT + 1 }, (_, length) => new Uint8Array(length));
+/** Of any other length: a view of its beginning costs less than a copy. */
+const lentLong = new Uint8Array(16 * 1024);
+const lentMemory = lentLong.buffer;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -38,9 +41,13 @@ export const utf8: Encoding<string> = {
   },
 
   borrow(value) {
-    if (typeof value !== 'string' || value.length > SHORT_TEXT) return null;
-    const bytes = lent[value.length]!;
-    return writeAscii(value, bytes) ? bytes : null;
+    if (typeof value !== 'string') return null;
+    if (value.length <= SHORT_TEXT) {
+      const bytes = lent[value.length]!;
+      if (writeAscii(value, bytes)) return bytes;
+    }
+    if (value.length * MOST_BYTES_A_CHARACTER > lentLong.length || !isWellFormed(value)) return null;
+    return new Uint8Array(lentMemory, 0, encoder.encodeInto(value, lentLong).written);
   },
 
   decode(bytes) {

@@ -180,11 +180,12 @@ class BulkLoader<Key, Value> {
 
   private add(item: unknown): number {
     if (!Array.isArray(item) || item.length !== 2) throw this.notAnEntry(item);
+    // Before the key, which is lent: an encoding of both would use its memory again.
+    const value = this.codec.borrowValue(item[1]);
     const key = this.codec.borrowKey(item[0]);
     const shared = this.advance(key);
     if (shared < 0) throw this.unsorted(item[0]);
     this.lastKey = item[0];
-    const value = this.codec.borrowValue(item[1]);
     const bytes = key.length + value.length;
     this.credit -= (PAGES_A_PAGE * (bytes + ENTRY_OVERHEAD)) / this.core.pages.pageSize;
     if (this.credit < 0) this.secure(-this.credit);
