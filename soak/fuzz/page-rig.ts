@@ -67,7 +67,6 @@ export class PageRig implements PageStore {
   readonly #parents: Int32Array;
   #free: number[][];
   readonly #held = new Set<number>();
-  readonly #versions = new Map<number, number>();
   readonly #modified = new Set<number>();
 
   constructor(layout: 0 | 1) {
@@ -223,15 +222,14 @@ export class PageRig implements PageStore {
   sizeOf(frame: number): number {
     return PAGE_SIZE << this.#classes[frame]!;
   }
-  readVersion(frame: number): number {
+  readVersion(): number {
     this.#step();
-    return this.#versions.get(frame) ?? 0;
+    return 0;
   }
-  validate(frame: number, version: number): boolean {
-    return (this.#versions.get(frame) ?? 0) === version;
+  validate(): boolean {
+    return true;
   }
-  upgrade(frame: number, version: number): boolean {
-    if (!this.validate(frame, version)) return false;
+  upgrade(frame: number): boolean {
     this.latch(frame);
     return true;
   }
@@ -243,8 +241,6 @@ export class PageRig implements PageStore {
   }
   unlatch(frame: number): void {
     if (!this.#held.delete(frame)) throw new Error(`Frame ${frame} is unlatched and was not latched`);
-    // Nobody else is there; but what an index keeps in mind of a page between two calls may be changed by its own.
-    this.#versions.set(frame, (this.#versions.get(frame) ?? 0) + 1);
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
