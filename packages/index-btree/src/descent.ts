@@ -20,10 +20,8 @@ import {
 } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childOffset, INNER_SLOT_SIZE } from './inner-layout.js';
-import { compareKeys } from './key-order.js';
-import { LEAF_SLOT_SIZE } from './leaf-layout.js';
 import { copyKey } from './node-keys.js';
-import { countOf, fenceLengthOf, KIND_INNER, KIND_LEAF, levelOf, NO_FENCE, NODE_HEADER_SIZE } from './node-layout.js';
+import { countOf, KIND_INNER, KIND_LEAF, levelOf, NODE_HEADER_SIZE } from './node-layout.js';
 import { DAMAGED, findSlot } from './search.js';
 
 /** M2: a reader that had to start again so often takes the latch. */
@@ -72,18 +70,11 @@ export class Descent {
   lowerFenceLength = -1;
   /** Whether the last {@link latchLeaf} found that others change what it wants. */
   waited = false;
-  /** The last leaf of the tree, as it was when a change went there: entries that come in order go there one after the other. -1: another one is likely. */
-  #lastLeaf = -1;
-  #lastParent = -1;
-  #lastParentVersion = 0;
-  #lastOffset = 0;
-  #lastSlot = 0;
 
   readonly #pages: PageStore;
   readonly #root: IndexContext['root'];
   readonly #number: number;
   readonly #pageSize: number;
-  readonly #lastKey: Uint8Array;
 
   constructor(context: IndexContext) {
     this.#pages = context.pages;
@@ -91,7 +82,6 @@ export class Descent {
     this.#number = context.number;
     this.#pageSize = context.pages.pageSize;
     this.lowerFence = new Uint8Array(this.#pageSize >>> 2);
-    this.#lastKey = new Uint8Array(this.#pageSize >>> 2);
   }
 
   /** Whether the page that was reached is the root. */
@@ -208,59 +198,13 @@ export class Descent {
   /** The leaf for a key, latched. */
   latchLeaf(key: Uint8Array): number {
     this.waited = false;
-    if (this.#lastLeaf >= 0 && this.#latchLastLeaf(key)) return this.frame;
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.descend(key, TO_KEY, LEAF_LEVEL);
       if (frame === RESTART) continue;
-      if (this.#pages.upgrade(frame, this.version)) {
-        this.#noteLastLeaf();
-        return frame;
-      }
+      if (this.#pages.upgrade(frame, this.version)) return frame;
       this.waited = true;
     }
     return this.descendLatched(key, TO_KEY, LEAF_LEVEL, false);
-  }
-
-  /**
-   * Latches the last leaf for a key that goes behind all others. It is that leaf still if the parent has not changed since, so it has no upper fence, and
-   * the key belongs there if it is above the last one that is there. False: it is not known to; nothing is latched.
-   */
-  #latchLastLeaf(key: Uint8Array): boolean {
-    const pages = this.#pages;
-    const frame = this.#lastLeaf;
-    const version = pages.readVersion(frame);
-    // Else the frame may be free, or another page's, whatever is there.
-    if (pages.validate(this.#lastParent, this.#lastParentVersion)) {
-      const segment = pages.segmentOf(frame);
-      if (this.#isAboveAll(segment, pages.baseOf(frame), key) && pages.upgrade(frame, version)) {
-        this.frame = frame;
-        this.parent = this.#lastParent;
-        this.parentVersion = this.#lastParentVersion;
-        this.offset = this.#lastOffset;
-        this.slot = this.#lastSlot;
-        return true;
-      }
-    }
-    this.#lastLeaf = -1;
-    return false;
-  }
-
-  /** Whether a key is above all of a leaf, which may be torn, and has some. */
-  #isAboveAll(segment: Segment, base: number, key: Uint8Array): boolean {
-    const count = countOf(segment, base);
-    if (count === 0) return false;
-    const length = copyKey(segment, base, this.#pageSize, LEAF_SLOT_SIZE, count - 1, this.#lastKey);
-    return length >= 0 && compareKeys(this.#lastKey, length, key, key.length) < 0;
-  }
-
-  /** Keeps the leaf that was reached, and is latched, in mind if it is the last. */
-  #noteLastLeaf(): void {
-    if (fenceLengthOf(this.#pages.segmentOf(this.frame), this.#pages.baseOf(this.frame)) !== NO_FENCE) return;
-    this.#lastLeaf = this.frame;
-    this.#lastParent = this.parent;
-    this.#lastParentVersion = this.parentVersion;
-    this.#lastOffset = this.offset;
-    this.#lastSlot = this.slot;
   }
 
   /** The page for a key on a level and its parent, both latched; {@link TOO_LOW} if the tree is not that high. */
