@@ -7,7 +7,7 @@
  * X3 `upsert` and `remove` do not fail for anything within `limits()`: they run when the commit is in the log already, so what
  * they throw fails the engine (T6), and recovery, which does the same change again, meets it at every open.
  * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
- * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change meanwhile.
+ * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change until the method returns, and may afterwards.
  */
 import { PackedEntries } from './packed-entries.js';
 import type { PageStore, SwipLocation } from './pages.js';
