@@ -163,7 +163,8 @@ export class Descent {
     pages.latch(parent);
     try {
       for (;;) {
-        if (isNull(pages.segmentOf(parent), pages.baseOf(parent), offset)) throw damagedPage(this.#number, parent, 'a swip is null');
+        if (isNull(pages.segmentOf(parent), pages.baseOf(parent), offset))
+          throw damagedPage(this.#number, parent, 'a swip is null');
         const frame = this.latchChild(parent, offset);
         held = frame;
         const segment = pages.segmentOf(frame);
@@ -258,13 +259,7 @@ export class Descent {
     return expected === ANY_LEVEL || level === expected ? level : -1;
   }
 
-  #childSlot(
-    segment: Segment,
-    base: number,
-    key: Uint8Array | null,
-    mode: number,
-    wantsLowerFence: boolean,
-  ): number {
+  #childSlot(segment: Segment, base: number, key: Uint8Array | null, mode: number, wantsLowerFence: boolean): number {
     const slot = childSlot(segment, base, this.#pageSize, key ?? NO_KEY, mode);
     if (wantsLowerFence && slot > 0) {
       this.lowerFenceLength = copyKey(segment, base, this.#pageSize, INNER_SLOT_SIZE, slot - 1, this.lowerFence);
