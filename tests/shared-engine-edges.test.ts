@@ -385,6 +385,32 @@ it('a thread that was lost is told as such by who meets it in the log', async ()
   expect(thrown(() => inA.getSync('key'))).toBe('PW_THREAD_LOST');
 });
 
+it('a thread that was lost fails the engine of whoever meets it first, wherever that is', async () => {
+  const meetings: readonly [string, (a: Engine) => Promise<unknown>][] = [
+    ['a put', async (a) => rejected((await a.index('data')).put('key', 1))],
+    ['a put in place', async (a) => a.index('data').then((index) => thrown(() => index.putSync('key', 1)))],
+    ['a look at the state', async (a) => (a.state === 'failed' ? 'PW_THREAD_LOST' : a.state)],
+  ];
+  for (const [where, meet] of meetings) {
+    fs.rmSync(path, { force: true });
+    fs.rmSync(`${path}-wal`, { force: true, recursive: true });
+    let told: unknown;
+    const a = await open(path, { memory: '8MiB', pageSize: '4KiB', onFailure: (error) => (told = codeOf(error)) });
+    const b = await attach(structuredClone(a.share()));
+    await a.index('data');
+    const { threads } = coreOf(b).pages;
+    // It ends while it commits, and nobody but the pool has found out.
+    Atomics.store(threads.words, threads.at('commit'), 1);
+    Atomics.add(threads.words, threads.at('latches') - 1, 1);
+    coreOf(a).pages.threads.sweep();
+    expect(await meet(a), where).toBe('PW_THREAD_LOST');
+    await null;
+    expect([a.state, codeOf(a.failure), told], where).toEqual(['failed', 'PW_THREAD_LOST', 'PW_THREAD_LOST']);
+    await rejected(a.close());
+    await rejected(b.close());
+  }
+});
+
 describe('what the thread that opened the store is asked for', () => {
   /** Begins a backup that takes for ever. Resolves when it is under way, to what tells how it ends. */
   async function slowBackup(b: Engine): Promise<{ readonly end: Promise<unknown> }> {

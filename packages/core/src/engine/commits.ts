@@ -99,7 +99,7 @@ export class Commits {
       for (let i = 0; i < writes.length; i++) this.touchNow(writes, i);
       ticket = commit();
     } catch (error) {
-      throw this.noteFull(error);
+      throw this.noted(error);
     }
     if (ticket.position >= 0) this.log.commitSync(ticket.position);
   }
@@ -117,7 +117,7 @@ export class Commits {
       if (ticket.position >= 0) await this.log.commit(ticket.position);
       schedulePoint(POINT.writeDurable);
     } catch (error) {
-      throw this.noteFull(error);
+      throw this.noted(error);
     } finally {
       this.operations.end();
     }
@@ -219,8 +219,12 @@ export class Commits {
     }
   }
 
-  /** Without space nothing more can be logged or checkpointed: the engine says so from now on, and answers reads. */
-  private noteFull(error: unknown): unknown {
+  /**
+   * What a failed commit means for the engine. Without space nothing more can be logged or checkpointed: it says so from now on, and answers reads. After the loss
+   * of a thread it answers nothing.
+   */
+  private noted(error: unknown): unknown {
+    if (isPagewrightError(error, 'PW_THREAD_LOST')) return this.state.fail(error);
     if (isPagewrightError(error, 'PW_FULL') && error.details.catalog !== true && !this.state.hasFailed) {
       this.state.turnReadOnly(error);
     }

@@ -25,8 +25,8 @@ import { EngineSnapshot } from './snapshot.js';
 import { closedError, type EngineState } from './state.js';
 
 /** Something that closing puts an end to. */
-interface Abortable {
-  abort(): void;
+interface CutOff {
+  cutOff(): void;
 }
 
 export class EngineCore {
@@ -43,7 +43,7 @@ export class EngineCore {
   readonly following: Following;
   readonly sharing: Sharing;
   readonly catalog: Catalog;
-  readonly transactions = new Set<Abortable>();
+  readonly transactions = new Set<CutOff>();
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
   private readonly snapshots = new Set<EngineSnapshot>();
@@ -87,6 +87,7 @@ export class EngineCore {
       lost.look();
       this.housekeeping.wake();
     });
+    state.lossOf = () => pages.threads.loss;
     state.onNews = (news) => {
       // Closed where the store was opened: loads that wait for their input here end as well.
       if (!state.isOwner && state.memory.isClosed) this.closed.abort();
@@ -231,7 +232,7 @@ export class EngineCore {
     sharing.owner?.abort(closedError());
     await operations.idle();
     await sharing.stop();
-    for (const transaction of [...this.transactions]) transaction.abort();
+    for (const transaction of [...this.transactions]) transaction.cutOff();
     for (const snapshot of [...this.snapshots]) snapshot.release();
   }
 }

@@ -147,7 +147,8 @@ export class Engine<Types extends string = string> {
   /**
    * Runs the function in a transaction and commits it; resolves to what the function returned when that is durable. If
    * another transaction was first to change the same key, all is done again, after a short wait. `attempt` counts from 1. If the
-   * function throws, the transaction is aborted and the error passed on.
+   * function throws, the transaction is aborted and the error passed on. If it has aborted the transaction itself, nothing is committed; a commit that it has begun is
+   * waited for. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed.
    */
   async transaction<Result>(
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
@@ -158,7 +159,7 @@ export class Engine<Types extends string = string> {
       const transaction = this.begin();
       try {
         const result = await run(transaction, attempt);
-        if (!transaction.closed) await transaction.commit();
+        await transaction.settle();
         return result;
       } catch (error) {
         transaction.abort();

@@ -31,6 +31,8 @@ export class EngineState {
   readonly isOwner: boolean;
   /** Called when another thread has changed something: in the midst of a call, before it does anything. */
   onNews: (news: number) => void = () => {};
+  /** Why nothing that threads share can be trusted, if one has ended while it held something: found out by whoever waits for that. */
+  lossOf: () => PagewrightError | null = () => null;
   private readonly onFailure: OnFailure | undefined;
   private seen: number;
   private looking = false;
@@ -163,6 +165,10 @@ export class EngineState {
   /** What other threads know of the store. Little enough to be done in the midst of a commit. */
   private adopt(): void {
     if (!this.isOwner && this.memory.isClosed) this.closed();
+    if (!this.failed && this.ending !== 'closed') {
+      const loss = this.lossOf();
+      if (loss !== null) this.fail(loss);
+    }
     const { state } = this.memory;
     if (state === SHARED_OPEN) return;
     if (state === SHARED_READ_ONLY && this.failure === null) {

@@ -19,6 +19,8 @@ export class Transaction {
   private readonly reference = new EntryReference();
   private ending: 'committing' | 'committed' | 'aborted' | null = null;
   private committing: Promise<void> | null = null;
+  /** Whether it was the engine that ended it, by being closed. */
+  private isCutOff = false;
 
   /** @internal */
   constructor(
@@ -132,6 +134,27 @@ export class Transaction {
   /** Forgets all writes. Idempotent; without effect once `commit` was called. */
   abort(): void {
     if (this.ending === null) this.end('aborted');
+  }
+
+  /**
+   * What is left to do when the function of `db.transaction()` has returned: to commit, or to wait for the commit that it has begun. Without effect if it
+   * has aborted. Errors: those of `commit`, `PW_CLOSED` if the engine was closed meanwhile.
+   * @internal
+   */
+  settle(): Promise<void> {
+    if (this.isCutOff) {
+      const message =
+        'The engine was closed before the transaction was committed: nothing of it was. Open the store again, and run it again.';
+      return Promise.reject(new PagewrightError('PW_CLOSED', message));
+    }
+    return this.ending === null ? this.commit() : (this.committing ?? Promise.resolve());
+  }
+
+  /** The engine is being closed. @internal */
+  cutOff(): void {
+    if (this.ending !== null) return;
+    this.isCutOff = true;
+    this.abort();
   }
 
   /** Aborts the transaction if it is open; waits for its commit if there is one under way. */

@@ -1,0 +1,99 @@
+/** db.transaction() resolves when what it was given to do is durable, and never when it is not. */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import type { Engine, Transaction } from '@pagewright/core';
+import { open } from 'pagewright';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let directory: string;
+let db: Engine;
+
+const path = (): string => join(directory, 'app.pw');
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+const rejected = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => 'nothing', codeOf);
+
+beforeEach(async () => {
+  directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-ends-'));
+  db = await open(path(), { memory: '4MiB' });
+});
+afterEach(async () => {
+  await db.close();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+/** What is in the store once it was opened again. */
+async function after(): Promise<unknown[]> {
+  await db.close();
+  db = await open(path(), { memory: '4MiB' });
+  const index = await db.index('data');
+  return [...index.rangeSync()];
+}
+
+describe('closing in the midst of a transaction', () => {
+  const bodies: readonly [string, (transaction: Transaction, close: () => Promise<void>) => Promise<unknown>][] = [
+    [
+      'while its function waits',
+      async (_, close) => {
+        close().catch(() => {});
+        await new Promise(setImmediate);
+      },
+    ],
+    ['which its function does itself', async (_, close) => close()],
+  ];
+  it.each(bodies)('is told, %s: nothing was committed', async (_, body) => {
+    const index = await db.index('data');
+    const ended = db.transaction(async (transaction) => {
+      transaction.put(index, 'key', 1);
+      await body(transaction, () => db.close());
+      return 'done';
+    });
+    expect(await rejected(ended)).toBe('PW_CLOSED');
+    expect(await after()).toEqual([]);
+  });
+
+  it('is told though it has written nothing', async () => {
+    const index = await db.index('data');
+    const ended = db.transaction(async (transaction) => {
+      await transaction.get(index, 'key');
+      await db.close();
+    });
+    expect(await rejected(ended)).toBe('PW_CLOSED');
+  });
+});
+
+describe('a commit that the function begins and does not wait for', () => {
+  it('is waited for', async () => {
+    const index = await db.index('data');
+    let isDurable = false;
+    await db.transaction((transaction) => {
+      transaction.put(index, 'key', 1);
+      transaction.commit().then(() => {
+        isDurable = true;
+      });
+    });
+    expect([isDurable, await index.get('key')]).toEqual([true, 1]);
+  });
+
+  it('is tried again if another one was first', async () => {
+    const index = await db.index<string, number>('data');
+    const attempts: number[] = [];
+    await db.transaction(async (transaction, attempt) => {
+      attempts.push(attempt);
+      transaction.put(index, 'key', attempt);
+      if (attempt === 1) await index.put('key', 100);
+      transaction.commit();
+    });
+    expect([attempts, await index.get('key')]).toEqual([[1, 2], 2]);
+  });
+});
+
+it('a transaction that its function has aborted resolves, and nothing is committed', async () => {
+  const index = await db.index('data');
+  const result = await db.transaction((transaction) => {
+    transaction.put(index, 'key', 1);
+    transaction.abort();
+    return 'given up';
+  });
+  expect([result, await after()]).toEqual(['given up', []]);
+});
