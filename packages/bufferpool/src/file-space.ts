@@ -118,12 +118,12 @@ export class FileSpace {
    */
   allocate(sizeClass: number, epoch: Epoch): number {
     const { ceiling } = this;
-    let unit = this.#allocateLow(ceiling === 0 ? this.#usualCeiling : ceiling, sizeClass);
+    let unit = ceiling === 0 ? this.#buddy.allocate(sizeClass) : this.#allocateLow(ceiling, sizeClass);
     if (unit < 0) {
       const { units } = this.#buddy;
       const size = 2 ** sizeClass;
       this.#grow(Math.ceil(units / size) * size + size - units);
-      unit = this.#buddy.allocateLowest(sizeClass);
+      unit = this.#buddy.allocate(sizeClass);
     }
     this.#births.add(unit, 2 ** sizeClass, epoch);
     return foldAddress(unit, sizeClass);
@@ -254,13 +254,6 @@ export class FileSpace {
     this.#scalars[RETAINED_UNITS] = this.retainedUnits + 2 ** sizeClassOf(address);
   }
 
-  /** Where all that is in use would end if an eighth of the units before that were free: what is free beyond gathers at the end of the file, and can be cut off. */
-  get #usualCeiling(): number {
-    const used = this.units - this.freeUnits;
-    return used + (used >>> 3);
-  }
-
-  /** What fits best below the ceiling, or else the lowest that there is. */
   #allocateLow(ceiling: number, sizeClass: number): number {
     const unit = this.#buddy.allocateBelow(ceiling, sizeClass);
     return unit < 0 ? this.#buddy.allocateLowest(sizeClass) : unit;

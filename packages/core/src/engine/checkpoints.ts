@@ -6,6 +6,7 @@
  * C1: at the gate no commit is under way, in any thread. C3: the log is durable up to the mark before the superblock is
  * written. A failed engine writes none: its pages may hold half a commit.
  */
+import type { CompactProgress } from '../contracts/compaction.js';
 import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
 import type { CheckpointMark, CheckpointResult, PageStore } from '../contracts/pages.js';
@@ -29,6 +30,9 @@ const PATIENCE_MS = 1000;
 /** At the end so much free space at least, and such a share of the file, is worth the two checkpoints that giving it back takes. */
 const LEAST_TO_CUT = 1024 * 1024;
 const SHARE_TO_CUT = 8;
+/** So much, or a sixteenth of what is free, is moved for it, if that is less than what is gained: room that is left beside large blocks lies at the end, and is used first. */
+const LITTLE_TO_MOVE = 32 * 1024 * 1024;
+const SHARE_TO_MOVE = 16;
 
 export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
@@ -101,11 +105,25 @@ export class Checkpoints {
     await this.cutTail();
   }
 
-  /** Room in the file that was made for work to come is given back, if it is much. What goes wrong with it leaves a longer file, and a whole store. */
+  /**
+   * Room in the file that was made for work to come is given back, if it is much. A few pages that lie at its end are moved, where all are in memory, so that they are
+   * found without reading. What goes wrong with it leaves a longer file, and a whole store.
+   */
   private async cutTail(): Promise<void> {
-    const { fileBytes, freeFileBytes } = this.pages.stats();
+    const { fileBytes, freeFileBytes, frames, pageSize } = this.pages.stats();
     if (freeFileBytes < Math.max(LEAST_TO_CUT, fileBytes / SHARE_TO_CUT)) return;
     const checkpoint = (): Promise<CheckpointResult> => this.write(() => NO_LOG);
+    if (fileBytes - freeFileBytes <= frames * pageSize) {
+      const most = Math.min(freeFileBytes, Math.max(LITTLE_TO_MOVE, freeFileBytes / SHARE_TO_MOVE));
+      const advanced = ({ bytes }: CompactProgress): void => {
+        if (bytes > most) throw new Error('More is to be moved than it is worth.');
+      };
+      const isDone = await this.pages.compact({ checkpoint, advanced }).then(
+        () => true,
+        () => false,
+      );
+      if (isDone) return;
+    }
     await this.pages.compact({ tailOnly: true, checkpoint, advanced: () => {} }).catch(() => {});
   }
 
