@@ -7,7 +7,7 @@ import type { Place } from '../format/place.js';
 import { encodeBare, encodeCommit, headerAt, RECORD_HEADER_SIZE } from '../format/record.js';
 
 /** Records up to this size use the same memory again. */
-const KEPT_SIZE = 64 * 1024;
+const KEPT_SIZE = 256 * 1024;
 
 /** A record in bytes, from the beginning of this memory on. */
 export class EncodedRecord {
