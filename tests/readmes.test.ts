@@ -1,0 +1,52 @@
+/** What READMEs show of parts that are used alone, without an engine, is run as it stands there, in a process of its own. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+
+const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
+const run = promisify(execFile);
+
+/** All TypeScript that is shown under a heading of a README. */
+async function shownIn(file: string, heading: string): Promise<string> {
+  const text = await readFile(join(REPOSITORY, file), 'utf8');
+  const section = text.split(/^#{2,3} /m).find((part) => part.startsWith(`${heading}\n`));
+  const blocks = [...(section ?? '').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block]) => block);
+  expect(blocks, `TypeScript under '${heading}' in ${file}`).not.toEqual([]);
+  return blocks.join('\n');
+}
+
+/** What a program writes to the standard output. Errors: how it ended, with all that it wrote, if that is not well. */
+async function outputOf(program: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'pagewright-readme-'));
+  try {
+    const target = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+    const { outputText } = ts.transpileModule(program, { compilerOptions: target });
+    await writeFile(join(directory, 'shown.mjs'), outputText);
+    await symlink(join(REPOSITORY, 'node_modules'), join(directory, 'node_modules'));
+    const { stdout, stderr } = await run(process.execPath, ['shown.mjs'], { cwd: directory });
+    expect(stderr).toBe('');
+    return stdout;
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+describe('what a README shows runs as it stands there', () => {
+  test('a log alone', async () => {
+    expect(await outputOf(await shownIn('packages/wal/README.md', 'Alone'))).toBe('');
+  });
+
+  test('transactions alone, over a Map', async () => {
+    const output = await outputOf(await shownIn('packages/mvcc/README.md', 'Alone'));
+    expect(output).toMatch(/^true 1\nfalse\n$/);
+  });
+
+  test('a page store alone', async () => {
+    await outputOf(await shownIn('packages/bufferpool/README.md', 'Alone, without an engine'));
+  });
+});
