@@ -47,6 +47,16 @@ describe('what a README shows runs as it stands there', () => {
   });
 
   test('a page store alone', async () => {
-    await outputOf(await shownIn('packages/bufferpool/README.md', 'Alone, without an engine'));
+    const output = await outputOf(await shownIn('packages/bufferpool/README.md', 'Alone, without an engine'));
+    expect(output).toBe(`${Math.PI}\n`);
+  });
+
+  test('a page store alone with a policy that is not its own', async () => {
+    const program = `${await shownIn('packages/bufferpool/README.md', 'Options')}
+      import { NodeFiles } from '@pagewright/io-posix';
+      await withChance.open({ path: './pages.pw', io: new NodeFiles(), create: true, errorIfExists: true, readOnly: false });
+      console.log(withChance.share().shape.replacement);
+      await withChance.close();`;
+    expect(await outputOf(program)).toBe('chance\n');
   });
 });

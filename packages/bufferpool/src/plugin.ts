@@ -2,7 +2,7 @@
 import { definePlugin, Lifecycle, PAGES, REPLACEMENTS, TRANSLATIONS } from '@pagewright/core';
 import * as v from 'valibot';
 import { BufferPool } from './buffer-pool.js';
-import { type BufferPoolOptions, DEFAULT_COOLING_FRACTION, optionProblems, POOL_OPTIONS } from './options.js';
+import { type BufferPoolOptions, optionProblems, POOL_OPTIONS } from './options.js';
 import { builtInReplacements } from './replacement/choice.js';
 import { builtInTranslations } from './translation/choice.js';
 
@@ -36,7 +36,7 @@ export const bufferPool = definePlugin({
   provides: [PAGES, REPLACEMENTS, TRANSLATIONS],
   options,
   setup(container, chosen: BufferPoolOptions) {
-    for (const type of builtInReplacements(chosen.coolingFraction ?? DEFAULT_COOLING_FRACTION)) {
+    for (const type of builtInReplacements(chosen.coolingFraction)) {
       container.register(REPLACEMENTS, { useValue: type });
     }
     for (const type of builtInTranslations) container.register(TRANSLATIONS, { useValue: type });
