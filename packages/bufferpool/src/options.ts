@@ -129,7 +129,7 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
   if (memory !== null && memory < least) {
     problems.push({
       option: 'memory',
-      message: `is ${memory} bytes; a pool needs at least ${least}, which are ${FEWEST_FRAMES} pages.`,
+      message: `is ${memory} bytes; a pool needs ${FEWEST_FRAMES} pages, at least ${least} bytes${pageSize === null ? `, or ${leastMemory(DEFAULT_PAGE_SIZE)} with the pages of ${DEFAULT_PAGE_SIZE} bytes that a new store gets` : ''}.`,
     });
   }
   const fraction = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;

@@ -23,7 +23,10 @@ const options = v.pipe(
     const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
     const value: BufferPoolOptions = Object.fromEntries(given);
     for (const { option: key, message } of optionProblems(value)) {
-      addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });
+      addIssue({
+        message: `${key} ${message}`,
+        path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }],
+      });
     }
   }),
 );
