@@ -1,5 +1,6 @@
-/** What READMEs show of parts that are used alone, without an engine, is run as it stands there, in a process of its own. */
+/** What READMEs show of parts that are used alone, and what the guide shows, is run as it stands there, each program in a process of its own. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,16 +12,20 @@ import { describe, expect, test } from 'vitest';
 const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
 
+function blocksOf(text: string): string[] {
+  return [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block]) => block as string);
+}
+
 /** All TypeScript that is shown under a heading of a README. */
 async function shownIn(file: string, heading: string): Promise<string> {
   const text = await readFile(join(REPOSITORY, file), 'utf8');
   const section = text.split(/^#{2,3} /m).find((part) => part.startsWith(`${heading}\n`));
-  const blocks = [...(section ?? '').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block]) => block);
+  const blocks = blocksOf(section ?? '');
   expect(blocks, `TypeScript under '${heading}' in ${file}`).not.toEqual([]);
   return blocks.join('\n');
 }
 
-/** What a program writes to the standard output. Errors: how it ended, with all that it wrote, if that is not well. */
+/** What a program writes to the standard output. Errors: what it wrote to the other one, if it does not end well. */
 async function outputOf(program: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'pagewright-readme-'));
   try {
@@ -28,8 +33,7 @@ async function outputOf(program: string): Promise<string> {
     const { outputText } = ts.transpileModule(program, { compilerOptions: target });
     await writeFile(join(directory, 'shown.mjs'), outputText);
     await symlink(join(REPOSITORY, 'node_modules'), join(directory, 'node_modules'));
-    const { stdout, stderr } = await run(process.execPath, ['shown.mjs'], { cwd: directory });
-    expect(stderr).toBe('');
+    const { stdout } = await run(process.execPath, ['shown.mjs'], { cwd: directory });
     return stdout;
   } finally {
     await rm(directory, { recursive: true });
@@ -58,5 +62,13 @@ describe('what a README shows runs as it stands there', () => {
       console.log(withChance.share().shape.replacement);
       await withChance.close();`;
     expect(await outputOf(program)).toBe('chance\n');
+  });
+});
+
+const GUIDE = blocksOf(readFileSync(join(REPOSITORY, 'docs/guide/using.md'), 'utf8'));
+
+describe('each block of the guide is a whole program', () => {
+  test.each(GUIDE.map((program, number) => [number + 1, program] as const))('block %i', async (_, program) => {
+    await outputOf(program);
   });
 });
