@@ -54,6 +54,7 @@ import { DIRTY_EPOCH, type FrameTable, NO_FRAME, PINS, SIZE_CLASS, STATE_HOT, WR
 import type { Gate } from './gate.js';
 import type { Latches } from './latches.js';
 import { Loads } from './loads.js';
+import { notOpen, openedTwice, partsNotThere } from './not-open.js';
 import {
   type BufferPoolOptions,
   type CheckedOptions,
@@ -100,29 +101,30 @@ export class BufferPool implements PageStore {
   readonly #translations: readonly TranslationType[];
   readonly #translationType: TranslationType;
   #pageSize = 0;
-  #opened = false;
+  /** Whether the one call of `open` or `attach` has succeeded, once that is known. */
+  #opening: Promise<boolean> | null = null;
   #closing: Promise<void> | null = null;
-  // Set by `open`; the arena of a pool that is not open has no frames.
+  // Set by `open` and `attach`; until then whatever is asked of them throws `PW_CLOSED`.
   #arena = new Arena(0, DEFAULT_PAGE_SIZE);
-  #pool!: PoolInThread;
+  #pool: PoolInThread = partsNotThere();
   // Parts of it that are on the way of each access.
-  #counters!: Counters;
-  #frames!: FrameTable;
-  #translation!: Translation;
+  #counters: Counters = partsNotThere();
+  #frames: FrameTable = partsNotThere();
+  #translation: Translation = partsNotThere();
   /** Names below this one are frames: all that there are, or none. */
   #framesNamed = 0;
-  #threads!: Threads;
-  #poolLatch!: PoolLatch;
-  #gate!: Gate;
-  #latches!: Latches;
-  #epochs!: Epochs;
-  #residency!: Residency;
-  #swips!: SwipChanges;
-  #inFlight!: ReadsInFlight;
-  #loads!: Loads;
-  #prefetch!: Prefetch;
-  #checkpointer!: Checkpointer;
-  #readers!: ReaderPins;
+  #threads: Threads = partsNotThere();
+  #poolLatch: PoolLatch = partsNotThere();
+  #gate: Gate = partsNotThere();
+  #latches: Latches = partsNotThere();
+  #epochs: Epochs = partsNotThere();
+  #residency: Residency = partsNotThere();
+  #swips: SwipChanges = partsNotThere();
+  #inFlight: ReadsInFlight = partsNotThere();
+  #loads: Loads = partsNotThere();
+  #prefetch: Prefetch = partsNotThere();
+  #checkpointer: Checkpointer = partsNotThere();
+  #readers: ReaderPins = partsNotThere();
   #sweeping: NodeJS.Timeout | null = null;
   /** In the thread that opened the pool, where there can be one. */
   #provider: PageProvider | null = null;
@@ -144,6 +146,7 @@ export class BufferPool implements PageStore {
     this.#replacement = findReplacement(replacement, replacements ?? builtInReplacements(coolingFraction));
     this.#translations = translations;
     this.#translationType = findTranslation(translation, translations);
+    this.#arena.segments.push(partsNotThere());
   }
 
   get pageSize(): number {
@@ -156,9 +159,11 @@ export class BufferPool implements PageStore {
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async open(request: PageStoreOpenRequest): Promise<StoreState> {
-    invariant(!this.#opened, 'A buffer pool is opened once');
-    this.#opened = true;
+  open(request: PageStoreOpenRequest): Promise<StoreState> {
+    return this.#once(() => this.#open(request));
+  }
+
+  async #open(request: PageStoreOpenRequest): Promise<StoreState> {
     const file = await PageFile.open(request, this.#options, DEFAULT_PAGE_SIZE);
     try {
       const map = await readMap(file);
@@ -176,8 +181,7 @@ export class BufferPool implements PageStore {
       this.#provider = this.#makeProvider(request);
       this.#sweeping = setInterval(() => this.#lookAround(), SWEEP_MS).unref();
     } catch (error) {
-      this.#closing = file.close();
-      await this.#closing;
+      await file.close();
       throw error;
     }
     return this.#state();
@@ -201,25 +205,28 @@ export class BufferPool implements PageStore {
     return handleOf(file, shape, memory);
   }
 
-  async attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
-    invariant(!this.#opened, 'A buffer pool is opened once');
-    this.#opened = true;
+  attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
     const choice = { replacements: this.#replacements, translations: this.#translations };
-    try {
-      this.#use(await PoolInThread.attach(io, handle, choice));
-    } catch (error) {
-      this.#closing = Promise.resolve();
-      throw error;
-    }
+    return this.#once(async () => this.#use(await PoolInThread.attach(io, handle, choice)));
+  }
+
+  async #once<Result>(begin: () => Promise<Result>): Promise<Result> {
+    if (this.#opening !== null || this.#closing !== null) throw openedTwice();
+    const result = begin();
+    this.#opening = result.then(
+      () => true,
+      () => false,
+    );
+    return result;
   }
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
-    if (!this.#isOwner) return Promise.reject(notHere('A checkpoint is written'));
+    if (!this.#isOwner) return Promise.reject(this.#notHere('A checkpoint is written'));
     return this.#checkpointer.run(steps);
   }
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
-    if (!this.#isOwner) return Promise.reject(notHere('A store is verified'));
+    if (!this.#isOwner) return Promise.reject(this.#notHere('A store is verified'));
     const { reader } = this.#pool.file;
     if (reader === null) return this.#verify(request);
     return this.#inTurn(() => verifyBesideWriter(reader, request, (asked) => this.#verify(asked)));
@@ -230,12 +237,12 @@ export class BufferPool implements PageStore {
   }
 
   backup(request: BackupRequest): Promise<BackupResult> {
-    if (!this.#isOwner) return Promise.reject(notHere('A backup is made'));
+    if (!this.#isOwner) return Promise.reject(this.#notHere('A backup is made'));
     return backupStore(this.#pool, request);
   }
 
   compact(request: CompactRequest): Promise<CompactResult> {
-    if (!this.#isOwner) return Promise.reject(notHere('A store is compacted'));
+    if (!this.#isOwner) return Promise.reject(this.#notHere('A store is compacted'));
     const { file, needs, shape } = this.#pool;
     if (shape.readOnly) return Promise.reject(readOnly(file.io.path));
     const parts = {
@@ -255,7 +262,8 @@ export class BufferPool implements PageStore {
   }
 
   async #close(): Promise<void> {
-    if (!this.#opened) return;
+    const hasOpened = await this.#opening;
+    if (hasOpened !== true) return;
     await this.#checkpointer.idle();
     await this.#inFlight.idle();
     await this.#turns;
@@ -281,6 +289,11 @@ export class BufferPool implements PageStore {
   /** The thread that opened the pool, and not one that attached to it. */
   get #isOwner(): boolean {
     return this.#sweeping !== null;
+  }
+
+  #notHere(what: string): PagewrightError {
+    if (this.#pool === partsNotThere()) return notOpen();
+    return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
   }
 
   stats(): PageStoreStats {
@@ -551,8 +564,4 @@ function readOnly(path: string): PagewrightError {
     `${path} was opened read-only, and is not made smaller. Open it for writing.`,
     { details: { path } },
   );
-}
-
-function notHere(what: string): PagewrightError {
-  return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
 }

@@ -42,6 +42,15 @@ export interface BufferPoolOptions {
   readonly translation?: string | undefined;
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof BufferPoolOptions>([
+  'memory',
+  'pageSize',
+  'coolingFraction',
+  'replacement',
+  'pageProvider',
+  'translation',
+]);
+
 /** Under which the container of an engine has the options. */
 export const POOL_OPTIONS = Symbol.for('pagewright.bufferpool.options') as InjectionToken<BufferPoolOptions>;
 
@@ -63,6 +72,7 @@ export interface OptionProblem {
 
 /** Errors: `PW_OPTION_INVALID`, with the first problem. */
 export function checkOptions(options: BufferPoolOptions): CheckedOptions {
+  assertOptions(options);
   const [problem] = optionProblems(options);
   if (problem !== undefined) {
     throw new PagewrightError('PW_OPTION_INVALID', `${problem.option} ${problem.message}`, { details: { ...options } });
@@ -76,6 +86,24 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
     pageProvider: options.pageProvider ?? memory >= LEAST_PROVIDED,
     translation: options.translation ?? DEFAULT_TRANSLATION,
   };
+}
+
+/** What the plugin knows from its schema, and who makes a pool by himself does not. */
+function assertOptions(options: unknown): asserts options is BufferPoolOptions {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new PagewrightError(
+      'PW_OPTION_INVALID',
+      `The options of a buffer pool are ${options === null ? 'null' : `of type ${Array.isArray(options) ? 'array' : typeof options}`}. Give an object, as in { memory: '64MiB' }, or nothing.`,
+    );
+  }
+  for (const option of Object.keys(options)) {
+    if (OPTIONS.has(option)) continue;
+    throw new PagewrightError(
+      'PW_OPTION_INVALID',
+      `A buffer pool has no option '${option}'. It has: ${[...OPTIONS].join(', ')}.`,
+      { details: { option } },
+    );
+  }
 }
 
 /** All that is wrong at once. */
@@ -101,7 +129,7 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
   if (memory !== null && memory < least) {
     problems.push({
       option: 'memory',
-      message: `is ${memory} bytes; a pool needs at least ${least}, which are ${FEWEST_FRAMES} pages.`,
+      message: `is ${memory} bytes; a pool needs ${FEWEST_FRAMES} pages, at least ${least} bytes${pageSize === null ? `, or ${leastMemory(DEFAULT_PAGE_SIZE)} with the pages of ${DEFAULT_PAGE_SIZE} bytes that a new store gets` : ''}.`,
     });
   }
   const fraction = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;

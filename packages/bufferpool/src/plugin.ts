@@ -2,7 +2,7 @@
 import { definePlugin, Lifecycle, PAGES, REPLACEMENTS, TRANSLATIONS } from '@pagewright/core';
 import * as v from 'valibot';
 import { BufferPool } from './buffer-pool.js';
-import { type BufferPoolOptions, DEFAULT_COOLING_FRACTION, optionProblems, POOL_OPTIONS } from './options.js';
+import { type BufferPoolOptions, optionProblems, POOL_OPTIONS } from './options.js';
 import { builtInReplacements } from './replacement/choice.js';
 import { builtInTranslations } from './translation/choice.js';
 
@@ -23,7 +23,10 @@ const options = v.pipe(
     const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
     const value: BufferPoolOptions = Object.fromEntries(given);
     for (const { option: key, message } of optionProblems(value)) {
-      addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });
+      addIssue({
+        message: `${key} ${message}`,
+        path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }],
+      });
     }
   }),
 );
@@ -36,7 +39,7 @@ export const bufferPool = definePlugin({
   provides: [PAGES, REPLACEMENTS, TRANSLATIONS],
   options,
   setup(container, chosen: BufferPoolOptions) {
-    for (const type of builtInReplacements(chosen.coolingFraction ?? DEFAULT_COOLING_FRACTION)) {
+    for (const type of builtInReplacements(chosen.coolingFraction)) {
       container.register(REPLACEMENTS, { useValue: type });
     }
     for (const type of builtInTranslations) container.register(TRANSLATIONS, { useValue: type });

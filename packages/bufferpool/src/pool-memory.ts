@@ -108,8 +108,31 @@ function isWhole({ path, lockName, superblock, shape, memory }: Partial<PoolHand
   return isData && hasSharedMemory(memory, PARTS);
 }
 
-/** Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. */
+/**
+ * Memory for a new pool over a file of so many units: zeros, which for each part is a state to begin with. Errors: `PW_OPTION_INVALID` if
+ * there is not so much to be had.
+ */
 export function createMemory(
+  shape: PoolShape,
+  replacement: ReplacementPolicyType,
+  translation: TranslationType,
+  units: number,
+): PoolMemory {
+  try {
+    return takeMemory(shape, replacement, translation, units);
+  } catch (error) {
+    // What JavaScript throws where memory is shared and there is no more, or where a length is beyond what it can be.
+    if (!(error instanceof RangeError)) throw error;
+    const memory = shape.frames * shape.pageSize;
+    throw new PagewrightError(
+      'PW_OPTION_INVALID',
+      `memory is ${memory} bytes; so much cannot be had from this system, or not beside what it has given already. Give the pool less.`,
+      { cause: error, details: { option: 'memory', memory } },
+    );
+  }
+}
+
+function takeMemory(
   shape: PoolShape,
   replacement: ReplacementPolicyType,
   translation: TranslationType,

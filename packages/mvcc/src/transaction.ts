@@ -154,7 +154,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     throw new PagewrightError(
       'PW_CONFLICT',
       cleared
-        ? `The index '${target.name}' was created or cleared after this transaction began. Run the transaction again.`
+        ? `The index '${target.name}' was created, cleared or loaded after this transaction began. Run the transaction again.`
         : `Another transaction changed key ${printable(key)} of index '${target.name}' after this one began. Run the transaction again; db.transaction() does that by itself.`,
       { details },
     );

@@ -1,5 +1,6 @@
 /** The replacement policies that come with the pool, and the choice of one by name. */
 import { PagewrightError, type ReplacementPolicyType } from '@pagewright/core/contracts';
+import { DEFAULT_COOLING_FRACTION } from '../options.js';
 import { Clock } from './clock.js';
 import { Cooling } from './cooling.js';
 import { Probation, type ProvenPolicyType } from './probation.js';
@@ -8,7 +9,7 @@ import { Probation, type ProvenPolicyType } from './probation.js';
 const BUILT_IN = new WeakSet<ReplacementPolicyType>();
 
 /** Pages that come in are on probation with both; of those that have proven themselves this share of all frames cools. */
-export function builtInReplacements(coolingFraction: number): readonly ReplacementPolicyType[] {
+export function builtInReplacements(coolingFraction = DEFAULT_COOLING_FRACTION): readonly ReplacementPolicyType[] {
   return [
     withProbation('cooling', {
       stateBytes: Cooling.stateBytes,

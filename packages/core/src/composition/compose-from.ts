@@ -1,10 +1,10 @@
 /** Composes an engine from data: the config of `compose` with names of packages in the place of plugins. */
-import { isConfiguredPlugin } from '../plugin.js';
+import { isConfiguredPlugin, isPluginFactory } from '../plugin.js';
 import { Blueprint } from './blueprint.js';
 import { makePlan } from './plan.js';
 import { baseUrl, type ComposeFromOptions, loadPlugin } from './plugin-loader.js';
 import { ProblemList } from './problem-list.js';
-import { describe, isPlainObject, readSeats, type Seat } from './seats.js';
+import { callIt, describe, isPlainObject, readSeats, type Seat } from './seats.js';
 
 /**
  * Composes an engine from a config as it comes out of JSON. Where `compose` takes a plugin, this takes
@@ -38,7 +38,7 @@ async function fill(seat: Seat, base: URL | null, given: Readonly<Record<string,
   if (isConfiguredPlugin(value)) return seat;
   const [name, pluginOptions] = isEntry(value) ? value : [value, undefined];
   if (typeof name !== 'string') {
-    const message = `This is ${describe(value)}, not a plugin. Give "name", or ["name", { … }] for one with options.`;
+    const message = `This is ${describe(value)}, not a plugin. ${isPluginFactory(value) ? callIt(value) : 'Give "name", or ["name", { … }] for one with options.'}`;
     return { ...seat, failure: { code: 'PW_PLUGIN_INVALID', message } };
   }
   const loaded = await loadPlugin(name, base, given);

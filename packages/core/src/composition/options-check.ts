@@ -47,7 +47,7 @@ export function checkOptions(
   if (!result.issues) return { value: result.value };
   const issues = result.issues.length > 0 ? result.issues : [{ message: 'the schema does not say why' }];
   for (const issue of [...issues, ...furtherIssues(schema, given, issues)]) {
-    const message = `${name} does not accept this: ${issue.message}. Its README lists the options that it takes.`;
+    const message = `${name} does not accept this: ${issue.message.replace(/\.$/, '')}. Its README lists the options that it takes.`;
     problems.add('PW_OPTION_INVALID', pathTo(path, keysOf(issue)), message);
   }
   return undefined;

@@ -7,7 +7,7 @@ import { type AnyPluginDefinition, isConfiguredPlugin, isPluginFactory } from '.
 import { isSound } from './definition-check.js';
 import { checkOptions } from './options-check.js';
 import type { ProblemList } from './problem-list.js';
-import { describe, type Placement, type Seat } from './seats.js';
+import { callIt, describe, type Placement, type Seat } from './seats.js';
 import { SLOTS, type Slot, slotOfKind, TOKEN_OF_KIND } from './slots.js';
 import { checkTokens, setupOrder } from './token-check.js';
 
@@ -52,8 +52,7 @@ function definitionAt(seat: Seat, problems: ProblemList): AnyPluginDefinition | 
 }
 
 function advice(value: unknown): string {
-  if (isPluginFactory(value))
-    return `Call it: ${value.definition?.name ?? 'the plugin'} is configured by calling its factory, as in btree().`;
+  if (isPluginFactory(value)) return callIt(value);
   if (typeof value === 'string')
     return 'Names are for composeFrom; compose takes what a factory returns, as in btree().';
   return 'Pass what a plugin factory returns, as in btree().';

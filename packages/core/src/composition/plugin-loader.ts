@@ -10,6 +10,9 @@ import { PagewrightError } from '../errors.js';
 import { isPluginFactory, type PluginFactory, type PluginKind } from '../plugin.js';
 import type { Failure } from './seats.js';
 
+/** Plugins of this project, whose names are easily taken for those of packages. */
+const OWN_PLUGINS = ['bufferpool', 'index-btree', 'io-posix', 'mvcc', 'wal'];
+
 /** Where names are looked up. */
 export interface ComposeFromOptions {
   /**
@@ -62,8 +65,14 @@ export async function loadPlugin(
     module = await import(target);
   } catch (error) {
     if (saysNotFound(error, name)) {
-      const cure = `Install it (npm install ${packageOf(name)}), correct the name, or pass its factory in \`plugins\`.`;
-      return unknown(`There is no package ${name} that can be imported. ${cure}`);
+      const own = OWN_PLUGINS.find((known) => known === name || known.endsWith(`-${name}`));
+      const cure =
+        own === undefined
+          ? `Install it (npm install ${packageOf(name)}), correct`
+          : `Perhaps @pagewright/${own} is meant. Correct`;
+      return unknown(
+        `There is no package ${name} that can be imported. ${cure} the name, or pass its factory in \`plugins\`.`,
+      );
     }
     return invalid(
       `${name} cannot be imported: ${error instanceof Error ? error.message : String(error)}. The cause has the error.`,

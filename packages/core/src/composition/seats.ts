@@ -60,6 +60,11 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `the ${typeof value} ${String(value)}`;
 }
 
+/** What to do with a factory that stands where what it returns is wanted. */
+export function callIt({ definition }: { readonly definition?: { readonly name?: string } }): string {
+  return `Call it: ${definition?.name ?? 'the plugin'} is configured by calling its factory, as in btree().`;
+}
+
 /** An object as literals and JSON make it, and not a plugin. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || isConfiguredPlugin(value)) return false;

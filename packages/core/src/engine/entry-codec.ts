@@ -5,7 +5,7 @@
 import type { PackedEntries } from '../contracts/packed-entries.js';
 import { buffer } from '../encodings/buffer.js';
 import type { Encoding } from '../encodings/index.js';
-import { PagewrightError } from '../errors.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
 
 export interface EntryLimits {
   readonly maxKeySize: number;
@@ -26,7 +26,12 @@ export class EntryCodec<Key, Value> {
 
   /** Errors: `PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeKey(key: Key): Uint8Array {
-    const bytes = this.key.encode(key);
+    let bytes: Uint8Array;
+    try {
+      bytes = this.key.encode(key);
+    } catch (error) {
+      throw this.inIndex(error, 'key');
+    }
     if (bytes.length === 0) {
       throw new PagewrightError(
         'PW_KEY_EMPTY',
@@ -45,20 +50,36 @@ export class EntryCodec<Key, Value> {
    * A key for a look-up that runs at once: its bytes are used again by the next one. Errors: those of {@link encodeKey}.
    */
   borrowKey(key: Key): Uint8Array {
-    const bytes = this.key.borrow?.(key) ?? null;
+    let bytes: Uint8Array | null;
+    try {
+      bytes = this.key.borrow?.(key) ?? null;
+    } catch (error) {
+      throw this.inIndex(error, 'key');
+    }
     if (bytes === null || bytes.length === 0 || bytes.length > this.limits.maxKeySize) return this.encodeKey(key);
     return bytes;
   }
 
   /** A bound of a range, which may be empty: all keys are above it. Errors: `PW_KEY_TOO_LARGE`, `PW_ENCODING`. */
   encodeBound(key: Key): Uint8Array {
-    const bytes = this.key.encode(key);
+    let bytes: Uint8Array;
+    try {
+      bytes = this.key.encode(key);
+    } catch (error) {
+      throw this.inIndex(error, 'bound');
+    }
     return bytes.length === 0 ? bytes : this.encodeKey(key);
   }
 
   /** Errors: `PW_VALUE_TOO_LARGE`, `PW_ENCODING`. */
   encodeValue(value: Value): Uint8Array {
-    return this.checkedValue(this.value.encode(value));
+    let bytes: Uint8Array;
+    try {
+      bytes = this.value.encode(value);
+    } catch (error) {
+      throw this.inIndex(error, 'value');
+    }
+    return this.checkedValue(bytes);
   }
 
   /**
@@ -91,6 +112,16 @@ export class EntryCodec<Key, Value> {
   packedKey({ keys }: PackedEntries, at: number): Key {
     const { key } = this;
     return key.decodePacked === undefined ? key.decode(keys.viewAt(at)) : key.decodePacked(keys, at);
+  }
+
+  /** An encoding knows neither the index nor what it encodes for it. */
+  private inIndex(error: unknown, what: 'key' | 'value' | 'bound'): unknown {
+    if (!isPagewrightError(error, 'PW_ENCODING')) return error;
+    const { index } = this;
+    return new PagewrightError('PW_ENCODING', `Index '${index}' cannot take this ${what}. ${error.message}`, {
+      cause: error.cause,
+      details: { ...error.details, index, what },
+    });
   }
 
   private tooLarge(

@@ -22,16 +22,19 @@ export interface IndexOptions<
   readonly value?: ValueSpec | undefined;
 }
 
+/** Characters of a name that is too long, as an error has it. */
+const SHOWN_OF_NAME = 40;
 const KNOWN = new Set(['type', 'key', 'value']);
 
 /** Errors: `PW_INDEX_NAME`, `PW_ARGUMENT`. */
 export function checkIndexRequest(name: string, options: IndexOptions<string>): void {
   const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0;
   if (bytes === 0 || bytes > MAX_NAME_BYTES || Buffer.from(name).toString() !== name) {
+    const shown = bytes > MAX_NAME_BYTES ? `${name.slice(0, SHOWN_OF_NAME)}…` : name;
     throw new PagewrightError(
       'PW_INDEX_NAME',
-      `${typeof name === 'string' ? JSON.stringify(name) : `A ${typeof name}`} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8.`,
-      { details: { name, bytes, limit: MAX_NAME_BYTES } },
+      `${typeof name === 'string' ? JSON.stringify(shown) : `A ${typeof name}`} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8${bytes > MAX_NAME_BYTES ? `, and this one has ${bytes}` : ''}.`,
+      { details: { name: shown, bytes, limit: MAX_NAME_BYTES } },
     );
   }
   if (typeof options !== 'object' || options === null)

@@ -1,5 +1,6 @@
 /** What a range is asked for with, checked once, and made into bounds of bytes. */
 import type { ScanBounds } from '../contracts/concurrency.js';
+import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineSnapshot } from './snapshot.js';
 
@@ -52,9 +53,9 @@ export function checkRange<Key>(
   if (gt !== undefined && gte !== undefined) throw argument('A range takes gt or gte, not both.', { gt, gte });
   if (lt !== undefined && lte !== undefined) throw argument('A range takes lt or lte, not both.', { lt, lte });
   if (typeof reverse !== 'boolean')
-    throw argument(`The option reverse is true or false, not ${String(reverse)}.`, { reverse });
+    throw argument(`The option reverse is true or false, not ${describe(reverse)}.`, { reverse });
   if (limit !== Number.POSITIVE_INFINITY && (!Number.isInteger(limit) || limit < 0)) {
-    throw argument(`The option limit is a whole number from 0 on, not ${String(limit)}.`, { limit });
+    throw argument(`The option limit is a whole number from 0 on, not ${describe(limit)}.`, { limit });
   }
   // Null is a key like others in some encodings.
   const lower = gt !== undefined ? gt : gte;
