@@ -8,13 +8,6 @@ export function keyText(key: Uint8Array): string {
   return Buffer.prototype.latin1Slice.call(key, 0, key.length);
 }
 
-/** The bytes that {@link keyText} made a string of. */
-export function keyBytes(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
 /** Negative, zero or positive, as the first key sorts before, with or after the second. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);
