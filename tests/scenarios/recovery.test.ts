@@ -179,17 +179,21 @@ it('scenario 23: the disk fills during a checkpoint: commits are refused before 
   }
 });
 
-it('scenario 25: the power goes while the file grows, and again while recovery writes its checkpoint, twice in a row', async () => {
+it.each([
+  ['grows', grow],
+  ['gets shorter by compact()', shrink],
+] as const)('scenario 25: the power goes while the file %s, and again while recovery writes its checkpoint, twice in a row', async (_what, change) => {
   const rehearsal = new SimulatedDevice();
-  await grow(rehearsal, new Expected());
-  const operations = rehearsal.operations;
-  const ROUNDS = 12;
+  const begun = await change(rehearsal, new Expected());
+  const operations = rehearsal.operations - begun;
+  let interrupted = 0;
+  const ROUNDS = 14;
   for (let round = 0; round < ROUNDS; round++) {
     const seed = SEED + round * 7;
     const expected = new Expected();
     let disk = new SimulatedDevice();
-    disk.crashAt = Math.floor((operations * (round + 1)) / (ROUNDS + 1));
-    await grow(disk, expected);
+    await change(disk, expected, Math.floor((operations * (round + 0.5)) / ROUNDS));
+    if (disk.isDead) interrupted++;
     for (let again = 0; again < 2; again++) {
       disk = disk.afterCrash(keepSome(seed + again));
       const probe = disk.copy();
@@ -199,10 +203,12 @@ it('scenario 25: the power goes while the file grows, and again while recovery w
     }
     await expectAfter(disk.afterCrash(keepSome(seed + 2)), expected, `round ${round}, SCENARIO_SEED=${SEED}`);
   }
+  expect(interrupted).toBeGreaterThan(ROUNDS / 2);
 });
 
-/** Fills a store, which grows all the time; ends when the power does. */
-async function grow(disk: Device, expected: Expected): Promise<void> {
+/** Fills a store, which grows all the time; ends when the power does. Returns the operations before it began to. */
+async function grow(disk: Device, expected: Expected, crashAfter = Number.POSITIVE_INFINITY): Promise<number> {
+  disk.crashAt = crashAfter;
   try {
     const db = await engineOn(disk, PATH, { ...SMALL, opening: { checkpoint: { logBytes: 60_000 } } });
     const index = await things(db);
@@ -214,6 +220,44 @@ async function grow(disk: Device, expected: Expected): Promise<void> {
   } catch (error) {
     if (!disk.isDead) throw error;
   }
+  return 0;
+}
+
+/** Compacts a store that is mostly free space, while it is written to; ends when the power does. Returns the operations before that. */
+async function shrink(disk: Device, expected: Expected, crashAfter = Number.POSITIVE_INFINITY): Promise<number> {
+  const db = await engineOn(disk, PATH, SMALL);
+  const gone = await db.index('gone', { key: 'utf8', value: 'buffer' });
+  const index = await things(db);
+  for (let number = 0; number < 200; number++) {
+    await gone.put(`key/${number}`, Buffer.alloc(3000, number));
+    await expected.put(index, `key/${number}`, number);
+  }
+  await db.dropIndex('gone');
+  // What was dropped is given up bit by bit, and is free when no slot names it.
+  for (let round = 0; round < 4; round++) {
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    await db.checkpoint();
+  }
+  const begun = disk.operations;
+  disk.crashAt = begun + crashAfter;
+  const unlessDead = (error: unknown): void => {
+    if (!disk.isDead) throw error;
+  };
+  let isOver = false;
+  const compacting = db
+    .compact()
+    .then(({ bytesBefore, bytesAfter }) => expect(bytesAfter).toBeLessThan(bytesBefore / 2), unlessDead)
+    .finally(() => {
+      isOver = true;
+    });
+  for (let number = 200; !disk.isDead && (number < 260 || !isOver); number++) {
+    await expected.put(index, `key/${(number * 7) % 200}`, number).catch(unlessDead);
+    // What compaction does in turns of its own comes in between.
+    await new Promise(setImmediate);
+  }
+  await compacting;
+  await abandon(db);
+  return begun;
 }
 
 it.each([

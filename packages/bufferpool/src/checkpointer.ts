@@ -104,7 +104,7 @@ export class Checkpointer {
     try {
       const epoch = this.epochs.closedNumber;
       const pages = this.epochs.closedPages;
-      const bytes = await this.#writeImages();
+      const bytes = await this.#writeImages(steps);
       this.poolLatch.holding(() => this.epochs.checkReached());
       const previous = this.file.superblock;
       let { catalogAddress, catalogChecksum, mapAddress, mapChecksum } = previous;
@@ -147,7 +147,7 @@ export class Checkpointer {
    * Writes what the closed epoch owes, one batch in flight at a time, so that reads of others find the device free in between.
    * Returns the bytes that were written here; others write images too, by eviction and to make room for more.
    */
-  async #writeImages(): Promise<number> {
+  async #writeImages(steps: CheckpointSteps): Promise<number> {
     let total = 0;
     for (;;) {
       const batch: StagedImage[] = [];
@@ -172,6 +172,10 @@ export class Checkpointer {
         for (const staged of batch) this.epochs.settleStaged(staged);
       });
       total += bytes;
+      if (steps.advanced !== undefined && !this.poolLatch.holding(() => this.epochs.isStaged)) {
+        const written = this.poolLatch.holding(() => this.epochs.shareWritten);
+        await steps.advanced({ written }, () => this.file.io.sync());
+      }
     }
   }
 

@@ -259,6 +259,12 @@ export class Epochs {
     return this.#memory.owed.agenda === 0 && this.#memory.get(EPOCH.closedWrites) === 0;
   }
 
+  /** Of what was dirty when the epoch closed, the share that is in the file: 0 to 1. */
+  get shareWritten(): number {
+    const units = this.#memory.get(EPOCH.closedUnits);
+    return units === 0 ? 1 : 1 - this.owedUnits / units;
+  }
+
   /** Whether a write has failed, here or in the thread of a change that had to make room. */
   get hasFailed(): boolean {
     return this.#memory.get(EPOCH.closed) === FAILED;

@@ -221,8 +221,7 @@ export const SCENARIOS: readonly Scenario[] = [
     rules: ['C3', 'L3'],
     state: {
       tested: RECOVERY,
-      name: 'scenario 25: the power goes while the file grows',
-      except: 'a file that gets shorter waits for compact()',
+      name: 'scenario 25: the power goes while the file',
     },
   },
 

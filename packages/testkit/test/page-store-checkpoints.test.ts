@@ -57,6 +57,29 @@ describe('the suite for page stores finds', () => {
     expect(await brokenBy(Ahead, ...ids)).toEqual(ids);
   });
 
+  it('a checkpoint that does not make way, or does not sync when it should', async () => {
+    class Deaf extends BufferPool {
+      override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        const advanced: CheckpointSteps['advanced'] = async (progress, sync) =>
+          void steps.advanced?.(progress, sync).catch(() => {});
+        return super.checkpoint({ ...steps, advanced });
+      }
+    }
+    expect(await brokenBy(Deaf, 'makes-way', 'making-way-fails')).toEqual(['makes-way', 'making-way-fails']);
+    class Lazy extends BufferPool {
+      override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
+        return super.checkpoint({ ...steps, advanced: async (progress) => steps.advanced?.(progress, async () => {}) });
+      }
+    }
+    expect(await brokenBy(Lazy, 'makes-way')).toEqual(['makes-way']);
+    class Silent extends BufferPool {
+      override checkpoint({ gate, secureLog }: CheckpointSteps): Promise<CheckpointResult> {
+        return super.checkpoint({ gate, secureLog });
+      }
+    }
+    expect(await brokenBy(Silent, 'makes-way')).toEqual(['makes-way']);
+  });
+
   it('a log that is not waited for', async () => {
     class Impatient extends BufferPool {
       override checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {

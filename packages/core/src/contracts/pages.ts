@@ -88,6 +88,17 @@ export interface CheckpointSteps {
   gate(): CheckpointMark;
   /** Called when images and map are durable, before the superblock is written (C3): makes the log durable up to the mark. */
   secureLog(mark: CheckpointMark): Promise<void>;
+  /**
+   * Called after each batch of images; the next one is written when it has resolved. `sync` brings to the device what was written so far, so that not all
+   * of it is left for the end. What it throws ends the checkpoint.
+   */
+  advanced?(progress: CheckpointProgress, sync: () => Promise<void>): Promise<void>;
+}
+
+/** How far a checkpoint is. */
+export interface CheckpointProgress {
+  /** Of what was dirty at the gate, the share that is in the file, whoever wrote it: 0 to 1. */
+  readonly written: number;
 }
 
 export interface CheckpointResult {

@@ -10,6 +10,7 @@ import type { CompactProgress } from '../contracts/compaction.js';
 import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
 import type { CheckpointMark, CheckpointResult, PageStore } from '../contracts/pages.js';
+import { CheckpointPace, type Surroundings } from './checkpoint-pace.js';
 import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {
@@ -17,10 +18,16 @@ export interface CheckpointOptions {
   readonly logBytes?: number | undefined;
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
   readonly intervalMs?: number | undefined;
+  /**
+   * The share of the time in which a checkpoint writes while others use the device: above 0, to 1, which is all of it. Default: 0.25. Alone, late, or when the
+   * store is being closed it takes all of it.
+   */
+  readonly dutyCycle?: number | undefined;
 }
 
 export const DEFAULT_LOG_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_INTERVAL_MS = 60_000;
+export const DEFAULT_DUTY_CYCLE = 0.25;
 
 /** Commits wait for the checkpoint once there is so many times more log than asked for. */
 const BACKPRESSURE = 4;
@@ -37,6 +44,8 @@ const SHARE_TO_MOVE = 16;
 export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
   private readonly logBytes: number;
+  private readonly intervalMs: number;
+  private readonly dutyCycle: number;
   private readonly timer: NodeJS.Timeout | null;
 
   constructor(
@@ -45,12 +54,14 @@ export class Checkpoints {
     private readonly concurrency: Concurrency,
     private readonly state: EngineState,
     options: CheckpointOptions,
+    /** Aborted when closing begins: a checkpoint that is under way makes no way for others any more. */
+    private readonly closing: AbortSignal,
   ) {
     this.logBytes = options.logBytes ?? DEFAULT_LOG_BYTES;
+    this.intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS;
+    this.dutyCycle = options.dutyCycle ?? DEFAULT_DUTY_CYCLE;
     this.timer =
-      state.openedReadOnly || !state.isOwner
-        ? null
-        : setInterval(() => this.afterInterval(), options.intervalMs ?? DEFAULT_INTERVAL_MS);
+      state.openedReadOnly || !state.isOwner ? null : setInterval(() => this.afterInterval(), this.intervalMs);
     this.timer?.unref();
   }
 
@@ -154,18 +165,21 @@ export class Checkpoints {
 
   private async checkpoint(logMark: () => LogMark): Promise<CheckpointResult> {
     try {
+      let pace: CheckpointPace | null = null;
       const result = await this.pages.checkpoint({
         gate: () => {
           this.assertWhole();
           // T6: in any thread.
           this.concurrency.assertSound();
           this.state.memory.clearLogged();
+          pace = this.newPace();
           return { timestamp: this.concurrency.visible, log: logMark() };
         },
         secureLog: async (mark: CheckpointMark) => {
           this.assertWhole();
           if (mark.log.incarnation !== NO_LOG.incarnation) await this.log.secure(mark.log);
         },
+        advanced: async (progress, sync) => pace?.advanced(progress, sync),
       });
       if (result.olderMark.log.incarnation !== NO_LOG.incarnation) await this.log.recycle(result.olderMark.log);
       return result;
@@ -173,6 +187,13 @@ export class Checkpoints {
       this.state.endChanges(error instanceof Error ? error : new Error(String(error)), this.pages.threads);
       throw error;
     }
+  }
+
+  private newPace(): CheckpointPace | null {
+    const { dutyCycle, logBytes, intervalMs, closing, pages, state } = this;
+    if (dutyCycle === 1 || closing.aborted) return null;
+    const surroundings = (): Surroundings => ({ pageReads: pages.stats().pageReads, logged: state.memory.logged });
+    return new CheckpointPace(dutyCycle, { logBytes, intervalMs }, surroundings, closing);
   }
 
   private assertWhole(): void {

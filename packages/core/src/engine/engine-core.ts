@@ -65,7 +65,7 @@ export class EngineCore {
     this.pages = pages;
     this.log = log;
     this.concurrency = concurrency;
-    this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions);
+    this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions, this.closing);
     const { catalog } = shared;
     this.catalog = catalog;
     this.loads = new LoadsElsewhere(shared, pages.threads, state.memory);

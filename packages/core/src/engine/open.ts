@@ -162,7 +162,8 @@ async function recover(
 
 const BOOLEANS = ['create', 'errorIfExists', 'readOnly'] as const;
 const CALLBACKS = ['onRecovery', 'onFailure'] as const;
-const CHECKPOINT_OPTIONS = ['logBytes', 'intervalMs'] as const;
+const CHECKPOINT_OPTIONS = ['logBytes', 'intervalMs', 'dutyCycle'] as const;
+const LEAST_DUTY_CYCLE = 0.01;
 /** The longest interval that a timer takes. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
@@ -192,11 +193,13 @@ function checkOptions(options: OpenOptions): void {
       throw invalid(`checkpoint.${name}`, `there is no such option; there are ${CHECKPOINT_OPTIONS.join(', ')}`);
     }
   }
-  const { logBytes = 1, intervalMs = 1 } = checkpoint;
+  const { logBytes = 1, intervalMs = 1, dutyCycle = 1 } = checkpoint;
   if (!Number.isSafeInteger(logBytes) || logBytes < 1)
     throw invalid('checkpoint.logBytes', 'it is a whole number from 1 on');
   if (!isInterval(intervalMs))
     throw invalid('checkpoint.intervalMs', `it is a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
+  if (typeof dutyCycle !== 'number' || !(dutyCycle >= LEAST_DUTY_CYCLE && dutyCycle <= 1))
+    throw invalid('checkpoint.dutyCycle', `it is a number from ${LEAST_DUTY_CYCLE} to 1`);
 }
 
 function isInterval(milliseconds: number): boolean {

@@ -23,7 +23,7 @@ export class Pace {
   constructor(
     /** `Infinity`: as fast as it goes. */
     private readonly bytesPerSecond: number,
-    private readonly clock: Clock = CLOCK,
+    private readonly clock: Clock = SYSTEM_CLOCK,
   ) {
     this.#paidAt = clock.now();
   }
@@ -40,7 +40,7 @@ export class Pace {
   }
 }
 
-const CLOCK: Clock = {
+export const SYSTEM_CLOCK: Clock = {
   now: () => performance.now(),
   // The timer keeps the process alive: whoever awaits the work expects that it ends.
   sleep: (ms, interrupted) =>

@@ -1,6 +1,6 @@
 /** When checkpoints begin, and in which order a checkpoint does what: with parts that only note what is asked of them. */
 import { expect, test } from 'vitest';
-import { Checkpoints } from '../../src/engine/checkpoints.js';
+import { type CheckpointOptions, Checkpoints } from '../../src/engine/checkpoints.js';
 import { EngineState } from '../../src/engine/state.js';
 import {
   type CheckpointSteps,
@@ -11,8 +11,10 @@ import {
   Threads,
 } from '../../src/index.js';
 
-function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
+function setUp(options: CheckpointOptions = {}) {
   const calls: string[] = [];
+  const closing = new AbortController();
+  const counted = { pageReads: 0 };
   const running: { steps: CheckpointSteps; finish: () => void; fail: (error: Error) => void }[] = [];
   const older: LogMark = { incarnation: 1, segment: 1, offset: 10 };
   const pages = {
@@ -28,7 +30,7 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
         };
         running.push({ steps, finish, fail: reject });
       }),
-    stats: () => ({ fileBytes: 0, freeFileBytes: 0, pageWrites: 0 }),
+    stats: () => ({ fileBytes: 0, freeFileBytes: 0, pageWrites: 0, ...counted }),
     threads: Threads.alone(),
   } as unknown as PageStore;
   const log = {
@@ -37,8 +39,10 @@ function setUp(options: { logBytes?: number; intervalMs?: number } = {}) {
     recycle: async (mark: LogMark) => void calls.push(`recycle ${mark.segment}`),
   } as unknown as Log;
   const state = new EngineState();
-  const checkpoints = new Checkpoints(pages, log, { visible: 7, assertSound: () => {} } as Concurrency, state, options);
-  return { checkpoints, calls, running, state };
+  const { signal } = closing;
+  const concurrency = { visible: 7, assertSound: () => {} } as Concurrency;
+  const checkpoints = new Checkpoints(pages, log, concurrency, state, options, signal);
+  return { checkpoints, calls, running, state, closing, counted };
 }
 
 test('the log is durable up to the mark before the superblock, and only then recycled, from the older slot on (C3, C4)', async () => {
@@ -105,5 +109,29 @@ test('one that is under way when the engine fails does not count', async () => {
   running[0]!.finish();
   await expect(done).rejects.toThrow('half a commit');
   expect(calls).not.toContain('superblock');
+  checkpoints.stopTimer();
+});
+
+test.each([
+  [{}, 1],
+  [{ dutyCycle: 0.5 }, 1],
+  [{ dutyCycle: 1 }, 0],
+])('with the options %o one beside readers brings what it has written to the device %i times after a batch', async (options, times) => {
+  const { checkpoints, running, closing, counted } = setUp(options);
+  const done = checkpoints.run();
+  let syncs = 0;
+  const sync = async () => void syncs++;
+  const { steps, finish } = running[0]!;
+  await steps.advanced?.({ written: 0.2 }, sync);
+  expect(syncs).toBe(0);
+  counted.pageReads++;
+  await steps.advanced?.({ written: 0.4 }, sync);
+  expect(syncs).toBe(times);
+  closing.abort();
+  counted.pageReads++;
+  await steps.advanced?.({ written: 0.6 }, sync);
+  expect(syncs).toBe(times);
+  finish();
+  await done;
   checkpoints.stopTimer();
 });

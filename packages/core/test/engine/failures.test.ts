@@ -353,6 +353,9 @@ test.each([
   [{ checkpoint: { every: 7 } }],
   [{ checkpoint: { logBytes: 0 } }],
   [{ checkpoint: { intervalMs: 2 ** 31 } }],
+  [{ checkpoint: { dutyCycle: 0 } }],
+  [{ checkpoint: { dutyCycle: 1.5 } }],
+  [{ checkpoint: { dutyCycle: '50%' } }],
 ])('opening with the options %o is refused before any file is touched', async (options) => {
   expect(await codeOf(() => rig.open(options as never))).toBe('PW_OPTION_INVALID');
   expect(fs.existsSync(rig.file)).toBe(false);

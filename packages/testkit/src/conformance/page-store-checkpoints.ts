@@ -16,12 +16,13 @@ import {
   STORE,
   type Stores,
 } from './page-store-subject.js';
-import { newModel, type PageModel, PageTree } from './page-tree.js';
+import { FANOUT, newModel, type PageModel, PageTree } from './page-tree.js';
 import { PageTreeDriver } from './page-tree-driver.js';
 import type { WatchedFiles } from './watched-files.js';
 
 const CRASH_SEEDS = 2;
 const CRASHES_EACH = 12;
+const EMPTY = new Uint8Array(0);
 /** Of what was not synced, so much survives, in turn. */
 const SHARES = [0.5, 0, 0.9, 1, 0.1];
 
@@ -172,6 +173,58 @@ export const checkpointClauses: readonly PageStoreClause[] = [
       const again = await stores.open(files);
       assert.equal(again.state.mark.timestamp, 1);
       new PageTree(again.pages).check(newModel(1));
+    },
+  ),
+  clause(
+    'makes-way',
+    ['C3'],
+    'writes nothing while a batch of a checkpoint is not said to be over, tells how far it is, and syncs what it has written when asked to',
+    ['files'],
+    async (stores) => {
+      const { pages, files } = await stores.open(undefined, { frames: SMALL });
+      plantBatches(pages);
+      const told: number[] = [];
+      const wrong = new Set<string>();
+      let batches = 0;
+      await pages.checkpoint({
+        ...gateAt(2),
+        advanced: async ({ written }, sync) => {
+          const batch = ++batches;
+          told.push(written);
+          await sync();
+          const [kept, dropped] = [keepAll, dropAll].map((survives) =>
+            crashedCopy(files, survives).device.contentOf(STORE),
+          );
+          if (Buffer.compare(kept ?? EMPTY, dropped ?? EMPTY) !== 0)
+            wrong.add('After a sync something is not durable.');
+          const before = files.writes.length;
+          for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+          if (files.writes.length !== before || batch !== batches)
+            wrong.add('A batch is written before the one before it is over.');
+        },
+      });
+      assert.deepEqual([...wrong], []);
+      assert.ok(told.length > 0, 'A checkpoint of many batches does not say how far it is.');
+      const isRising = told.every((written, at) => written > (told[at - 1] ?? 0) && written < 1);
+      assert.ok(isRising, `Between its batches a checkpoint says that so much of it is written: ${told.join(', ')}.`);
+    },
+  ),
+  clause(
+    'making-way-fails',
+    ['C3'],
+    'ends a checkpoint with what is thrown between two batches of it, and goes on to stand for the one before',
+    ['files'],
+    async (stores) => {
+      const { pages, files } = await stores.open(undefined, { frames: SMALL });
+      await pages.checkpoint(gateAt(1));
+      plantBatches(pages);
+      const failure = new Error('the device has failed');
+      const advanced = (): Promise<never> => Promise.reject(failure);
+      assert.equal(await rejectionOf(pages.checkpoint({ ...gateAt(2), advanced })), failure);
+      await pages.close();
+      const again = await stores.open(files);
+      assert.equal(again.state.mark.timestamp, 1);
+      new PageTree(again.pages).check(null);
     },
   ),
   clause(
@@ -363,4 +416,14 @@ function putOnto(target: WatchedFiles, source: WatchedFiles, from: number): void
   const content = target.device.contentOf(STORE);
   for (const { offset, bytes } of source.writes.slice(from)) content.set(bytes, offset);
   target.device.put(STORE, content);
+}
+
+/** A tree that fits into few frames, and takes several batches of a checkpoint. */
+function plantBatches(pages: PageStore): void {
+  const tree = new PageTree(pages);
+  tree.plant(1);
+  for (let slot = 0; slot < FANOUT; slot++) {
+    tree.insert([], slot, 10 + slot, 0);
+    tree.insert([slot], 0, 100 + slot, 0);
+  }
 }

@@ -305,7 +305,14 @@ class TreeRound {
       this.#closed.set(mark, this.#model.content());
       return mark;
     };
-    const { mark } = await this.pages.checkpoint({ gate, secureLog: () => this.loop.turn() });
+    const { mark } = await this.pages.checkpoint({
+      gate,
+      secureLog: () => this.loop.turn(),
+      advanced: async (_progress, sync) => {
+        await sync();
+        await this.loop.turn();
+      },
+    });
     this.#checkpointed = this.#closed.get(mark) as Map<string, Version>;
   }
 

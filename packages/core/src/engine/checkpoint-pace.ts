@@ -1,0 +1,91 @@
+/**
+ * How a checkpoint makes way for others: after each batch that it writes while they use the device it rests, so that it takes a share of the
+ * device's time and leaves the rest. What it has written is synced before it rests: otherwise the device gets all of it at the end, at once.
+ *
+ * It does not rest while nobody else needs the device, nor when it is late: there is a point in the log, and a time, at which the next one begins, and it
+ * is to be over by then.
+ */
+import type { CheckpointProgress } from '../contracts/pages.js';
+import { type Clock, SYSTEM_CLOCK } from './pace.js';
+
+/** What a checkpoint looks at to know whether it is alone, and whether it is late. */
+export interface Surroundings {
+  /** Pages that were read from the device so far, by anyone. */
+  readonly pageReads: number;
+  /** Bytes of log since the checkpoint began. */
+  readonly logged: number;
+}
+
+/** A point of either kind at which the next checkpoint begins. */
+export interface CheckpointDue {
+  readonly logBytes: number;
+  readonly intervalMs: number;
+}
+
+/** Rests shorter than a timer is exact are taken together. */
+const SHORTEST_REST_MS = 1;
+/** While it rests it looks so often whether it is late by now. */
+const LOOK_MS = 20;
+
+/** Of one checkpoint, from its gate on. */
+export class CheckpointPace {
+  readonly #begun: number;
+  readonly #workShare: number;
+  #workedSince: number;
+  /** Rest that is due. */
+  #restMs = 0;
+  #pageReads: number;
+  #logged: number;
+
+  constructor(
+    /** Of the time, while others use the device: above 0, below 1. */
+    dutyCycle: number,
+    private readonly due: CheckpointDue,
+    private readonly surroundings: () => Surroundings,
+    /** Once it is aborted there is no rest any more. */
+    private readonly hurry: AbortSignal,
+    private readonly clock: Clock = SYSTEM_CLOCK,
+  ) {
+    this.#workShare = dutyCycle;
+    this.#begun = clock.now();
+    this.#workedSince = this.#begun;
+    ({ pageReads: this.#pageReads, logged: this.#logged } = surroundings());
+  }
+
+  /** After a batch: resolves when the next may be written. Errors: those of syncing. */
+  async advanced({ written }: CheckpointProgress, sync: () => Promise<void>): Promise<void> {
+    const mayRest = this.#isShared() && !this.#isHurried(written);
+    if (mayRest) await sync();
+    const now = this.clock.now();
+    if (!mayRest) this.#restMs = 0;
+    else {
+      this.#restMs += (now - this.#workedSince) * (1 / this.#workShare - 1);
+      await this.#rest(written);
+    }
+    this.#workedSince = this.clock.now();
+  }
+
+  async #rest(written: number): Promise<void> {
+    const { clock } = this;
+    while (this.#restMs >= SHORTEST_REST_MS && !this.#isHurried(written)) {
+      const before = clock.now();
+      await clock.sleep(Math.min(this.#restMs, LOOK_MS), this.hurry);
+      this.#restMs -= clock.now() - before;
+    }
+  }
+
+  /** Whether others have used the device since it was asked last. */
+  #isShared(): boolean {
+    const { pageReads, logged } = this.surroundings();
+    const isShared = pageReads !== this.#pageReads || logged !== this.#logged;
+    this.#pageReads = pageReads;
+    this.#logged = logged;
+    return isShared;
+  }
+
+  #isHurried(written: number): boolean {
+    if (this.hurry.aborted) return true;
+    const { logBytes, intervalMs } = this.due;
+    return this.surroundings().logged >= written * logBytes || this.clock.now() - this.#begun >= written * intervalMs;
+  }
+}

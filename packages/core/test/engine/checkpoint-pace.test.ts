@@ -1,0 +1,119 @@
+/** How a checkpoint makes way for others, on a clock that the test sets. */
+import { describe, expect, it } from 'vitest';
+import { CheckpointPace } from '../../src/engine/checkpoint-pace.js';
+import type { Clock } from '../../src/engine/pace.js';
+
+/** A checkpoint of batches that take 4 ms each, the last 1 of these for syncing, and what goes on beside it. */
+class Rig implements Clock {
+  time = 1000;
+  pageReads = 50;
+  logged = 0;
+  syncs = 0;
+  rested = 0;
+  readonly closing = new AbortController();
+  onSleep: (ms: number) => void = () => {};
+  readonly pace: CheckpointPace;
+
+  constructor(dutyCycle: number, due = { logBytes: 1e9, intervalMs: 1e9 }) {
+    this.pace = new CheckpointPace(dutyCycle, due, () => this, this.closing.signal, this);
+  }
+
+  now(): number {
+    return this.time;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.time += ms;
+    this.rested += ms;
+    this.onSleep(ms);
+  }
+
+  async batch(written: number, takesMs = 3): Promise<void> {
+    this.time += takesMs;
+    await this.pace.advanced({ written }, async () => {
+      this.syncs++;
+      this.time += 1;
+    });
+  }
+}
+
+describe('a checkpoint', () => {
+  it.each([0.5, 0.25, 0.1])('takes %d of the time while others read, and syncs before it rests', async (dutyCycle) => {
+    const rig = new Rig(dutyCycle);
+    for (let batch = 1; batch <= 100; batch++) {
+      rig.pageReads++;
+      await rig.batch(batch / 101);
+    }
+    expect(rig.syncs).toBe(100);
+    expect(400 / (rig.time - 1000)).toBeCloseTo(dutyCycle, 6);
+  });
+
+  it('makes way for commits as for reads', async () => {
+    const rig = new Rig(0.25);
+    rig.logged += 100;
+    await rig.batch(0.5);
+    expect([rig.syncs, rig.rested]).toEqual([1, 12]);
+  });
+
+  it('neither syncs nor rests while nobody else uses the device', async () => {
+    const rig = new Rig(0.25);
+    for (let batch = 1; batch <= 10; batch++) await rig.batch(batch / 11);
+    expect([rig.syncs, rig.rested]).toEqual([0, 0]);
+    rig.pageReads++;
+    await rig.batch(0.95);
+    expect([rig.syncs, rig.rested]).toEqual([1, 12]);
+  });
+
+  it('takes rests together that are shorter than a timer is exact', async () => {
+    const rig = new Rig(0.8);
+    rig.time += 1000; // As long as this is not part of a batch, it is not counted.
+    const pace = new CheckpointPace(0.8, { logBytes: 1e9, intervalMs: 1e9 }, () => rig, rig.closing.signal, rig);
+    const sleeps: number[] = [];
+    rig.onSleep = (ms) => sleeps.push(ms);
+    for (let batch = 1; batch <= 8; batch++) {
+      rig.pageReads++;
+      rig.time += 2;
+      await pace.advanced({ written: 0.5 }, async () => {});
+    }
+    expect(sleeps).toEqual([1, 1, 1, 1]);
+  });
+
+  it('does not rest when it is late for the next one, by log or by time, and stops resting when it comes to be', async () => {
+    const byLog = new Rig(0.1, { logBytes: 1000, intervalMs: 1e9 });
+    byLog.logged = 400;
+    await byLog.batch(0.3);
+    expect([byLog.syncs, byLog.rested]).toEqual([0, 0]);
+    byLog.logged = 450;
+    byLog.onSleep = () => {
+      byLog.logged += 60;
+    };
+    await byLog.batch(0.5, 99);
+    expect(byLog.rested).toBe(20);
+
+    const byTime = new Rig(0.1, { logBytes: 1e9, intervalMs: 100 });
+    byTime.pageReads++;
+    await byTime.batch(0.5, 19);
+    expect(byTime.rested).toBe(40);
+    byTime.pageReads++;
+    await byTime.batch(0.55);
+    expect(byTime.rested).toBe(40);
+  });
+
+  it('goes on at once when the store is being closed', async () => {
+    const rig = new Rig(0.01);
+    rig.onSleep = () => rig.closing.abort();
+    rig.pageReads++;
+    await rig.batch(0.5, 100);
+    expect(rig.rested).toBe(20);
+    rig.pageReads++;
+    await rig.batch(0.6);
+    expect([rig.syncs, rig.rested]).toEqual([1, 20]);
+  });
+
+  it('ends with what syncing says', async () => {
+    const rig = new Rig(0.25);
+    rig.pageReads++;
+    const failing = rig.pace.advanced({ written: 0.5 }, () => Promise.reject(new Error('the device is gone')));
+    await expect(failing).rejects.toThrow('the device is gone');
+  });
+});
