@@ -7,6 +7,11 @@ export class EntryTable {
   /** At most half full. */
   #words: Int32Array;
 
+  /** Entries that it has room for. */
+  get capacity(): number {
+    return this.#words.length / (2 * WORDS);
+  }
+
   constructor(entries: number) {
     this.#words = tableFor(entries);
   }

@@ -30,7 +30,7 @@ export function gather(memory: WriteMemory, order: Uint32Array, into: EncodedOpe
 }
 
 class Parts {
-  /** The place in the order, of each entry. */
+  /** The place in the order, of each entry that was not dropped. */
   readonly #rankOf: Uint32Array;
   /** Where the change of that place in the order begins, and behind it ends, in what was divided. */
   readonly #starts: Uint32Array;
@@ -44,7 +44,7 @@ class Parts {
     /** A part has so many changes, as a power of two. */
     private readonly shift: number,
   ) {
-    this.#rankOf = new Uint32Array(order.length);
+    this.#rankOf = new Uint32Array(memory.count);
     for (let rank = 0; rank < order.length; rank++) this.#rankOf[order[rank]!] = rank;
     this.#starts = new Uint32Array(order.length);
     this.#ends = new Uint32Array(order.length);
@@ -58,6 +58,7 @@ class Parts {
     const { memory, shift } = this;
     const next = this.#partStarts();
     for (let entry = 0; entry < memory.count; entry++) {
+      if (memory.isDropped(entry)) continue;
       const rank = this.#rankOf[entry]!;
       const part = rank >>> shift;
       const at = next[part]!;
@@ -78,8 +79,9 @@ class Parts {
 
   #partStarts(): Uint32Array {
     const { memory, shift } = this;
-    const starts = new Uint32Array((this.#rankOf.length >>> shift) + 2);
+    const starts = new Uint32Array((this.#starts.length >>> shift) + 2);
     for (let entry = 0; entry < memory.count; entry++) {
+      if (memory.isDropped(entry)) continue;
       starts[(this.#rankOf[entry]! >>> shift) + 1]! += memory.endOf(entry) - memory.startOf(entry);
     }
     for (let part = 1; part < starts.length; part++) starts[part]! += starts[part - 1]!;

@@ -10,22 +10,24 @@ const FEW = 24;
 /** Heads are made of so many bytes at most. */
 const WINDOW = 16;
 
-/** Sorts `entries`, all of one index and of different keys. */
-export function sortByKey(memory: WriteMemory, entries: Uint32Array): void {
-  sortFrom(memory, entries, 0);
+/** Sorts `entries`, all of one index and rising; those of one key stay in that order. Returns whether there are such. */
+export function sortByKey(memory: WriteMemory, entries: Uint32Array): boolean {
+  return sortFrom(memory, entries, 0);
 }
 
 /** All keys agree in their first `depth` bytes, where a key that is shorter counts as followed by zeros. */
-function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): void {
+function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {
   const count = entries.length;
-  if (count <= FEW) {
-    insertionSort(memory, entries, depth);
-    return;
-  }
+  if (count <= FEW) return insertionSort(memory, entries, depth);
   if (depth > 0 && depth >= longestOf(memory, entries)) {
-    // They differ in nothing but the zeros at their ends.
-    entries.sort((a, b) => memory.compare(a, b, depth));
-    return;
+    // They differ in nothing but the zeros at their ends, if at all.
+    let hasSame = false;
+    entries.sort((a, b) => {
+      const order = memory.compare(a, b, depth);
+      if (order === 0 && a !== b) hasSame = true;
+      return order === 0 ? a - b : order;
+    });
+    return hasSame;
   }
   const from = commonLength(memory, entries, depth);
   const placeBits = 32 - Math.clz32(count - 1);
@@ -37,13 +39,15 @@ function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): voi
   const placeMask = 2 ** placeBits - 1;
   const headMask = ~placeMask;
   for (let i = 0; i < count; i++) entries[i] = before[words[2 * i]! & placeMask]!;
+  let hasSame = false;
   for (let first = 0, i = 1; i <= count; i++) {
     const isSame =
       i < count && words[2 * i + 1] === words[2 * first + 1] && ((words[2 * i]! ^ words[2 * first]!) & headMask) === 0;
     if (isSame) continue;
-    if (i - first > 1) sortFrom(memory, entries.subarray(first, i), columns.end);
+    if (i - first > 1 && sortFrom(memory, entries.subarray(first, i), columns.end)) hasSame = true;
     first = i;
   }
+  return hasSame;
 }
 
 /** Which bits of which bytes heads are made of: the lowest ones, where all above are the same in all keys. */
@@ -137,14 +141,18 @@ function longestOf(memory: WriteMemory, entries: Uint32Array): number {
   return longest;
 }
 
-function insertionSort(memory: WriteMemory, entries: Uint32Array, depth: number): void {
+function insertionSort(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {
+  let hasSame = false;
   for (let i = 1; i < entries.length; i++) {
     const entry = entries[i]!;
     let at = i;
-    while (at > 0 && memory.compare(entries[at - 1]!, entry, depth) > 0) {
+    for (; at > 0; at--) {
+      const order = memory.compare(entries[at - 1]!, entry, depth);
+      if (order === 0) hasSame = true;
+      if (order <= 0) break;
       entries[at] = entries[at - 1]!;
-      at--;
     }
     entries[at] = entry;
   }
+  return hasSame;
 }

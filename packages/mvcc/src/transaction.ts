@@ -48,13 +48,13 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     this.buffer = new WriteBuffer(shared.maxBytes, shared.spare);
   }
 
-  get writeCount(): number {
-    return this.buffer.count;
+  get hasWrites(): boolean {
+    return this.buffer.hasChanges;
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference): boolean {
     this.assertOpen();
-    if (this.buffer.count > 0) {
+    if (this.buffer.hasChanges) {
       const own = this.buffer.find(target, key);
       if (own !== NONE) {
         assertNotDropped(target);
@@ -103,7 +103,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     this.closed = true;
     const { snapshot } = this;
     try {
-      if (this.buffer.count === 0) return { timestamp: snapshot.timestamp, position: -1 };
+      if (!this.buffer.hasChanges) return { timestamp: snapshot.timestamp, position: -1 };
       return this.shared.path.commit(this.changes ?? this.buffer.encode(), snapshot.timestamp, this);
     } finally {
       this.changes = null;

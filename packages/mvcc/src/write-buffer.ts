@@ -14,6 +14,8 @@ import { type EarlierChange, NONE, type WriteMark, WriteMemory } from './write-m
 const MOST_SPARE = 512;
 /** Memory of which so little is not named any more is left as it is. */
 const LITTLE = 64 * 1024;
+/** If so many of the changes are of keys that were changed before, entries are found by key from then on, so that such take no more memory. */
+const MANY_REPEATED = 0.25;
 
 /** The entries of one index, in the order of their keys when that is asked for. */
 class TargetWrites {
@@ -39,8 +41,10 @@ interface Savepoint {
 }
 
 export class WriteBuffer {
-  /** Bytes of keys and values. */
-  bytes = 0;
+  /** Bytes of keys and values; also of changes whose key was changed again, as long as it was not looked for these. */
+  private written = 0;
+  /** When so many bytes are encoded it is looked whether keys come again. */
+  private lookAt = LITTLE;
   private memory: WriteMemory | null = null;
   private readonly targets: TargetWrites[] = [];
   private readonly places = new Map<Target, number>();
@@ -56,8 +60,22 @@ export class WriteBuffer {
     private readonly spare: SpareMemory,
   ) {}
 
+  /** Whether there is any change. */
+  get hasChanges(): boolean {
+    for (let place = 0; place < this.targets.length; place++) if (this.targets[place]!.count > 0) return true;
+    return false;
+  }
+
+  /** Keys that are changed. */
   get count(): number {
-    return this.memory === null ? 0 : this.memory.count;
+    this.index();
+    return this.targets.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** Bytes of these keys and their values. */
+  get bytes(): number {
+    this.index();
+    return this.written;
   }
 
   /** What its changes take, if it has any. */
@@ -69,7 +87,9 @@ export class WriteBuffer {
   find(target: Target, key: Uint8Array): number {
     const { memory } = this;
     const place = this.placeOf(target);
-    return memory === null || place < 0 ? NONE : memory.find(place, key, hashOf(target.number, key));
+    if (memory === null || place < 0) return NONE;
+    this.index();
+    return memory.find(place, key, hashOf(target.number, key));
   }
 
   deletes(entry: number): boolean {
@@ -95,25 +115,37 @@ export class WriteBuffer {
     const { number } = target;
     const place = this.placeFor(target);
     const hash = hashOf(number, key);
+    if (!memory.isIndexed) {
+      const bytes = this.written + key.length + (value === null ? 0 : value.length);
+      if (bytes <= this.maxBytes && (memory.encoded < this.lookAt || !this.repeats(memory))) {
+        memory.add(place, number, key, hash, value);
+        this.targets[place]!.count++;
+        this.written = bytes;
+        return;
+      }
+      this.index();
+    }
     const entry = memory.find(place, key, hash);
     const replaced = entry === NONE ? 0 : memory.keyLength(entry) + memory.valueLength(entry);
-    const bytes = this.bytes + key.length + (value === null ? 0 : value.length) - replaced;
+    const bytes = this.written + key.length + (value === null ? 0 : value.length) - replaced;
     if (bytes > this.maxBytes) throw this.tooLarge(bytes);
     const mayUndo = this.savepoints.length > 0;
-    if (mayUndo) this.undo.push({ before: entry === NONE ? null : memory.earlier(entry), bytes: this.bytes });
+    if (mayUndo) this.undo.push({ before: entry === NONE ? null : memory.earlier(entry), bytes: this.written });
     if (entry === NONE) {
       memory.add(place, number, key, hash, value);
       this.targets[place]!.count++;
     } else {
       memory.replace(entry, number, key, value, !mayUndo);
-      if (!mayUndo && memory.replaced > LITTLE + this.bytes) memory.compact();
+      if (!mayUndo && memory.replaced > LITTLE + this.written) memory.compact();
     }
-    this.bytes = bytes;
+    this.written = bytes;
   }
 
   savepoint(): number {
     const id = ++this.lastSavepoint;
     this.memory ??= this.spare.take();
+    // What it goes back to is entries as they are, and how many.
+    this.index();
     this.savepoints.push({ id, undoLength: this.undo.length, mark: this.memory.mark });
     return id;
   }
@@ -135,7 +167,7 @@ export class WriteBuffer {
       const { before, bytes } = this.undo.pop()!;
       if (before === null) this.removeLast(memory);
       else memory.restore(before);
-      this.bytes = bytes;
+      this.written = bytes;
     }
     memory.cutTo(savepoint.mark);
   }
@@ -148,9 +180,11 @@ export class WriteBuffer {
   /** All changes by number of index, then by key: the order in which they are logged and installed. Good until there are others, or none. */
   encode(): EncodedChanges {
     const memory = this.inUse;
-    const encoded = memory.operations.begin(memory.count, memory.encoded);
-    gather(memory, this.order(), encoded);
-    return new EncodedChanges(encoded, [...this.writtenTargets()], this.bytes);
+    // First: of keys that were changed again only the last change is left then.
+    const order = this.order();
+    const encoded = memory.operations.begin(order.length, memory.encoded);
+    gather(memory, order, encoded);
+    return new EncodedChanges(encoded, [...this.writtenTargets()], this.written);
   }
 
   /** Forgets all. Its memory may be another transaction's from now on. */
@@ -161,13 +195,34 @@ export class WriteBuffer {
     this.places.clear();
     this.undo.length = 0;
     this.savepoints.length = 0;
-    this.bytes = 0;
+    this.written = 0;
+    this.lookAt = LITTLE;
     if (memory !== null) this.spare.give(memory);
   }
 
   private get inUse(): WriteMemory {
     this.memory ??= this.spare.take();
     return this.memory;
+  }
+
+  /** From now on changes are found by their keys, and another change of a key takes the place of the one there is. */
+  private index(): void {
+    const { memory } = this;
+    if (memory === null || memory.isIndexed) return;
+    memory.index((entry) => this.forget(memory, entry));
+    if (memory.replaced > LITTLE + this.written) memory.compact();
+  }
+
+  /** Whether keys come again so often that it is worth looking for each. */
+  private repeats(memory: WriteMemory): boolean {
+    this.lookAt = 2 * memory.encoded;
+    return memory.repeatedShare() >= MANY_REPEATED;
+  }
+
+  /** An entry that a later one of the same key takes the place of. */
+  private forget(memory: WriteMemory, entry: number): void {
+    this.targets[memory.placeOf(entry)]!.count--;
+    this.written -= memory.keyLength(entry) + memory.valueLength(entry);
   }
 
   private placeOf(target: Target): number {
@@ -191,11 +246,12 @@ export class WriteBuffer {
     const places = targets.map((_, place) => place).filter((place) => targets[place]!.count > 0);
     if (places.length === 1) return this.sorted(places[0]!);
     places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
-    const order = new Uint32Array(this.count);
+    const parts = places.map((place) => this.sorted(place));
+    const order = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    for (const place of places) {
-      order.set(this.sorted(place), at);
-      at += targets[place]!.count;
+    for (const part of parts) {
+      order.set(part, at);
+      at += part.length;
     }
     return order;
   }
@@ -205,7 +261,7 @@ export class WriteBuffer {
     const memory = this.inUse;
     const writes = this.targets[place]!;
     if (writes.seen === memory.count) return writes.sorted;
-    const fresh = new Uint32Array(writes.count - writes.sorted.length);
+    let fresh: Uint32Array = new Uint32Array(writes.count - writes.sorted.length);
     let found = 0;
     let isInOrder = true;
     for (let entry = writes.seen; entry < memory.count; entry++) {
@@ -213,8 +269,12 @@ export class WriteBuffer {
       if (isInOrder && found > 0) isInOrder = memory.compare(fresh[found - 1]!, entry, 0) < 0;
       fresh[found++] = entry;
     }
-    if (!isInOrder) sortByKey(memory, fresh);
-    writes.sorted = writes.sorted.length === 0 ? fresh : mergeSorted(memory, writes.sorted, fresh);
+    const drop = (entry: number): void => {
+      this.forget(memory, entry);
+      memory.drop(entry);
+    };
+    if (!isInOrder && sortByKey(memory, fresh)) fresh = lastOfEach(memory, fresh, drop);
+    writes.sorted = writes.sorted.length === 0 ? fresh : mergeSorted(memory, writes.sorted, fresh, drop);
     writes.seen = memory.count;
     return writes.sorted;
   }
@@ -254,13 +314,27 @@ export class SpareMemory {
   }
 }
 
-function mergeSorted(memory: WriteMemory, a: Uint32Array, b: Uint32Array): Uint32Array {
+/** Of sorted entries the last of each key; the others are dropped. */
+function lastOfEach(memory: WriteMemory, entries: Uint32Array, drop: (entry: number) => void): Uint32Array {
+  let kept = 0;
+  for (let at = 0; at < entries.length; at++) {
+    const entry = entries[at]!;
+    if (at + 1 < entries.length && memory.compare(entry, entries[at + 1]!, 0) === 0) drop(entry);
+    else entries[kept++] = entry;
+  }
+  return entries.slice(0, kept);
+}
+
+/** Both in one, in order. Of keys that are in both those of `b` stay, which were written later. */
+function mergeSorted(memory: WriteMemory, a: Uint32Array, b: Uint32Array, drop: (entry: number) => void): Uint32Array {
   const merged = new Uint32Array(a.length + b.length);
   let i = 0;
   let j = 0;
-  for (let at = 0; at < merged.length; at++) {
-    const takeFirst = j === b.length || (i < a.length && memory.compare(a[i]!, b[j]!, 0) < 0);
-    merged[at] = takeFirst ? a[i++]! : b[j++]!;
+  let count = 0;
+  while (i < a.length || j < b.length) {
+    const order = j === b.length ? -1 : i === a.length ? 1 : memory.compare(a[i]!, b[j]!, 0);
+    if (order === 0) drop(a[i++]!);
+    else merged[count++] = order < 0 ? a[i++]! : b[j++]!;
   }
-  return merged;
+  return count === merged.length ? merged : merged.slice(0, count);
 }

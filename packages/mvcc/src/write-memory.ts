@@ -1,6 +1,7 @@
 /**
- * The bytes of a transaction's changes, each encoded as the log has it, and what finds them: a few arrays however many changes there are. Of
- * each key there is one *entry*, numbered in the order in which keys were written first.
+ * The bytes of a transaction's changes, each encoded as the log has it, and what finds them: a few arrays however many changes there are. Each
+ * change is an *entry*, numbered in the order in which they were made. Entries are found by key once they are *indexed*; from then on of each
+ * key there is one, and another change takes its place. Until then keys may come again, and whoever puts entries in order meets that.
  *
  * Bytes are only ever added, so that what a savepoint goes back to is still there; those that nothing names any more go when all are copied
  * together (`compact`).
@@ -33,12 +34,17 @@ const KEY = 2;
 const VALUE = 3;
 const END = 4;
 const HASH = 5;
-/** Which target, by its place among the targets of the transaction. */
+/** Which target, by its place among the targets of the transaction; {@link DROPPED} if a later change of its key has taken its place. */
 const TARGET = 6;
 const KIND = 7;
 
 /** No entry. */
 export const NONE = -1;
+/** No target: the entry does not count. */
+const DROPPED = -1;
+
+/** Of so many entries or fewer it is looked whether keys come again: enough to tell a quarter from none. */
+const SAMPLE = 1024;
 
 /** What an entry was before it was replaced. */
 export interface EarlierChange {
@@ -52,8 +58,10 @@ export interface WriteMark extends ChunkMark {
 }
 
 export class WriteMemory {
-  /** Entries there are. */
+  /** Entries there are, those that were dropped among them. */
   count = 0;
+  /** Whether they can be found by their keys. */
+  isIndexed = false;
   /** Bytes of the encoded changes that entries have now, … */
   encoded = 0;
   /** … and of those that were replaced. */
@@ -62,7 +70,7 @@ export class WriteMemory {
   readonly operations = new EncodedOperations();
   #chunks = new WriteChunks();
   #entries = new Int32Array(FIRST_ENTRIES * WORDS);
-  readonly #table = new EntryTable(FIRST_ENTRIES);
+  #table: EntryTable | null = null;
 
   /** How far bytes are in use, to come back to with {@link cutTo}. */
   get mark(): WriteMark {
@@ -75,16 +83,46 @@ export class WriteMemory {
   }
 
   clear(): void {
-    if (this.count > 0) this.#table.clear();
+    if (this.isIndexed) this.#table?.clear();
+    this.isIndexed = false;
     this.count = 0;
     this.encoded = 0;
     this.replaced = 0;
     this.#chunks.clear();
   }
 
-  /** The entry of a key, or {@link NONE}. */
+  /** From now on entries are found by their keys. Calls back for each whose key was changed again, before that takes its place. */
+  index(onRepeated: (entry: number) => void): void {
+    this.isIndexed = true;
+    this.#table ??= new EntryTable(this.#capacity);
+    if (this.#table.capacity < this.#capacity) this.#table.grow(this.#capacity);
+    for (let entry = 0; entry < this.count; entry++) {
+      const place = this.placeOf(entry);
+      if (place === DROPPED) continue;
+      const hash = this.#entries[entry * WORDS + HASH]!;
+      const earlier = this.#findLike(place, entry, hash);
+      if (earlier === NONE) this.#table.add(entry, hash);
+      else {
+        onRepeated(earlier);
+        this.#moveTo(earlier, entry);
+      }
+    }
+  }
+
+  /** The share of entries, about, whose key was changed again later. */
+  repeatedShare(): number {
+    const mask = 2 ** Math.max(0, Math.ceil(Math.log2(this.count / SAMPLE))) - 1;
+    const hashes: number[] = [];
+    for (let at = HASH; at < this.count * WORDS; at += WORDS) {
+      const hash = this.#entries[at]!;
+      if (((hash >>> 8) & mask) === 0) hashes.push(hash);
+    }
+    return hashes.length === 0 ? 0 : 1 - new Set(hashes).size / hashes.length;
+  }
+
+  /** The entry of a key, or {@link NONE}. They are indexed. */
   find(place: number, key: Uint8Array, hash: number): number {
-    const table = this.#table;
+    const table = this.#table!;
     for (let slot = table.first(hash); ; slot = table.after(slot)) {
       const entry = table.entryAt(slot, hash);
       if (entry === NONE) return NONE;
@@ -92,7 +130,7 @@ export class WriteMemory {
     }
   }
 
-  /** Adds a change of a key that has none. */
+  /** Adds a change; of a key that has none, if they are indexed. */
   add(place: number, number: number, key: Uint8Array, hash: number, value: Uint8Array | null): number {
     const entry = this.count;
     if ((entry + 1) * WORDS > this.#entries.length) this.#grow();
@@ -101,7 +139,7 @@ export class WriteMemory {
     this.#entries[at + HASH] = hash;
     this.#entries[at + TARGET] = place;
     this.#write(at, number, key, value);
-    this.#table.add(entry, hash);
+    if (this.isIndexed) this.#table!.add(entry, hash);
     return entry;
   }
 
@@ -121,6 +159,18 @@ export class WriteMemory {
     this.#write(at, number, key, value);
   }
 
+  /** Takes away a change whose key was changed again. They are not indexed. */
+  drop(entry: number): void {
+    const bytes = this.endOf(entry) - this.startOf(entry);
+    this.replaced += bytes;
+    this.encoded -= bytes;
+    this.#entries[entry * WORDS + TARGET] = DROPPED;
+  }
+
+  isDropped(entry: number): boolean {
+    return this.placeOf(entry) === DROPPED;
+  }
+
   /** What {@link restore} puts back. */
   earlier(entry: number): EarlierChange {
     return { entry, words: this.#entries.slice(entry * WORDS, (entry + 1) * WORDS) };
@@ -132,11 +182,11 @@ export class WriteMemory {
     this.encoded += this.endOf(entry) - this.startOf(entry);
   }
 
-  /** Takes away the entry that was added last. */
+  /** Takes away the entry that was added last. They are indexed. */
   removeLast(): void {
     const entry = --this.count;
     this.encoded -= this.endOf(entry) - this.startOf(entry);
-    this.#table.removeLast(entry, this.#entries[entry * WORDS + HASH]!);
+    this.#table!.removeLast(entry, this.#entries[entry * WORDS + HASH]!);
   }
 
   /** Nothing behind the mark is named any more. */
@@ -151,6 +201,7 @@ export class WriteMemory {
     const chunks = new WriteChunks();
     const entries = this.#entries;
     for (let at = 0; at < this.count * WORDS; at += WORDS) {
+      if (entries[at + TARGET] === DROPPED) continue;
       const bytes = old[entries[at + CHUNK]!]!.subarray(entries[at + START]!, entries[at + END]!);
       const start = chunks.room(bytes.length);
       chunks.bytes[chunks.current]!.set(bytes, start);
@@ -247,6 +298,29 @@ export class WriteMemory {
 
   // ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+  get #capacity(): number {
+    return this.#entries.length / WORDS;
+  }
+
+  /** The indexed entry with the key of another one, or {@link NONE}. */
+  #findLike(place: number, entry: number, hash: number): number {
+    const table = this.#table!;
+    for (let slot = table.first(hash); ; slot = table.after(slot)) {
+      const other = table.entryAt(slot, hash);
+      if (other === NONE) return NONE;
+      if (other !== OTHER && this.placeOf(other) === place && this.compare(other, entry, 0) === 0) return other;
+    }
+  }
+
+  /** The later change of a key takes the place of the earlier one. */
+  #moveTo(earlier: number, later: number): void {
+    const bytes = this.endOf(earlier) - this.startOf(earlier);
+    this.replaced += bytes;
+    this.encoded -= bytes;
+    this.#entries.copyWithin(earlier * WORDS, later * WORDS, (later + 1) * WORDS);
+    this.#entries[later * WORDS + TARGET] = DROPPED;
+  }
+
   #hasKey(entry: number, key: Uint8Array): boolean {
     const chunk = this.chunkOf(entry);
     const start = this.keyStart(entry);
@@ -282,8 +356,11 @@ export class WriteMemory {
     const entries = new Int32Array(2 * this.#entries.length);
     entries.set(this.#entries);
     this.#entries = entries;
-    this.#table.grow(entries.length / WORDS);
-    for (let entry = 0; entry < this.count; entry++) this.#table.add(entry, entries[entry * WORDS + HASH]!);
+    if (!this.isIndexed) return;
+    const table = this.#table!;
+    table.grow(this.#capacity);
+    for (let entry = 0; entry < this.count; entry++)
+      if (!this.isDropped(entry)) table.add(entry, entries[entry * WORDS + HASH]!);
   }
 }
 

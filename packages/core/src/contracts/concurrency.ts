@@ -124,7 +124,8 @@ export interface ConcurrencyHost {
 export interface TransactionCore {
   readonly snapshot: Snapshot;
   readonly closed: boolean;
-  readonly writeCount: number;
+  /** Whether there is anything to commit. */
+  readonly hasWrites: boolean;
   lookup(target: Target, key: Uint8Array, into: EntryReference): boolean;
   scan(target: Target, bounds: ScanBounds): Scan;
   /** Copies key and value: both may be changed as soon as it returns. */

@@ -102,7 +102,7 @@ export class Transaction {
   commit(): Promise<void> {
     try {
       this.assertOpen();
-      if (this.core.writeCount === 0) {
+      if (!this.core.hasWrites) {
         this.end('committed');
         return Promise.resolve();
       }
@@ -124,7 +124,7 @@ export class Transaction {
     this.assertOpen();
     let outcome: 'committed' | 'aborted' = 'aborted';
     try {
-      if (this.core.writeCount > 0) this.engine.commits.transactionSync(this.core);
+      if (this.core.hasWrites) this.engine.commits.transactionSync(this.core);
       outcome = 'committed';
     } finally {
       this.end(outcome);
