@@ -7,8 +7,8 @@ import type { WriteMemory } from './write-memory.js';
 
 /** So few are sorted by comparing them. */
 const FEW = 24;
-/** Heads are made of so many bytes at most. */
-const WINDOW = 16;
+/** So many bytes of all keys are looked at together. */
+const WINDOW = 32;
 
 /** Sorts `entries`, all of one index and rising; those of one key stay in that order. Returns whether there are such. */
 export function sortByKey(memory: WriteMemory, entries: Uint32Array): boolean {
@@ -19,7 +19,7 @@ export function sortByKey(memory: WriteMemory, entries: Uint32Array): boolean {
 function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {
   const count = entries.length;
   if (count <= FEW) return insertionSort(memory, entries, depth);
-  if (depth > 0 && depth >= longestOf(memory, entries)) {
+  if (depth > 0 && !isAnyLonger(memory, entries, depth)) {
     // They differ in nothing but the zeros at their ends, if at all.
     let hasSame = false;
     entries.sort((a, b) => {
@@ -29,9 +29,8 @@ function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): boo
     });
     return hasSame;
   }
-  const from = commonLength(memory, entries, depth);
   const placeBits = 32 - Math.clz32(count - 1);
-  const columns = columnsOf(memory, entries, from, 64 - placeBits);
+  const columns = columnsOf(memory, entries, depth, 64 - placeBits);
   const heads = headsOf(memory, entries, columns, placeBits);
   const words = new Uint32Array(heads.buffer);
   heads.sort();
@@ -58,38 +57,65 @@ interface Columns {
   readonly end: number;
 }
 
-function columnsOf(memory: WriteMemory, entries: Uint32Array, from: number, bits: number): Columns {
-  const differing = differingBits(memory, entries, from);
+/** The columns behind what all keys have in common, which are their first `depth` bytes at least. */
+function columnsOf(memory: WriteMemory, entries: Uint32Array, depth: number, bits: number): Columns {
   const positions: number[] = [];
   const widths: number[] = [];
-  let end = from;
   let left = bits;
-  for (let i = 0; i < WINDOW; i++) {
-    const width = 32 - Math.clz32(differing[i]!);
-    if (width > left) break;
-    left -= width;
-    end = from + i + 1;
-    if (width === 0) continue;
-    positions.push(from + i);
-    widths.push(width);
+  for (let from = depth; ; from += WINDOW) {
+    const differing = differingBits(memory, entries, from);
+    for (let i = 0; i < WINDOW; i++) {
+      const width = 32 - Math.clz32(differing[i]!);
+      if (width > left)
+        return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end: from + i };
+      left -= width;
+      if (width === 0) continue;
+      positions.push(from + i);
+      widths.push(width);
+    }
+    // Where heads tell something each pass over the keys that makes them longer costs as much as one that goes on from there.
+    if (positions.length > 0 || !isAnyLonger(memory, entries, from + WINDOW)) {
+      return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end: from + WINDOW };
+    }
   }
-  return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end };
 }
 
-/** For each byte of the window the bits that are not the same in all keys. */
+/** Of each byte of a window of the keys the bits that are not the same in all of them. A key that is shorter counts as followed by zeros. */
 function differingBits(memory: WriteMemory, entries: Uint32Array, from: number): Uint8Array {
-  const differing = new Uint8Array(WINDOW);
-  const firstKey = new Uint8Array(WINDOW);
-  firstKey.set(memory.keyOf(entries[0]!).subarray(from, from + WINDOW));
+  const differing = new Int32Array(WINDOW >>> 2);
+  const first = new DataView(new ArrayBuffer(WINDOW));
+  copyWindow(memory, entries[0]!, from, first);
+  const wanted = Int32Array.from(differing, (_, word) => first.getInt32(4 * word, true));
+  const short = new DataView(new ArrayBuffer(WINDOW));
   for (let i = 1; i < entries.length; i++) {
     const entry = entries[i]!;
-    const chunk = memory.chunkOf(entry);
-    const start = memory.keyStart(entry) + from;
-    const length = Math.min(WINDOW, memory.valueStart(entry) - start);
-    for (let at = 0; at < length; at++) differing[at]! |= chunk[start + at]! ^ firstKey[at]!;
-    for (let at = Math.max(0, length); at < WINDOW; at++) differing[at]! |= firstKey[at]!;
+    let view = memory.viewOf(entry);
+    let start = memory.keyStart(entry) + from;
+    if (memory.valueStart(entry) - start < WINDOW) {
+      copyWindow(memory, entry, from, short);
+      view = short;
+      start = 0;
+    }
+    for (let word = 0; word < differing.length; word++) {
+      differing[word]! |= view.getInt32(start + 4 * word, true) ^ wanted[word]!;
+    }
   }
-  return differing;
+  const bytes = new DataView(new ArrayBuffer(WINDOW));
+  for (let word = 0; word < differing.length; word++) bytes.setInt32(4 * word, differing[word]!, true);
+  return new Uint8Array(bytes.buffer);
+}
+
+/** The window of a key, with zeros behind its end. */
+function copyWindow(memory: WriteMemory, entry: number, from: number, into: DataView): void {
+  const chunk = memory.chunkOf(entry);
+  const start = memory.keyStart(entry) + from;
+  const length = memory.valueStart(entry) - start;
+  for (let at = 0; at < WINDOW; at++) into.setUint8(at, at < length ? chunk[start + at]! : 0);
+}
+
+function isAnyLonger(memory: WriteMemory, entries: Uint32Array, length: number): boolean {
+  for (let i = 0; i < entries.length; i++) if (memory.keyLength(entries[i]!) > length) return true;
+  return false;
 }
 
 /** For each entry 64 bits: the head, and its place in the lowest bits. */
@@ -115,30 +141,6 @@ function headsOf(memory: WriteMemory, entries: Uint32Array, columns: Columns, pl
     words[2 * i] = (low << placeBits) | i;
   }
   return heads;
-}
-
-/** How many bytes all keys have in common; `depth` are known to be. */
-function commonLength(memory: WriteMemory, entries: Uint32Array, depth: number): number {
-  const first = entries[0]!;
-  const key = memory.chunkOf(first);
-  const keyStart = memory.keyStart(first);
-  let common = memory.keyLength(first);
-  for (let i = 1; i < entries.length && common > depth; i++) {
-    const entry = entries[i]!;
-    const chunk = memory.chunkOf(entry);
-    const start = memory.keyStart(entry);
-    const most = Math.min(common, memory.keyLength(entry));
-    let at = depth;
-    while (at < most && chunk[start + at] === key[keyStart + at]) at++;
-    common = at;
-  }
-  return Math.max(common, depth);
-}
-
-function longestOf(memory: WriteMemory, entries: Uint32Array): number {
-  let longest = 0;
-  for (let i = 0; i < entries.length; i++) longest = Math.max(longest, memory.keyLength(entries[i]!));
-  return longest;
 }
 
 function insertionSort(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {

@@ -37,9 +37,9 @@ const PATIENCE_MS = 1000;
 /** At the end so much free space at least, and such a share of the file, is worth the two checkpoints that giving it back takes. */
 const LEAST_TO_CUT = 1024 * 1024;
 const SHARE_TO_CUT = 8;
-/** So much, or a sixteenth of what is free, is moved for it, if that is less than what is gained: room that is left beside large blocks lies at the end, and is used first. */
+/** So much, or a quarter of what is free, is moved for it, if that is less than what is gained: room that is left beside large blocks lies at the end, and is used first. */
 const LITTLE_TO_MOVE = 32 * 1024 * 1024;
-const SHARE_TO_MOVE = 16;
+const SHARE_TO_MOVE = 4;
 
 export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
