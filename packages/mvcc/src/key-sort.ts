@@ -8,7 +8,7 @@ import type { WriteMemory } from './write-memory.js';
 /** So few are sorted by comparing them. */
 const FEW = 24;
 /** So many bytes of all keys are looked at together. */
-const WINDOW = 32;
+const WINDOW = 16;
 
 /** Sorts `entries`, all of one index and rising; those of one key stay in that order. Returns whether there are such. */
 export function sortByKey(memory: WriteMemory, entries: Uint32Array): boolean {
@@ -83,21 +83,18 @@ function columnsOf(memory: WriteMemory, entries: Uint32Array, depth: number, bit
 /** Of each byte of a window of the keys the bits that are not the same in all of them. A key that is shorter counts as followed by zeros. */
 function differingBits(memory: WriteMemory, entries: Uint32Array, from: number): Uint8Array {
   const differing = new Int32Array(WINDOW >>> 2);
-  const first = new DataView(new ArrayBuffer(WINDOW));
-  copyWindow(memory, entries[0]!, from, first);
-  const wanted = Int32Array.from(differing, (_, word) => first.getInt32(4 * word, true));
-  const short = new DataView(new ArrayBuffer(WINDOW));
-  for (let i = 1; i < entries.length; i++) {
+  const wanted = new Int32Array(WINDOW >>> 2);
+  for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    let view = memory.viewOf(entry);
-    let start = memory.keyStart(entry) + from;
-    if (memory.valueStart(entry) - start < WINDOW) {
-      copyWindow(memory, entry, from, short);
-      view = short;
-      start = 0;
-    }
-    for (let word = 0; word < differing.length; word++) {
-      differing[word]! |= view.getInt32(start + 4 * word, true) ^ wanted[word]!;
+    const view = memory.viewOf(entry);
+    const start = memory.keyStart(entry) + from;
+    const length = Math.max(0, Math.min(WINDOW, memory.valueStart(entry) - start));
+    const whole = length >>> 2;
+    for (let word = 0; word < wanted.length; word++) {
+      const bytes =
+        word < whole ? view.getInt32(start + 4 * word, true) : lastBytes(view, start + 4 * word, length - 4 * word);
+      if (i === 0) wanted[word] = bytes;
+      else differing[word]! |= bytes ^ wanted[word]!;
     }
   }
   const bytes = new DataView(new ArrayBuffer(WINDOW));
@@ -105,12 +102,11 @@ function differingBits(memory: WriteMemory, entries: Uint32Array, from: number):
   return new Uint8Array(bytes.buffer);
 }
 
-/** The window of a key, with zeros behind its end. */
-function copyWindow(memory: WriteMemory, entry: number, from: number, into: DataView): void {
-  const chunk = memory.chunkOf(entry);
-  const start = memory.keyStart(entry) + from;
-  const length = memory.valueStart(entry) - start;
-  for (let at = 0; at < WINDOW; at++) into.setUint8(at, at < length ? chunk[start + at]! : 0);
+/** The bytes that there are of a word, at most three, with zeros behind them. */
+function lastBytes(view: DataView, start: number, length: number): number {
+  let bytes = 0;
+  for (let i = 0; i < length; i++) bytes |= view.getUint8(start + i) << (8 * i);
+  return bytes;
 }
 
 function isAnyLonger(memory: WriteMemory, entries: Uint32Array, length: number): boolean {
