@@ -4,8 +4,11 @@
  *
  * Many are therefore copied twice, as a radix join partitions (Manegold, Boncz, Kersten, "Optimizing Main-Memory Join on Modern Hardware", 2002): read
  * from first to last into some hundred parts, each with the changes of a stretch of the order, and then each part, which the processor's cache holds, into its order.
+ * For the first copy it is enough to know that order roughly: what is left of sorting is done among changes that lie together.
  */
 import type { EncodedOperations } from '@pagewright/core';
+import { compareRanges } from './key-order.js';
+import { type Keys, sortByHead, sortFrom } from './key-sort.js';
 import type { WriteMemory } from './write-memory.js';
 
 /** Fewer, and such as are larger on the average, are copied at once. */
@@ -14,77 +17,149 @@ const LARGE = 1024;
 /** About what a part has. */
 const PART_BYTES = 512 * 1024;
 
-/** Appends the changes of all entries, in this order. */
-export function gather(memory: WriteMemory, order: Uint32Array, into: EncodedOperations): void {
-  const average = memory.encoded / order.length;
-  if (order.length < FEW || average > LARGE) {
-    for (let i = 0; i < order.length; i++) {
-      const entry = order[i]!;
-      into.append(memory.chunkOf(entry), memory.viewOf(entry), memory.startOf(entry), memory.endOf(entry));
-    }
-    return;
-  }
-  const parts = new Parts(memory, order, Math.floor(Math.log2(PART_BYTES / average)));
-  parts.fill();
-  parts.appendTo(into);
+/** Whether so many changes of so many bytes are better copied twice. */
+export function isWorthParts(count: number, bytes: number): boolean {
+  return count >= FEW && bytes <= LARGE * count;
 }
 
-class Parts {
-  /** The place in the order, of each entry that was not dropped. */
-  readonly #rankOf: Uint32Array;
-  /** Where the change of that place in the order begins, and behind it ends, in what was divided. */
+/** Appends the changes of all entries, in this order. */
+export function gather(memory: WriteMemory, order: Uint32Array, into: EncodedOperations): void {
+  for (let i = 0; i < order.length; i++) {
+    const entry = order[i]!;
+    into.append(memory.chunkOf(entry), memory.viewOf(entry), memory.startOf(entry), memory.endOf(entry));
+  }
+}
+
+/** Many changes of one index, copied together once. They are numbered as they lie: by their places in a rough order. */
+export class Gathered implements Keys {
+  /** Where the change begins, its key and its value, and where it ends. */
   readonly #starts: Uint32Array;
+  readonly #keys: Uint32Array;
+  readonly #values: Uint32Array;
   readonly #ends: Uint32Array;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** The places in their order. */
+  #order: Uint32Array;
 
-  constructor(
-    private readonly memory: WriteMemory,
-    order: Uint32Array,
-    /** A part has so many changes, as a power of two. */
-    private readonly shift: number,
+  /** `entries` are in their order, or as `sortByHead` leaves them, and are so afterwards. `bytes`: at least what they have. */
+  private constructor(
+    memory: WriteMemory,
+    private readonly entries: Uint32Array,
+    bytes: number,
   ) {
-    this.#rankOf = new Uint32Array(memory.count);
-    for (let rank = 0; rank < order.length; rank++) this.#rankOf[order[rank]!] = rank;
-    this.#starts = new Uint32Array(order.length);
-    this.#ends = new Uint32Array(order.length);
+    const count = entries.length;
+    this.#starts = new Uint32Array(count);
+    this.#keys = new Uint32Array(count);
+    this.#values = new Uint32Array(count);
+    this.#ends = new Uint32Array(count);
+    this.#order = new Uint32Array(count);
+    for (let place = 0; place < count; place++) this.#order[place] = place;
     // Not zeroed: all that is read has been written before.
-    const { buffer } = Buffer.allocUnsafeSlow(memory.encoded);
+    const { buffer } = Buffer.allocUnsafeSlow(bytes);
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
+    this.#fill(memory, Math.max(0, Math.floor(Math.log2((PART_BYTES * count) / bytes))));
   }
 
-  fill(): void {
-    const { memory, shift } = this;
-    const next = this.#partStarts();
+  /** Entries that are in their order. */
+  static inOrder(memory: WriteMemory, entries: Uint32Array): Gathered {
+    return new Gathered(memory, entries, memory.encoded);
+  }
+
+  /** Puts rising entries of one index into their order. Of those with the same key the last stays; the others are told. */
+  static sorting(memory: WriteMemory, entries: Uint32Array, onRepeated: (entry: number) => void): Gathered {
+    const { alike, depth } = sortByHead(memory, entries);
+    const gathered = new Gathered(memory, entries, memory.encoded);
+    let hasRepeated = false;
+    for (const { first, end } of alike) {
+      if (sortFrom(gathered, gathered.#order.subarray(first, end), depth)) hasRepeated = true;
+    }
+    if (hasRepeated) gathered.#dropRepeated(onRepeated);
+    return gathered;
+  }
+
+  /** The entries in their order. */
+  sortedEntries(): Uint32Array {
+    const sorted = new Uint32Array(this.#order.length);
+    for (let i = 0; i < sorted.length; i++) sorted[i] = this.entries[this.#order[i]!]!;
+    return sorted;
+  }
+
+  appendTo(into: EncodedOperations): void {
+    const order = this.#order;
+    for (let i = 0; i < order.length; i++) {
+      const place = order[i]!;
+      into.append(this.#bytes, this.#view, this.#starts[place]!, this.#ends[place]!);
+    }
+  }
+
+  // ── Keys, by place ──────────────────────────────────────────────────────────────────────────────────────────
+
+  chunkOf(): Uint8Array {
+    return this.#bytes;
+  }
+
+  viewOf(): DataView {
+    return this.#view;
+  }
+
+  keyStart(place: number): number {
+    return this.#keys[place]!;
+  }
+
+  valueStart(place: number): number {
+    return this.#values[place]!;
+  }
+
+  compare(a: number, b: number, from: number): number {
+    const bytes = this.#bytes;
+    return compareRanges(bytes, this.#keys[a]!, this.#values[a]!, bytes, this.#keys[b]!, this.#values[b]!, from);
+  }
+
+  // ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A part has so many changes, as a power of two. */
+  #fill(memory: WriteMemory, shift: number): void {
+    const placeOf = new Uint32Array(memory.count).fill(NOWHERE);
+    for (let place = 0; place < this.entries.length; place++) placeOf[this.entries[place]!] = place;
+    const next = this.#partStarts(memory, placeOf, shift);
     for (let entry = 0; entry < memory.count; entry++) {
-      if (memory.isDropped(entry)) continue;
-      const rank = this.#rankOf[entry]!;
-      const part = rank >>> shift;
+      const place = placeOf[entry]!;
+      if (place === NOWHERE) continue;
+      const part = place >>> shift;
       const at = next[part]!;
       const end = memory.copyTo(entry, this.#bytes, this.#view, at);
-      this.#starts[rank] = at;
-      this.#ends[rank] = end;
+      const moved = at - memory.startOf(entry);
+      this.#starts[place] = at;
+      this.#keys[place] = memory.keyStart(entry) + moved;
+      this.#values[place] = memory.valueStart(entry) + moved;
+      this.#ends[place] = end;
       next[part] = end;
     }
   }
 
-  appendTo(into: EncodedOperations): void {
-    const bytes = this.#bytes;
-    const view = this.#view;
-    for (let rank = 0; rank < this.#starts.length; rank++) {
-      into.append(bytes, view, this.#starts[rank]!, this.#ends[rank]!);
-    }
-  }
-
-  #partStarts(): Uint32Array {
-    const { memory, shift } = this;
-    const starts = new Uint32Array((this.#starts.length >>> shift) + 2);
+  #partStarts(memory: WriteMemory, placeOf: Uint32Array, shift: number): Uint32Array {
+    const starts = new Uint32Array((this.entries.length >>> shift) + 2);
     for (let entry = 0; entry < memory.count; entry++) {
-      if (memory.isDropped(entry)) continue;
-      starts[(this.#rankOf[entry]! >>> shift) + 1]! += memory.endOf(entry) - memory.startOf(entry);
+      const place = placeOf[entry]!;
+      if (place !== NOWHERE) starts[(place >>> shift) + 1]! += memory.endOf(entry) - memory.startOf(entry);
     }
     for (let part = 1; part < starts.length; part++) starts[part]! += starts[part - 1]!;
     return starts;
   }
+
+  #dropRepeated(onRepeated: (entry: number) => void): void {
+    const order = this.#order;
+    let kept = 0;
+    for (let i = 0; i < order.length; i++) {
+      const place = order[i]!;
+      if (i + 1 < order.length && this.compare(place, order[i + 1]!, 0) === 0) onRepeated(this.entries[place]!);
+      else order[kept++] = place;
+    }
+    this.#order = order.slice(0, kept);
+  }
 }
+
+/** Of an entry that is not to be copied. */
+const NOWHERE = 0xffffffff;

@@ -3,50 +3,91 @@
  * place of the entry in its lowest bits, and the numbers are sorted as such, which the runtime does several times as fast as anything that calls back. Keys
  * with the same head are sorted among themselves, from there on.
  */
-import type { WriteMemory } from './write-memory.js';
 
 /** So few are sorted by comparing them. */
 const FEW = 24;
 /** So many bytes of all keys are looked at together. */
 const WINDOW = 16;
 
+/** Where the keys of entries lie. */
+export interface Keys {
+  chunkOf(entry: number): Uint8Array;
+  /** Of the chunk. */
+  viewOf(entry: number): DataView;
+  /** The key, which ends where the value begins. */
+  keyStart(entry: number): number;
+  valueStart(entry: number): number;
+  /** Negative, zero or positive, as the first key sorts before, with or after the second one. Bytes before `from` are known to be the same. */
+  compare(a: number, b: number, from: number): number;
+}
+
+/** Entries that the first bytes of their keys do not tell apart: from the first one on, up to the last. They are in the order that they had. */
+export interface Alike {
+  readonly first: number;
+  readonly end: number;
+}
+
 /** Sorts `entries`, all of one index and rising; those of one key stay in that order. Returns whether there are such. */
-export function sortByKey(memory: WriteMemory, entries: Uint32Array): boolean {
-  return sortFrom(memory, entries, 0);
+export function sortByKey(keys: Keys, entries: Uint32Array): boolean {
+  return sortFrom(keys, entries, 0);
+}
+
+/** The first step of sorting many entries: by heads alone. `depth`: so many bytes of their keys those that are alike have in common. */
+export function sortByHead(
+  keys: Keys,
+  entries: Uint32Array,
+): { readonly alike: readonly Alike[]; readonly depth: number } {
+  const alike: Alike[] = [];
+  const depth = sortHeads(keys, entries, 0, (first, end) => alike.push({ first, end }));
+  return { alike, depth };
 }
 
 /** All keys agree in their first `depth` bytes, where a key that is shorter counts as followed by zeros. */
-function sortFrom(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {
-  const count = entries.length;
-  if (count <= FEW) return insertionSort(memory, entries, depth);
-  if (depth > 0 && !isAnyLonger(memory, entries, depth)) {
+export function sortFrom(keys: Keys, entries: Uint32Array, depth: number): boolean {
+  if (entries.length <= FEW) return insertionSort(keys, entries, depth);
+  let hasSame = false;
+  if (depth > 0 && !isAnyLonger(keys, entries, depth)) {
     // They differ in nothing but the zeros at their ends, if at all.
-    let hasSame = false;
     entries.sort((a, b) => {
-      const order = memory.compare(a, b, depth);
+      const order = keys.compare(a, b, depth);
       if (order === 0 && a !== b) hasSame = true;
       return order === 0 ? a - b : order;
     });
     return hasSame;
   }
+  const alike: number[] = [];
+  const end = sortHeads(keys, entries, depth, (first, end) => alike.push(first, end));
+  for (let i = 0; i < alike.length; i += 2) {
+    if (sortFrom(keys, entries.subarray(alike[i]!, alike[i + 1]!), end)) hasSame = true;
+  }
+  return hasSame;
+}
+
+/** Sorts by heads, and calls back for each group whose heads are the same. Returns how many bytes the keys of such a group have in common. */
+function sortHeads(
+  keys: Keys,
+  entries: Uint32Array,
+  depth: number,
+  onAlike: (first: number, end: number) => void,
+): number {
+  const count = entries.length;
   const placeBits = 32 - Math.clz32(count - 1);
-  const columns = columnsOf(memory, entries, depth, 64 - placeBits);
-  const heads = headsOf(memory, entries, columns, placeBits);
+  const columns = columnsOf(keys, entries, depth, 64 - placeBits);
+  const heads = headsOf(keys, entries, columns, placeBits);
   const words = new Uint32Array(heads.buffer);
   heads.sort();
   const before = entries.slice();
   const placeMask = 2 ** placeBits - 1;
   const headMask = ~placeMask;
   for (let i = 0; i < count; i++) entries[i] = before[words[2 * i]! & placeMask]!;
-  let hasSame = false;
   for (let first = 0, i = 1; i <= count; i++) {
     const isSame =
       i < count && words[2 * i + 1] === words[2 * first + 1] && ((words[2 * i]! ^ words[2 * first]!) & headMask) === 0;
     if (isSame) continue;
-    if (i - first > 1 && sortFrom(memory, entries.subarray(first, i), columns.end)) hasSame = true;
+    if (i - first > 1) onAlike(first, i);
     first = i;
   }
-  return hasSame;
+  return columns.end;
 }
 
 /** Which bits of which bytes heads are made of: the lowest ones, where all above are the same in all keys. */
@@ -58,12 +99,12 @@ interface Columns {
 }
 
 /** The columns behind what all keys have in common, which are their first `depth` bytes at least. */
-function columnsOf(memory: WriteMemory, entries: Uint32Array, depth: number, bits: number): Columns {
+function columnsOf(keys: Keys, entries: Uint32Array, depth: number, bits: number): Columns {
   const positions: number[] = [];
   const widths: number[] = [];
   let left = bits;
   for (let from = depth; ; from += WINDOW) {
-    const differing = differingBits(memory, entries, from);
+    const differing = differingBits(keys, entries, from);
     for (let i = 0; i < WINDOW; i++) {
       const width = 32 - Math.clz32(differing[i]!);
       if (width > left)
@@ -74,21 +115,21 @@ function columnsOf(memory: WriteMemory, entries: Uint32Array, depth: number, bit
       widths.push(width);
     }
     // Where heads tell something each pass over the keys that makes them longer costs as much as one that goes on from there.
-    if (positions.length > 0 || !isAnyLonger(memory, entries, from + WINDOW)) {
+    if (positions.length > 0 || !isAnyLonger(keys, entries, from + WINDOW)) {
       return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end: from + WINDOW };
     }
   }
 }
 
 /** Of each byte of a window of the keys the bits that are not the same in all of them. A key that is shorter counts as followed by zeros. */
-function differingBits(memory: WriteMemory, entries: Uint32Array, from: number): Uint8Array {
+function differingBits(keys: Keys, entries: Uint32Array, from: number): Uint8Array {
   const differing = new Int32Array(WINDOW >>> 2);
   const wanted = new Int32Array(WINDOW >>> 2);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    const view = memory.viewOf(entry);
-    const start = memory.keyStart(entry) + from;
-    const length = Math.max(0, Math.min(WINDOW, memory.valueStart(entry) - start));
+    const view = keys.viewOf(entry);
+    const start = keys.keyStart(entry) + from;
+    const length = Math.max(0, Math.min(WINDOW, keys.valueStart(entry) - start));
     const whole = length >>> 2;
     for (let word = 0; word < wanted.length; word++) {
       const bytes =
@@ -109,21 +150,22 @@ function lastBytes(view: DataView, start: number, length: number): number {
   return bytes;
 }
 
-function isAnyLonger(memory: WriteMemory, entries: Uint32Array, length: number): boolean {
-  for (let i = 0; i < entries.length; i++) if (memory.keyLength(entries[i]!) > length) return true;
+function isAnyLonger(keys: Keys, entries: Uint32Array, length: number): boolean {
+  for (let i = 0; i < entries.length; i++)
+    if (keys.valueStart(entries[i]!) - keys.keyStart(entries[i]!) > length) return true;
   return false;
 }
 
 /** For each entry 64 bits: the head, and its place in the lowest bits. */
-function headsOf(memory: WriteMemory, entries: Uint32Array, columns: Columns, placeBits: number): BigUint64Array {
+function headsOf(keys: Keys, entries: Uint32Array, columns: Columns, placeBits: number): BigUint64Array {
   const { positions, widths } = columns;
   const heads = new BigUint64Array(entries.length);
   const words = new Uint32Array(heads.buffer);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    const chunk = memory.chunkOf(entry);
-    const start = memory.keyStart(entry);
-    const length = memory.valueStart(entry) - start;
+    const chunk = keys.chunkOf(entry);
+    const start = keys.keyStart(entry);
+    const length = keys.valueStart(entry) - start;
     let high = 0;
     let low = 0;
     for (let column = 0; column < positions.length; column++) {
@@ -139,13 +181,13 @@ function headsOf(memory: WriteMemory, entries: Uint32Array, columns: Columns, pl
   return heads;
 }
 
-function insertionSort(memory: WriteMemory, entries: Uint32Array, depth: number): boolean {
+function insertionSort(keys: Keys, entries: Uint32Array, depth: number): boolean {
   let hasSame = false;
   for (let i = 1; i < entries.length; i++) {
     const entry = entries[i]!;
     let at = i;
     for (; at > 0; at--) {
-      const order = memory.compare(entries[at - 1]!, entry, depth);
+      const order = keys.compare(entries[at - 1]!, entry, depth);
       if (order === 0) hasSame = true;
       if (order <= 0) break;
       entries[at] = entries[at - 1]!;

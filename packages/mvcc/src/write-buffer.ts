@@ -4,7 +4,7 @@
  */
 import { PagewrightError, type Target } from '@pagewright/core';
 import { EncodedChanges } from './commit-operations.js';
-import { gather } from './gather.js';
+import { Gathered, gather, isWorthParts } from './gather.js';
 import { hashOf } from './key-hash.js';
 import { sortByKey } from './key-sort.js';
 import { OwnWrites } from './own-writes.js';
@@ -69,7 +69,7 @@ export class WriteBuffer {
   /** Keys that are changed. */
   get count(): number {
     this.index();
-    return this.targets.reduce((sum, { count }) => sum + count, 0);
+    return this.entries;
   }
 
   /** Bytes of these keys and their values. */
@@ -181,9 +181,12 @@ export class WriteBuffer {
   encode(): EncodedChanges {
     const memory = this.inUse;
     // First: of keys that were changed again only the last change is left then.
-    const order = this.order();
-    const encoded = memory.operations.begin(order.length, memory.encoded);
-    gather(memory, order, encoded);
+    const parts = this.placesInOrder().map((place) => this.gathered(place) ?? this.sorted(place));
+    const encoded = memory.operations.begin(this.entries, memory.encoded);
+    for (const part of parts) {
+      if (part instanceof Gathered) part.appendTo(encoded);
+      else gather(memory, part, encoded);
+    }
     return new EncodedChanges(encoded, [...this.writtenTargets()], this.written);
   }
 
@@ -219,6 +222,11 @@ export class WriteBuffer {
     return memory.repeatedShare() >= MANY_REPEATED;
   }
 
+  private drop(memory: WriteMemory, entry: number): void {
+    this.forget(memory, entry);
+    memory.drop(entry);
+  }
+
   /** An entry that a later one of the same key takes the place of. */
   private forget(memory: WriteMemory, entry: number): void {
     this.targets[memory.placeOf(entry)]!.count--;
@@ -240,20 +248,33 @@ export class WriteBuffer {
     return place;
   }
 
-  /** All entries, by number of index, then by key. */
-  private order(): Uint32Array {
+  /** Entries that count, as far as is known. */
+  private get entries(): number {
+    let entries = 0;
+    for (let place = 0; place < this.targets.length; place++) entries += this.targets[place]!.count;
+    return entries;
+  }
+
+  /** Of the indexes that were written, by their numbers. */
+  private placesInOrder(): number[] {
     const { targets } = this;
     const places = targets.map((_, place) => place).filter((place) => targets[place]!.count > 0);
-    if (places.length === 1) return this.sorted(places[0]!);
-    places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
-    const parts = places.map((place) => this.sorted(place));
-    const order = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      order.set(part, at);
-      at += part.length;
-    }
-    return order;
+    return places.sort((a, b) => targets[a]!.target.number - targets[b]!.target.number);
+  }
+
+  /** All entries of an index in order, copied together, if they are many; else null. */
+  private gathered(place: number): Gathered | null {
+    const memory = this.inUse;
+    const writes = this.targets[place]!;
+    // In the order in which they were written one pass copies them as well.
+    if (!isWorthParts(writes.count, (memory.encoded * writes.count) / this.entries)) return null;
+    if (writes.seen > 0) return Gathered.inOrder(memory, this.sorted(place));
+    const { entries, isInOrder } = this.freshOf(place);
+    if (isInOrder) return null;
+    const gathered = Gathered.sorting(memory, entries, (entry) => this.drop(memory, entry));
+    writes.sorted = gathered.sortedEntries();
+    writes.seen = memory.count;
+    return gathered;
   }
 
   /** All entries of an index in order. A scan that writes as it goes asks again and again: what is new is sorted and merged in. */
@@ -261,22 +282,28 @@ export class WriteBuffer {
     const memory = this.inUse;
     const writes = this.targets[place]!;
     if (writes.seen === memory.count) return writes.sorted;
-    let fresh: Uint32Array = new Uint32Array(writes.count - writes.sorted.length);
+    const { entries, isInOrder } = this.freshOf(place);
+    const drop = (entry: number): void => this.drop(memory, entry);
+    const isRepeated = !isInOrder && sortByKey(memory, entries);
+    const fresh = isRepeated ? lastOfEach(memory, entries, drop) : entries;
+    writes.sorted = writes.sorted.length === 0 ? fresh : mergeSorted(memory, writes.sorted, fresh, drop);
+    writes.seen = memory.count;
+    return writes.sorted;
+  }
+
+  /** The entries of an index that are not in order yet, as they were written, and whether that is their order, each key once. */
+  private freshOf(place: number): { readonly entries: Uint32Array; readonly isInOrder: boolean } {
+    const memory = this.inUse;
+    const writes = this.targets[place]!;
+    const entries = new Uint32Array(writes.count - writes.sorted.length);
     let found = 0;
     let isInOrder = true;
     for (let entry = writes.seen; entry < memory.count; entry++) {
       if (memory.placeOf(entry) !== place) continue;
-      if (isInOrder && found > 0) isInOrder = memory.compare(fresh[found - 1]!, entry, 0) < 0;
-      fresh[found++] = entry;
+      if (isInOrder && found > 0) isInOrder = memory.compare(entries[found - 1]!, entry, 0) < 0;
+      entries[found++] = entry;
     }
-    const drop = (entry: number): void => {
-      this.forget(memory, entry);
-      memory.drop(entry);
-    };
-    if (!isInOrder && sortByKey(memory, fresh)) fresh = lastOfEach(memory, fresh, drop);
-    writes.sorted = writes.sorted.length === 0 ? fresh : mergeSorted(memory, writes.sorted, fresh, drop);
-    writes.seen = memory.count;
-    return writes.sorted;
+    return { entries, isInOrder };
   }
 
   private removeLast(memory: WriteMemory): void {

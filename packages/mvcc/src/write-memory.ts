@@ -15,6 +15,7 @@ import {
   OPERATION_PUT,
 } from '@pagewright/core';
 import { EntryTable, OTHER } from './entry-table.js';
+import { compareRanges } from './key-order.js';
 import { type ChunkMark, WriteChunks } from './write-chunks.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -279,16 +280,15 @@ export class WriteMemory {
 
   /** Negative, zero or positive, as the entry's key sorts before, with or after this one. Bytes before `from` are known to be the same. */
   compareWith(entry: number, key: Uint8Array, keyStart: number, keyEnd: number, from: number): number {
-    const chunk = this.chunkOf(entry);
-    const start = this.keyStart(entry);
-    const length = this.keyLength(entry);
-    const otherLength = keyEnd - keyStart;
-    const shared = Math.min(length, otherLength);
-    for (let i = from; i < shared; i++) {
-      const difference = chunk[start + i]! - key[keyStart + i]!;
-      if (difference !== 0) return difference;
-    }
-    return length - otherLength;
+    return compareRanges(
+      this.chunkOf(entry),
+      this.keyStart(entry),
+      this.valueStart(entry),
+      key,
+      keyStart,
+      keyEnd,
+      from,
+    );
   }
 
   /** The same for the keys of two entries. */
