@@ -73,6 +73,7 @@ function sortHeads(
   const count = entries.length;
   const placeBits = 32 - Math.clz32(count - 1);
   const columns = columnsOf(keys, entries, depth, 64 - placeBits);
+  const { end } = columns;
   const heads = headsOf(keys, entries, columns, placeBits);
   const words = new Uint32Array(heads.buffer);
   heads.sort();
@@ -87,60 +88,69 @@ function sortHeads(
     if (i - first > 1) onAlike(first, i);
     first = i;
   }
-  return columns.end;
+  return end;
 }
 
 /** Which bits of which bytes heads are made of: the lowest ones, where all above are the same in all keys. */
-interface Columns {
-  readonly positions: Uint32Array;
-  readonly widths: Uint32Array;
+class Columns {
+  count = 0;
+  readonly positions = new Uint32Array(WINDOW);
+  readonly widths = new Uint32Array(WINDOW);
   /** All bytes before it are in the heads, or the same in all keys. */
-  readonly end: number;
+  end = 0;
+
+  add(position: number, width: number): void {
+    this.positions[this.count] = position;
+    this.widths[this.count++] = width;
+  }
 }
 
-/** The columns behind what all keys have in common, which are their first `depth` bytes at least. */
+// Most groups are small, and memory of their own would take longer than sorting them. Each is used and done with before the next group is begun.
+const COLUMNS = new Columns();
+const FIRST = new Int32Array(WINDOW >>> 2);
+const DIFFERING = new Int32Array(WINDOW >>> 2);
+
+/** The columns behind what all keys have in common, which are their first `depth` bytes at least. Good until the next call. */
 function columnsOf(keys: Keys, entries: Uint32Array, depth: number, bits: number): Columns {
-  const positions: number[] = [];
-  const widths: number[] = [];
+  const columns = COLUMNS;
+  columns.count = 0;
   let left = bits;
   for (let from = depth; ; from += WINDOW) {
-    const differing = differingBits(keys, entries, from);
+    findDiffering(keys, entries, from);
     for (let i = 0; i < WINDOW; i++) {
-      const width = 32 - Math.clz32(differing[i]!);
-      if (width > left)
-        return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end: from + i };
+      // Bytes of words stand in them as they do in a key, the first one lowest.
+      const width = 32 - Math.clz32((DIFFERING[i >>> 2]! >>> (8 * (i & 3))) & 0xff);
+      if (width > left) {
+        columns.end = from + i;
+        return columns;
+      }
       left -= width;
-      if (width === 0) continue;
-      positions.push(from + i);
-      widths.push(width);
+      if (width > 0) columns.add(from + i, width);
     }
     // Where heads tell something each pass over the keys that makes them longer costs as much as one that goes on from there.
-    if (positions.length > 0 || !isAnyLonger(keys, entries, from + WINDOW)) {
-      return { positions: Uint32Array.from(positions), widths: Uint32Array.from(widths), end: from + WINDOW };
+    if (columns.count > 0 || !isAnyLonger(keys, entries, from + WINDOW)) {
+      columns.end = from + WINDOW;
+      return columns;
     }
   }
 }
 
-/** Of each byte of a window of the keys the bits that are not the same in all of them. A key that is shorter counts as followed by zeros. */
-function differingBits(keys: Keys, entries: Uint32Array, from: number): Uint8Array {
-  const differing = new Int32Array(WINDOW >>> 2);
-  const wanted = new Int32Array(WINDOW >>> 2);
+/** Of a window of the keys the bits that are not the same in all of them, in `DIFFERING`. A key that is shorter counts as followed by zeros. */
+function findDiffering(keys: Keys, entries: Uint32Array, from: number): void {
+  DIFFERING.fill(0);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
     const view = keys.viewOf(entry);
     const start = keys.keyStart(entry) + from;
     const length = Math.max(0, Math.min(WINDOW, keys.valueStart(entry) - start));
     const whole = length >>> 2;
-    for (let word = 0; word < wanted.length; word++) {
+    for (let word = 0; word < FIRST.length; word++) {
       const bytes =
         word < whole ? view.getInt32(start + 4 * word, true) : lastBytes(view, start + 4 * word, length - 4 * word);
-      if (i === 0) wanted[word] = bytes;
-      else differing[word]! |= bytes ^ wanted[word]!;
+      if (i === 0) FIRST[word] = bytes;
+      else DIFFERING[word]! |= bytes ^ FIRST[word]!;
     }
   }
-  const bytes = new DataView(new ArrayBuffer(WINDOW));
-  for (let word = 0; word < differing.length; word++) bytes.setInt32(4 * word, differing[word]!, true);
-  return new Uint8Array(bytes.buffer);
 }
 
 /** The bytes that there are of a word, at most three, with zeros behind them. */
@@ -158,7 +168,7 @@ function isAnyLonger(keys: Keys, entries: Uint32Array, length: number): boolean 
 
 /** For each entry 64 bits: the head, and its place in the lowest bits. */
 function headsOf(keys: Keys, entries: Uint32Array, columns: Columns, placeBits: number): BigUint64Array {
-  const { positions, widths } = columns;
+  const { positions, widths, count } = columns;
   const heads = new BigUint64Array(entries.length);
   const words = new Uint32Array(heads.buffer);
   for (let i = 0; i < entries.length; i++) {
@@ -168,7 +178,7 @@ function headsOf(keys: Keys, entries: Uint32Array, columns: Columns, placeBits: 
     const length = keys.valueStart(entry) - start;
     let high = 0;
     let low = 0;
-    for (let column = 0; column < positions.length; column++) {
+    for (let column = 0; column < count; column++) {
       const position = positions[column]!;
       const width = widths[column]!;
       const byte = position < length ? chunk[start + position]! : 0;
