@@ -72,5 +72,5 @@ async function work({ keys, values, expected }) {
   await Promise.all(writes);
   const operationsPerNs = keys.length / ((performance.now() - begun) * 1e6);
   if (sum !== expected) throw new WrongAnswer('What the timed reads gave is not what was stored');
-  return { operationsPerNs };
+  return { operationsPerNs, operations: keys.length };
 }

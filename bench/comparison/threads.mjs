@@ -1,5 +1,6 @@
 /** Worker threads on one store, each with operations of its own, which begin together when they are told to. */
 import { Worker } from 'node:worker_threads';
+import { Stopwatch } from './stopwatch.mjs';
 
 const WORKER = new URL('./thread.worker.mjs', import.meta.url);
 
@@ -17,12 +18,19 @@ export class Threads {
     return threads;
   }
 
-  /** Lets so many of them work. Resolves to the nanoseconds of an operation, as all of them together see it. */
+  /**
+   * Lets so many of them work. Resolves to the nanoseconds of an operation, by the clock as all of them together see it, and of the processor: of these threads, and of
+   * those that write for them.
+   */
   async run(count, seed) {
     const workers = this.#workers.slice(0, count);
     await Promise.all(workers.map((worker) => ask(worker, { prepare: seed })));
-    const rates = await Promise.all(workers.map((worker) => ask(worker, { go: true })));
-    return 1 / rates.reduce((sum, { operationsPerNs }) => sum + operationsPerNs, 0);
+    const watch = new Stopwatch();
+    watch.start();
+    const each = await Promise.all(workers.map((worker) => ask(worker, { go: true })));
+    watch.stop();
+    const sum = (of) => each.reduce((sum, one) => sum + one[of], 0);
+    return { wallNs: 1 / sum('operationsPerNs'), cpuNs: watch.each(sum('operations')).cpuNs };
   }
 
   async end() {
