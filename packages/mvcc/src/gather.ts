@@ -42,11 +42,10 @@ export class Gathered implements Keys {
   /** The places in their order. */
   #order: Uint32Array;
 
-  /** `entries` are in their order, or as `sortByHead` leaves them, and are so afterwards. `bytes`: at least what they have. */
+  /** `entries` are in their order, or as `sortByHead` leaves them, and are so afterwards. */
   private constructor(
     memory: WriteMemory,
     private readonly entries: Uint32Array,
-    bytes: number,
   ) {
     const count = entries.length;
     this.#starts = new Uint32Array(count);
@@ -55,22 +54,27 @@ export class Gathered implements Keys {
     this.#ends = new Uint32Array(count);
     this.#order = new Uint32Array(count);
     for (let place = 0; place < count; place++) this.#order[place] = place;
+    const placeOf = new Uint32Array(memory.count).fill(NOWHERE);
+    for (let place = 0; place < count; place++) placeOf[entries[place]!] = place;
+    // A part has so many changes, as a power of two.
+    const shift = Math.max(0, Math.floor(Math.log2((PART_BYTES * memory.count) / memory.encoded)));
+    const starts = this.#partStarts(memory, placeOf, shift);
     // Not zeroed: all that is read has been written before.
-    const { buffer } = Buffer.allocUnsafeSlow(bytes);
+    const { buffer } = Buffer.allocUnsafeSlow(starts.at(-1)!);
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
-    this.#fill(memory, Math.max(0, Math.floor(Math.log2((PART_BYTES * count) / bytes))));
+    this.#fill(memory, placeOf, starts, shift);
   }
 
   /** Entries that are in their order. */
   static inOrder(memory: WriteMemory, entries: Uint32Array): Gathered {
-    return new Gathered(memory, entries, memory.encoded);
+    return new Gathered(memory, entries);
   }
 
   /** Puts rising entries of one index into their order. Of those with the same key the last stays; the others are told. */
   static sorting(memory: WriteMemory, entries: Uint32Array, onRepeated: (entry: number) => void): Gathered {
     const { alike, depth } = sortByHead(memory, entries);
-    const gathered = new Gathered(memory, entries, memory.encoded);
+    const gathered = new Gathered(memory, entries);
     let hasRepeated = false;
     for (const { first, end } of alike) {
       if (sortFrom(gathered, gathered.#order.subarray(first, end), depth)) hasRepeated = true;
@@ -119,11 +123,8 @@ export class Gathered implements Keys {
 
   // ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A part has so many changes, as a power of two. */
-  #fill(memory: WriteMemory, shift: number): void {
-    const placeOf = new Uint32Array(memory.count).fill(NOWHERE);
-    for (let place = 0; place < this.entries.length; place++) placeOf[this.entries[place]!] = place;
-    const next = this.#partStarts(memory, placeOf, shift);
+  /** `next`: where each part begins. */
+  #fill(memory: WriteMemory, placeOf: Uint32Array, next: Uint32Array, shift: number): void {
     for (let entry = 0; entry < memory.count; entry++) {
       const place = placeOf[entry]!;
       if (place === NOWHERE) continue;

@@ -45,6 +45,8 @@ export class WriteBuffer {
   private written = 0;
   /** When so many bytes are encoded it is looked whether keys come again. */
   private lookAt = LITTLE;
+  /** Entries whose key was found to come again when they were put in order. */
+  private dropped = 0;
   private memory: WriteMemory | null = null;
   private readonly targets: TargetWrites[] = [];
   private readonly places = new Map<Target, number>();
@@ -79,7 +81,7 @@ export class WriteBuffer {
   }
 
   /** What its changes take, if it has any. */
-  get held(): { readonly encoded: number; readonly replaced: number } | null {
+  get held(): { readonly encoded: number; readonly replaced: number; readonly count: number } | null {
     return this.memory;
   }
 
@@ -105,7 +107,11 @@ export class WriteBuffer {
   ownOf(target: Target): OwnWrites | null {
     const place = this.placeOf(target);
     if (place < 0 || this.targets[place]!.count === 0) return null;
-    return new OwnWrites(this.inUse, this.sorted(place));
+    const { dropped } = this;
+    const sorted = this.sorted(place);
+    // A transaction that writes the same keys and scans by turns would grow: what is written from now on takes the place of what was.
+    if (this.dropped > dropped) this.index();
+    return new OwnWrites(this.inUse, sorted);
   }
 
   /** Copies both. Errors: `PW_TXN_TOO_LARGE`, nothing changed. */
@@ -187,6 +193,7 @@ export class WriteBuffer {
       if (part instanceof Gathered) part.appendTo(encoded);
       else gather(memory, part, encoded);
     }
+    if (memory.replaced > LITTLE + this.written) this.index();
     return new EncodedChanges(encoded, [...this.writtenTargets()], this.written);
   }
 
@@ -223,6 +230,7 @@ export class WriteBuffer {
   }
 
   private drop(memory: WriteMemory, entry: number): void {
+    this.dropped++;
     this.forget(memory, entry);
     memory.drop(entry);
   }

@@ -23,6 +23,7 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 /** Room at first; more is not kept for the next transaction than so many bytes. */
 const FIRST_ENTRIES = 8;
 const SMALL = 4 * 1024;
+const FEW_ENTRIES = 32;
 /** What a loop copies faster than a call. */
 const SHORT = 64;
 
@@ -46,6 +47,8 @@ const DROPPED = -1;
 
 /** Of so many entries or fewer it is looked whether keys come again: enough to tell a quarter from none. */
 const SAMPLE = 1024;
+/** Steps that meet entries in no order of their own. */
+const STRIDE = 0x9e3779b1;
 
 /** What an entry was before it was replaced. */
 export interface EarlierChange {
@@ -80,7 +83,7 @@ export class WriteMemory {
 
   /** Whether it takes so little that it may be kept for the next transaction. */
   get isSmall(): boolean {
-    return this.#chunks.isSmall && this.operations.bytes.length <= SMALL;
+    return this.#capacity <= FEW_ENTRIES && this.#chunks.isSmall && this.operations.bytes.length <= SMALL;
   }
 
   clear(): void {
@@ -110,15 +113,21 @@ export class WriteMemory {
     }
   }
 
-  /** The share of entries, about, whose key was changed again later. */
+  /**
+   * The share of entries, about, whose key was changed before: a few keys again and again, as some entries show, or many keys a few times each, as all entries of
+   * some keys do.
+   */
   repeatedShare(): number {
-    const mask = 2 ** Math.max(0, Math.ceil(Math.log2(this.count / SAMPLE))) - 1;
-    const hashes: number[] = [];
-    for (let at = HASH; at < this.count * WORDS; at += WORDS) {
+    const { count } = this;
+    const some: number[] = [];
+    for (let i = 0; i < Math.min(count, SAMPLE); i++) some.push(this.#entries[((i * STRIDE) % count) * WORDS + HASH]!);
+    const mask = 2 ** Math.max(0, Math.ceil(Math.log2(count / SAMPLE))) - 1;
+    const ofSome: number[] = [];
+    for (let at = HASH; at < count * WORDS; at += WORDS) {
       const hash = this.#entries[at]!;
-      if (((hash >>> 8) & mask) === 0) hashes.push(hash);
+      if (((hash >>> 8) & mask) === 0) ofSome.push(hash);
     }
-    return hashes.length === 0 ? 0 : 1 - new Set(hashes).size / hashes.length;
+    return Math.max(repeatedIn(some), repeatedIn(ofSome));
   }
 
   /** The entry of a key, or {@link NONE}. They are indexed. */
@@ -362,6 +371,10 @@ export class WriteMemory {
     for (let entry = 0; entry < this.count; entry++)
       if (!this.isDropped(entry)) table.add(entry, entries[entry * WORDS + HASH]!);
   }
+}
+
+function repeatedIn(hashes: readonly number[]): number {
+  return hashes.length === 0 ? 0 : 1 - new Set(hashes).size / hashes.length;
 }
 
 function copyIn(bytes: Uint8Array, at: number, from: Uint8Array): void {

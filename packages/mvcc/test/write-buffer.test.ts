@@ -119,6 +119,46 @@ describe('the write buffer', () => {
   });
 });
 
+describe('memory of the write buffer does not grow', () => {
+  const target = targets[0]!;
+
+  test.each([1, 2, 3, 50, 3000])('with changes of %i keys, whatever these are', (many) => {
+    for (let name = 0; name < 20; name++) {
+      const buffer = new WriteBuffer(1 << 30, new SpareMemory());
+      for (let i = 0; i < 100_000; i++) buffer.set(target, Buffer.from(`${name}/${i % many}`), new Uint8Array(8));
+      const { encoded, replaced, count } = buffer.held!;
+      expect(encoded + replaced, `name ${name}`).toBeLessThan(600_000);
+      expect(count, `name ${name}`).toBeLessThan(30_000);
+    }
+  });
+
+  test.each([
+    ['is scanned', (buffer: WriteBuffer) => void buffer.ownOf(target)],
+    ['is encoded', (buffer: WriteBuffer) => void buffer.encode()],
+  ])('where it %s between changes of the same key', (_what, look) => {
+    const buffer = new WriteBuffer(1 << 30, new SpareMemory());
+    for (let i = 0; i < 2000; i++) {
+      buffer.set(target, Uint8Array.of(7), new Uint8Array(5000).fill(i));
+      look(buffer);
+    }
+    const { encoded, replaced } = buffer.held!;
+    expect(encoded + replaced).toBeLessThan(200_000);
+    expect(ownOf(buffer, 0).map(([, , value]) => value)).toEqual([hexOf(new Uint8Array(5000).fill(1999))]);
+  });
+
+  test('by what a large transaction that was given up has left', () => {
+    const spare = new SpareMemory();
+    const buffer = new WriteBuffer(1 << 30, spare);
+    for (let i = 0; i < 1000; i++) buffer.set(target, Buffer.from(`${i}`), null);
+    const large = buffer.held;
+    buffer.release();
+    expect(spare.take()).not.toBe(large);
+    const small = spare.take();
+    spare.give(small);
+    expect(spare.take()).toBe(small);
+  });
+});
+
 describe('the order of keys', () => {
   test('is that of Buffer.compare, for many and few, long and short, and such as end in zeros', () => {
     const keys = fc.oneof(

@@ -34,7 +34,7 @@ export async function backupEngine(core: EngineCore, path: string, options: Back
   checkPath(path);
   const work = new PacedWork('backup', options, closing, () => state.assertUsable());
   // What is copied is a checkpoint, so a new one: it has all that was committed before the call.
-  if (!state.openedReadOnly) await checkpoints.run();
+  if (!state.openedReadOnly) await checkpoints.run(work.interrupted);
   work.assertGoesOn();
   const { epoch, mark, ...copied } = await pages.backup({ path, io, advanced: work.advanced });
   return {

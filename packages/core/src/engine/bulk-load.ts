@@ -263,9 +263,9 @@ class BulkLoader<Key, Value> {
   private async makeDurable(): Promise<void> {
     const { catalog, concurrency, shared } = this.core;
     shared.changeAlone(() => catalog.noteBuilt(this.tree as NewTree, concurrency.visible));
-    await this.core.checkpoint();
+    await this.core.checkpointAtOnce();
     this.assertGoesOn();
-    await this.core.checkpoint();
+    await this.core.checkpointAtOnce();
     this.assertGoesOn();
     const tree = this.tree as NewTree;
     if (tree.left.length > 0) shared.changeAlone(() => catalog.giveUpLeft(tree, concurrency.visible));
@@ -296,7 +296,7 @@ class BulkLoader<Key, Value> {
     try {
       shared.changeAlone(() => catalog.abandon(tree, concurrency.visible));
       // No checkpoint may have it as built when its slot is used again: a replay from there would keep it.
-      for (let times = 0; wasBuilt && times < 2; times++) await this.core.checkpoint();
+      for (let times = 0; wasBuilt && times < 2; times++) await this.core.checkpointAtOnce();
       shared.changeAlone(() => catalog.giveUp(tree, concurrency.visible));
     } catch {
       // The engine is closing, or has no room, or is read-only by now. What ended the load is what its caller must know.

@@ -2,8 +2,8 @@
  * How a checkpoint makes way for others: after each batch that it writes while they use the device it rests, so that it takes a share of the
  * device's time and leaves the rest. What it has written is synced before it rests: otherwise the device gets all of it at the end, at once.
  *
- * It does not rest while nobody else needs the device, nor when it is late: there is a point in the log, and a time, at which the next one begins, and it
- * is to be over by then.
+ * It does not rest while nobody else needs the device or somebody waits for it, nor when it is late: there is a point in the log, and a time, at which the
+ * next one begins, and it is to be over by then.
  */
 import type { CheckpointProgress } from '../contracts/pages.js';
 import { type Clock, SYSTEM_CLOCK } from './pace.js';
@@ -24,8 +24,12 @@ export interface CheckpointDue {
 
 /** Rests shorter than a timer is exact are taken together. */
 const SHORTEST_REST_MS = 1;
-/** While it rests it looks so often whether it is late by now. */
+/** While it rests it looks so often whether it is late by now, wanted, or alone. */
 const LOOK_MS = 20;
+/** A batch that took very long was kept waiting by the program, not by the device. */
+const LONGEST_REST_MS = 1000;
+/** What it waits for in a rest is time alone. */
+const NEVER = new AbortController().signal;
 
 /** Of one checkpoint, from its gate on. */
 export class CheckpointPace {
@@ -42,8 +46,8 @@ export class CheckpointPace {
     dutyCycle: number,
     private readonly due: CheckpointDue,
     private readonly surroundings: () => Surroundings,
-    /** Once it is aborted there is no rest any more. */
-    private readonly hurry: AbortSignal,
+    /** Whether somebody waits for it. */
+    private readonly isWanted: () => boolean,
     private readonly clock: Clock = SYSTEM_CLOCK,
   ) {
     this.#workShare = dutyCycle;
@@ -59,7 +63,8 @@ export class CheckpointPace {
     const now = this.clock.now();
     if (!mayRest) this.#restMs = 0;
     else {
-      this.#restMs += (now - this.#workedSince) * (1 / this.#workShare - 1);
+      const restMs = (now - this.#workedSince) * (1 / this.#workShare - 1);
+      this.#restMs = Math.min(this.#restMs + restMs, LONGEST_REST_MS);
       await this.#rest(written);
     }
     this.#workedSince = this.clock.now();
@@ -69,8 +74,9 @@ export class CheckpointPace {
     const { clock } = this;
     while (this.#restMs >= SHORTEST_REST_MS && !this.#isHurried(written)) {
       const before = clock.now();
-      await clock.sleep(Math.min(this.#restMs, LOOK_MS), this.hurry);
+      await clock.sleep(Math.min(this.#restMs, LOOK_MS), NEVER);
       this.#restMs -= clock.now() - before;
+      if (this.#restMs >= SHORTEST_REST_MS && !this.#isShared()) this.#restMs = 0;
     }
   }
 
@@ -84,7 +90,7 @@ export class CheckpointPace {
   }
 
   #isHurried(written: number): boolean {
-    if (this.hurry.aborted) return true;
+    if (this.isWanted()) return true;
     const { logBytes, intervalMs } = this.due;
     return this.surroundings().logged >= written * logBytes || this.clock.now() - this.#begun >= written * intervalMs;
   }

@@ -43,6 +43,8 @@ const SHARE_TO_MOVE = 4;
 
 export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
+  /** Those that wait for the checkpoint that is under way, or the next one, and want it soon. */
+  private hurrying = 0;
   private readonly logBytes: number;
   private readonly intervalMs: number;
   private readonly dutyCycle: number;
@@ -98,10 +100,44 @@ export class Checkpoints {
     }
   }
 
-  /** Writes a checkpoint of now. Errors: `PW_READ_ONLY`, `PW_ENGINE_FAILED`, `PW_FULL`, `PW_IO`; the engine is read-only after the last two. */
-  async run(): Promise<CheckpointResult> {
+  /**
+   * Writes a checkpoint of now; it makes no way for others any more once the signal is aborted. Errors: `PW_READ_ONLY`, `PW_ENGINE_FAILED`, `PW_FULL`, `PW_IO`;
+   * the engine is read-only after the last two.
+   */
+  async run(interrupted?: AbortSignal): Promise<CheckpointResult> {
     this.state.assertWritable();
-    return this.write(() => this.log.mark());
+    let calm = (): void => {};
+    const hurry = (): void => {
+      calm = this.hurry();
+    };
+    if (interrupted?.aborted) hurry();
+    else interrupted?.addEventListener('abort', hurry);
+    try {
+      return await this.write(() => this.log.mark());
+    } finally {
+      interrupted?.removeEventListener('abort', hurry);
+      calm();
+    }
+  }
+
+  /** The same, for which others wait: neither it nor one that is under way makes way for anybody. */
+  async runAtOnce(): Promise<CheckpointResult> {
+    const calm = this.hurry();
+    try {
+      return await this.run();
+    } finally {
+      calm();
+    }
+  }
+
+  /** Until what is returned is called no checkpoint makes way for others. */
+  hurry(): () => void {
+    this.hurrying++;
+    let isOver = false;
+    return () => {
+      if (!isOver) this.hurrying--;
+      isOver = true;
+    };
   }
 
   /**
@@ -191,9 +227,10 @@ export class Checkpoints {
 
   private newPace(): CheckpointPace | null {
     const { dutyCycle, logBytes, intervalMs, closing, pages, state } = this;
-    if (dutyCycle === 1 || closing.aborted) return null;
+    if (dutyCycle === 1) return null;
     const surroundings = (): Surroundings => ({ pageReads: pages.stats().pageReads, logged: state.memory.logged });
-    return new CheckpointPace(dutyCycle, { logBytes, intervalMs }, surroundings, closing);
+    const isHurried = (): boolean => this.hurrying > 0 || closing.aborted || state.readOnly || state.hasFailed;
+    return new CheckpointPace(dutyCycle, { logBytes, intervalMs }, surroundings, isHurried);
   }
 
   private assertWhole(): void {

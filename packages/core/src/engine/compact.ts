@@ -31,6 +31,6 @@ export interface CompactReport {
 export async function compactEngine(core: EngineCore, options: CompactOptions): Promise<CompactReport> {
   const { pages, state, checkpoints, closing } = core;
   const work = new PacedWork('compact', options, closing, () => state.assertWritable());
-  const result = await pages.compact({ checkpoint: () => checkpoints.run(), advanced: work.advanced });
+  const result = await pages.compact({ checkpoint: () => checkpoints.run(work.interrupted), advanced: work.advanced });
   return { ...result, durationMs: work.durationMs };
 }

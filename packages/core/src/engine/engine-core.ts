@@ -125,6 +125,11 @@ export class EngineCore {
     return this.sharing.owner?.ask('checkpoint', []) ?? this.checkpoints.run();
   }
 
+  /** The same, for which others wait: it makes no way for anybody. */
+  checkpointAtOnce(): Promise<CheckpointResult> {
+    return this.sharing.owner?.ask('checkpointAtOnce', []) ?? this.checkpoints.runAtOnce();
+  }
+
   /** Aborted when closing begins: wakes what waits for nothing but time. */
   get closing(): AbortSignal {
     return this.closed.signal;

@@ -316,6 +316,7 @@ export class Engine<Types extends string = string> {
     });
     const methods: OwnerMethods = {
       checkpoint: () => this.checkpoint(),
+      checkpointAtOnce: () => this.underWay(true, () => core.checkpointAtOnce()),
       verify: (options) => this.verify(options as VerifyOptions),
       backup: (path, options) => this.backup(path, options as BackupOptions),
       compact: (options) => this.compact(options as CompactOptions),

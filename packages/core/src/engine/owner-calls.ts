@@ -15,6 +15,7 @@ import type { VerifyReport } from './verify.js';
 /** What can be asked for. Each takes plain data, and options at last. */
 export interface OwnerMethods {
   checkpoint(): Promise<CheckpointResult>;
+  checkpointAtOnce(): Promise<CheckpointResult>;
   verify(options: CallOptions): Promise<VerifyReport>;
   backup(path: string, options: CallOptions): Promise<BackupReport>;
   compact(options: CallOptions): Promise<CompactReport>;

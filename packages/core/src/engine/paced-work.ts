@@ -29,6 +29,11 @@ export class PacedWork<Progress extends { readonly bytes: number }> {
     this.#interrupted = signal === undefined ? closing : AbortSignal.any([signal, closing]);
   }
 
+  /** Aborted once it is to end. */
+  get interrupted(): AbortSignal {
+    return this.#interrupted;
+  }
+
   /** Since it was called. */
   get durationMs(): number {
     return performance.now() - this.#begun;

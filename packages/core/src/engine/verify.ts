@@ -31,7 +31,7 @@ const OPTIONS: readonly string[] = ['signal', 'onProgress'];
 
 /** Errors: `PW_ARGUMENT`, `PW_CLOSED`, `PW_ENGINE_FAILED`, the reason of the signal. */
 export async function verifyEngine(core: EngineCore, options: VerifyOptions): Promise<VerifyReport> {
-  const { pages, catalog, concurrency, state } = core;
+  const { pages, catalog, concurrency, checkpoints, state } = core;
   checkOptions(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
@@ -39,8 +39,13 @@ export async function verifyEngine(core: EngineCore, options: VerifyOptions): Pr
   const problems: VerifyProblem[] = [];
   const unchecked = new Set<string>();
   let found = 0;
-  const last = await pages.verify({
-    begin: () => new StoreInspector(pages, catalog, unchecked),
+  // It waits for a checkpoint that is under way.
+  const calm = checkpoints.hurry();
+  const verifying = pages.verify({
+    begin: () => {
+      calm();
+      return new StoreInspector(pages, catalog, unchecked);
+    },
     visible: () => concurrency.visible,
     report: (problem) => {
       if (found++ < MOST_PROBLEMS) problems.push(problem);
@@ -51,6 +56,7 @@ export async function verifyEngine(core: EngineCore, options: VerifyOptions): Pr
       onProgress?.(progress);
     },
   });
+  const last = await verifying.finally(calm);
   return {
     ok: found === 0,
     pages: last.pages,

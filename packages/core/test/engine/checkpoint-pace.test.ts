@@ -10,12 +10,21 @@ class Rig implements Clock {
   logged = 0;
   syncs = 0;
   rested = 0;
-  readonly closing = new AbortController();
-  onSleep: (ms: number) => void = () => {};
+  isWanted = false;
+  /** Others go on meanwhile. */
+  onSleep: (ms: number) => void = () => {
+    this.pageReads++;
+  };
   readonly pace: CheckpointPace;
 
   constructor(dutyCycle: number, due = { logBytes: 1e9, intervalMs: 1e9 }) {
-    this.pace = new CheckpointPace(dutyCycle, due, () => this, this.closing.signal, this);
+    this.pace = new CheckpointPace(
+      dutyCycle,
+      due,
+      () => this,
+      () => this.isWanted,
+      this,
+    );
   }
 
   now(): number {
@@ -67,9 +76,15 @@ describe('a checkpoint', () => {
   it('takes rests together that are shorter than a timer is exact', async () => {
     const rig = new Rig(0.8);
     rig.time += 1000; // As long as this is not part of a batch, it is not counted.
-    const pace = new CheckpointPace(0.8, { logBytes: 1e9, intervalMs: 1e9 }, () => rig, rig.closing.signal, rig);
+    const pace = new CheckpointPace(
+      0.8,
+      { logBytes: 1e9, intervalMs: 1e9 },
+      () => rig,
+      () => false,
+      rig,
+    );
     const sleeps: number[] = [];
-    rig.onSleep = (ms) => sleeps.push(ms);
+    rig.onSleep = (ms) => void sleeps.push(ms);
     for (let batch = 1; batch <= 8; batch++) {
       rig.pageReads++;
       rig.time += 2;
@@ -99,9 +114,23 @@ describe('a checkpoint', () => {
     expect(byTime.rested).toBe(40);
   });
 
-  it('goes on at once when the store is being closed', async () => {
+  it('rests no longer than others use the device, and not for the sake of a program that kept it waiting', async () => {
     const rig = new Rig(0.01);
-    rig.onSleep = () => rig.closing.abort();
+    rig.onSleep = () => {};
+    rig.pageReads++;
+    await rig.batch(0.5, 100);
+    expect(rig.rested).toBe(20);
+    const waiting = new Rig(0.01);
+    waiting.pageReads++;
+    await waiting.batch(0.5, 60_000);
+    expect(waiting.rested).toBe(1000);
+  });
+
+  it('goes on at once when somebody waits for it', async () => {
+    const rig = new Rig(0.01);
+    rig.onSleep = () => {
+      rig.isWanted = true;
+    };
     rig.pageReads++;
     await rig.batch(0.5, 100);
     expect(rig.rested).toBe(20);

@@ -135,3 +135,38 @@ test.each([
   await done;
   checkpoints.stopTimer();
 });
+
+test('one makes no way for others while somebody waits for it', async () => {
+  const { checkpoints, running, counted } = setUp();
+  const done = checkpoints.run();
+  let syncs = 0;
+  const { steps, finish } = running[0]!;
+  const batch = async (): Promise<boolean> => {
+    const before = syncs;
+    counted.pageReads++;
+    await steps.advanced?.({ written: 0.5 }, async () => void syncs++);
+    return syncs > before;
+  };
+  expect(await batch()).toBe(true);
+  const calm = checkpoints.hurry();
+  expect(await batch()).toBe(false);
+  calm();
+  calm();
+  expect(await batch()).toBe(true);
+  const atOnce = checkpoints.runAtOnce();
+  expect(await batch()).toBe(false);
+  running[1]!.finish();
+  await atOnce;
+  expect(await batch()).toBe(true);
+  const ending = new AbortController();
+  const interrupted = checkpoints.run(ending.signal);
+  expect(await batch()).toBe(true);
+  ending.abort();
+  expect(await batch()).toBe(false);
+  running[2]!.finish();
+  await interrupted;
+  expect(await batch()).toBe(true);
+  finish();
+  await done;
+  checkpoints.stopTimer();
+});
