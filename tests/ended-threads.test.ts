@@ -157,7 +157,8 @@ describe.skipIf(!linux)('a bulk load whose thread has ended', () => {
     // The loader asks for a checkpoint when the tree is built, and is answered when it is not there any more.
     let answer = (_: Promise<CheckpointResult>): void => {};
     const asked = new Promise<void>((resolve) => {
-      vi.spyOn(db, 'checkpoint').mockImplementationOnce(() => {
+      const { core } = db as unknown as { core: { checkpointAtOnce(): Promise<CheckpointResult> } };
+      vi.spyOn(core, 'checkpointAtOnce').mockImplementationOnce(() => {
         resolve();
         return new Promise((answered) => {
           answer = answered;

@@ -52,7 +52,7 @@ const thrown = (call: () => unknown): unknown => {
 
 /** What of an engine these tests reach behind its face. */
 interface Core {
-  checkpoint(): Promise<unknown>;
+  checkpointAtOnce(): Promise<unknown>;
   readonly pages: { readonly threads: Threads };
   readonly shared: { catchUp(): void };
   readonly sharing: { readonly calls: { close(): Promise<void> } };
@@ -100,9 +100,9 @@ function fed(): { readonly input: AsyncIterable<[string, number]>; readonly begu
 async function stuckWhenBuilt(engine: Engine, entries: Iterable<[string, number]>): Promise<void> {
   const core = coreOf(engine);
   const index = await engine.index('data');
-  const checkpoint = core.checkpoint.bind(core);
+  const checkpoint = core.checkpointAtOnce.bind(core);
   await new Promise<void>((resolve, reject) => {
-    core.checkpoint = async () => {
+    core.checkpointAtOnce = async () => {
       await checkpoint();
       resolve();
       await new Promise(() => {});

@@ -142,11 +142,13 @@ export class PageRig implements PageStore {
   /** Goes back to a state after anything at all. */
   restoreAll(state: RigState): void {
     this.#bytes.set(state.bytes);
+    for (let frame = 0; frame < this.frames; frame++) this.#countChange(frame);
     this.restore(state, 0);
   }
 
   place(frame: number, page: Uint8Array): void {
     this.#bytes.set(page, this.#bases[frame]!);
+    this.#countChange(frame);
   }
 
   /** Throws if anything differs from the state but the page in a frame, or if that is not `page` any more. */
@@ -243,9 +245,7 @@ export class PageRig implements PageStore {
   }
   unlatch(frame: number): number {
     if (!this.#held.delete(frame)) throw new Error(`Frame ${frame} is unlatched and was not latched`);
-    // Nobody else is there; but what an index keeps in mind of a page between two calls may be changed by its own.
-    this.#versions.set(frame, (this.#versions.get(frame) ?? 0) + 1);
-    return this.#versions.get(frame)!;
+    return this.#countChange(frame);
   }
 
   // ── Reaching pages ──────────────────────────────────────────────────────────────────────────────────────────
@@ -387,6 +387,14 @@ export class PageRig implements PageStore {
   #copyBack(state: RigState, frame: number): void {
     const base = this.#bases[frame]!;
     state.bytes.copy(this.#bytes, base, base, base + this.sizeOf(frame));
+    this.#countChange(frame);
+  }
+
+  /** Nobody else is there; but what an index keeps in mind of a page between two calls may be changed by its own, and by who puts other bytes there. Its version. */
+  #countChange(frame: number): number {
+    const version = (this.#versions.get(frame) ?? 0) + 1;
+    this.#versions.set(frame, version);
+    return version;
   }
 
   #format(frame: number, index: number, kind: number, timestamp: number): void {
