@@ -19,7 +19,7 @@ export interface CheckpointOptions {
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
   readonly intervalMs?: number | undefined;
   /**
-   * The share of the time in which a checkpoint writes while others use the device: above 0, to 1, which is all of it. Default: 0.25. Alone, late, or when the
+   * The share of the time in which a checkpoint writes while others use the device: above 0, to 1, which is all of it. Default: 0.25. Alone, late, waited for, or when the
    * store is being closed it takes all of it.
    */
   readonly dutyCycle?: number | undefined;
