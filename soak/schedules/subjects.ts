@@ -52,7 +52,6 @@ export async function engineOf(
   const concurrency = given.concurrency ?? new Mvcc({ versionMemory: fewVersions ? FEW_VERSIONS : '16MiB' });
   const log = given.log ?? new WriteAheadLog({ segmentSize: '64KiB', bufferLimit: '16KiB' });
   const parts = { io, pages, indexes: [new BtreeType()], concurrency, log, teardown: new TeardownStack() };
-  // By the clock a checkpoint would rest; then a seed would not repeat its round.
-  const engine = await openEngine(parts, path, { checkpoint: { logBytes: 40_000, dutyCycle: 1 } });
+  const engine = await openEngine(parts, path, { checkpoint: { logBytes: 40_000 } });
   return { engine, concurrency, pages };
 }

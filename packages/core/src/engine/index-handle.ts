@@ -198,7 +198,8 @@ export class IndexHandle<Key = string, Value = unknown> {
     };
     const countSome = (): void => {
       const until = performance.now() + COUNTING_MS;
-      while (more && counter.count < limit && performance.now() < until) countOn();
+      do countOn();
+      while (more && counter.count < limit && performance.now() < until);
     };
     while (more && counter.count < limit) {
       if (attemptRead(core.pages, countSome) === FAULTED) await core.readOn(countOn);

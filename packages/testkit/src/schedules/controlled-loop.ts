@@ -16,6 +16,13 @@ const TURN_WEIGHT = 6;
 const IMMEDIATE_WEIGHT = 6;
 const TIMER_WEIGHT = 1;
 
+/** Of the time that `performance.now()` tells: what an event takes at most, and what asking does. */
+const EVENT_MS = 2;
+const ASKING_MS = 0.001;
+/** Of asking once in so many times: another process had the processor meanwhile. */
+const STALLS_ONE_IN = 200;
+const STALL_MS = 30;
+
 /** Events after which a round is taken for one that goes in circles. */
 const MOST_EVENTS = 200_000;
 
@@ -28,8 +35,12 @@ export class ControlledLoop {
   /** As in the real loop, immediates come in order. */
   readonly #immediates: (() => void)[] = [];
   #restore: (() => void) | null = null;
+  #now = 0;
+  readonly #clock: Random;
 
-  constructor(private readonly random: Random) {}
+  constructor(private readonly random: Random) {
+    this.#clock = random.fork('clock');
+  }
 
   /** For the `hold` of a simulated device: resolves when the operation is to take place. */
   readonly hold = (_operation: DiskOperation): Promise<void> => this.#event(IO_WEIGHT);
@@ -39,7 +50,10 @@ export class ControlledLoop {
     return this.#event(TURN_WEIGHT);
   }
 
-  /** Runs until the work is over. Timers, immediates and `Math.random` of all that runs meanwhile are this loop's. */
+  /**
+   * Runs until the work is over. Timers, immediates, `performance.now` and `Math.random` of all that runs meanwhile are
+   * this loop's.
+   */
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#takeOver();
     try {
@@ -66,6 +80,7 @@ export class ControlledLoop {
 
   #next(): void {
     if (++this.events > MOST_EVENTS) throw new Error(`The round is not over after ${MOST_EVENTS} events`);
+    this.#now += this.#clock.fraction() * EVENT_MS;
     let total = this.#immediates.length > 0 ? IMMEDIATE_WEIGHT : 0;
     for (const { weight } of this.#pending) total += weight;
     if (total === 0) throw new Error('Operations are under way, and nothing will ever end them');
@@ -87,11 +102,13 @@ export class ControlledLoop {
   }
 
   #takeOver(): void {
-    const real = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, random: Math.random };
+    const real = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate };
+    const { random } = Math;
+    const { now } = performance;
     this.#restore = () => {
-      const { random, ...timers } = real;
-      Object.assign(globalThis, timers);
+      Object.assign(globalThis, real);
       Math.random = random;
+      performance.now = now;
     };
     const clear = (timer: unknown): void => {
       if (timer instanceof ControlledTimer) timer.stop();
@@ -106,6 +123,11 @@ export class ControlledLoop {
       },
     });
     Math.random = () => this.random.fraction();
+    performance.now = () => {
+      const isStalled = this.#clock.below(STALLS_ONE_IN) === 0;
+      this.#now += isStalled ? STALL_MS : ASKING_MS;
+      return this.#now;
+    };
   }
 }
 
