@@ -8,6 +8,7 @@ import {
   type CommitPolicy,
   type CommitPolicyType,
   type CommitRecord,
+  type CommitWish,
   inject,
   injectAll,
   injectable,
@@ -27,10 +28,14 @@ import {
 import { commitRecordSize } from './format/record.js';
 import { segmentsAmong } from './format/segment-name.js';
 import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
+import { autonomousPolicy } from './policies/autonomous.js';
+import { groupPolicy } from './policies/group.js';
 import { pipelinedPolicy } from './policies/pipelined.js';
+import { RelaxedCommits } from './policies/relaxed.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
+import { Claims } from './sharing/claims.js';
 import { checkHandle, createMemory, handleOf, type LogMemory, type LogShape } from './sharing/log-memory.js';
 import { LogSlots } from './sharing/log-slots.js';
 import { LogState } from './sharing/log-state.js';
@@ -44,7 +49,14 @@ import { SegmentSequence } from './stream/segment-sequence.js';
 import { Unflushed } from './stream/unflushed.js';
 
 /** The policies that come with this package. */
-export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [pipelinedPolicy, syncPolicy];
+export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [
+  pipelinedPolicy,
+  autonomousPolicy,
+  groupPolicy,
+  syncPolicy,
+];
+
+const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
 /** A log that was begun, as this thread has it: views on what all threads share, and files of its own. */
 interface Writer {
@@ -58,6 +70,7 @@ interface Writer {
   readonly segments: SegmentSequence;
   readonly stream: RecordStream;
   readonly policy: CommitPolicy;
+  readonly relaxed: RelaxedCommits;
   readonly pressure: BackPressure;
   /** Whether this thread opened the log. */
   readonly isOwner: boolean;
@@ -179,16 +192,25 @@ export class WriteAheadLog implements Log {
     return this.#writable(size).stream.append(record, size);
   }
 
-  commit(position: LogPosition): Promise<void> {
+  commit(position: LogPosition, { durability = this.#options.durability, dependsOn }: CommitWish = {}): Promise<void> {
     try {
-      return this.#committing().policy.commit(position);
+      const { policy, relaxed, stream } = this.#committing();
+      if (durability === 'durable') return policy.commit(position, dependsOn);
+      stream.lag();
+      return durability === 'relaxed' ? relaxed.commit(position) : NOTHING_TO_WAIT_FOR;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  commitSync(position: LogPosition): void {
-    this.#committing().policy.commitSync(position);
+  commitSync(position: LogPosition, { durability = this.#options.durability }: CommitWish = {}): void {
+    const { policy, relaxed, stream } = this.#committing();
+    if (durability === 'durable') {
+      policy.commitSync(position);
+      return;
+    }
+    stream.lag();
+    if (durability === 'relaxed') relaxed.commitSync(position);
   }
 
   mark(): LogMark {
@@ -242,10 +264,24 @@ export class WriteAheadLog implements Log {
     const files: SegmentFiles = new SegmentFiles({ io, shape, open, fail: (error) => stream.fail(error) });
     const segments = new SegmentSequence({ state, slots, latch, threads, files, open, segmentSize });
     const batches = new Batches(state, slots, unflushed, files, threads);
+    const claims = new Claims(memory.claims);
     const shared = new SharedFailure(memory.failure);
     const { incarnation } = shape;
     const stream: RecordStream = new RecordStream(
-      { incarnation, isOwner, limit: bufferLimit, state, slots, latch, shared, unflushed, batches, segments, open },
+      {
+        incarnation,
+        isOwner,
+        limit: bufferLimit,
+        state,
+        slots,
+        claims,
+        latch,
+        shared,
+        unflushed,
+        batches,
+        segments,
+        open,
+      },
       {
         onDurable: () => pressure.release(),
         onFailure: (error) => {
@@ -256,8 +292,10 @@ export class WriteAheadLog implements Log {
     );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
     latch.holding(() => slots.enter());
-    const policy = this.#policyType.attach(stream);
-    this.#writer = { shape, memory, state, slots, latch, open, files, segments, stream, policy, pressure, isOwner };
+    const policy = this.#policyType.attach(stream, shape.options);
+    const relaxed = new RelaxedCommits(stream);
+    const parts = { open, files, segments, stream, policy, relaxed, pressure };
+    this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
   }
 

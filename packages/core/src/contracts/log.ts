@@ -70,6 +70,31 @@ export const NO_LOG: LogMark = Object.freeze({ incarnation: 0, segment: 0, offse
 export type LogPosition = number;
 
 /**
+ * What a commit that was acknowledged survives.
+ * - `durable`: a loss of power. Default.
+ * - `relaxed`: the death of the process, not of the machine: the operating system has the record.
+ * - `none`: neither, for a second at most, or until a durable commit, a checkpoint or closing.
+ * Whatever it is: transactions are there whole, and if one is there all that it has seen is.
+ */
+export type Durability = 'durable' | 'relaxed' | 'none';
+
+/** How a commit is to be acknowledged. */
+export interface CommitWish {
+  readonly durability?: Durability | undefined;
+  /** d of the record (T1). If it is left out: all before it. */
+  readonly dependsOn?: number | undefined;
+}
+
+/** A stretch of the stream that one write brings to the device. */
+export interface LogWrite {
+  /** Where it begins: records that end there or before are not in it, whoever waits for them. */
+  readonly begin: LogPosition;
+  readonly end: LogPosition;
+  /** Resolves when what it wrote is durable; what lies before it may not be. A failure is final (IO1): `PW_COMMIT_UNKNOWN`. */
+  readonly over: Promise<void>;
+}
+
+/**
  * One stream of records, as a commit policy sees it: it decides when the stream is flushed, and tells waiting commits.
  */
 export interface LogStream {
@@ -85,12 +110,43 @@ export interface LogStream {
   flush(): Promise<LogPosition>;
   /** The same, now. Completes a flush that is under way, without its event loop (IO3). */
   flushSync(): LogPosition;
+  /** D: all transactions up to this timestamp are durable. */
+  readonly durableTimestamp: number;
+  /** Bytes appended that no write has taken. */
+  readonly unwritten: number;
+  /**
+   * Begins to write what no write has taken, of all threads, beside those under way. Null if there is nothing, or if too many are
+   * under way. Errors: `PW_COMMIT_UNKNOWN`.
+   */
+  write(): LogWrite | null;
+  /**
+   * Resolves when `isReached` says so; it is asked whenever more is durable, in order of the calls. What others write is waited for a
+   * moment and then written here as well: so it ends whatever they do (IO3), and then all that was appended when it was called is durable.
+   * Errors: `PW_COMMIT_UNKNOWN`.
+   */
+  until(isReached: () => boolean): Promise<void>;
+}
+
+/** What a commit policy of the log's own takes from the log's options; another one may. */
+export interface CommitPolicyOptions {
+  /** For how long commits gather for one flush, at most. */
+  readonly groupWindowMs: number;
+  /** So many bytes are flushed without waiting for more. */
+  readonly groupBytes: number;
+  /** So many bytes are written beside a write that is under way; less waits for its end. */
+  readonly batchBytes: number;
+  /** Writes that are under way at a time, of each thread. */
+  readonly depth: number;
 }
 
 /** Who flushes when, and who acknowledges. One object for each stream in each thread: it tells those who commit there. */
 export interface CommitPolicy {
-  /** Resolves when all before the position is durable. Called right after the append, once for each commit. */
-  commit(position: LogPosition): Promise<void>;
+  /**
+   * Resolves when the commit is durable whose record ends at the position, by rule T1: the record is, and all up to the timestamp
+   * `dependsOn` is, which is less than all before it; if that is left out, or the policy does not care, all before the position is.
+   * Called right after the append, once for each commit.
+   */
+  commit(position: LogPosition, dependsOn?: number): Promise<void>;
   /** Returns when all before the position is durable. */
   commitSync(position: LogPosition): void;
 }
@@ -98,7 +154,7 @@ export interface CommitPolicy {
 /** How a commit policy is made; registered under the token `COMMIT_POLICIES`. */
 export interface CommitPolicyType {
   readonly name: string;
-  attach(stream: LogStream): CommitPolicy;
+  attach(stream: LogStream, options: CommitPolicyOptions): CommitPolicy;
 }
 
 export interface LogOpenRequest {
@@ -192,11 +248,11 @@ export interface Log {
    */
   append(record: CommitRecord): LogPosition;
   /**
-   * Resolves when the record that ends at the position is durable, as the policy has it. Errors: `PW_COMMIT_UNKNOWN`, as soon as this thread knows that
-   * the log has failed, or that a thread was lost.
+   * Resolves when the record that ends at the position is as durable as is wished, by default as the policy has it (T1). Errors: `PW_COMMIT_UNKNOWN`, as soon
+   * as this thread knows that the log has failed, or that a thread was lost.
    */
-  commit(position: LogPosition): Promise<void>;
-  commitSync(position: LogPosition): void;
+  commit(position: LogPosition, wish?: CommitWish): Promise<void>;
+  commitSync(position: LogPosition, wish?: CommitWish): void;
   /** The end of what all threads have appended, as a place. */
   mark(): LogMark;
   /** Makes all up to the mark durable, whatever the policy, and whoever appended it. */

@@ -43,7 +43,7 @@ export const recoveryClauses: readonly LogClause[] = [
           for (let i = 0; i < 3; i++) history.append(2000);
           const { log } = history.store;
           history.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
-          log.commit(log.stats().appendedBytes).catch(() => undefined);
+          log.secure(log.mark()).catch(() => undefined);
           await settled();
           history.crash(keepSome(seed));
           for (let life = 0; life < 2; life++) {
@@ -119,7 +119,7 @@ async function threeInFlight(create: NewLog, survives: Survival) {
   const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
   for (let i = 0; i < 3; i++) store.append(2000);
   store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
-  store.log.commit(store.log.stats().appendedBytes).catch(() => undefined);
+  store.log.secure(store.log.mark()).catch(() => undefined);
   await settled();
   return { disk: store.disk.afterCrash(survives), superblock };
 }
