@@ -80,7 +80,7 @@ export class StoredFile {
    * alone, the other sectors are covered as if they had come later.
    */
   sync(issued: number, alsoCovers: () => boolean, ranges?: readonly Range[]): void {
-    const sizes = this.#sizes.splice(0, coveredOf(this.#sizes, issued, alsoCovers));
+    const sizes = this.#sizes.splice(0, this.#sizesCovered(issued, alsoCovers, ranges));
     const covered = new Map<number, SectorVersion>();
     for (const [sector, versions] of this.#sectors) {
       const isMeant = ranges === undefined || ranges.some((range) => touches(range, sector));
@@ -164,6 +164,15 @@ export class StoredFile {
       yield `sector ${sector}`;
       for (const { bytes } of versions) yield bytes;
     }
+  }
+
+  /** A sync of ranges alone needs no larger size than these reach. */
+  #sizesCovered(issued: number, alsoCovers: () => boolean, ranges?: readonly Range[]): number {
+    if (ranges === undefined) return coveredOf(this.#sizes, issued, alsoCovers);
+    const end = Math.max(0, ...ranges.map(({ offset, length }) => offset + length));
+    let count = this.durableSize >= end ? 0 : this.#sizes.findIndex(({ size }) => size >= end) + 1;
+    while (count < this.#sizes.length && alsoCovers()) count++;
+    return count;
   }
 
   #layDown(sizes: readonly SizeVersion[], sectors: ReadonlyMap<number, SectorVersion>): void {
