@@ -1,0 +1,83 @@
+/**
+ * Commits that come when they come, however long those before them take: at random, so many a second on average (Poisson), the same for the same seed. The latency
+ * of a commit is from when it was due until it is durable: if the program was late to begin it, that counts.
+ */
+import { Random } from '../comparison/random.mjs';
+import { keyOf, valueFor } from './entries.mjs';
+import { Latencies } from './latencies.mjs';
+
+/** So many at once are more than ever come back in time: no more are begun. */
+const MOST_UNDER_WAY = 100_000;
+/** What is not durable so long after the last arrival counts with what it took until then. */
+const GRACE_MS = 1000;
+/** With less than this share of what came done in time, the store has not kept up. */
+const KEPT_UP = 0.95;
+/** Timers have milliseconds: a gap is waited out by one only if it is longer, else by turns of the event loop. */
+const SHORTEST_TIMER_MS = 2;
+
+/**
+ * Counted are commits that are due between `from` and `until`. `late`: how long after it was due each was begun. `isOverloaded`: less came back than was given.
+ *
+ * @returns {Promise<{ latencies: Float64Array, late: Float64Array, arrivals: number, perSecond: number, isOverloaded: boolean }>}
+ */
+export async function openLoop(store, acknowledged, { perSecond, seed, from, until }) {
+  const random = new Random(seed);
+  const gap = () => (-Math.log(1 - random.unit()) * 1000) / perSecond;
+  const dues = [];
+  const latencies = new Latencies();
+  const late = new Latencies();
+  let underWay = 0;
+  let doneInTime = 0;
+  let failure = null;
+
+  const begin = async (due) => {
+    const number = acknowledged.begin();
+    dues.push(due);
+    underWay++;
+    if (due >= from) late.add(performance.now() - due);
+    try {
+      await store.commit(keyOf(number), valueFor(number), number);
+    } catch (error) {
+      failure ??= error;
+      return;
+    }
+    const after = performance.now();
+    acknowledged.done(number);
+    underWay--;
+    if (after >= from && after < until) doneInTime++;
+    if (due >= from) latencies.add(after - due);
+  };
+
+  let end = until;
+  for (let due = performance.now() + gap(); ; ) {
+    const now = performance.now();
+    for (; due <= now && due < until && underWay < MOST_UNDER_WAY; due += gap()) begin(due);
+    if (failure !== null) throw failure;
+    if (underWay === MOST_UNDER_WAY) end = Math.min(until, now);
+    if (due >= until || end < until) break;
+    await (due - now > SHORTEST_TIMER_MS ? new Promise((resolve) => setTimeout(resolve, 1)) : turn());
+  }
+  const last = performance.now() + GRACE_MS;
+  while (underWay > 0 && performance.now() < last && failure === null) await turn();
+  if (failure !== null) throw failure;
+
+  const now = performance.now();
+  let arrivals = 0;
+  for (const [at, due] of dues.entries()) {
+    if (due < from) continue;
+    arrivals++;
+    if (!acknowledged.has(at)) latencies.add(now - due);
+  }
+  const wasFull = end < until;
+  return {
+    latencies: latencies.values(),
+    late: late.values(),
+    arrivals,
+    perSecond: (1000 * doneInTime) / Math.max(1, end - from),
+    isOverloaded: wasFull || doneInTime < KEPT_UP * arrivals,
+  };
+}
+
+function turn() {
+  return new Promise(setImmediate);
+}
