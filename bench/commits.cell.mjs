@@ -15,9 +15,12 @@ import { Committers } from './commits/threads.mjs';
 import { loadEngine } from './comparison/choices.mjs';
 import { NotThere } from './comparison/not-there.mjs';
 
-/** Of the time that is measured, how much goes before. */
-const WARM_UP_SHARE = 0.25;
+/** What goes before what is measured: until then code is compiled, and files grow. */
+const WARM_UP_MS = 500;
+const WARM_UP_IN_FLIGHT = 64;
 const WARM_UP_COMMITS = 20;
+/** Of the time under open loop, how much goes by before commits count: at first there is no queue. */
+const SETTLING_SHARE = 0.1;
 
 process.on('message', async (task) => {
   let answer;
@@ -52,11 +55,12 @@ const LOADS = {
   async open({ store, task, acknowledged }) {
     if (store.commit === undefined) throw new NotThere(store.whyNotAwaited);
     const { perSecond, seed, seconds } = task;
-    const { latencies, late, ...counted } = await openLoop(store, acknowledged, {
-      perSecond,
-      seed,
-      ...onThisClock(spanOf(seconds)),
-    });
+    // By a closed loop: what an open one brings while code is compiled would be a queue to begin with.
+    const warm = performance.now() + WARM_UP_MS;
+    await closedLoop(store, acknowledged, { inFlight: WARM_UP_IN_FLIGHT, from: warm, until: warm });
+    const from = performance.now() + 1000 * SETTLING_SHARE * seconds;
+    const span = { from, until: from + 1000 * seconds };
+    const { latencies, late, ...counted } = await openLoop(store, acknowledged, { perSecond, seed, ...span });
     if (latencies.length === 0) throw new NotThere('nothing came in so short a time');
     const { p50, p99 } = percentiles([late]);
     return { ...counted, ...percentiles([latencies]), lateP50: p50, lateP99: p99 };
@@ -106,7 +110,7 @@ async function check(task) {
 
 /** What is measured, in milliseconds since 1970, which all threads know. */
 function spanOf(seconds) {
-  const from = performance.timeOrigin + performance.now() + 1000 * WARM_UP_SHARE * seconds;
+  const from = performance.timeOrigin + performance.now() + WARM_UP_MS;
   return { from, until: from + 1000 * seconds };
 }
 

@@ -112,11 +112,11 @@ function enginesOf(results) {
 function print({ asked, machine, engines, notes, rows }) {
   const { cpu, cpus: count, node, loadBefore, loadAfter } = machine;
   console.log(
-    `Values of 100 bytes, ${asked.rounds} rounds of ${asked.seconds} s; ${count} × ${cpu}, Node.js ${node}, load ${loadBefore[0].toFixed(1)} to ${loadAfter[0].toFixed(1)}; the peer is ${asked.peer}\n`,
+    `Values of 100 bytes, ${asked.rounds} rounds of ${asked.seconds} s; ${count} × ${cpu}, Node.js ${node}, load ${loadBefore[0].toFixed(1)} to ${loadAfter[0].toFixed(1)}\n`,
   );
   for (const [name, { version, settings }] of Object.entries(engines))
     console.log(`- ${[name, version].filter(Boolean).join(' ')}${settings === undefined ? '' : `: ${settings}`}`);
-  console.log(`\n${tablesOf(rows)}`);
+  console.log(`\n${tablesOf(rows, asked.peer)}`);
   for (const line of [...notes, ...reasonsOf(rows)]) console.log(line);
 }
 

@@ -23,6 +23,7 @@ const SHORTEST_TIMER_MS = 2;
 export async function openLoop(store, acknowledged, { perSecond, seed, from, until }) {
   const random = new Random(seed);
   const gap = () => (-Math.log(1 - random.unit()) * 1000) / perSecond;
+  const first = acknowledged.begun;
   const dues = [];
   const latencies = new Latencies();
   const late = new Latencies();
@@ -66,7 +67,7 @@ export async function openLoop(store, acknowledged, { perSecond, seed, from, unt
   for (const [at, due] of dues.entries()) {
     if (due < from) continue;
     arrivals++;
-    if (!acknowledged.has(at)) latencies.add(now - due);
+    if (!acknowledged.has(first + at)) latencies.add(now - due);
   }
   const wasFull = end < until;
   return {

@@ -1,38 +1,38 @@
 /** Rows of a report as tables for people, in Markdown. */
-import { FORMS } from './parts.mjs';
+import { FORMS, PARTS } from './parts.mjs';
 
-/** All tables: of each form of one committer, of each number of threads, and of the loads under open loop. */
-export function tablesOf(rows) {
+/** All tables: of each form of one committer, of each number of threads, and of the loads under open loop. Ratios are to the peer and to the machine. */
+export function tablesOf(rows, peer) {
   const ofPart = (part) => rows.filter((row) => row.part === part);
   const tables = [];
   const [flushes, one, inFlight, open] = ['flushes', 'one', 'in-flight', 'open-loop'].map(ofPart);
   for (const [form, title] of Object.entries(FORMS)) {
     const ofForm = (some) => some.filter((row) => row.form === form);
-    if (one.length + flushes.length > 0) tables.push(oneTable(ofForm(one), ofForm(flushes), title));
+    if (one.length + flushes.length > 0) tables.push(oneTable(ofForm(one), ofForm(flushes), title, peer));
   }
   for (const threads of new Set(inFlight.map((row) => row.threads)))
-    tables.push(inFlightTable(inFlight.filter((row) => row.threads === threads)));
+    tables.push(
+      inFlightTable(
+        inFlight.filter((row) => row.threads === threads),
+        peer,
+      ),
+    );
   if (open.length > 0) tables.push(openTable(open));
   return tables.join('\n');
 }
 
 /** Why something is not in the tables, each reason once. */
 export function reasonsOf(rows) {
-  const reasons = new Map();
-  for (const { part, engine, notThere, failed, ...setting } of rows) {
-    if (failed !== undefined) reasons.set(`${engine} has FAILED at ${part}, ${JSON.stringify(setting)}: ${failed}`);
-    else if (notThere !== undefined) reasons.set(`${engine} is left out where ${settingText(setting)}: ${notThere}`);
+  const reasons = new Set();
+  for (const { part, engine, notThere, failed, form, ...setting } of rows) {
+    const where = form === undefined ? PARTS[part].title : `one committer, ${FORMS[form]}`;
+    if (failed !== undefined) reasons.add(`${engine} has FAILED: ${where}, ${JSON.stringify(setting)}: ${failed}`);
+    else if (notThere !== undefined) reasons.add(`${engine} is left out: ${where}: ${notThere}`);
   }
-  return [...reasons.keys()];
+  return [...reasons];
 }
 
-function settingText({ form, threads, inFlight, share }) {
-  if (form !== undefined) return `commits are ${FORMS[form]}`;
-  if (share !== undefined) return `${share} % are offered`;
-  return `${inFlight} are in flight in ${threads === 1 ? 'one thread' : `${threads} threads`}`;
-}
-
-function oneTable(rows, flushes, title) {
+function oneTable(rows, flushes, title, peer) {
   const engines = [...new Set([...rows, ...flushes].map(({ engine }) => engine))];
   const lines = engines.map((engine) => {
     const row = rows.find((one) => one.engine === engine);
@@ -43,7 +43,7 @@ function oneTable(rows, flushes, title) {
         : [spread(row.p50, ms), ms(row.p99.median), ms(row.p999.median), rate(row.perSecond.median), ...ratios(row)];
     return [engine, ...figures, flushText(counted)];
   });
-  const heads = ['p50', 'p99', 'p99.9', 'commits/s', 'against the peer', 'against the machine', 'flushes a commit'];
+  const heads = ['p50', 'p99', 'p99.9', 'commits/s', `× ${peer}`, '× machine', 'flushes a commit'];
   return tableOf([`One committer, ${title}`, ...heads], lines);
 }
 
@@ -55,18 +55,19 @@ function flushText(counted) {
   return `${perCommit.toFixed(2)}${which.length > 0 ? ` (${which.join(', ')})` : ''}${none}${usesRing ? '; io_uring is not seen' : ''}`;
 }
 
-function inFlightTable(rows) {
+function inFlightTable(rows, peer) {
   const depths = [...new Set(rows.map(({ inFlight }) => inFlight))];
   const lines = [...new Set(rows.map(({ engine }) => engine))].map((engine) => [
     engine,
     ...depths.map((depth) => {
       const row = rows.find((one) => one.engine === engine && one.inFlight === depth);
       if (row?.perSecond === undefined) return row?.failed === undefined ? '–' : 'failed';
-      return `${spread(row.perSecond, rate)}, ${percentileText(row)}; ${ratios(row).join(', ')}`;
+      return `${spread(row.perSecond, rate)}, ${percentileText(row)}, ${ratios(row).join(', ')}`;
     }),
   ]);
   const { threads } = rows[0];
-  const title = `Commits/s, and p50 / p99 / p99.9; against the peer, against the machine. In flight in ${threads === 1 ? 'one thread' : `${threads} threads`}`;
+  const where = threads === 1 ? 'in one thread' : `in ${threads} threads`;
+  const title = `In flight ${where}: commits/s, p50 / p99 / p99.9, × ${peer}, × machine`;
   return tableOf([title, ...depths], lines);
 }
 

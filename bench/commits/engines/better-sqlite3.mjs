@@ -18,7 +18,8 @@ export const engine = {
     return {
       settings: 'WAL, synchronous FULL, locking_mode EXCLUSIVE; one put a transaction',
 
-      whyNotAwaited: 'all its calls are synchronous, so that only one commit is ever in flight',
+      whyNotAwaited:
+        'all its calls are synchronous, so that only one commit is ever in flight, and two connections wait for one lock',
 
       commitSync: (key, value) => insert.run(key, value),
 
