@@ -71,9 +71,9 @@ function flushKind(name, call, isDurableFile) {
   return /RWF_D?SYNC/.test(call) ? 'RWF_DSYNC' : null;
 }
 
-/** Whether what is opened so is written durably. */
+/** Whether what is opened so is written durably. Paths may be called anything. */
 function isDurable(call) {
-  return /\bO_D?SYNC\b/.test(call.replace(/"[^"]*"/, ''));
+  return /\bO_D?SYNC\b/.test(call.replace(/"[^"]*"|<[^>]*>/g, ''));
 }
 
 /** Calls in the order in which they returned, each as one line, and how many marks there were when it began. */
