@@ -5,7 +5,7 @@
 import { NotThere } from '../comparison/not-there.mjs';
 
 const PANEL = { width: 400, height: 300 };
-const MARGIN = { left: 75, top: 90, between: 70, bottom: 60 };
+const MARGIN = { left: 75, top: 90, between: 70 };
 const PERCENTILES = { p50: 'p50', p99: 'p99' };
 
 /** Panels from left to right, each with lines, each with points in their order: `throughput`, `p50` and `p99` in milliseconds. What was overloaded is no point. */
@@ -28,7 +28,7 @@ export async function drawChart(rows) {
     throw new NotThere(`echarts cannot be loaded: ${error.message.split('\n')[0]}`);
   });
   const width = MARGIN.left + panels.length * (PANEL.width + MARGIN.between);
-  const height = MARGIN.top + Object.keys(PERCENTILES).length * (PANEL.height + MARGIN.between) + MARGIN.bottom;
+  const height = MARGIN.top + Object.keys(PERCENTILES).length * (PANEL.height + MARGIN.between);
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   chart.setOption(optionsOf(panels));
   const svg = chart.renderToSVGString();
@@ -41,7 +41,7 @@ function optionsOf(panels) {
   const throughput = decades(points.map((point) => point.throughput));
   const latency = decades(points.flatMap(({ p50, p99 }) => [p50, p99]));
   const engines = [...new Set(panels.flatMap(({ lines }) => lines.map(({ engine }) => engine)))];
-  const options = { animation: false, backgroundColor: '#fff', legend: { top: 10, data: engines } };
+  const options = { animation: false, backgroundColor: '#fff', legend: { top: 10, itemGap: 30, data: engines } };
   Object.assign(options, { title: [], grid: [], xAxis: [], yAxis: [], series: [] });
   for (const [row, percentile] of Object.keys(PERCENTILES).entries()) {
     for (const [column, { title, lines }] of panels.entries()) {
