@@ -6,7 +6,9 @@ import { Random } from '../comparison/random.mjs';
 import { keyOf, valueFor } from './entries.mjs';
 import { Latencies } from './latencies.mjs';
 
-/** So many at once are more than ever come back in time: no more are begun. */
+/** So many are begun in one turn of the event loop, whoever else is late: else a program that cannot keep up would never hear what came of the others. */
+const MOST_A_TURN = 64;
+/** So many under way are more than ever come back in time: no more are begun. */
 const MOST_UNDER_WAY = 100_000;
 /** What is not durable so long after the last arrival counts with what it took until then. */
 const GRACE_MS = 1000;
@@ -50,32 +52,37 @@ export async function openLoop(store, acknowledged, { perSecond, seed, from, unt
   };
 
   let end = until;
-  for (let due = performance.now() + gap(); ; ) {
+  let due = performance.now() + gap();
+  while (due < until && end === until) {
     const now = performance.now();
-    for (; due <= now && due < until && underWay < MOST_UNDER_WAY; due += gap()) begin(due);
+    if (now > until + GRACE_MS) break;
+    for (let left = MOST_A_TURN; left > 0 && due <= now && due < until; left--, due += gap()) begin(due);
     if (failure !== null) throw failure;
-    if (underWay === MOST_UNDER_WAY) end = Math.min(until, now);
-    if (due >= until || end < until) break;
+    if (underWay >= MOST_UNDER_WAY) end = Math.min(until, now);
     await (due - now > SHORTEST_TIMER_MS ? new Promise((resolve) => setTimeout(resolve, 1)) : turn());
   }
-  const last = performance.now() + GRACE_MS;
-  while (underWay > 0 && performance.now() < last && failure === null) await turn();
+  while (underWay > 0 && performance.now() < until + GRACE_MS && failure === null) await turn();
   if (failure !== null) throw failure;
 
   const now = performance.now();
   let arrivals = 0;
-  for (const [at, due] of dues.entries()) {
+  for (const [at, since] of dues.entries()) {
+    if (since < from) continue;
+    arrivals++;
+    if (!acknowledged.has(first + at)) latencies.add(now - since);
+  }
+  // Those that were due and not even begun.
+  for (; due < end; due += gap()) {
     if (due < from) continue;
     arrivals++;
-    if (!acknowledged.has(first + at)) latencies.add(now - due);
+    latencies.add(now - due);
   }
-  const wasFull = end < until;
   return {
     latencies: latencies.values(),
     late: late.values(),
     arrivals,
     perSecond: (1000 * doneInTime) / Math.max(1, end - from),
-    isOverloaded: wasFull || doneInTime < KEPT_UP * arrivals,
+    isOverloaded: end < until || doneInTime < KEPT_UP * arrivals,
   };
 }
 

@@ -12,7 +12,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '2' },
   'in-flight': { type: 'string', default: '1,8,64,512' },
   threads: { type: 'string', default: '1,2' },
-  offered: { type: 'string', default: '10,20,30,40,50,60,70,80,90,95' },
+  offered: { type: 'string', default: '1,2,5,10,20,30,40,50,60,70,80,90,95' },
   best: { type: 'string' },
   commits: { type: 'string', default: '200' },
   peer: { type: 'string', default: 'lmdb' },
@@ -32,7 +32,7 @@ export const HELP = `npm run bench -- commits [options]
   --seconds N         that each cell is measured, after half a second of warm-up; default 2
   --in-flight NUMBERS transactions in flight, of all threads together; default 1,8,64,512
   --threads NUMBERS   threads that commit; default 1,2
-  --offered NUMBERS   load under open loop, in percent of --best; default 10,20,30,40,50,60,70,80,90,95
+  --offered NUMBERS   load under open loop, in percent of --best; default 1,2,5,10,20,30,40,50,60,70,80,90,95
   --best N            commits a second; default the most that a policy has done in one thread in this run
   --commits N         whose flushes are counted; default 200
   --peer NAME         what ratios are held against; default lmdb
