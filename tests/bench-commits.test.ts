@@ -4,10 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { open } from 'pagewright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HONEST = new URL('../bench/commits/engines/pagewright.mjs', import.meta.url).href;
+const PARTS = new URL('../bench/commits/parts.mjs', import.meta.url).href;
 const FLUSHES = new URL('../bench/commits/flushes.mjs', import.meta.url).href;
 
 interface Row {
@@ -101,6 +103,15 @@ describe('the benchmark of durable commits', () => {
     }
     expect(measuredOf(report())).toContain('in-flight 2 pagewright pipelined');
     expect(measuredOf(report())).toContain('open-loop pagewright pipelined');
+  });
+
+  it('has the machine write as many bytes as a record of the log has', async () => {
+    const { RECORD_BYTES } = (await import(PARTS)) as { RECORD_BYTES: number };
+    await using db = await open(join(directory, 'record.pw'));
+    const index = await db.index('bench', { key: 'u32', value: 'buffer' });
+    const before = db.stats().log!.appendedBytes;
+    await db.batch([{ type: 'put', index, key: 1, value: new Uint8Array(100) }]);
+    expect(db.stats().log!.appendedBytes - before).toBe(RECORD_BYTES);
   });
 
   it('counts a flush for each commit of every policy, or says why it cannot', () => {
