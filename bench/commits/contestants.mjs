@@ -41,9 +41,14 @@ export function contestantsOf(name, policies) {
     const module = new URL(`engines/${name}.mjs`, import.meta.url).href;
     const [isOwn, isLimit] = [name === OWN, name === MACHINE];
     const ways = WAYS[name] ?? Object.fromEntries(policies.map((policy) => [` ${policy}`, { policy }]));
+    const isPeer = !isOwn && !isLimit;
     return Object.entries(ways).map(([way, options]) => ({
-      ...{ name: name + way, module, options, isOwn, isLimit },
-      isPeer: !isOwn && !isLimit,
+      name: name + way,
+      module,
+      options,
+      isOwn,
+      isLimit,
+      isPeer,
     }));
   }
   const path = resolve(name);
