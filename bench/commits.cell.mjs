@@ -15,8 +15,9 @@ import { Committers } from './commits/threads.mjs';
 import { loadEngine } from './comparison/choices.mjs';
 import { NotThere } from './comparison/not-there.mjs';
 
-/** What goes before what is measured: until then code is compiled, and files grow. */
-const WARM_UP_MS = 500;
+/** What goes before what is measured, as a share of it, and at least: until then code is compiled, and files grow. */
+const WARM_UP_SHARE = 0.5;
+const LEAST_WARM_UP_MS = 500;
 const WARM_UP_IN_FLIGHT = 64;
 const WARM_UP_COMMITS = 20;
 /** Of the time under open loop, how much goes by before commits count: at first there is no queue. */
@@ -56,7 +57,7 @@ const LOADS = {
     if (store.commit === undefined) throw new NotThere(store.whyNotAwaited);
     const { perSecond, seed, seconds } = task;
     // By a closed loop: what an open one brings while code is compiled would be a queue to begin with.
-    const warm = performance.now() + WARM_UP_MS;
+    const warm = performance.now() + warmUpMs(seconds);
     await closedLoop(store, acknowledged, { inFlight: WARM_UP_IN_FLIGHT, from: warm, until: warm });
     const from = performance.now() + 1000 * SETTLING_SHARE * seconds;
     const span = { from, until: from + 1000 * seconds };
@@ -108,9 +109,13 @@ async function check(task) {
   return { checked };
 }
 
+function warmUpMs(seconds) {
+  return Math.max(LEAST_WARM_UP_MS, 1000 * WARM_UP_SHARE * seconds);
+}
+
 /** What is measured, in milliseconds since 1970, which all threads know. */
 function spanOf(seconds) {
-  const from = performance.timeOrigin + performance.now() + WARM_UP_MS;
+  const from = performance.timeOrigin + performance.now() + warmUpMs(seconds);
   return { from, until: from + 1000 * seconds };
 }
 

@@ -29,7 +29,7 @@ export const HELP = `npm run bench -- commits [options]
   --policies NAMES    commit policies of pagewright: ${policyNames.join(', ')}; default: all
   --parts NAMES       ${partNames.join(', ')}; default: all
   --rounds N          default 5
-  --seconds N         that each cell is measured, after half a second of warm-up; default 2
+  --seconds N         that each cell is measured, after half as long to warm up; default 2
   --in-flight NUMBERS transactions in flight, of all threads together; default 1,8,64,512
   --threads NUMBERS   threads that commit; default 1,2
   --offered NUMBERS   load under open loop, in percent of --best; default 1,2,5,10,20,30,40,50,60,70,80,90,95
