@@ -183,8 +183,8 @@ export class PageFile {
   /** Writes the next superblock over the slot that does not count, and makes it durable (C3). */
   async switchTo(superblock: Superblock): Promise<void> {
     const slot = 1 - this.#slot;
-    await this.io.submit([{ kind: 'write', offset: slot * SLOT_SIZE, buffer: encodeSuperblock(superblock) }]);
-    await this.io.sync(); // of all of the file: what it has grown by as well
+    const write = { kind: 'write', offset: slot * SLOT_SIZE, buffer: encodeSuperblock(superblock) } as const;
+    await this.io.submit([write], { sync: true });
     this.#slot = slot;
     this.olderSuperblock = this.superblock;
     this.superblock = superblock;
