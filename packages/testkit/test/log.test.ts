@@ -358,9 +358,9 @@ function keepsReservations(): Log {
   const log = create();
   let kept = 0;
   return over(log, {
-    begin: () => {
+    begin: (timestamp?: number) => {
       keepers = [];
-      return log.begin();
+      return log.begin(timestamp);
     },
     attach: async (request) => {
       await log.attach(request);
@@ -525,9 +525,9 @@ function trustsPageCache(): Log {
       ...request,
       io: withFiles(request.io, (file) => ({ sync: async () => (begun ? file.sync() : undefined) })),
     });
-  const begin = () => {
+  const begin = (timestamp?: number) => {
     begun = true;
-    return log.begin();
+    return log.begin(timestamp);
   };
   return over(log, { open, begin });
 }

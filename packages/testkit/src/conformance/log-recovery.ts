@@ -65,16 +65,18 @@ export const recoveryClauses: readonly LogClause[] = [
       for (let seed = 1; seed <= 12; seed++) {
         const { disk, superblock } = await threeInFlight(create, keepSome(seed));
         const { log, replay } = openLog(create(), disk, superblock);
-        const written = await readAll(await replay);
-        await log.secure(log.begin());
-        for (let i = 0; i < 2; i++) {
-          const record = recordOf(written.length + 1, 1, 500);
+        const found = await replay;
+        const written = await readAll(found);
+        const last = found.lastTimestamp();
+        await log.secure(log.begin(last));
+        for (let i = 1; i <= 2; i++) {
+          const record = recordOf(last + i, 1, 500);
           log.reserveSync(log.sizeOf(record.operations));
           log.commitSync(log.append(record));
           written.push(record);
         }
-        const found = await outcome(create, disk.afterCrash(dropAll), superblock);
-        if (found !== 'corrupt') assertSameRecords(found, written);
+        const again = await outcome(create, disk.afterCrash(dropAll), superblock);
+        if (again !== 'corrupt') assertSameRecords(again, written);
       }
     },
   },

@@ -3,12 +3,17 @@ import { dirname, join } from 'node:path';
 import type { LogOpenRequest } from '@pagewright/core';
 import type { SegmentName } from '../format/segment-name.js';
 import { findLegs, type Leg } from './lineage.js';
+import { orCorruptLog } from './log-damage.js';
 import { Replay } from './replay.js';
-import { type LogLocation, openSegment } from './segment-opening.js';
+import { inspectSegment, type LogLocation } from './segment-opening.js';
 
 /** The replay from the place that the superblock names. `PW_CORRUPT_LOG` if the log does not begin as it should. */
-export async function planReplay(request: LogOpenRequest, names: readonly SegmentName[]): Promise<Replay> {
-  const { io, directory, state, readOnly } = request;
+export function planReplay(request: LogOpenRequest, names: readonly SegmentName[]): Promise<Replay> {
+  return orCorruptLog(plan(request, names));
+}
+
+async function plan(request: LogOpenRequest, names: readonly SegmentName[]): Promise<Replay> {
+  const { io, directory, state, readOnly, recover = 'all' } = request;
   const { timestamp, log } = state.mark;
   const location: LogLocation = { io, directory, storeId: state.storeId, readOnly };
   if (names.length > 0 && !readOnly) {
@@ -17,13 +22,14 @@ export async function planReplay(request: LogOpenRequest, names: readonly Segmen
     await io.syncDirectory(dirname(directory));
   }
   if (log.incarnation !== 0) {
-    const first = await openSegment(location, log.incarnation, log.segment);
-    await first.close();
+    const { reader, problem } = await inspectSegment(location, log.incarnation, log.segment);
+    await reader?.close();
+    if (problem !== null && (recover === 'all' || !problem.canBeLeftBehind)) throw problem;
   }
   const legs = await findLegs(location, names, state.mark);
   let bytes = 0;
   for (const leg of legs) bytes += await bytesOf(location, names, leg);
-  return new Replay({ location, timestamp, legs, names, bytes });
+  return new Replay({ files: { location, names }, timestamp, legs, bytes, stopsBeforeDamage: recover !== 'all' });
 }
 
 async function bytesOf({ io, directory }: LogLocation, names: readonly SegmentName[], leg: Leg): Promise<number> {
