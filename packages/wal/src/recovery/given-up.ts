@@ -3,11 +3,12 @@
  * count: of an incarnation that another one went on from, those that it says; of what lies behind a hole, those that may have been acknowledged.
  */
 import type { GivenUp, LogDamage, TimestampRange, UnreadableCommits } from '@pagewright/core';
-import type { Place } from '../format/place.js';
-import { RECORD_COMMIT } from '../format/record.js';
+import { comparePlaces, type Place } from '../format/place.js';
+import { RECORD_COMMIT, RECORD_SEGMENT_END } from '../format/record.js';
 import { FIRST_RECORD, findBehind, type LogFiles } from './behind.js';
 import type { Leg } from './lineage.js';
 import { DamageFound } from './log-damage.js';
+import { inspectSegment } from './segment-opening.js';
 import { intersection, TimestampRanges } from './timestamp-ranges.js';
 
 /** Where the replay has stopped. */
@@ -56,30 +57,32 @@ class Tally {
   async examine(files: LogFiles, leg: Leg, from: Place, durable: number): Promise<void> {
     const due = dueIn(leg);
     let place = from;
-    let found = false;
-    let goesOnAt: Place | null = null;
+    /** The first place behind the last commit that was recognised where something is that was not. */
+    let gap: Place | null = null;
+    let isEmpty = true;
     for await (const { segment, record } of findBehind(files, leg.incarnation, from)) {
-      goesOnAt = record === null ? { segment, offset: FIRST_RECORD } : null;
       if (record === null) continue;
       const { header, offset, isWhole } = record;
-      if (header.kind === RECORD_COMMIT) {
+      isEmpty = false;
+      if (comparePlaces({ segment, offset }, place) !== 0) gap ??= place;
+      if (header.kind === RECORD_COMMIT && header.timestamp >= this.#next) {
         this.lastTimestamp = Math.max(this.lastTimestamp, header.timestamp);
-        if (header.timestamp >= this.#next) {
-          found = true;
-          this.#lost(this.#next, header.timestamp - 1, place, due);
-          if (!isWhole) this.#lost(header.timestamp, header.timestamp, { segment, offset }, due);
-          else if (header.dependsOn <= durable) this.#kept(header.timestamp, due);
-          this.#next = header.timestamp + 1;
-        }
+        this.#lost(this.#next, header.timestamp - 1, gap ?? place, due);
+        if (!isWhole) this.#lost(header.timestamp, header.timestamp, { segment, offset }, due);
+        else if (header.dependsOn <= durable) this.#kept(header.timestamp, due);
+        this.#next = header.timestamp + 1;
+        gap = null;
       }
-      place = { segment, offset: record.end };
+      const goesOn = header.kind === RECORD_SEGMENT_END;
+      place = goesOn ? { segment: segment + 1, offset: FIRST_RECORD } : { segment, offset: record.end };
     }
     if (leg.until === null) {
-      if (!found || goesOnAt !== null) this.#lostWithoutEnd(goesOnAt ?? place);
+      if (isEmpty || (await endsInDamage(files, leg.incarnation, place))) gap ??= place;
+      if (gap !== null) this.#lostWithoutEnd(gap);
       return;
     }
     if (leg.until.kept instanceof DamageFound) this.#lostWithoutEnd(leg.until.end);
-    this.#lost(this.#next, Number.MAX_SAFE_INTEGER, place, due);
+    this.#lost(this.#next, Number.MAX_SAFE_INTEGER, gap ?? place, due);
     this.#next = Math.max(this.#next, leg.until.first);
   }
 
@@ -107,6 +110,14 @@ class Tally {
   #lostWithoutEnd({ segment, offset }: Place): void {
     this.#unreadable.push({ first: this.#next, last: null, segment, offset });
   }
+}
+
+/** Whether the segment in which an incarnation ends is not as it was: then there may have been more. */
+async function endsInDamage({ location, names }: LogFiles, incarnation: number, { segment }: Place): Promise<boolean> {
+  const present = names.filter((name) => name.incarnation === incarnation).map((name) => name.segment);
+  const { reader, problem } = await inspectSegment(location, incarnation, Math.max(segment, ...present));
+  await reader?.close();
+  return problem !== null;
 }
 
 /** The timestamps of an incarnation that count. */

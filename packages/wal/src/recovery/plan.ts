@@ -1,6 +1,7 @@
 /** Finds what there is to replay before any record is read, so that opening can say how much it is. */
 import { dirname, join } from 'node:path';
 import type { LogOpenRequest } from '@pagewright/core';
+import { comparePlaces } from '../format/place.js';
 import type { SegmentName } from '../format/segment-name.js';
 import { findLegs, type Leg } from './lineage.js';
 import { orCorruptLog } from './log-damage.js';
@@ -21,12 +22,14 @@ async function plan(request: LogOpenRequest, names: readonly SegmentName[]): Pro
     await io.syncDirectory(directory);
     await io.syncDirectory(dirname(directory));
   }
-  if (log.incarnation !== 0) {
+  const legs = await findLegs(location, names, state.mark);
+  const until = legs[0]!.until;
+  // An earlier recovery that stopped right there had found nothing to read.
+  if (log.incarnation !== 0 && (until === null || comparePlaces(log, until.end) !== 0)) {
     const { reader, problem } = await inspectSegment(location, log.incarnation, log.segment);
     await reader?.close();
     if (problem !== null && (recover === 'all' || !problem.canBeLeftBehind)) throw problem;
   }
-  const legs = await findLegs(location, names, state.mark);
   let bytes = 0;
   for (const leg of legs) bytes += await bytesOf(location, names, leg);
   return new Replay({ files: { location, names }, timestamp, legs, bytes, stopsBeforeDamage: recover !== 'all' });
