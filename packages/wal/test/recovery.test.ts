@@ -28,13 +28,13 @@ async function holeInTheMiddle(): Promise<TornLog> {
 }
 
 describe('recovery', () => {
-  test('scenario 26: writes 1, 2, 3 are in flight, 1 and 3 land: an ordinary crash, which is cut and counted', async () => {
+  test('writes 1, 2, 3 are in flight, 1 and 3 land: an ordinary crash, which is cut and counted (scenario 26)', async () => {
     const { disk, superblock } = await holeInTheMiddle();
     const store = await openLogStore(disk, superblock);
     expect(store.recovered).toEqual([recordOf(1, 0, 2000)]);
   });
 
-  test('scenario 27: the hole is filled by a new record, and the old valid record after it stays dead', async () => {
+  test('the hole is filled by a new record, and the old valid record after it stays dead (scenario 27)', async () => {
     const { disk, superblock } = await holeInTheMiddle();
     const store = await openLogStore(disk, superblock, { generation: 1 });
     await store.commit(2000);
@@ -43,7 +43,7 @@ describe('recovery', () => {
     expect(again.superblock.mark.timestamp).toBe(4);
   });
 
-  test('scenario 28: a record left out does not come back when what it depended on is written again', async () => {
+  test('a record left out does not come back when what it depended on is written again (scenario 28)', async () => {
     const { disk, superblock } = await holeInTheMiddle();
     const old = { ...superblock };
     const store = await openLogStore(disk, superblock, { generation: 1 });
@@ -56,7 +56,7 @@ describe('recovery', () => {
     await expect(replay.then(readAll)).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG' });
   });
 
-  test('scenario 29: a replay from an older superblock obeys where an earlier recovery had ended', async () => {
+  test('a replay from an older superblock obeys where an earlier recovery had ended (scenario 29)', async () => {
     const { disk, superblock } = await holeInTheMiddle();
     const old = { ...superblock };
     // The old segments are there still: the crash came before they were removed.
