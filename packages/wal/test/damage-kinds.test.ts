@@ -47,9 +47,8 @@ interface Damage {
   apply(disk: SimulatedDevice): void;
 }
 
-function changed(disk: SimulatedDevice, path: string, change: (bytes: Uint8Array) => Uint8Array | void): void {
-  const bytes = disk.contentOf(path).slice();
-  disk.put(path, change(bytes) ?? bytes);
+function changed(disk: SimulatedDevice, path: string, change: (bytes: Uint8Array) => Uint8Array): void {
+  disk.put(path, change(disk.contentOf(path).slice()));
 }
 
 const HEADER_FIELDS: Readonly<Record<string, readonly [number, number]>> = {
@@ -112,7 +111,7 @@ function segmentDamages(log: CraftedLog, random: Random): Damage[] {
       );
     }
     add('a header of zeros', 'zeroed', /header .* is zeros/, segment, 0, (disk) =>
-      changed(disk, path, (bytes) => void bytes.fill(0, 0, SEGMENT_HEADER_SIZE)),
+      changed(disk, path, (bytes) => bytes.fill(0, 0, SEGMENT_HEADER_SIZE)),
     );
     add('a missing file', 'missing-segment', /is missing/, segment, 0, (disk) => disk.drop(path));
     for (const size of [0, 100, SEGMENT_HEADER_SIZE, 5000 + random.below(50_000), 64 * 1024 - 1]) {
@@ -174,16 +173,19 @@ function recordDamages(log: CraftedLog, random: Random): Damage[] {
       }
     }
     add('zeros in place', 'zeroed', /zeros/, entry, (disk) =>
-      changed(disk, path, (content) => void content.fill(0, offset, offset + bytes.length)),
+      changed(disk, path, (content) => content.fill(0, offset, offset + bytes.length)),
     );
     const sector = Math.ceil((offset + RECORD_HEADER_SIZE) / SECTOR) * SECTOR;
     if (sector + SECTOR <= offset + bytes.length) {
       add('a sector of zeros', 'zeroed', /zeros/, entry, (disk) =>
-        changed(disk, path, (content) => void content.fill(0, sector, sector + SECTOR)),
+        changed(disk, path, (content) => content.fill(0, sector, sector + SECTOR)),
       );
     }
     add('older bytes in place', 'damaged-record', /right checksum/, entry, (disk) =>
-      changed(disk, path, (content) => void random.fill(content.subarray(offset, offset + bytes.length))),
+      changed(disk, path, (content) => {
+        random.fill(content.subarray(offset, offset + bytes.length));
+        return content;
+      }),
     );
   }
   return damages;
