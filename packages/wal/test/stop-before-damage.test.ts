@@ -100,6 +100,17 @@ describe('a replay that stops before damage', () => {
       first: 6,
       wholeCount: 2,
     });
+    // The record that ends the segment before it tells of it as well, though nothing else is left.
+    const ended = new CraftedLog();
+    ended.commit();
+    const lost = ended.commit();
+    ended.goOn();
+    const cut = ended.disk((entry) => (entry === lost ? 'missing' : 'whole'));
+    expect((await replayed(cut.copy(), ended.superblock, 'all')).timestamps).toEqual([1]);
+    cut.drop(ended.pathOf(2));
+    await expect(replayed(cut, ended.superblock, 'all')).rejects.toMatchObject({
+      details: { segment: 2, damage: 'missing-segment' },
+    });
     // One that nothing tells of need not be there: it may have been in the making.
     const short = new CraftedLog();
     short.commit();
