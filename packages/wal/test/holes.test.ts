@@ -5,8 +5,9 @@
  * `HOLES_SEED` repeats a run.
  */
 import { dropAll, Random, type SimulatedDevice } from '@pagewright/testkit';
-import { assertSameRecords, readAll, recordOf, type Superblock } from '@pagewright/testkit/rig';
+import { assertSameRecords, readAll, recordOf, STORE_ID, type Superblock } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
+import { encodeKept, type KeptTimestamps } from '../src/format/kept-timestamps.js';
 import { comparePlaces, type Place } from '../src/format/place.js';
 import { BEGINNING, CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
 import { openLog, openLogStore } from './store.js';
@@ -211,9 +212,54 @@ describe('what was kept, and what was cut, is so for good', () => {
       });
       later.flip(path!, offset, offset % 8);
     }
+    // Nor is a whole one believed that is another log's, or another store's, or says what the header contradicts.
+    const list = {
+      storeId: STORE_ID,
+      incarnation: superblock.mark.log.incarnation,
+      ranges: [
+        { first: 3, last: 3 },
+        { first: 5, last: 5 },
+      ],
+    };
+    const lists: [KeptTimestamps, boolean][] = [
+      [list, true],
+      [{ ...list, incarnation: 7 }, false],
+      [{ ...list, storeId: 'f'.repeat(32) }, false],
+      [
+        {
+          ...list,
+          ranges: [
+            { first: 1, last: 1 },
+            { first: 5, last: 5 },
+          ],
+        },
+        false,
+      ],
+      [{ ...list, ranges: [{ first: 3, last: 3 }] }, false],
+    ];
+    for (const [other, isRight] of lists) {
+      const exchanged = later.copy();
+      exchanged.put(path!, encodeKept(other));
+      const outcome = replayed(exchanged, log.superblock).then(({ timestamps }) => timestamps);
+      if (isRight) expect(await outcome).toEqual([1, 3, 5, 107]);
+      else await expect(outcome, JSON.stringify(other)).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG' });
+    }
     // Who begins with the new log has no need of it.
     later.drop(path!);
     expect((await replayed(later, superblock)).timestamps).toEqual([107]);
+  });
+
+  test('a log is known to have been gone on from, though the first record of the later one has not reached the disk', async () => {
+    const { log, disk } = holed();
+    const end = { incarnation: log.incarnation, segment: 1, offset: log.entries[1]!.offset };
+    const later = new CraftedLog({ timestamp: 106, incarnation: 0x77, origin: { end, timestamp: 1 } });
+    const lost = later.commit();
+    later.commit({ dependsOn: 106 });
+    const left = later.disk(without(lost));
+    disk.put(later.pathOf(1), left.contentOf(later.pathOf(1)));
+    const { records } = await replayed(disk, log.superblock);
+    expect(timestampsOf(records)).toEqual([1, 108]);
+    expect(records.map(({ after }) => after)).toEqual([undefined, 1]);
   });
 
   test('an incarnation that begins with another timestamp than it says is damage', async () => {
