@@ -52,6 +52,8 @@ export class Replay implements LogReplay {
   /** How far the gapless run goes, as far as it was read. */
   #place: LogMark = NOWHERE;
   #lastInRun: number;
+  /** All up to it are there, or are left out for good: the last in the run, or what the incarnation began behind. */
+  #settled: number;
   /** What was yielded behind it. */
   #kept = new TimestampRanges();
   /** Where the rest begins, for the report on what is given up, if that is not the end of the run. */
@@ -63,6 +65,7 @@ export class Replay implements LogReplay {
     this.#seen = plan.timestamp;
     this.#last = plan.timestamp;
     this.#lastInRun = plan.timestamp;
+    this.#settled = plan.timestamp;
     const [first, ...others] = plan.legs;
     if (first?.incarnation === 0 && others.length === 0) this.#finish();
   }
@@ -106,7 +109,7 @@ export class Replay implements LogReplay {
       this.#seen = Math.max(this.#seen, until.first - 1);
       return;
     }
-    const found = await examineHole(files, incarnation, end, this.#last, (bytes) => {
+    const found = await examineHole(files, incarnation, end, this.#settled, (bytes) => {
       this.#passed += bytes;
     });
     this.#seen = Math.max(this.#seen, found.lastTimestamp);
@@ -130,13 +133,16 @@ export class Replay implements LogReplay {
     const fromBeginning = comparePlaces(leg.from, { segment: 1, offset: FIRST_RECORD }) === 0;
     const progress: Progress = { previous: -1 };
     this.#lastInRun = this.#last;
+    this.#settled = this.#last;
     for (let { segment, offset } = leg.from; ; segment++, offset = FIRST_RECORD) {
       this.#place = { incarnation, segment, offset };
       if (this.#isAtEnd(until, location.directory)) return;
       const opened = await openSegment(location, incarnation, segment);
       try {
         if (segment === 1 && fromBeginning) {
-          progress.begins = { timestamp: opened.header.origin.first, mayLeap: !isFirst };
+          const { first } = opened.header.origin;
+          progress.begins = { timestamp: first, mayLeap: !isFirst };
+          if (!isFirst) this.#settled = Math.max(this.#settled, first - 1);
         }
         if (!(yield* this.#readSegment(leg, opened, progress))) return;
         this.#passed += opened.reader.size;
@@ -180,6 +186,7 @@ export class Replay implements LogReplay {
       if (found.timestamp <= this.#last) continue;
       const yielded = this.#note(found);
       this.#lastInRun = this.#last;
+      this.#settled = this.#last;
       yield yielded;
     }
   }
