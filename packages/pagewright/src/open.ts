@@ -94,7 +94,7 @@ export async function attach<Type extends string = 'btree'>(
   return await blueprint.attach(handle, rest);
 }
 
-const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'checkpoint', 'onRecovery', 'onFailure'];
+const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'recover', 'checkpoint', 'onRecovery', 'onFailure'];
 const ATTACHING = ['onFailure'];
 const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
 const SHORTHAND_NAMES = Object.keys(SHORTHANDS);

@@ -3,12 +3,14 @@
  * the parts below do the work.
  */
 import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
 import {
   COMMIT_POLICIES,
   type CommitPolicy,
   type CommitPolicyType,
   type CommitRecord,
   type CommitWish,
+  type IoBackend,
   inject,
   injectAll,
   injectable,
@@ -24,9 +26,11 @@ import {
   type LogStats,
   PagewrightError,
   SharedLatch,
+  type TimestampRange,
 } from '@pagewright/core';
+import { encodeKept } from './format/kept-timestamps.js';
 import { commitRecordSize } from './format/record.js';
-import { segmentsAmong } from './format/segment-name.js';
+import { KEPT_LIST, segmentName, segmentsAmong } from './format/segment-name.js';
 import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
 import { autonomousPolicy } from './policies/autonomous.js';
 import { groupPolicy } from './policies/group.js';
@@ -120,18 +124,24 @@ export class WriteAheadLog implements Log {
     return this.#replay;
   }
 
-  begin(): LogMark {
+  begin(timestamp = this.#replay?.lastTimestamp() ?? 0): LogMark {
     const request = this.#request;
-    const origin = this.#replay?.end;
+    const found = this.#replay?.end;
     if (request?.readOnly)
       throw new PagewrightError('PW_READ_ONLY', 'A log that was opened read-only is not begun anew.');
-    invariant(request !== null && origin != null, 'A log was begun before its replay was read to the end');
+    invariant(request !== null && found != null, 'A log was begun before its replay was read to the end');
     invariant(this.#writer === null && this.#closing === null, 'A log was begun twice, or after it was closed');
+    invariant(
+      timestamp >= this.#replay!.lastTimestamp(),
+      'A log was begun with timestamps that had been used before (L3)',
+    );
     const { directory, state } = request;
     const incarnation = this.#newIncarnation();
+    const { end, kept } = found;
+    const origin = { end, timestamp: found.timestamp, keptRanges: kept.length, first: timestamp + 1 };
     const shape = { directory, storeId: state.storeId, incarnation, origin, options: this.#options };
     const writer = this.#join(shape, createMemory(shape), request, true);
-    this.#ready = writer.segments.start();
+    this.#ready = this.#start(writer, request.io, kept);
     this.#ready.catch(() => undefined); // whoever waits for it meets the error
     return writer.stream.mark;
   }
@@ -297,6 +307,25 @@ export class WriteAheadLog implements Log {
     const parts = { open, files, segments, stream, policy, relaxed, pressure };
     this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
+  }
+
+  /** Makes the first segment; before it what tells which commits behind a hole it goes on from (L4), whose name the first segment makes durable. */
+  async #start({ shape, segments, stream }: Writer, io: IoBackend, kept: readonly TimestampRange[]): Promise<void> {
+    if (kept.length > 0) {
+      const { directory, storeId, incarnation } = shape;
+      try {
+        const file = await io.open(join(directory, segmentName(incarnation, KEPT_LIST)), { create: true });
+        try {
+          await file.write(encodeKept({ storeId, incarnation, ranges: kept }), 0);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+      } catch (error) {
+        throw stream.fail(error);
+      }
+    }
+    await segments.start();
   }
 
   /** Hears when other threads have given files up, or the log has failed. */

@@ -69,7 +69,7 @@ export function createMemory({ origin, options }: LogShape): LogMemory {
     failure: new SharedArrayBuffer(SharedFailure.bytes()),
     unflushed: new SharedArrayBuffer(Unflushed.bytes(options.bufferLimit)),
   };
-  new LogState(memory.state).initialize(origin.timestamp);
+  new LogState(memory.state).initialize(origin.first - 1);
   new Unflushed(memory.unflushed, options.bufferLimit).initialize();
   return memory;
 }
