@@ -81,7 +81,7 @@ describe(`writes side by side (seed ${SEED})`, () => {
     1, 3,
   ])('of %i threads lose nothing that was acknowledged, and keep nothing without what it depends on', async (threads) => {
     let behindHoles = 0;
-    for (let round = 0; round < 120; round++) {
+    for (let round = 0; round < 60; round++) {
       const seed = SEED * 1000 + round;
       const random = new Random(seed);
       const disk = new SimulatedDevice({ seed, schedule: { turns: 9 } });
