@@ -7,35 +7,48 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
-const SLAB_SIZE = 16 * 1024;
 /** Up to here JavaScript's own heap holds the bytes, and they go with their array. */
 const LARGEST_ON_HEAP = 64;
-/** Above this there is a buffer for each: less than a slab can keep alive is wasted. */
-const LARGEST_SLICE = 1024;
 
-/** Asked of the slab for each copy, it would take as long as the copy. */
-let memory = new ArrayBuffer(0);
-let slab = new Uint8Array(memory);
-let free = 0;
+/** Memory that copies are cut from. Above the largest there is a buffer for each: less than a slab can keep alive is wasted. */
+class Slab {
+  /** Asked of the view for each copy, it would take as long as the copy. */
+  private memory = new ArrayBuffer(0);
+  private bytes = new Uint8Array(this.memory);
+  private free = 0;
+
+  constructor(
+    private readonly size: number,
+    readonly largest: number,
+  ) {}
+
+  copy(bytes: Uint8Array): Uint8Array {
+    const { length } = bytes;
+    if (this.free + length > this.bytes.length) this.begin();
+    const at = this.free;
+    this.bytes.set(bytes, at);
+    this.free = at + ((length + 7) & ~7);
+    return new Uint8Array(this.memory, at, length);
+  }
+
+  private begin(): void {
+    this.memory = new ArrayBuffer(this.size);
+    markAsUntransferable(this.memory);
+    this.bytes = new Uint8Array(this.memory);
+    this.free = 0;
+  }
+}
+
+const SHORT = new Slab(16 * 1024, 1024);
+const LONG = new Slab(64 * 1024, 4096);
 
 /** A copy of class `Uint8Array`, whatever the class of the original: hot code that meets both classes is slower. */
 export function copyOf(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
-  if (length <= LARGEST_ON_HEAP || length > LARGEST_SLICE) {
+  if (length <= LARGEST_ON_HEAP || length > LONG.largest) {
     const copy = new Uint8Array(length);
     copy.set(bytes);
     return copy;
   }
-  if (free + length > slab.length) begin();
-  slab.set(bytes, free);
-  const copy = new Uint8Array(memory, free, length);
-  free += (length + 7) & ~7;
-  return copy;
-}
-
-function begin(): void {
-  memory = new ArrayBuffer(SLAB_SIZE);
-  markAsUntransferable(memory);
-  slab = new Uint8Array(memory);
-  free = 0;
+  return length <= SHORT.largest ? SHORT.copy(bytes) : LONG.copy(bytes);
 }
