@@ -552,4 +552,4 @@ function keepsReferences(): Log {
   });
 }
 
-const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, operations: [] };
+const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, time: 0, operations: [] };

@@ -46,6 +46,8 @@ import { Unflushed } from './stream/unflushed.js';
 /** The policies that come with this package. */
 export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [pipelinedPolicy, syncPolicy];
 
+const SYSTEM_CLOCK = (): number => Date.now();
+
 /** A log that was begun, as this thread has it: views on what all threads share, and files of its own. */
 interface Writer {
   readonly shape: LogShape;
@@ -71,6 +73,7 @@ interface Writer {
 export class WriteAheadLog implements Log {
   #options: CheckedOptions;
   readonly #policies: readonly CommitPolicyType[];
+  readonly #clock: () => number;
   #policyType: CommitPolicyType;
   #request: LogOpenRequest | null = null;
   #replay: Replay | null = null;
@@ -82,14 +85,16 @@ export class WriteAheadLog implements Log {
   #closing: Promise<void> | null = null;
 
   /**
-   * `policies` are those that `options.commit` may name.
+   * `policies` are those that `options.commit` may name; `clock` tells the time, in milliseconds since 1970.
    * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
    */
   constructor(
     @inject(WAL_OPTIONS) options: WalOptions = {},
     @injectAll(COMMIT_POLICIES) policies: readonly CommitPolicyType[] = BUILT_IN_POLICIES,
+    clock: () => number = SYSTEM_CLOCK,
   ) {
     this.#options = checkOptions(options);
+    this.#clock = clock;
     this.#policies = policies;
     this.#policyType = findPolicy(this.#options.commit, policies);
   }
@@ -117,7 +122,7 @@ export class WriteAheadLog implements Log {
     const { directory, state } = request;
     const incarnation = this.#newIncarnation();
     const shape = { directory, storeId: state.storeId, incarnation, origin, options: this.#options };
-    const writer = this.#join(shape, createMemory(shape), request, true);
+    const writer = this.#join(shape, createMemory(shape, this.#replay?.time ?? 0), request, true);
     this.#ready = writer.segments.start();
     this.#ready.catch(() => undefined); // whoever waits for it meets the error
     return writer.stream.mark;
@@ -245,7 +250,20 @@ export class WriteAheadLog implements Log {
     const shared = new SharedFailure(memory.failure);
     const { incarnation } = shape;
     const stream: RecordStream = new RecordStream(
-      { incarnation, isOwner, limit: bufferLimit, state, slots, latch, shared, unflushed, batches, segments, open },
+      {
+        incarnation,
+        isOwner,
+        limit: bufferLimit,
+        clock: this.#clock,
+        state,
+        slots,
+        latch,
+        shared,
+        unflushed,
+        batches,
+        segments,
+        open,
+      },
       {
         onDurable: () => pressure.release(),
         onFailure: (error) => {

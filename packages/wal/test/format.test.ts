@@ -6,6 +6,7 @@ import {
   encodeOperations,
   operationSize,
   operationsSize,
+  type ReplayedRecord,
 } from '@pagewright/core';
 import { assertSameRecord } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
@@ -21,6 +22,9 @@ import {
 } from '../src/format/record.js';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
 import { segmentName, segmentsAmong } from '../src/format/segment-name.js';
+
+/** When the records of these tests were appended. */
+const TIME = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u53 = fc.maxSafeNat();
@@ -51,7 +55,7 @@ interface Encoded {
 function encode(written: CommitRecord, seed: number): Encoded {
   const bytes = new Uint8Array(commitRecordSize(written.operations)).fill(0xaa);
   const view = new DataView(bytes.buffer);
-  encodeCommit(bytes, view, 0, bytes.length, seed, { segment: 7, offset: 2 ** 40 + 8 }, written);
+  encodeCommit(bytes, view, 0, bytes.length, seed, { segment: 7, offset: 2 ** 40 + 8 }, written, TIME);
   return { bytes, view };
 }
 
@@ -74,6 +78,8 @@ describe('a record', () => {
         const header = new RecordHeader();
         decodeHeader(encoded.bytes, encoded.view, 0, encoded.bytes.length, seed, header);
         expect(header.durable).toEqual({ segment: 7, offset: 2 ** 40 + 8 });
+        expect(header.time).toBe(TIME);
+        expect((found as ReplayedRecord).time).toBe(TIME);
       }),
     );
   });
@@ -126,7 +132,7 @@ describe('a record', () => {
 
   test('that is not one is refused without reading beyond it', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 48, maxLength: 300 }), u32, (bytes, seed) => {
+      fc.property(fc.uint8Array({ minLength: 56, maxLength: 300 }), u32, (bytes, seed) => {
         expect(decode({ bytes, view: new DataView(bytes.buffer) }, seed)).toBeNull();
       }),
     );
@@ -134,10 +140,10 @@ describe('a record', () => {
 
   test('with a number beyond 2^53 is refused, though its checksums are right', () => {
     const written: CommitRecord = { timestamp: 1, dependsOn: 0, operations: [] };
-    for (const at of [16, 24, 40]) {
+    for (const at of [16, 24, 40, 48]) {
       const encoded = encode(written, 77);
       encoded.view.setUint32(at + 4, 2 ** 21, true);
-      encoded.view.setUint32(0, crc32(encoded.bytes.subarray(4, 48), 77), true);
+      encoded.view.setUint32(0, crc32(encoded.bytes.subarray(4, 56), 77), true);
       expect(decode(encoded, 77), `u64 at ${at}`).toBeNull();
     }
   });
@@ -163,7 +169,7 @@ describe('a record', () => {
     };
     const { bytes } = encode(written, recordSeed(0x5f3a9c01, 2, 4096));
     expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(
-      `"230daf10c84f8d564000000001000000050000000100000004000000000000000700000001000000080000000001000001ac0202036162010203000000000000"`,
+      `"01244836c84f8d56480000000100000005000000010000000400000000000000070000000100000008000000000100002e8fa97c9b01000001ac0202036162010203000000000000"`,
     );
   });
 });
@@ -186,7 +192,7 @@ describe('a segment header', () => {
   test('has the bytes that docs/format/log.md gives', () => {
     const bytes = encodeSegmentHeader(header);
     expect(Buffer.from(bytes.subarray(0, 72)).toString('hex')).toMatchInlineSnapshot(
-      `"50574c4f470d0a1a01000000d4d8468500112233445566778899aabbccddeeff019c3a5f030000000000000100000000341200000900000000000000020000000100000000010000"`,
+      `"50574c4f470d0a1a020000009b3f073c00112233445566778899aabbccddeeff019c3a5f030000000000000100000000341200000900000000000000020000000100000000010000"`,
     );
     expect(bytes.subarray(72).every((byte) => byte === 0)).toBe(true);
   });

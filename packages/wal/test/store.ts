@@ -7,13 +7,16 @@ import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
 
 export const SMALL: WalOptions = { segmentSize: 64 * 1024 };
 
+/** A clock that stands still, so that what is read is equal to `recordOf`. */
+const standing = (): number => 0;
+
 export function openLog(
   io: IoBackend,
   superblock: Superblock,
   options: WalOptions = SMALL,
   onFailure: (error: Error) => void = () => undefined,
 ): OpenedLog {
-  return open(new WriteAheadLog(options), io, superblock, { onFailure });
+  return open(new WriteAheadLog(options, BUILT_IN_POLICIES, standing), io, superblock, { onFailure });
 }
 
 /** A store that commits through a log, and can be opened again after a crash. */
@@ -24,7 +27,13 @@ export function openLogStore(
     options = SMALL,
     generation = 0,
     policies = BUILT_IN_POLICIES,
-  }: { options?: WalOptions; generation?: number; policies?: readonly CommitPolicyType[] } = {},
+    clock = standing,
+  }: {
+    options?: WalOptions;
+    generation?: number;
+    policies?: readonly CommitPolicyType[];
+    clock?: () => number;
+  } = {},
 ): Promise<LogStore> {
-  return LogStore.open(new WriteAheadLog(options, policies), disk, superblock, generation);
+  return LogStore.open(new WriteAheadLog(options, policies, clock), disk, superblock, generation);
 }

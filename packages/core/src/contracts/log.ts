@@ -50,6 +50,8 @@ export interface CommitRecord {
 /** A transaction, as recovery finds it. */
 export interface ReplayedRecord extends CommitRecord {
   readonly operations: readonly LogOperation[];
+  /** Milliseconds since 1970 at which it was appended, by the clock of the machine; never less than that of the record before. */
+  readonly time: number;
 }
 
 /**

@@ -38,7 +38,7 @@ function replay(records: readonly [number, ...Partial<LogOperation>[]][]) {
   async function* read() {
     for (const [timestamp, ...operations] of records) {
       const whole = operations.map((operation) => ({ kind: 0, index: 1, key: nothing, value: nothing, ...operation }));
-      yield { timestamp, dependsOn: 0, operations: whole };
+      yield { timestamp, dependsOn: 0, time: 0, operations: whole };
     }
   }
   const recovery = new Recovery(pages, catalog, catalog.types, 0);

@@ -1,10 +1,10 @@
 /**
- * The layout of a record: a header of 48 bytes with a checksum of its own, and the operations with theirs. Both are
+ * The layout of a record: a header of 56 bytes with a checksum of its own, and the operations with theirs. Both are
  * seeded with the incarnation, the segment and the offset, so that a record left from an earlier use of the file, or
  * moved to another place, never passes for one that was written here. `docs/format/log.md` gives every byte.
  *
  * The header's own checksum lets a reader trust a length before it reads that much, and lets the search behind a torn
- * record look at 48 bytes a step.
+ * record look at 56 bytes a step.
  */
 import { crc32 } from 'node:zlib';
 import {
@@ -20,7 +20,7 @@ import {
 import type { Place } from './place.js';
 import { readU64, writeU64 } from './u64.js';
 
-export const RECORD_HEADER_SIZE = 48;
+export const RECORD_HEADER_SIZE = 56;
 /** Records begin at multiples of this. */
 export const RECORD_ALIGNMENT = 8;
 
@@ -40,6 +40,7 @@ const DEPENDS_ON = 24;
 const DURABLE_SEGMENT = 32;
 const OPERATION_COUNT = 36;
 const DURABLE_OFFSET = 40;
+const TIME = 48;
 
 /** What the header of a record says. One object is used for many records. */
 export class RecordHeader {
@@ -51,6 +52,8 @@ export class RecordHeader {
   operationCount = 0;
   /** All before this place was durable when the record was appended. */
   durable: Place = { segment: 0, offset: 0 };
+  /** Milliseconds since 1970 at which it was appended; never less than that of the record before. */
+  time = 0;
 }
 
 /** Bytes of the record of a transaction. */
@@ -77,6 +80,7 @@ export function encodeCommit(
   seed: number,
   durable: Place,
   record: CommitRecord,
+  time: number,
   header = headerAt(bytes, at),
 ): void {
   const end = writeOperations(bytes, at + RECORD_HEADER_SIZE, record.operations);
@@ -86,7 +90,7 @@ export function encodeCommit(
   writeU64(view, at + TIMESTAMP, record.timestamp);
   writeU64(view, at + DEPENDS_ON, record.dependsOn);
   view.setUint32(at + OPERATION_COUNT, record.operations.length, true);
-  finishHeader(header, view, at, length, RECORD_COMMIT, seed, durable);
+  finishHeader(header, view, at, length, RECORD_COMMIT, seed, durable, time);
 }
 
 /** Encodes a record without operations: `RECORD_MARK` or `RECORD_SEGMENT_END`. It is `RECORD_HEADER_SIZE` long. */
@@ -97,9 +101,10 @@ export function encodeBare(
   kind: number,
   seed: number,
   durable: Place,
+  time: number,
 ): void {
   bytes.fill(0, at, at + RECORD_HEADER_SIZE);
-  finishHeader(headerAt(bytes, at), view, at, RECORD_HEADER_SIZE, kind, seed, durable);
+  finishHeader(headerAt(bytes, at), view, at, RECORD_HEADER_SIZE, kind, seed, durable, time);
 }
 
 /** What the checksum of a header is of. */
@@ -128,8 +133,9 @@ export function decodeHeader(
   const timestamp = readU64(view, at + TIMESTAMP);
   const dependsOn = readU64(view, at + DEPENDS_ON);
   const durableOffset = readU64(view, at + DURABLE_OFFSET);
+  const time = readU64(view, at + TIME);
   // Nobody writes numbers beyond these, whatever the checksum says.
-  if (Math.max(timestamp, dependsOn, durableOffset) > Number.MAX_SAFE_INTEGER) return false;
+  if (Math.max(timestamp, dependsOn, durableOffset, time) > Number.MAX_SAFE_INTEGER) return false;
   into.kind = kind;
   into.length = length;
   into.timestamp = timestamp;
@@ -139,6 +145,7 @@ export function decodeHeader(
     segment: view.getUint32(at + DURABLE_SEGMENT, true),
     offset: durableOffset,
   };
+  into.time = time;
   return true;
 }
 
@@ -152,7 +159,7 @@ export function bodyIsWhole(bytes: Uint8Array, view: DataView, at: number, lengt
 export function decodeCommit(bytes: Uint8Array, at: number, header: RecordHeader): ReplayedRecord | null {
   const body = bytes.subarray(at + RECORD_HEADER_SIZE, at + header.length);
   const operations = decodeOperations(body, header.operationCount);
-  return operations && { timestamp: header.timestamp, dependsOn: header.dependsOn, operations };
+  return operations && { timestamp: header.timestamp, dependsOn: header.dependsOn, time: header.time, operations };
 }
 
 function writeOperations(bytes: Uint8Array, at: number, operations: LogOperations): number {
@@ -170,10 +177,12 @@ function finishHeader(
   kind: number,
   seed: number,
   durable: Place,
+  time: number,
 ): void {
   view.setUint32(at + LENGTH, length, true);
   view.setUint32(at + KIND, kind, true);
   view.setUint32(at + DURABLE_SEGMENT, durable.segment, true);
   writeU64(view, at + DURABLE_OFFSET, durable.offset);
+  writeU64(view, at + TIME, time);
   view.setUint32(at + HEADER_CHECKSUM, crc32(header, seed), true);
 }

@@ -38,6 +38,7 @@ export class Replay implements LogReplay {
   readonly #plan: ReplayPlan;
   #torn = 0;
   #end: Origin | null = null;
+  #time = 0;
 
   constructor(plan: ReplayPlan) {
     this.#plan = plan;
@@ -49,6 +50,11 @@ export class Replay implements LogReplay {
   /** What the replay arrived at; null as long as it has not been read to its end. */
   get end(): Origin | null {
     return this.#end;
+  }
+
+  /** That of the last record that was read. */
+  get time(): number {
+    return this.#time;
   }
 
   readonly tornBytes = (): number => this.#torn;
@@ -112,6 +118,7 @@ export class Replay implements LogReplay {
       if (comparePlaces(header.durable, place) > 0) {
         throw corruptLog('A record of the log tells of what comes after it', { path: reader.path, ...place });
       }
+      this.#time = Math.max(this.#time, header.time);
       if (header.kind === RECORD_SEGMENT_END) return null;
       if (header.kind === RECORD_COMMIT) {
         const record = decodeCommit(reader.bytes, reader.indexOf(offset), header);

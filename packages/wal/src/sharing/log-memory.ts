@@ -57,8 +57,8 @@ function isWhole({ shape, memory }: Partial<LogHandle>): boolean {
   return isData && hasSharedMemory(memory, ['latch', 'state', 'slots', 'failure', 'unflushed']);
 }
 
-/** Memory for a log that is begun. */
-export function createMemory({ origin, options }: LogShape): LogMemory {
+/** Memory for a log that is begun. `lastTime` is that of the last record which recovery has read. */
+export function createMemory({ origin, options }: LogShape, lastTime: number): LogMemory {
   const memory = {
     latch: new SharedArrayBuffer(SharedLatch.bytes()),
     state: new SharedArrayBuffer(LogState.bytes()),
@@ -66,7 +66,7 @@ export function createMemory({ origin, options }: LogShape): LogMemory {
     failure: new SharedArrayBuffer(SharedFailure.bytes()),
     unflushed: new SharedArrayBuffer(Unflushed.bytes(options.bufferLimit)),
   };
-  new LogState(memory.state).initialize(origin.timestamp);
+  new LogState(memory.state).initialize(origin.timestamp, lastTime);
   new Unflushed(memory.unflushed, options.bufferLimit).initialize();
   return memory;
 }

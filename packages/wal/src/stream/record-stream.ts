@@ -47,6 +47,8 @@ export interface RecordStreamParts {
   readonly isOwner: boolean;
   /** What may wait in memory for a flush, of all threads together. */
   readonly limit: number;
+  /** Tells the time, in milliseconds since 1970. */
+  readonly clock: () => number;
   readonly state: LogState;
   readonly slots: LogSlots;
   readonly latch: SharedLatch;
@@ -176,7 +178,7 @@ export class RecordStream implements LogStream {
         segments.advance();
       }
       const seed = recordSeed(this.#parts.incarnation, state.segment, state.used);
-      const encoded = this.#encoder.commit(record, size, seed, state.durablePlace);
+      const encoded = this.#encoder.commit(record, size, seed, state.durablePlace, this.#time);
       if (fits) this.#take(encoded, size);
       else this.#writeThrough(encoded, size);
       state.records++;
@@ -399,7 +401,12 @@ export class RecordStream implements LogStream {
   #appendBare(kind: number): void {
     const { segment, used, durablePlace } = this.#state;
     const seed = recordSeed(this.#parts.incarnation, segment, used);
-    this.#take(this.#encoder.bare(kind, seed, durablePlace), RECORD_HEADER_SIZE);
+    this.#take(this.#encoder.bare(kind, seed, durablePlace, this.#time), RECORD_HEADER_SIZE);
+  }
+
+  /** For a record that is appended now. */
+  get #time(): number {
+    return this.#state.timeAt(this.#parts.clock());
   }
 
   /** Appends a mark if something is durable that no record tells, and there is room. Whether it did. */
