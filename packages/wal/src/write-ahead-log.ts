@@ -4,10 +4,14 @@
  */
 import { randomInt } from 'node:crypto';
 import {
+  type ArchiveFunction,
+  type ArchiveReplay,
+  type ArchiveReplayRequest,
   COMMIT_POLICIES,
   type CommitPolicy,
   type CommitPolicyType,
   type CommitRecord,
+  type IoBackend,
   inject,
   injectAll,
   injectable,
@@ -24,6 +28,10 @@ import {
   PagewrightError,
   SharedLatch,
 } from '@pagewright/core';
+import { archiveInto } from './archive/archive-directory.js';
+import { replayArchive } from './archive/archive-replay.js';
+import { Archiver } from './archive/archiver.js';
+import { findLeftovers } from './archive/leftovers.js';
 import { commitRecordSize } from './format/record.js';
 import { segmentsAmong } from './format/segment-name.js';
 import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
@@ -31,6 +39,7 @@ import { pipelinedPolicy } from './policies/pipelined.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
+import type { LogLocation } from './recovery/segment-opening.js';
 import { checkHandle, createMemory, handleOf, type LogMemory, type LogShape } from './sharing/log-memory.js';
 import { LogSlots } from './sharing/log-slots.js';
 import { LogState } from './sharing/log-state.js';
@@ -61,6 +70,8 @@ interface Writer {
   readonly stream: RecordStream;
   readonly policy: CommitPolicy;
   readonly pressure: BackPressure;
+  /** Null if the log is not archived, or this thread has not opened it. */
+  readonly archiver: Archiver | null;
   /** Whether this thread opened the log. */
   readonly isOwner: boolean;
 }
@@ -74,6 +85,7 @@ export class WriteAheadLog implements Log {
   #options: CheckedOptions;
   readonly #policies: readonly CommitPolicyType[];
   readonly #clock: () => number;
+  readonly #archive: string | ArchiveFunction | null;
   #policyType: CommitPolicyType;
   #request: LogOpenRequest | null = null;
   #replay: Replay | null = null;
@@ -81,6 +93,8 @@ export class WriteAheadLog implements Log {
   #writer: Writer | null = null;
   /** Resolves when the first segment is durable. */
   #ready: Promise<void> = Promise.resolve();
+  /** Segments before it are needed by no replay. */
+  #recycled = 0;
   #listens = false;
   #closing: Promise<void> | null = null;
 
@@ -95,6 +109,7 @@ export class WriteAheadLog implements Log {
   ) {
     this.#options = checkOptions(options);
     this.#clock = clock;
+    this.#archive = options.archive ?? null;
     this.#policies = policies;
     this.#policyType = findPolicy(this.#options.commit, policies);
   }
@@ -149,10 +164,13 @@ export class WriteAheadLog implements Log {
   }
 
   async discardOld(): Promise<void> {
-    const { files } = this.#open();
+    const { files, archiver, shape } = this.#open();
     this.#assertOwner('Old segments are removed');
     await this.#ready;
-    await files.removeOthers();
+    if (archiver === null) return files.removeOthers();
+    const leftovers = await findLeftovers(this.#location(shape), await files.others(), shape.origin);
+    await files.removeOthers(new Set(leftovers.map(({ name }) => name)));
+    archiver.begin(leftovers);
   }
 
   async reserve(bytes: number): Promise<void> {
@@ -212,15 +230,29 @@ export class WriteAheadLog implements Log {
     const { segments, shape } = this.#open();
     this.#assertOwner('Segments are given up');
     await this.#ready;
-    if (mark.incarnation === shape.incarnation) await segments.release(mark.segment);
+    if (mark.incarnation !== shape.incarnation) return;
+    this.#recycled = Math.max(this.#recycled, mark.segment);
+    await this.#release(segments);
+  }
+
+  async seal(timestamp: number): Promise<void> {
+    const { stream, archiver } = this.#committing();
+    this.#assertOwner('The log is ended');
+    if (archiver === null) return;
+    await this.#ready;
+    await stream.seal(timestamp);
+  }
+
+  async replayArchive(request: ArchiveReplayRequest): Promise<ArchiveReplay> {
+    return replayArchive(request);
   }
 
   stats(): LogStats {
     const policy = this.#policyType.name;
     if (this.#writer === null) {
-      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0 };
+      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0, archive: null };
     }
-    const { state, segments } = this.#writer;
+    const { state, segments, archiver } = this.#writer;
     return {
       policy,
       appendedBytes: state.appended,
@@ -228,6 +260,7 @@ export class WriteAheadLog implements Log {
       flushes: state.flushes,
       segments: segments.count,
       pendingBytes: state.pending,
+      archive: archiver?.stats ?? null,
     };
   }
 
@@ -265,7 +298,10 @@ export class WriteAheadLog implements Log {
         open,
       },
       {
-        onDurable: () => pressure.release(),
+        onDurable: () => {
+          pressure.release();
+          archiver?.look();
+        },
         onFailure: (error) => {
           pressure.fail(failedError(error));
           request.onFailure(error);
@@ -273,10 +309,56 @@ export class WriteAheadLog implements Log {
       },
     );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
+    const archiver: Archiver | null = isOwner ? this.#archiver(shape, io, files, () => segments, latch, state) : null;
     latch.holding(() => slots.enter());
     const policy = this.#policyType.attach(stream);
-    this.#writer = { shape, memory, state, slots, latch, open, files, segments, stream, policy, pressure, isOwner };
+    this.#writer = {
+      shape,
+      memory,
+      state,
+      slots,
+      latch,
+      open,
+      files,
+      segments,
+      stream,
+      policy,
+      pressure,
+      archiver,
+      isOwner,
+    };
     return this.#writer;
+  }
+
+  #archiver(
+    shape: LogShape,
+    io: IoBackend,
+    files: SegmentFiles,
+    segments: () => SegmentSequence,
+    latch: SharedLatch,
+    state: LogState,
+  ): Archiver | null {
+    const archive = this.#archive;
+    if (archive === null) return null;
+    return new Archiver({
+      archive: typeof archive === 'string' ? (segment) => archiveInto(io, archive, segment) : archive,
+      location: this.#location(shape),
+      headerOf: (segment) => ({ ...shape, segment, fileSize: 0 }),
+      durableSegment: () => latch.holding(() => state.durableSegment),
+      onArchived: () => this.#release(segments()),
+      removeLeftover: (name) => files.removeOther(name),
+    });
+  }
+
+  #location({ directory, storeId }: LogShape): LogLocation {
+    const { io } = this.#request as LogOpenRequest;
+    return { io, directory, storeId, readOnly: true };
+  }
+
+  /** Gives segments up that no replay needs, as far as they are archived. */
+  async #release(segments: SegmentSequence): Promise<void> {
+    const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
+    await segments.release(Math.min(this.#recycled, archived));
   }
 
   /** Hears when other threads have given files up, or the log has failed. */
@@ -286,6 +368,7 @@ export class WriteAheadLog implements Log {
     void slots.onCall(() => {
       if (this.#closing !== null) return false;
       stream.look();
+      this.#writer?.archiver?.look();
       return true;
     });
   }
@@ -300,7 +383,7 @@ export class WriteAheadLog implements Log {
   async #close(discard: boolean): Promise<void> {
     const writer = this.#writer;
     if (writer === null) return;
-    const { files, segments, stream, pressure, slots, latch, state, open, isOwner } = writer;
+    const { files, segments, stream, pressure, slots, latch, state, open, archiver, isOwner } = writer;
     pressure.fail(closedError());
     const started = await this.#ready.then(
       () => true,
@@ -308,15 +391,19 @@ export class WriteAheadLog implements Log {
     );
     try {
       if (isOwner) endForAll(latch, state);
+      if (started && discard && archiver !== null && stream.failure === null) await stream.seal(state.lastTimestamp);
       if (started) await stream.close(!(isOwner && discard));
     } finally {
+      await archiver?.stop();
       await segments.settled();
       await open.close();
       slots.leave();
       if (isOwner) slots.callOthers();
     }
     // After a failure the log is all that tells which commits there are.
-    if (isOwner && discard && stream.failure === null) await files.removeAll();
+    if (!isOwner || !discard || stream.failure !== null) return;
+    if (started) await archiver?.finish(state.segment);
+    await files.removeAll();
   }
 
   #assertOwner(what: string): void {

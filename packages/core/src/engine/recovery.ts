@@ -67,6 +67,8 @@ export class Recovery {
     private readonly types: ReadonlyMap<string, IndexType>,
     /** Timestamp of the last commit that is in the store. */
     public timestamp: number,
+    /** Whether timestamps may go on further above: the archive of a store that has crashed has such places, and its replay knows them. */
+    private readonly options: { readonly mayJump?: boolean } = {},
   ) {}
 
   /**
@@ -106,6 +108,7 @@ export class Recovery {
 
   private assertNext(record: ReplayedRecord): void {
     if (record.timestamp === this.timestamp + 1) return;
+    if (this.options.mayJump && record.timestamp > this.timestamp) return;
     throw new PagewrightError(
       'PW_CORRUPT_LOG',
       `Commit ${this.timestamp + 1} is missing from the log: after ${this.timestamp} comes ${record.timestamp}. Restore the store from a backup.`,

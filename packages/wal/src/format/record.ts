@@ -30,6 +30,8 @@ export const RECORD_COMMIT = 1;
 export const RECORD_MARK = 2;
 /** The last record of a segment: the stream goes on in the next one, whose header was durable before this was written. */
 export const RECORD_SEGMENT_END = 3;
+/** The log ends here, and its timestamp says with which commit. In archived segments, and in a log that is archived and was closed. */
+export const RECORD_LOG_END = 4;
 
 const HEADER_CHECKSUM = 0;
 const BODY_CHECKSUM = 4;
@@ -93,7 +95,7 @@ export function encodeCommit(
   finishHeader(header, view, at, length, RECORD_COMMIT, seed, durable, time);
 }
 
-/** Encodes a record without operations: `RECORD_MARK` or `RECORD_SEGMENT_END`. It is `RECORD_HEADER_SIZE` long. */
+/** Encodes a record without operations: any but `RECORD_COMMIT`. It is `RECORD_HEADER_SIZE` long. */
 export function encodeBare(
   bytes: Uint8Array,
   view: DataView,
@@ -102,8 +104,10 @@ export function encodeBare(
   seed: number,
   durable: Place,
   time: number,
+  timestamp = 0,
 ): void {
   bytes.fill(0, at, at + RECORD_HEADER_SIZE);
+  writeU64(view, at + TIMESTAMP, timestamp);
   finishHeader(headerAt(bytes, at), view, at, RECORD_HEADER_SIZE, kind, seed, durable, time);
 }
 
@@ -125,7 +129,7 @@ export function decodeHeader(
   into: RecordHeader,
 ): boolean {
   const kind = view.getUint32(at + KIND, true);
-  if (kind < RECORD_COMMIT || kind > RECORD_SEGMENT_END) return false;
+  if (kind < RECORD_COMMIT || kind > RECORD_LOG_END) return false;
   const length = view.getUint32(at + LENGTH, true);
   if (length < RECORD_HEADER_SIZE || length > available || length % RECORD_ALIGNMENT !== 0) return false;
   const checksum = crc32(headerAt(bytes, at), seed);

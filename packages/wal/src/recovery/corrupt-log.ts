@@ -8,11 +8,13 @@ export interface DamageDetails {
   readonly offset?: number;
 }
 
+/** What is true, and what to do, when the damage is in the log of a store. */
+export const CLOSED_STORE_ADVICE =
+  "Commits that were acknowledged are missing, so the store is not opened; bring back the log's directory as it was, or restore a backup.";
+
 /** The error for damage in the log: `what` is a sentence without its full stop. */
 export function corruptLog(what: string, details: DamageDetails): PagewrightError {
-  return new PagewrightError(
-    'PW_CORRUPT_LOG',
-    `${what} (${details.path}). Commits that were acknowledged are missing, so the store is not opened; bring back the log's directory as it was, or restore a backup.`,
-    { details: { ...details } },
-  );
+  return new PagewrightError('PW_CORRUPT_LOG', `${what} (${details.path}). ${CLOSED_STORE_ADVICE}`, {
+    details: { ...details },
+  });
 }

@@ -19,6 +19,8 @@ export interface Leg {
   readonly from: Place;
   /** Where it ends for certain, and the last timestamp before; null if the end is to be found out. */
   readonly until: Origin | null;
+  /** Its first commit may be any above those before it: it is the first of an incarnation that goes on from them. */
+  readonly mayJump?: boolean;
 }
 
 /** The stretches to replay, in order, from the place that the superblock names. */

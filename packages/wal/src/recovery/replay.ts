@@ -10,12 +10,14 @@ import {
   decodeHeader,
   RECORD_COMMIT,
   RECORD_HEADER_SIZE,
+  RECORD_LOG_END,
   RECORD_SEGMENT_END,
   RecordHeader,
   recordSeed,
 } from '../format/record.js';
 import type { Origin } from '../format/segment-header.js';
 import type { SegmentName } from '../format/segment-name.js';
+import { missingSegment } from './archive-gap.js';
 import { corruptLog } from './corrupt-log.js';
 import type { Leg } from './lineage.js';
 import { type LogLocation, openReader, openSegment } from './segment-opening.js';
@@ -39,6 +41,7 @@ export class Replay implements LogReplay {
   #torn = 0;
   #end: Origin | null = null;
   #time = 0;
+  #timeBefore: number | null = null;
 
   constructor(plan: ReplayPlan) {
     this.#plan = plan;
@@ -57,6 +60,11 @@ export class Replay implements LogReplay {
     return this.#time;
   }
 
+  /** That of the last commit that is in the checkpoint already, if it was read. */
+  get timeBefore(): number | null {
+    return this.#timeBefore;
+  }
+
   readonly tornBytes = (): number => this.#torn;
 
   async *records(): AsyncGenerator<ReplayedRecord, void, void> {
@@ -68,9 +76,12 @@ export class Replay implements LogReplay {
   }
 
   async *#readLeg(leg: Leg, timestamp: number): AsyncGenerator<ReplayedRecord, Origin, void> {
-    const progress: Progress = { last: timestamp, previous: -1 };
+    const progress: Progress = { last: timestamp, previous: -1, mayJump: leg.mayJump ?? false };
     let { segment, offset } = leg.from;
     for (;;) {
+      if (this.#isEndOfArchive(leg, segment, progress.last)) {
+        return { end: { incarnation: leg.incarnation, segment, offset }, timestamp: progress.last };
+      }
       const reader = await openSegment(this.#plan.location, leg.incarnation, segment);
       try {
         if (offset > reader.size) {
@@ -112,6 +123,9 @@ export class Replay implements LogReplay {
             ...place,
           });
         }
+        if (this.#plan.location.isArchive) {
+          throw corruptLog('An archived segment of the log is damaged', { path: reader.path, ...place });
+        }
         await this.#examine(leg, reader, place);
         return place;
       }
@@ -120,12 +134,18 @@ export class Replay implements LogReplay {
       }
       this.#time = Math.max(this.#time, header.time);
       if (header.kind === RECORD_SEGMENT_END) return null;
+      if (header.kind === RECORD_LOG_END) {
+        if (leg.until !== null) return this.#checkEnd(leg.until, place, reader, progress);
+        progress.last = Math.max(progress.last, header.timestamp);
+        return place;
+      }
       if (header.kind === RECORD_COMMIT) {
         const record = decodeCommit(reader.bytes, reader.indexOf(offset), header);
         if (record === null) {
           throw corruptLog('A record of the log does not add up', { path: reader.path, ...place });
         }
         if (advance(progress, record.timestamp, reader.path, place)) yield record;
+        else this.#timeBefore = record.time;
       }
       offset += header.length;
     }
@@ -149,10 +169,22 @@ export class Replay implements LogReplay {
   }
 
   #checkEnd(until: Origin, place: Place, reader: SegmentReader, progress: Progress): Place {
-    if (comparePlaces(place, until.end) !== 0 || progress.last !== until.timestamp) {
+    const hasCommits = progress.previous >= 0;
+    if (comparePlaces(place, until.end) !== 0 || (hasCommits && progress.last !== until.timestamp)) {
       throw corruptLog('The log does not end where the one after it goes on', { path: reader.path, ...place });
     }
+    // An incarnation without commits may have begun above those before it.
+    progress.last = until.timestamp;
     return place;
+  }
+
+  /** Whether an archive has nothing of the leg from this segment on, and need not have. `PW_ARCHIVE_GAP` if it has something behind it. */
+  #isEndOfArchive(leg: Leg, segment: number, last: number): boolean {
+    if (!this.#plan.location.isArchive) return false;
+    const segments = this.#segmentsOf(leg);
+    if (segments.some((there) => there.segment === segment)) return false;
+    if (leg.until === null && segments.every((there) => there.segment < segment)) return true;
+    throw missingSegment(this.#plan.location.directory, leg.incarnation, segment, last);
   }
 
   #segmentsOf(leg: Leg): readonly SegmentName[] {
@@ -168,13 +200,16 @@ interface Progress {
   last: number;
   /** That of the record before, in this leg; -1 if there was none. */
   previous: number;
+  /** Whether the first record may be any above `last`. */
+  readonly mayJump: boolean;
 }
 
 /** Takes note of a record; true if it is above the checkpoint. */
 function advance(progress: Progress, timestamp: number, path: string, place: Place): boolean {
-  const gap = progress.previous >= 0 ? timestamp !== progress.previous + 1 : timestamp > progress.last + 1;
+  const isFirst = progress.previous < 0;
+  const gap = isFirst ? timestamp > progress.last + 1 && !progress.mayJump : timestamp !== progress.previous + 1;
   if (gap) {
-    const before = progress.previous >= 0 ? progress.previous : progress.last;
+    const before = isFirst ? progress.last : progress.previous;
     throw corruptLog(`In the log commit ${timestamp} follows commit ${before}`, { path, ...place });
   }
   progress.previous = timestamp;
@@ -184,7 +219,7 @@ function advance(progress: Progress, timestamp: number, path: string, place: Pla
 }
 
 /** Brings the record at a place into memory; false if there is no whole one. */
-async function readHeaderAt(
+export async function readHeaderAt(
   reader: SegmentReader,
   incarnation: number,
   { segment, offset }: Place,

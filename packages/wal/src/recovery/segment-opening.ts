@@ -3,18 +3,25 @@
  * process wrote but did not sync is shown by the page cache, and must not be built upon before it is durable (L5).
  */
 import { join } from 'node:path';
-import { type IoBackend, isPagewrightError, PagewrightError } from '@pagewright/core';
+import { isPagewrightError, PagewrightError } from '@pagewright/core';
 import { decodeSegmentHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from '../format/segment-header.js';
 import { segmentName } from '../format/segment-name.js';
 import { corruptLog } from './corrupt-log.js';
-import { SegmentReader } from './segment-reader.js';
+import { type SegmentFile, SegmentReader } from './segment-reader.js';
+
+/** What opens segments: an I/O backend, or what stands for one where an archive is no directory. */
+export interface SegmentSource {
+  open(path: string, flags: { readonly readOnly: boolean }): Promise<SegmentFile>;
+}
 
 /** Where recovery reads. */
 export interface LogLocation {
-  readonly io: IoBackend;
+  readonly io: SegmentSource;
   readonly directory: string;
   readonly storeId: string;
   readonly readOnly: boolean;
+  /** It is an archive: every segment in it ends with the record that says how the log goes on, and what is missing at the end is not there yet. */
+  readonly isArchive?: boolean;
 }
 
 /** A reader at the segment, whose header is as it should be. `PW_CORRUPT_LOG`, `PW_FORMAT_VERSION`. */

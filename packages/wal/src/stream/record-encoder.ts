@@ -40,9 +40,9 @@ export class RecordEncoder {
   }
 
   /** A record without operations. */
-  bare(kind: number, seed: number, durable: Place, time: number): EncodedRecord {
+  bare(kind: number, seed: number, durable: Place, time: number, timestamp = 0): EncodedRecord {
     const encoded = this.#memoryFor(RECORD_HEADER_SIZE);
-    encodeBare(encoded.bytes, encoded.view, 0, kind, seed, durable, time);
+    encodeBare(encoded.bytes, encoded.view, 0, kind, seed, durable, time, timestamp);
     return encoded;
   }
 

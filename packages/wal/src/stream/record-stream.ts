@@ -23,7 +23,7 @@ import {
   schedulePoint,
 } from '@pagewright/core';
 import { comparePlaces } from '../format/place.js';
-import { RECORD_HEADER_SIZE, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
+import { RECORD_HEADER_SIZE, RECORD_LOG_END, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
 import type { LogSlots } from '../sharing/log-slots.js';
 import { type LogState, MOST_UNFLUSHED_SEGMENTS } from '../sharing/log-state.js';
@@ -83,6 +83,7 @@ export class RecordStream implements LogStream {
   #idleWrite: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   #closed = false;
+  #sealed = false;
   /** Behind the last record that this thread appended. */
   #ownEnd: LogPosition = 0;
 
@@ -248,6 +249,17 @@ export class RecordStream implements LogStream {
     }
   }
 
+  /** Ends the stream with a record that says so, and makes all of it durable. Nothing is appended any more, in any thread. */
+  async seal(timestamp: number): Promise<void> {
+    if (!this.#sealed) {
+      // There is always room for it: what ends a segment has its place, in the file and in memory, and is not needed any more.
+      this.#latch.holding(() => this.#appendBare(RECORD_LOG_END, timestamp));
+      this.#sealed = true;
+    }
+    const { appended } = this;
+    while (this.durable < appended) await this.flush();
+  }
+
   /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then this thread has no more of it. */
   async close(keep: boolean): Promise<void> {
     this.#stopTimer();
@@ -352,11 +364,13 @@ export class RecordStream implements LogStream {
     schedulePoint(POINT.flushSynced);
     const state = this.#state;
     let isTold: boolean;
+    let leaves = false;
     try {
       isTold = this.#latch.holding(() => {
         state.flushes++;
         if (place.segment === state.segment) state.durableSize = Math.max(state.durableSize, fileSize);
         if (target > state.durable) {
+          leaves = place.segment > state.durableSegment;
           this.#parts.unflushed.release(state.durable, target);
           state.setDurable(target, place);
         }
@@ -366,6 +380,8 @@ export class RecordStream implements LogStream {
     } catch (error) {
       throw this.#cutOff(error) ?? error;
     }
+    // Who archives hears of segments that other threads make durable as a whole.
+    if (leaves) this.#parts.slots.callOthers();
     if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
     this.#events.onDurable();
@@ -398,10 +414,10 @@ export class RecordStream implements LogStream {
     state.setDurable(end, { segment: state.segment, offset: state.used });
   }
 
-  #appendBare(kind: number): void {
+  #appendBare(kind: number, timestamp = 0): void {
     const { segment, used, durablePlace } = this.#state;
     const seed = recordSeed(this.#parts.incarnation, segment, used);
-    this.#take(this.#encoder.bare(kind, seed, durablePlace, this.#time), RECORD_HEADER_SIZE);
+    this.#take(this.#encoder.bare(kind, seed, durablePlace, this.#time, timestamp), RECORD_HEADER_SIZE);
   }
 
   /** For a record that is appended now. */
@@ -420,7 +436,7 @@ export class RecordStream implements LogStream {
     const { slots, segments, unflushed } = this.#parts;
     const { told, durable, pending } = this.#state;
     const taken = pending + slots.inMemory + BESIDE;
-    return told < durable && !this.#isOver && segments.hasRoomBeside && taken <= unflushed.capacity;
+    return told < durable && !this.#sealed && !this.#isOver && segments.hasRoomBeside && taken <= unflushed.capacity;
   }
 
   get #isOver(): boolean {
