@@ -136,7 +136,14 @@ export class WriteAheadLog implements Log {
     invariant(this.#writer === null && this.#closing === null, 'A log was begun twice, or after it was closed');
     const { directory, state } = request;
     const incarnation = this.#newIncarnation();
-    const shape = { directory, storeId: state.storeId, incarnation, origin, options: this.#options };
+    const shape = {
+      directory,
+      storeId: state.storeId,
+      incarnation,
+      origin,
+      options: this.#options,
+      isArchived: this.#archive !== null,
+    };
     const writer = this.#join(shape, createMemory(shape, this.#replay?.time ?? 0), request, true);
     this.#ready = writer.segments.start();
     this.#ready.catch(() => undefined); // whoever waits for it meets the error
@@ -286,6 +293,7 @@ export class WriteAheadLog implements Log {
       {
         incarnation,
         isOwner,
+        isArchived: shape.isArchived,
         limit: bufferLimit,
         clock: this.#clock,
         state,

@@ -36,6 +36,8 @@ class ChainReplay implements ArchiveReplay {
   #lastTime: number | null = null;
   /** The latest that any record has told, and not only of commits. */
   #now = 0;
+  /** Where the last leg has ended: above its last commit, if timestamps went on further above and none was taken. */
+  #reached = 0;
   readonly #opened: number;
 
   constructor(
@@ -78,7 +80,7 @@ class ChainReplay implements ArchiveReplay {
         yield record;
         if (record.timestamp === until) return;
       }
-      this.last = replay.end?.timestamp ?? this.last;
+      this.#reached = Math.max(this.last, replay.end?.timestamp ?? 0);
       this.#now = Math.max(this.#now, replay.time);
     }
     this.#assertReached();
@@ -108,7 +110,7 @@ class ChainReplay implements ArchiveReplay {
   /** All of the chain was read. */
   #assertReached(): void {
     const { until, last, chain } = this;
-    if (typeof until === 'number' ? until <= last : until !== null && until.getTime() <= this.#now) return;
+    if (typeof until === 'number' ? until <= this.#reached : until !== null && until.getTime() <= this.#now) return;
     if (chain.forkedAt <= last) throw forked(this.files.path, last);
     if (chain.beyond !== null) {
       const { path } = this.files;

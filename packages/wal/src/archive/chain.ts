@@ -50,7 +50,7 @@ export async function findChain(
   const all = await readIncarnations(location, names);
   if (all.length === 0) throw nothingOf(location, names, backup);
   // One without commits counts if it was begun above what was before it: after a crash timestamps go on further above.
-  const left = all.filter(({ first, last }) => last > first && last > backup);
+  const left = withEnds(all).filter(({ first, last }) => last > first && last > backup);
   const chain: Incarnation[] = [];
   let end = backup;
   let forkedAt = Number.POSITIVE_INFINITY;
@@ -76,6 +76,15 @@ export async function findChain(
   );
   const backupTime = all.find(({ last, lastTime }) => last === backup && lastTime >= 0)?.lastTime ?? null;
   return { legs, segments, end, forkedAt, beyond, backupTime, isDamaged: all.some(({ isDamaged }) => isDamaged) };
+}
+
+/** An incarnation of which the end cannot be read is taken to lead to the next one, so that whoever needs it meets the damage. */
+function withEnds(all: readonly Incarnation[]): Incarnation[] {
+  return all.map((one) => {
+    if (!one.isDamaged) return one;
+    const later = all.filter((other) => other !== one && other.first >= one.last).map(({ first }) => first);
+    return { ...one, last: Math.min(Number.MAX_SAFE_INTEGER, ...later) };
+  });
 }
 
 /** What is to be read of an incarnation. `backup` is given for the first one, of which a part may be in the backup, and missing from the archive. */

@@ -18,6 +18,8 @@ export interface LogShape {
   /** What the incarnation goes on from. */
   readonly origin: Origin;
   readonly options: CheckedOptions;
+  /** Whether the thread that opened the log archives it, and wants to hear of segments that others make durable as a whole. */
+  readonly isArchived: boolean;
 }
 
 export interface LogMemory {

@@ -45,6 +45,7 @@ export interface RecordStreamParts {
   readonly incarnation: number;
   /** Whether this thread opened the log. When it has closed it, nothing more is written by others, and the files may be gone. */
   readonly isOwner: boolean;
+  readonly isArchived: boolean;
   /** What may wait in memory for a flush, of all threads together. */
   readonly limit: number;
   /** Tells the time, in milliseconds since 1970. */
@@ -381,7 +382,7 @@ export class RecordStream implements LogStream {
       throw this.#cutOff(error) ?? error;
     }
     // Who archives hears of segments that other threads make durable as a whole.
-    if (leaves) this.#parts.slots.callOthers();
+    if (leaves && this.#parts.isArchived) this.#parts.slots.callOthers();
     if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
     this.#events.onDurable();

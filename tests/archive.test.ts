@@ -1,0 +1,292 @@
+/**
+ * With a backup and the archive there is the state after any commit from the backup on, whatever the store went through meanwhile; what is missing
+ * is said, and never left out in silence.
+ *
+ * `ARCHIVE_SEED` repeats a run.
+ */
+import { isPagewrightError, type RestoreOptions, type RestoreProgress } from '@pagewright/core';
+import { Random, SimulatedDevice } from '@pagewright/testkit';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ARCHIVE, ArchivedStore, BACKUP, contentOf, RESTORED, SMALL, STORE } from './archived-store.js';
+import { blueprintOn, engineOn } from './engine-on.js';
+
+const SEED = Number(process.env.ARCHIVE_SEED ?? Date.now() % 2 ** 31);
+
+/** Restores on a copy of the disk, and what the store has then, or the error. */
+async function restored(
+  disk: SimulatedDevice,
+  options: Partial<RestoreOptions> = {},
+): Promise<{ readonly content: string; readonly timestamp: number; readonly time: Date | null }> {
+  const copy = disk.copy();
+  const report = await blueprintOn(copy, SMALL).restore({
+    backup: BACKUP,
+    archive: ARCHIVE,
+    path: RESTORED,
+    ...options,
+  });
+  expect(copy.files().filter((path) => path.startsWith(`${RESTORED}.`) || path.startsWith(`${RESTORED}-`))).toEqual([]);
+  const db = await engineOn(copy, RESTORED, { ...SMALL, archive: undefined });
+  const content = await contentOf(db);
+  expect(db.recovered).toMatchObject({ records: 0 });
+  expect(db.lastCommit).toBe(report.timestamp);
+  await db.close();
+  return { content, ...report };
+}
+
+const segmentsOf = (disk: SimulatedDevice): string[] =>
+  disk
+    .files()
+    .filter((path) => path.startsWith(`${ARCHIVE}/`))
+    .sort();
+
+/** A store that went through all that a store goes through, with a backup in the middle; closed. */
+async function eventful(seed: number): Promise<{ readonly store: ArchivedStore; readonly backup: number }> {
+  const disk = new SimulatedDevice();
+  await disk.makeDirectory('/archive');
+  await disk.syncDirectory('/');
+  const store = new ArchivedStore(disk, seed);
+  await store.open();
+  await store.write(60);
+  await store.db.checkpoint();
+  await store.write(20);
+  const backup = await store.backup();
+  await store.write(40);
+  await store.db.checkpoint();
+  await store.write(30);
+  await store.db.checkpoint();
+  await store.write(10);
+  await store.crash();
+  await store.open();
+  await store.write(50);
+  await store.close();
+  await store.open();
+  await store.close();
+  await store.open();
+  await store.write(10);
+  await store.crash();
+  await store.open();
+  await store.crash();
+  await store.open();
+  await store.write(5);
+  await store.close();
+  return { store, backup };
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe(`a store that was archived from a backup on (seed ${SEED})`, () => {
+  let store: ArchivedStore;
+  let backup: number;
+
+  beforeAll(async () => {
+    ({ store, backup } = await eventful(SEED));
+  });
+
+  it('has nothing left in its log, and several segments of several logs in the archive', () => {
+    expect(store.disk.files().filter((path) => path.startsWith(STORE))).toEqual([STORE]);
+    const segments = segmentsOf(store.disk);
+    expect(segments.length).toBeGreaterThan(8);
+    expect(new Set(segments.map((path) => path.slice(0, path.indexOf('-0')))).size).toBeGreaterThan(4);
+  });
+
+  it('can be restored as it was after every single commit since', async () => {
+    let commits = 0;
+    for (const [timestamp, content] of store.states) {
+      if (timestamp < backup) continue;
+      const found = await restored(store.disk, { until: timestamp });
+      expect(found.timestamp, `seed ${SEED}, commit ${timestamp}`).toBe(timestamp);
+      expect(found.content, `seed ${SEED}, commit ${timestamp}`).toBe(content);
+      commits++;
+    }
+    expect(commits).toBeGreaterThan(130);
+  }, 120_000);
+
+  it('can be restored as it was last, and is sound then, and goes on', async () => {
+    const { disk } = store;
+    const copy = disk.copy();
+    const { timestamp } = await blueprintOn(copy, SMALL).restore({ backup: BACKUP, archive: ARCHIVE, path: RESTORED });
+    expect(timestamp).toBe(store.last);
+    const db = await engineOn(copy, RESTORED, { ...SMALL, archive: '/archive/another' });
+    expect(await contentOf(db)).toBe(store.states.get(store.last));
+    expect((await db.verify()).problems).toEqual([]);
+    await (await db.index('later')).put('key', 1);
+    expect(db.lastCommit).toBeGreaterThan(timestamp);
+    await db.close();
+  });
+
+  it('can be restored from an object that lists and reads, as from a directory', async () => {
+    const { disk } = store;
+    const names = segmentsOf(disk).map((path) => path.slice(ARCHIVE.length + 1));
+    const archive = {
+      list: async function* () {
+        yield 'something.else';
+        for (const name of names.toReversed()) yield name;
+      },
+      read: async (name: string) => new Uint8Array(disk.contentOf(`${ARCHIVE}/${name}`)),
+    };
+    const found = await restored(disk, { archive });
+    expect(found.content).toBe(store.states.get(store.last));
+    const inArray = await restored(disk, { archive: { ...archive, list: () => names }, until: store.last - 1 });
+    expect(inArray.timestamp).toBe(store.last - 1);
+  });
+
+  it('needs nothing of the archive that is older than the backup', async () => {
+    const copy = store.disk.copy();
+    const [first] = segmentsOf(copy).filter((path) => path.endsWith('-00000001.log') && isFirstLog(path));
+    await copy.remove(first as string);
+    expect((await restored(copy)).timestamp).toBe(store.last);
+
+    function isFirstLog(path: string): boolean {
+      // The log before the first crash is the one with the most segments.
+      const log = path.slice(0, path.indexOf('-0'));
+      return segmentsOf(copy).filter((other) => other.startsWith(log)).length > 3;
+    }
+  });
+
+  it('says which segment is missing, and can be restored up to there', async () => {
+    for (const missing of segmentsOf(store.disk)) {
+      const copy = store.disk.copy();
+      await copy.remove(missing);
+      const error = await restored(copy).catch((reason) => reason);
+      if (!isPagewrightError(error)) {
+        // It was of before the backup, had no commits, or was the last.
+        const { content, timestamp } = error;
+        expect(content, missing).toBe(store.states.get(timestamp));
+        const without = await lastWithout(missing);
+        expect([store.last, without], missing).toContain(timestamp);
+        continue;
+      }
+      expect(error.code, missing).toBe('PW_ARCHIVE_GAP');
+      const last = error.details.last as number;
+      const found = await restored(copy, { until: last });
+      expect(found.content, `seed ${SEED}, without ${missing}`).toBe(store.states.get(found.timestamp));
+      expect(found.timestamp, missing).toBe(last);
+      const next = [...store.states.keys()].find((timestamp) => timestamp > last);
+      await expect(restored(copy, { until: next as number }), missing).rejects.toMatchObject({
+        code: 'PW_ARCHIVE_GAP',
+      });
+    }
+
+    /** The last commit that is not in this segment, if it is the last segment. */
+    async function lastWithout(name: string): Promise<number> {
+      const copy = store.disk.copy();
+      await copy.remove(name);
+      return (await restored(copy)).timestamp;
+    }
+  }, 60_000);
+
+  it('does not take a damaged segment for a shorter one, wherever the damage is', async () => {
+    const random = new Random(SEED);
+    for (const path of segmentsOf(store.disk)) {
+      const bytes = store.disk.contentOf(path);
+      for (let i = 0; i < 4; i++) {
+        const copy = store.disk.copy();
+        const at = random.below(bytes.length);
+        const damaged = Uint8Array.from(bytes);
+        if (random.chance(0.5)) damaged[at]! ^= 1 << random.below(8);
+        copy.put(path, random.chance(0.3) ? damaged.subarray(0, at) : damaged);
+        const what = `seed ${SEED}: ${path}, ${bytes.length} bytes, at ${at}`;
+        const found = await restored(copy).catch((error) => error);
+        if (isPagewrightError(found)) expect(['PW_CORRUPT_LOG', 'PW_ARCHIVE_GAP'], what).toContain(found.code);
+        else expect(found.content, what).toBe(store.states.get(store.last));
+      }
+    }
+  }, 60_000);
+
+  it('names segment and offset of the damage, and can be restored up to there', async () => {
+    const path = segmentsOf(store.disk).find((name) => name.endsWith('-00000004.log')) as string;
+    const copy = store.disk.copy();
+    const bytes = Uint8Array.from(copy.contentOf(path));
+    const at = bytes.length >> 1;
+    bytes[at]! ^= 4;
+    copy.put(path, bytes);
+    const error = await restored(copy).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'PW_CORRUPT_LOG', details: { path, segment: 4 } });
+    expect(error.details.offset).toBeLessThanOrEqual(at);
+    expect(error.message).toContain('archived');
+    expect(error.message).not.toContain('the store is not opened');
+    expect(await copy.exists(RESTORED)).toBe(false);
+  });
+
+  it('is not restored from what lies under the name of another segment', async () => {
+    const [, second, third] = segmentsOf(store.disk).filter((name) => name.includes(longest(store.disk)));
+    const copy = store.disk.copy();
+    copy.put(third as string, copy.contentOf(second as string));
+    await expect(restored(copy)).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG', details: { segment: 3 } });
+  });
+
+  it('is not restored from the archive of another store, which is said, nor disturbed by it', async () => {
+    const other = await eventful(SEED + 1);
+    const copy = store.disk.copy();
+    for (const path of segmentsOf(copy)) await copy.remove(path);
+    for (const path of segmentsOf(other.store.disk)) copy.put(path, other.store.disk.contentOf(path));
+    await expect(restored(copy)).rejects.toMatchObject({
+      code: 'PW_ARCHIVE_GAP',
+      message: expect.stringContaining('belongs to other stores'),
+    });
+    const both = store.disk.copy();
+    for (const path of segmentsOf(other.store.disk)) both.put(path, other.store.disk.contentOf(path));
+    expect((await restored(both)).content).toBe(store.states.get(store.last));
+    const [, , third] = segmentsOf(store.disk).filter((name) => name.includes(longest(store.disk)));
+    const exchanged = store.disk.copy();
+    exchanged.put(third as string, other.store.disk.contentOf(segmentsOf(other.store.disk)[2] as string));
+    await expect(restored(exchanged)).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG', details: { path: third } });
+  });
+
+  it('cannot be restored to before the backup, or beyond the archive, and says what there is', async () => {
+    await expect(restored(store.disk, { until: backup - 1 })).rejects.toMatchObject({
+      code: 'PW_RESTORE_POINT',
+      details: { until: backup - 1, backup },
+    });
+    await expect(restored(store.disk, { until: store.last + 1 })).rejects.toMatchObject({
+      code: 'PW_RESTORE_POINT',
+      details: { last: store.last },
+      message: expect.stringContaining(`its last commit is ${store.last}`),
+    });
+    await expect(restored(store.disk, { until: new Date(Date.now() + 1e6) })).rejects.toMatchObject({
+      code: 'PW_RESTORE_POINT',
+      details: { last: store.last },
+    });
+    await expect(restored(store.disk, { until: new Date(0) })).rejects.toMatchObject({ code: 'PW_RESTORE_POINT' });
+  });
+
+  it('is not restored over anything, and leaves nothing when it ends early', async () => {
+    for (const [path, details] of [
+      [STORE, {}],
+      [BACKUP, {}],
+    ] as const) {
+      await expect(restored(store.disk, { path })).rejects.toMatchObject({ code: 'PW_EXISTS', details });
+    }
+    const told: RestoreProgress[] = [];
+    await restored(store.disk, { onProgress: (progress) => told.push(progress) });
+    expect(told[0]).toMatchObject({ phase: 'copy', commits: 0 });
+    expect(told.at(-1)).toMatchObject({
+      phase: 'replay',
+      commits: [...store.states.keys()].filter((t) => t > backup).length,
+    });
+    expect(told.at(-1)?.segments).toBe(told.at(-1)?.totalSegments);
+    for (let end = 0; end < told.length; end++) {
+      const copy = store.disk.copy();
+      const before = copy.files();
+      const controller = new AbortController();
+      let calls = 0;
+      const onProgress = (): void => {
+        if (calls++ === end) controller.abort(new Error('enough'));
+      };
+      const options = { backup: BACKUP, archive: ARCHIVE, path: RESTORED, onProgress, signal: controller.signal };
+      await expect(blueprintOn(copy, SMALL).restore(options)).rejects.toThrow('enough');
+      expect(copy.files()).toEqual(before);
+    }
+  });
+});
+
+function longest(disk: SimulatedDevice): string {
+  const counts = new Map<string, number>();
+  for (const path of segmentsOf(disk)) {
+    const log = path.slice(ARCHIVE.length + 1, path.indexOf('-0'));
+    counts.set(log, (counts.get(log) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a)[0]![0];
+}
