@@ -35,7 +35,7 @@ class ChainReplay implements ArchiveReplay {
   readonly totalSegments: number;
   #lastTime: number | null = null;
   /** The latest that any record has told, and not only of commits. */
-  #now = 0;
+  #now: number;
   /** Where the last leg has ended: above its last commit, if timestamps went on further above and none was taken. */
   #reached = 0;
   readonly #opened: number;
@@ -49,6 +49,7 @@ class ChainReplay implements ArchiveReplay {
     private readonly until: number | Date | null,
   ) {
     this.#opened = files.opened;
+    this.#now = chain.backupTime ?? 0;
     this.totalSegments = chain.segments;
   }
 
