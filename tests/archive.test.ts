@@ -4,8 +4,13 @@
  *
  * `ARCHIVE_SEED` repeats a run.
  */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
 import { isPagewrightError, type RestoreOptions, type RestoreProgress } from '@pagewright/core';
-import { Random, SimulatedDevice } from '@pagewright/testkit';
+import { dropAll, ioError, keepAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
+import { wal } from '@pagewright/wal';
+import { attach, open, restore } from 'pagewright';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ARCHIVE, ArchivedStore, BACKUP, contentOf, RESTORED, SMALL, STORE } from './archived-store.js';
 import { blueprintOn, engineOn } from './engine-on.js';
@@ -290,3 +295,236 @@ function longest(disk: SimulatedDevice): string {
   }
   return [...counts].sort(([, a], [, b]) => b - a)[0]![0];
 }
+
+describe('restoring', () => {
+  /** A store with an index, a backup, and so many commits. */
+  async function written(commits = 6): Promise<ArchivedStore> {
+    const disk = new SimulatedDevice();
+    await disk.makeDirectory('/archive');
+    await disk.syncDirectory('/');
+    const store = new ArchivedStore(disk, SEED);
+    await store.open();
+    await store.put('first', 'value');
+    await store.backup();
+    for (let i = 0; i < commits; i++) await store.put(`key ${i}`, 'x'.repeat(3000));
+    return store;
+  }
+
+  it('to a date has what was committed by then, and says when its last commit was', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1) });
+    const store = await written(0);
+    const hours: number[] = [];
+    for (let hour = 1; hour <= 5; hour++) {
+      vi.setSystemTime(Date.UTC(2026, 0, 1, hour));
+      await store.put('hour', String(hour));
+      hours.push(store.last);
+    }
+    await store.close();
+    for (let hour = 1; hour < 5; hour++) {
+      const found = await restored(store.disk, { until: new Date(Date.UTC(2026, 0, 1, hour, 59, 59, 999)) });
+      expect(found.timestamp).toBe(hours[hour - 1]);
+      expect(found.time).toEqual(new Date(Date.UTC(2026, 0, 1, hour)));
+      expect(found.content).toBe(store.states.get(found.timestamp));
+    }
+    const backup = await restored(store.disk, { until: new Date(Date.UTC(2026, 0, 1, 0, 30)) });
+    expect(backup).toMatchObject({ timestamp: 2, time: null });
+    await expect(restored(store.disk, { until: new Date(Date.UTC(2025, 0, 1)) })).rejects.toMatchObject({
+      code: 'PW_RESTORE_POINT',
+      details: { backup: 2 },
+    });
+  });
+
+  it('across a bulk load says that it is not in the log, and comes up to it; a later backup comes past it', async () => {
+    const store = await written();
+    const before = store.last;
+    const index = await store.db.index<string, string>('a');
+    await index.bulkLoad([['loaded', 'entry']]);
+    const load = store.db.lastCommit;
+    await store.backup('/store/later.pw');
+    await index.put('after', 'the load');
+    await store.close();
+    for (const until of [undefined, load, load + 1]) {
+      await expect(restored(store.disk, { until })).rejects.toMatchObject({
+        code: 'PW_ARCHIVE_GAP',
+        details: { index: 'a', timestamp: load, last: load - 1 },
+      });
+    }
+    expect((await restored(store.disk, { until: load - 1 })).content).toBe(store.states.get(before));
+    const later = await restored(store.disk, { backup: '/store/later.pw' });
+    expect(JSON.parse(later.content)).toEqual([
+      [
+        'a',
+        [
+          ['after', 'the load'],
+          ['loaded', 'entry'],
+        ],
+      ],
+    ]);
+  });
+
+  it('that the power ends at any operation leaves nothing that opens, or all, and can be done again', async () => {
+    const store = await written();
+    await store.close();
+    const options = { backup: BACKUP, archive: ARCHIVE, path: RESTORED };
+    const trial = store.disk.copy();
+    await blueprintOn(trial, SMALL).restore(options);
+    const operations = trial.operations - store.disk.copy().operations;
+    const random = new Random(SEED);
+    let whole = 0;
+    for (let operation = 1; operation <= operations + 1; operation++) {
+      for (const survival of [random.pick([dropAll, keepAll]), keepSome(SEED + operation)]) {
+        const disk = store.disk.copy();
+        disk.crashAt = disk.operations + operation;
+        const restoring = blueprintOn(disk, SMALL).restore(options);
+        const isDone = await restoring.then(
+          () => true,
+          () => false,
+        );
+        const after = disk.afterCrash(survival);
+        const what = `seed ${SEED}, operation ${operation}, ${survival.label}`;
+        if (isDone) expect(await after.exists(RESTORED), what).toBe(true);
+        if (!(await after.exists(RESTORED))) {
+          await blueprintOn(after, SMALL).restore(options);
+        } else whole++;
+        const db = await engineOn(after, RESTORED, { ...SMALL, archive: undefined });
+        expect(await contentOf(db), what).toBe(store.states.get(store.last));
+        await db.close();
+      }
+    }
+    expect(whole).toBeGreaterThan(0);
+  }, 60_000);
+
+  it('to one path at a time, however often it is asked for', async () => {
+    const store = await written();
+    await store.close();
+    const blueprint = blueprintOn(store.disk, SMALL);
+    const restore = () => blueprint.restore({ backup: BACKUP, archive: ARCHIVE, path: RESTORED });
+    const outcomes = await Promise.allSettled([restore(), restore(), restore()]);
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.code] : []));
+    expect(refused).toHaveLength(2);
+    for (const code of refused) expect(['PW_LOCKED', 'PW_EXISTS']).toContain(code);
+    const db = await engineOn(store.disk, RESTORED, { ...SMALL, archive: undefined });
+    expect(await contentOf(db)).toBe(store.states.get(store.last));
+    await db.close();
+  });
+
+  it('from an archive that was switched off for a while says that there is a gap', async () => {
+    const store = await written();
+    const last = store.last;
+    await store.close();
+    const unarchived = await engineOn(store.disk, STORE, { ...SMALL, archive: undefined });
+    await (await unarchived.index('a')).put('not', 'archived');
+    await unarchived.close();
+    const again = await engineOn(store.disk, STORE, SMALL);
+    await (await again.index('a')).put('archived', 'again');
+    await again.close();
+    await expect(restored(store.disk)).rejects.toMatchObject({ code: 'PW_ARCHIVE_GAP', details: { last } });
+    expect((await restored(store.disk, { until: last })).content).toBe(store.states.get(last));
+  });
+});
+
+describe('an archive that fails', () => {
+  it('holds up neither commits nor checkpoints nor opening; closing says so, and what waited is archived later', async () => {
+    const disk = new SimulatedDevice();
+    await disk.makeDirectory('/archive');
+    await disk.syncDirectory('/');
+    const store = new ArchivedStore(disk, SEED);
+    await store.open();
+    await store.write(5);
+    await store.backup();
+    let isDown = true;
+    disk.onOperation = ({ path }) => {
+      if (isDown && path.startsWith('/archive')) throw ioError('EIO', path, 'the archive is down');
+    };
+    for (let i = 0; i < 2; i++) {
+      for (let j = 0; j < 3; j++) {
+        await store.write(40, 6000);
+        await store.db.checkpoint();
+      }
+      expect(store.db.state).toBe('open');
+      const { archive, segments } = store.db.stats().log!;
+      expect(archive).toMatchObject({ archivedSegments: 0, lastError: { code: 'PW_IO' } });
+      expect(archive!.waitingSegments).toBeGreaterThan(3);
+      expect(segments).toBeGreaterThan(3);
+      await expect(store.db.close()).rejects.toMatchObject({
+        code: 'PW_ARCHIVE_FAILED',
+        message: expect.stringContaining('could not be archived'),
+      });
+      await store.open();
+      expect(store.db.recovered.records).toBe(0);
+    }
+    isDown = false;
+    await store.close();
+    expect(disk.files().filter((path) => path.startsWith(`${STORE}-wal`))).toEqual([]);
+    expect((await restored(disk)).content).toBe(store.states.get(store.last));
+  });
+
+  it('at any operation is tried again, and has everything in the end', async () => {
+    for (let failing = 1; failing <= 40; failing++) {
+      const disk = new SimulatedDevice();
+      await disk.makeDirectory('/archive');
+      const store = new ArchivedStore(disk, SEED);
+      await store.open();
+      await store.write(3);
+      await store.backup();
+      let count = 0;
+      disk.onOperation = ({ path }) => {
+        if (path.startsWith('/archive') && ++count === failing) throw ioError('EIO', path, 'the archive is down');
+      };
+      await store.write(40);
+      const closed = await store.db.close().then(
+        () => true,
+        (error) => error.code,
+      );
+      expect([true, 'PW_ARCHIVE_FAILED'], `operation ${failing}`).toContain(closed);
+      disk.onOperation = null;
+      await store.open();
+      await store.close();
+      expect((await restored(disk)).content, `operation ${failing}`).toBe(store.states.get(store.last));
+    }
+  }, 60_000);
+});
+
+describe('a store of two threads', () => {
+  it('is archived by the one that opened it, with what both have committed', async () => {
+    const directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-archive-'));
+    const [path, backup, archive] = ['app.pw', 'backup.pw', 'archive'].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    try {
+      const a = await open(path, { log: wal({ segmentSize: '64KiB', archive }), memory: '8MiB' });
+      const inA = await a.index<number, string>('numbers', { key: 'u32', value: 'json' });
+      await a.backup(backup);
+      const b = await attach(structuredClone(a.share()));
+      const inB = await b.index<number, string>('numbers', { key: 'u32', value: 'json' });
+      for (let i = 0; i < 200; i++) {
+        await (i % 2 === 0 ? inA : inB).put(i, 'x'.repeat(3000));
+        if (i % 50 === 49) await b.checkpoint();
+      }
+      const half = b.lastCommit;
+      for (let i = 200; i < 260; i++) inB.putSync(i, 'x'.repeat(3000));
+      expect(b.lastCommit).toBe(half + 60);
+      await b.close();
+      await a.close();
+      expect(fs.readdirSync(directory).sort()).toEqual(['app.pw', 'archive', 'backup.pw']);
+      expect(fs.readdirSync(archive).length).toBeGreaterThan(8);
+      for (const [until, count] of [
+        [half, 200],
+        [half + 1, 201],
+        [undefined, 260],
+      ] as const) {
+        const to = join(directory, `restored-${count}.pw`);
+        await restore({ backup, archive, path: to, until, memory: '8MiB' });
+        const db = await open(to, { memory: '8MiB' });
+        const numbers = await db.index<number, string>('numbers', { key: 'u32', value: 'json' });
+        expect([...numbers.rangeSync()].map(([key]) => key)).toEqual(Array.from({ length: count }, (_, i) => i));
+        expect((await db.verify()).problems).toEqual([]);
+        await db.close();
+      }
+    } finally {
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});

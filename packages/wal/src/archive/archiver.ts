@@ -176,7 +176,7 @@ export class Archiver {
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new PagewrightError(
       'PW_ARCHIVE_FAILED',
-      `${waiting} segments of the log could not be archived (${reason}). All commits are in the page file; the log is kept in ${directory} for the archive. Remove the cause, and open the store again with the same option archive.`,
+      `${waiting === 1 ? 'A segment' : `${waiting} segments`} of the log could not be archived (${reason}). All commits are in the page file; the log is kept in ${directory} for the archive. Remove the cause, and open the store again with the same option archive.`,
       { cause, details: { path: directory, waiting } },
     );
   }
