@@ -44,8 +44,16 @@ const segmentsOf = (disk: SimulatedDevice): string[] =>
     .filter((path) => path.startsWith(`${ARCHIVE}/`))
     .sort();
 
+interface Eventful {
+  readonly store: ArchivedStore;
+  /** The last commit of the first backup. */
+  readonly backup: number;
+  /** Others, made where one log ends or begins, and their last commits. */
+  readonly backups: ReadonlyMap<string, number>;
+}
+
 /** A store that went through all that a store goes through, with a backup in the middle; closed. */
-async function eventful(seed: number): Promise<{ readonly store: ArchivedStore; readonly backup: number }> {
+async function eventful(seed: number): Promise<Eventful> {
   const disk = new SimulatedDevice();
   await disk.makeDirectory('/archive');
   await disk.syncDirectory('/');
@@ -60,21 +68,36 @@ async function eventful(seed: number): Promise<{ readonly store: ArchivedStore; 
   await store.write(30);
   await store.db.checkpoint();
   await store.write(10);
+  const backups = new Map<string, number>();
+  const backUp = async (): Promise<void> => {
+    const path = `/store/backup-${backups.size}.pw`;
+    backups.set(path, await store.backup(path));
+  };
+  await backUp();
   await store.crash();
   await store.open();
+  await backUp();
   await store.write(50);
+  await backUp();
   await store.close();
   await store.open();
+  await backUp();
   await store.close();
   await store.open();
   await store.write(10);
+  await backUp();
   await store.crash();
   await store.open();
+  await backUp();
   await store.crash();
   await store.open();
+  await backUp();
+  await store.close();
+  await store.open();
+  await backUp();
   await store.write(5);
   await store.close();
-  return { store, backup };
+  return { store, backup, backups };
 }
 
 afterEach(() => {
@@ -84,9 +107,10 @@ afterEach(() => {
 describe(`a store that was archived from a backup on (seed ${SEED})`, () => {
   let store: ArchivedStore;
   let backup: number;
+  let backups: ReadonlyMap<string, number>;
 
   beforeAll(async () => {
-    ({ store, backup } = await eventful(SEED));
+    ({ store, backup, backups } = await eventful(SEED));
   });
 
   it('has nothing left in its log, and several segments of several logs in the archive', () => {
@@ -107,6 +131,34 @@ describe(`a store that was archived from a backup on (seed ${SEED})`, () => {
     }
     expect(commits).toBeGreaterThan(130);
   }, 120_000);
+
+  it('can be restored from a backup that was made anywhere, also where a log ends or begins', async () => {
+    expect(backups.size).toBe(8);
+    const timestamps = [...store.states.keys()];
+    const random = new Random(SEED);
+    for (const [path, first] of backups) {
+      const later = timestamps.filter((timestamp) => timestamp > first);
+      for (const until of [undefined, later[0]!, ...later.slice(1, 3), random.pick(later)]) {
+        const found = await restored(store.disk, { backup: path, until });
+        const what = `seed ${SEED}, ${path} (${first}), until ${until}`;
+        expect(found.timestamp, what).toBe(until ?? store.last);
+        expect(found.content, what).toBe(store.states.get(found.timestamp));
+      }
+    }
+  });
+
+  it('can be restored from the file of the store itself, as it was when it was closed', async () => {
+    const later = await eventful(SEED);
+    const { disk } = later.store;
+    disk.put('/store/copy.pw', disk.contentOf(STORE));
+    const closed = later.store.last;
+    await later.store.open();
+    await later.store.write(5);
+    await later.store.close();
+    const found = await restored(disk, { backup: '/store/copy.pw', until: later.store.last });
+    expect(found.content).toBe(later.store.states.get(later.store.last));
+    expect((await restored(disk, { backup: '/store/copy.pw', until: closed })).timestamp).toBe(closed);
+  });
 
   it('can be restored as it was last, and is sound then, and goes on', async () => {
     const { disk } = store;

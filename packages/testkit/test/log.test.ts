@@ -74,6 +74,8 @@ describe('the log suite', () => {
       })),
       ['failed-write', 'failed-sync'],
     ],
+    ['does not know the time', onReplay(withTime(() => 0)), ['tells-the-time']],
+    ['tells times in reverse', onReplay(withTime(({ time, timestamp }) => time - 1000 * timestamp)), ['tells-the-time']],
     ['drops the last record', onReplay(dropLast), ['round-trip', 'close-keeps', 'crash-anywhere']],
     ['gives a record twice', onReplay(repeatLast), ['in-order', 'round-trip', 'crash-anywhere']],
     ['gives a record that was torn', onReplay(inventTorn), ['holes-are-cut', 'the-dead-stay-dead']],
@@ -441,6 +443,12 @@ function onReplay(filter: Records, torn?: number): NewLog {
 
 async function* untouched(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   yield* records;
+}
+
+function withTime(timeOf: (record: ReplayedRecord) => number): Records {
+  return async function* (_, records) {
+    for await (const record of records) yield { ...record, time: timeOf(record) };
+  };
 }
 
 async function* dropLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
