@@ -75,7 +75,11 @@ describe('the log suite', () => {
       ['failed-write', 'failed-sync'],
     ],
     ['does not know the time', onReplay(withTime(() => 0)), ['tells-the-time']],
-    ['tells times in reverse', onReplay(withTime(({ time, timestamp }) => time - 1000 * timestamp)), ['tells-the-time']],
+    [
+      'tells times in reverse',
+      onReplay(withTime(({ time, timestamp }) => time - 1000 * timestamp)),
+      ['tells-the-time'],
+    ],
     ['drops the last record', onReplay(dropLast), ['round-trip', 'close-keeps', 'crash-anywhere']],
     ['gives a record twice', onReplay(repeatLast), ['in-order', 'round-trip', 'crash-anywhere']],
     ['gives a record that was torn', onReplay(inventTorn), ['holes-are-cut', 'the-dead-stay-dead']],
