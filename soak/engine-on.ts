@@ -10,7 +10,7 @@ export interface EngineChoice {
   readonly pageSize: number;
   /** Bytes. */
   readonly memory: number;
-  readonly commit: 'sync' | 'pipelined';
+  readonly commit: 'sync' | 'group' | 'pipelined' | 'autonomous';
   readonly segmentSize: number;
 }
 
@@ -20,7 +20,7 @@ export function chooseEngine(random: Random): EngineChoice {
   return {
     pageSize,
     memory: pageSize * random.pick([64, 64, 80, 256]),
-    commit: random.pick(['sync', 'pipelined', 'pipelined'] as const),
+    commit: random.pick(['sync', 'group', 'pipelined', 'autonomous'] as const),
     segmentSize: random.pick([64, 64, 128, 1024]) * 1024,
   };
 }

@@ -10,7 +10,7 @@ const CHOICES = [
   { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096 },
   { pageSize: 16_384, commit: 'sync', memory: 2 ** 21 },
   { pageSize: 4096, commit: 'sync', memory: 64 * 4096, translation: 'hash' },
-  { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096, translation: 'array' },
+  { pageSize: 4096, commit: 'autonomous', memory: 64 * 4096, translation: 'array' },
 ] as const;
 
 for (const [at, theme] of THEMES.entries()) {

@@ -17,7 +17,7 @@ export interface EngineChoice {
   readonly pageSize?: number;
   readonly memory?: number;
   readonly translation?: string;
-  readonly commit?: 'sync' | 'pipelined';
+  readonly commit?: 'sync' | 'group' | 'pipelined' | 'autonomous';
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
   readonly archive?: WalOptions['archive'];

@@ -62,7 +62,7 @@ export function regionsOfSegment(path: string, bytes: Uint8Array, checkpointed: 
   return regions.filter(({ start, end }) => start < end);
 }
 
-const HEADER_FIELDS = 72;
+const HEADER_FIELDS = 84;
 const RECORD_NAMES: Readonly<Record<number, string>> = {
   [RECORD_COMMIT]: 'log record',
   [RECORD_MARK]: 'log mark',

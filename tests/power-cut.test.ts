@@ -42,7 +42,7 @@ function skipUnlessPossible(name: keyof typeof STAND_INS, context: TestContext):
 
 for (const name of Object.keys(STAND_INS) as (keyof typeof STAND_INS)[]) {
   describe(`power cut by ${name}`, () => {
-    for (const choice of [SMALL_PAGES, { commit: 'sync', pageSize: 16384 }] as const) {
+    for (const choice of [SMALL_PAGES, { commit: 'autonomous', pageSize: 16384 }] as const) {
       it(`leaves all that was acknowledged, whole, and a store that takes more (${choice.commit}, ${choice.pageSize})`, async (context) => {
         skipUnlessPossible(name, context);
         const cuts = STAND_INS[name](choice);

@@ -42,12 +42,14 @@ export class Threads {
   }
 }
 
-function ask(worker, message) {
+/** Posts a message; resolves to what the thread answers. Errors: what ended it, or what it says has failed. */
+export function ask(worker, message) {
   worker.postMessage(message);
   return answerOf(worker);
 }
 
-function answerOf(worker) {
+/** The next message of a thread, as {@link ask}. */
+export function answerOf(worker) {
   return new Promise((resolve, reject) => {
     const stop = (error) => reject(error instanceof Error ? error : new Error('A thread has ended before its work'));
     worker.once('error', stop);

@@ -8,7 +8,9 @@ import { versionOf } from '../comparison/peers.mjs';
 
 // What has binaries in its package works from Node.js 22 on; for 20, an older one is built: `npm run build-sqlite` in this directory.
 const PACKAGE = Number(process.versions.node.split('.')[0]) >= 22 ? 'better-sqlite3' : 'better-sqlite3-node20';
-const { default: Database } = await import(PACKAGE);
+export const { default: Database } = await import(PACKAGE);
+// Without its binary it can be imported, but not used.
+new Database(':memory:').close();
 const CACHE_KIB = 512 * 1024;
 const MAPPED_BYTES = 2 ** 31 - 2 ** 16;
 

@@ -20,10 +20,12 @@ export const segmentHeaders: FuzzTarget<null> = {
         origin: {
           end: { incarnation: random.below(2 ** 32), segment: random.below(100), offset: random.below(2 ** 40) },
           timestamp: random.below(2 ** 48),
+          keptRanges: random.below(1000),
+          first: 2 ** 48 + random.below(2 ** 48),
         },
       }),
       context: null,
-      fields: [{ start: 0, end: 72 }],
+      fields: [{ start: 0, end: 84 }],
     })),
   repair(bytes) {
     if (bytes.length < format.SEGMENT_HEADER_SIZE) return;
@@ -54,12 +56,15 @@ export const segmentHeaders: FuzzTarget<null> = {
           offset: Number(block.readBigUInt64LE(56)),
         },
         timestamp: Number(block.readBigUInt64LE(64)),
+        keptRanges: block.readUInt32LE(80),
+        first: Number(block.readBigUInt64LE(72)),
       },
     };
     expectSame(found.header, wanted, 'a header is decoded wrongly');
     const { fileSize, origin } = found.header;
-    for (const number of [fileSize, origin.end.offset, origin.timestamp])
+    for (const number of [fileSize, origin.end.offset, origin.timestamp, origin.first])
       expectThat(Number.isSafeInteger(number), () => `a header has the number ${number}, beyond 2^53`);
+    expectThat(origin.first > origin.timestamp, 'an incarnation begins with a timestamp that was used before it');
     return 'header';
   },
 };

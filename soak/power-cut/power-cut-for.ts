@@ -42,7 +42,7 @@ export async function powerCutFor(
   while (names.length > 0 && performance.now() < end) {
     const name = random.pick(names).name;
     const choice = {
-      commit: random.pick(['sync', 'pipelined'] as const),
+      commit: random.pick(['sync', 'group', 'pipelined', 'autonomous'] as const),
       pageSize: random.pick([4096, 16384, 65536]),
     };
     const options = { home: newHome(), seed: random.below(2 ** 31), subject: storeSubject(() => choice) };

@@ -7,7 +7,7 @@ import { open } from 'pagewright';
 
 /** What the writer does; `tests/programs/endless-writer.mjs` says more. */
 export interface WriterChoice {
-  readonly commit: 'sync' | 'pipelined';
+  readonly commit: 'sync' | 'group' | 'pipelined' | 'autonomous';
   readonly pageSize: number;
   /** What its I/O does not do, or does not wait for: a planted fault. */
   readonly forget?: 'sync' | 'syncDirectory' | 'wait';

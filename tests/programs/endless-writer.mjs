@@ -31,7 +31,7 @@ function isTheOne(operation) {
   return ++operations === killAt.number;
 }
 
-const files = hooked(new NodeFiles(), (operation, perform) => {
+const hook = (operation, perform) => {
   if (point !== 'opening' && operation === forget) return Promise.resolve();
   if (point !== 'opening' && operation === 'sync' && forget === 'wait') {
     Promise.resolve(perform()).catch(() => undefined);
@@ -40,7 +40,9 @@ const files = hooked(new NodeFiles(), (operation, perform) => {
   if (!isTheOne(operation)) return perform();
   if (killAt.begun) perform();
   process.kill(process.pid, 'SIGKILL');
-});
+};
+// What is forgotten, and where it dies, is a write or a sync.
+const files = hooked(new NodeFiles(), hook, { splits: forget !== undefined || killAt !== undefined });
 const hookedIo = definePlugin({
   name: 'files-with-hooks',
   kind: 'io',

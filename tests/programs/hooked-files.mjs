@@ -12,21 +12,25 @@ const OF_FILE = {
 };
 const MORE_OF_FILE = { truncate: 'truncate', truncateSync: 'truncate', allocate: 'allocate', allocateSync: 'allocate' };
 
-/** `hook(operation, perform)` returns what the operation is to return, in most cases what `perform()` returns. */
-export function hooked(backend, hook) {
+/**
+ * `hook(operation, perform)` returns what the operation is to return, in most cases what `perform()` returns. A batch with a sync is one
+ * operation, as the backend has it, or with `splits` two: one that submits, and one that syncs.
+ */
+export function hooked(backend, hook, { splits = true } = {}) {
   return around(backend, {
     ...Object.fromEntries(OF_BACKEND.map((name) => [name, (...args) => hook(name, () => backend[name](...args))])),
     // What a thread did with files of its own would go past the hook.
     module: undefined,
-    open: async (path, flags) => hookedFile(await hook('open', () => backend.open(path, flags)), hook),
+    open: async (path, flags) => hookedFile(await hook('open', () => backend.open(path, flags)), hook, splits),
   });
 }
 
-function hookedFile(file, hook) {
+function hookedFile(file, hook, splits) {
   const replaced = Object.entries({ ...OF_FILE, ...MORE_OF_FILE }).map(([method, name]) => [
     method,
     (...args) => hook(name, () => file[method](...args)),
   ]);
+  if (!splits) return around(file, Object.fromEntries(replaced));
   // A sync that comes with a batch is a sync.
   const submit = async (operations, options) => {
     await hook('submit', () => file.submit(operations));

@@ -183,9 +183,8 @@ export class PageFile {
   /** Writes the next superblock over the slot that does not count, and makes it durable (C3). */
   async switchTo(superblock: Superblock): Promise<void> {
     const slot = 1 - this.#slot;
-    await this.io.submit([{ kind: 'write', offset: slot * SLOT_SIZE, buffer: encodeSuperblock(superblock) }], {
-      sync: true,
-    });
+    const write = { kind: 'write', offset: slot * SLOT_SIZE, buffer: encodeSuperblock(superblock) } as const;
+    await this.io.submit([write], { sync: true });
     this.#slot = slot;
     this.olderSuperblock = this.superblock;
     this.superblock = superblock;
@@ -354,8 +353,10 @@ async function createStore(request: PageStoreOpenRequest, file: IoFile, pageSize
     mapChecksum: 0,
   });
   await file.allocate(0, Math.max(pageSize, SLOT_COUNT * SLOT_SIZE));
-  await file.submit([{ kind: 'write', offset: 0, buffer: encodeSuperblock(superblock(1)) }], { sync: true });
-  await file.submit([{ kind: 'write', offset: SLOT_SIZE, buffer: encodeSuperblock(superblock(2)) }], { sync: true });
+  await file.submit([{ kind: 'write', offset: 0, buffer: encodeSuperblock(superblock(1)) }]);
+  await file.sync();
+  await file.submit([{ kind: 'write', offset: SLOT_SIZE, buffer: encodeSuperblock(superblock(2)) }]);
+  await file.sync();
   await request.io.syncDirectory(dirname(request.path));
   return superblock(2);
 }

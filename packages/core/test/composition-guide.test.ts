@@ -7,7 +7,14 @@ import { compose } from '../src/composition/compose.js';
 import { makePlan } from '../src/composition/plan.js';
 import { ProblemList } from '../src/composition/problem-list.js';
 import { readSeats } from '../src/composition/seats.js';
-import type { CommitPolicy, CommitPolicyType, LogPosition, LogStream } from '../src/contracts/log.js';
+import type {
+  CommitPolicy,
+  CommitPolicyOptions,
+  CommitPolicyType,
+  LogPosition,
+  LogStream,
+  LogWrite,
+} from '../src/contracts/log.js';
 import { PagewrightError } from '../src/errors.js';
 import { type DependencyContainer, definePlugin } from '../src/plugin.js';
 import { COMMIT_POLICIES, LOG } from '../src/tokens.js';
@@ -44,7 +51,25 @@ class MemoryStream implements LogStream {
     this.durable = this.appended;
     return this.durable;
   }
+
+  get durableTimestamp(): number {
+    throw new Error('This policy does not ask.');
+  }
+
+  get unwritten(): number {
+    throw new Error('This policy does not ask.');
+  }
+
+  write(): LogWrite | null {
+    throw new Error('This policy flushes.');
+  }
+
+  until(): Promise<void> {
+    throw new Error('This policy flushes.');
+  }
 }
+
+const OPTIONS: CommitPolicyOptions = { groupWindowMs: 1, groupBytes: 1000, batchBytes: 1000, depth: 1 };
 
 /** The policy as an engine's log gets it: by its token, from the container. */
 async function policyOn(stream: LogStream, windowMs = 0): Promise<CommitPolicy> {
@@ -69,7 +94,7 @@ async function policyOn(stream: LogStream, windowMs = 0): Promise<CommitPolicy> 
   problems.throwIfAny();
   await assemble(plan);
   expect(found.map(({ name }) => name)).toEqual(['gathering']);
-  return found[0]!.attach(stream);
+  return found[0]!.attach(stream, OPTIONS);
 }
 
 describe('the page on writing a plugin', () => {

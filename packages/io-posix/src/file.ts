@@ -10,11 +10,12 @@ import {
   PagewrightError,
   type ReaderPin,
 } from '@pagewright/core/contracts';
+import { type DurableWrites, openDurableWrites } from './durable-writes.js';
 import { closed, faultOf, readOnly } from './fault.js';
 import { acquireLock, joinLock } from './lock.js';
 import { livingPins, publishPin } from './reader-pins.js';
 import { joinNeighbours, run, runSync } from './submission.js';
-import { type Done, transfer, transferSync } from './transfer.js';
+import { type Done, type Transfer, transfer, transferSync } from './transfer.js';
 import { zeroFill, zeroFillSync } from './zero-fill.js';
 
 /** What an open file is told by the backend that opened it. */
@@ -34,6 +35,8 @@ export class NodeFile implements IoFile {
   #closing: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
   #lock: FileLock | undefined;
+  /** Whose writes are durable when they are over; null where there is none. */
+  #durable: DurableWrites | null | undefined;
   /** Tail of the queue of allocations: two at once would both extend the file. */
   #allocations: Promise<void> = Promise.resolve();
   /** The first sync that failed. The system has dropped what it could not write, so no later sync may succeed (IO1). */
@@ -129,18 +132,36 @@ export class NodeFile implements IoFile {
 
   submit(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): Promise<void> {
     return this.#track((done) => {
-      this.#assertBatch(operations, options.sync === true);
-      run(this, joinNeighbours(operations), this.#settings.depth, (error) => {
-        if (error !== null || options.sync !== true) done(error);
+      const sync = options.sync === true;
+      this.#assertBatch(operations, sync);
+      const transfers = joinNeighbours(operations);
+      const durable = sync ? this.#durableFor(transfers) : null;
+      if (durable !== null) {
+        transfer(durable, transfers[0]!, (error) => done(error && this.#syncFailed(error)));
+        return;
+      }
+      run(this, transfers, this.#settings.depth, (error) => {
+        if (error !== null || !sync) done(error);
         else this.#syncThen(done);
       });
     });
   }
 
   submitSync(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): void {
-    this.#assertBatch(operations, options.sync === true);
-    runSync(this, joinNeighbours(operations));
-    if (options.sync === true) this.syncSync();
+    const sync = options.sync === true;
+    this.#assertBatch(operations, sync);
+    const transfers = joinNeighbours(operations);
+    const durable = sync ? this.#durableFor(transfers) : null;
+    if (durable === null) {
+      runSync(this, transfers);
+      if (sync) this.syncSync();
+      return;
+    }
+    try {
+      transferSync(durable, transfers[0]!);
+    } catch (error) {
+      throw this.#syncFailed(error);
+    }
   }
 
   /** Also of a file that is open read-only: it keeps others from writing. The directory must be writable. */
@@ -186,8 +207,16 @@ export class NodeFile implements IoFile {
     } catch (error) {
       throw faultOf(error, { operation: 'close', path: this.path });
     } finally {
+      this.#durable?.close();
       await this.#lock?.release();
     }
+  }
+
+  /** By what one write alone is durable as soon as it is over, if the system has that: one call instead of two. */
+  #durableFor(transfers: readonly Transfer[]): DurableWrites | null {
+    if (transfers.length !== 1 || transfers[0]!.kind !== 'write') return null;
+    if (this.#durable === undefined) this.#durable = openDurableWrites(this);
+    return this.#durable;
   }
 
   /** Counted as in flight as {@link #track} does. */

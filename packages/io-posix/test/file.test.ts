@@ -241,6 +241,43 @@ describe('submit', () => {
     expect(order).not.toContain('sync');
   });
 
+  test('one write with a sync is one call where the system has that, to this file whatever has its name by now', async ({
+    skip,
+  }) => {
+    skip(process.platform !== 'linux', 'needs Linux');
+    const sync = vi.spyOn(fs, 'fdatasync');
+    const syncSync = vi.spyOn(fs, 'fdatasyncSync');
+    const descriptors = fs.readdirSync('/proc/self/fd').length;
+    fs.renameSync(name, `${name}.moved`);
+    fs.writeFileSync(name, 'another');
+    const bytes = pattern(100, 1);
+    await file.submit([{ kind: 'write', offset: 0, buffer: bytes.subarray(0, 60) }], { sync: true });
+    file.submitSync(
+      [
+        { kind: 'write', offset: 80, buffer: bytes.subarray(80) },
+        { kind: 'write', offset: 60, buffer: bytes.subarray(60, 80) },
+      ],
+      { sync: true },
+    );
+    expect([sync, syncSync].map((spy) => spy.mock.calls.length)).toEqual([0, 0]);
+    expect(fs.readFileSync(`${name}.moved`).equals(bytes)).toBe(true);
+    expect(fs.readFileSync(name, 'utf8')).toBe('another');
+    await file.close();
+    expect(fs.readdirSync('/proc/self/fd').length).toBeLessThan(descriptors);
+  });
+
+  test('one write with a sync is followed by a sync where the system has no other way', async () => {
+    const { platform } = process;
+    Object.defineProperty(process, 'platform', { value: 'freebsd' });
+    try {
+      const sync = vi.spyOn(fs, 'fdatasync');
+      await file.submit([{ kind: 'write', offset: 0, buffer: pattern(10, 1) }], { sync: true });
+      expect(sync).toHaveBeenCalledTimes(1);
+    } finally {
+      Object.defineProperty(process, 'platform', { value: platform });
+    }
+  });
+
   test('it rejects with the first error, when no buffer of the batch is in use any more', async () => {
     let inFlight = 0;
     const real = fs.read;
@@ -355,6 +392,18 @@ describe('failures', () => {
     expect(() => file.syncSync()).toThrow(expect.objectContaining({ code: 'PW_IO' }));
     expect(await codeOf(file.submit([], { sync: true }))).toBe('PW_IO');
     expect(() => file.submitSync([], { sync: true })).toThrow(expect.objectContaining({ code: 'PW_IO' }));
+  });
+
+  test('IO1: after a write that was to be durable and failed no later sync succeeds', async ({ skip }) => {
+    skip(process.platform !== 'linux', 'needs Linux');
+    vi.spyOn(fs, 'writeSync').mockImplementationOnce(() => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    });
+    const write: IoOperation = { kind: 'write', offset: 0, buffer: pattern(10, 1) };
+    expect(() => file.submitSync([write], { sync: true })).toThrow(expect.objectContaining({ code: 'PW_IO' }));
+    expect(await codeOf(file.submit([write], { sync: true }))).toBe('PW_IO');
+    expect(await codeOf(file.sync())).toBe('PW_IO');
+    await file.submit([write]);
   });
 
   test('a file that is open read-only refuses every change, and can be read and synced', async () => {

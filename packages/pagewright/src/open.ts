@@ -8,6 +8,7 @@ import {
   type Blueprint,
   type ComposeConfig,
   composeFrom,
+  type Durability,
   type Engine,
   type EngineHandle,
   type OneOrMore,
@@ -34,8 +35,10 @@ type PartialConfig<Type extends string> = {
 
 /** Which parts an engine has, and shorthands for their commonest options. */
 interface PartsOptions<Type extends string> extends PartialConfig<Type> {
-  /** Name of the commit policy: `'sync'`, `'pipelined'`, or one that a plugin brings. Not beside `log`. */
+  /** Name of the commit policy: `'sync'`, `'group'`, `'pipelined'`, `'autonomous'`, or one that a plugin brings. Not beside `log`. */
   readonly commit?: string | undefined;
+  /** What commits survive that do not ask for something else. Not beside `log`. */
+  readonly durability?: Durability | undefined;
   /** URL or absolute path from which relative paths of plugins start, as `import.meta.url`. */
   readonly from?: string | URL | undefined;
 }
@@ -60,7 +63,7 @@ export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<s
 export interface AttachStoreOptions<Type extends string = 'btree'> extends AttachOptions, PartsOptions<Type> {}
 
 /** Options that are short for one of a part. */
-const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log', archive: 'log' } as const;
+const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log', durability: 'log', archive: 'log' } as const;
 
 /**
  * Opens the store at `path`, and creates it if there is none: `await open('./app.pw', { memory: '1GiB' })`. Its log is beside
@@ -94,7 +97,7 @@ export async function attach<Type extends string = 'btree'>(
   refuseUnknown(
     'attach',
     { ...rest, ...given({ memory: parts.memory, pageSize: parts.pageSize, archive: parts.archive }) },
-    ['commit', ...PARTS, ...ATTACHING],
+    ['commit', 'durability', ...PARTS, ...ATTACHING],
     ATTACHING,
   );
   const blueprint = await blueprintOf<Type>(parts);
@@ -117,7 +120,7 @@ export async function restore(options: RestoreStoreOptions): Promise<RestoreRepo
 }
 
 const RESTORING = ['backup', 'archive', 'path', 'until', 'signal', 'onProgress'];
-const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'checkpoint', 'onRecovery', 'onFailure'];
+const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'recover', 'checkpoint', 'onRecovery', 'onFailure'];
 const ATTACHING = ['onFailure'];
 const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
 const SHORTHAND_NAMES = Object.keys(SHORTHANDS);
@@ -127,19 +130,23 @@ type Parts<Type extends string> = Pick<OpenStoreOptions<Type>, keyof PartsOption
 function partsOf<Options extends OpenStoreOptions<string>>(
   options: Options,
 ): { readonly parts: Parts<string>; readonly rest: Omit<Options, keyof Parts<string>> } {
-  const { memory, pageSize, commit, archive, from, io, pages, indexes, concurrency, log, plugins, ...rest } = options;
-  return { parts: { memory, pageSize, commit, archive, from, io, pages, indexes, concurrency, log, plugins }, rest };
+  const { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins, ...rest } =
+    options;
+  return {
+    parts: { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins },
+    rest,
+  };
 }
 
 async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<Blueprint<Type>> {
   refuseDoubles(parts);
-  const { memory, pageSize, commit, archive, from, io, pages, indexes, concurrency, log, plugins } = parts;
+  const { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const config = {
     io: io ?? ioPosix(),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),
-    log: log ?? wal(given({ commit, archive })),
+    log: log ?? wal(given({ commit, durability, archive })),
     ...(plugins === undefined ? {} : { plugins }),
   };
   return (await composeFrom(config, { from })) as Blueprint<Type>;

@@ -44,12 +44,14 @@ struct record {
   uint64_t sequence;
   uint64_t object;    /* number of a file, from 1, kept under other names; SYNC: 0 means all files and directories */
   uint64_t offset;    /* WRITE: where; RESIZE, EXTEND: the size; SYNCED: errno or 0; CUT_SHORT: bytes written after all */
-  uint64_t length;    /* bytes that follow: data, a path below the directory, or two with a NUL between */
+  uint64_t length;    /* bytes that follow: data, a path below the directory, or two with a NUL between; of a SYNC of some bytes
+                         alone their offset and length */
   uint64_t reference; /* SYNCED, CUT_SHORT: sequence of the record that it is about */
 };
 
 #define MAGIC 0x4a435750u /* "PWCJ" */
 #define MOST_FILES 8192
+#define MOST_DESCRIPTORS 65536
 
 static char directory[PATH_MAX];
 static size_t directory_length;
@@ -61,6 +63,9 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct { ino_t inode; uint64_t object; } files[MOST_FILES];
 static size_t file_count;
 static uint64_t last_object;
+/* Descriptors that were opened with O_DSYNC: the kernel gets a write and a sync for each of their writes. A bit is right for the
+ * files that are journalled, since these come from an open alone. */
+static uint64_t durable_writes[MOST_DESCRIPTORS / 64];
 
 static void give_up(const char *what) {
   dprintf(2, "power-cut layer: %s\n", what);
@@ -197,14 +202,37 @@ __attribute__((constructor)) static void begin(void) {
 
 /* ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static void mark_durable(int fd, int is) {
+  if (fd < 0) return;
+  if (fd >= MOST_DESCRIPTORS) give_up("too many descriptors");
+  uint64_t bit = UINT64_C(1) << (fd % 64);
+  if (is) __atomic_fetch_or(&durable_writes[fd / 64], bit, __ATOMIC_RELAXED);
+  else __atomic_fetch_and(&durable_writes[fd / 64], ~bit, __ATOMIC_RELAXED);
+}
+
+static int has_durable_writes(int fd) {
+  return fd < MOST_DESCRIPTORS && (__atomic_load_n(&durable_writes[fd / 64], __ATOMIC_RELAXED) >> (fd % 64) & 1) != 0;
+}
+
+/* The same for another descriptor of an open file, which is asked for by the name that the system has for it. */
+static const char *resolve_open(int at, const char *path, char space[PATH_MAX]) {
+  int fd, end = 0;
+  if (path != NULL && sscanf(path, "/proc/self/fd/%d%n", &fd, &end) == 1 && path[end] == '\0') return path_of(fd, space);
+  return resolve(at, path, space);
+}
+
 static int do_open(int at, const char *path, int flags, mode_t mode) {
   char space[PATH_MAX];
   int changes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT) != 0;
-  const char *name = changes ? resolve(at, path, space) : NULL;
-  if (name == NULL) return syscall(SYS_openat, at, path, flags, mode);
-  if ((flags & O_DSYNC) != 0 || (flags & O_TMPFILE) == O_TMPFILE) {
-    give_up("open with O_DSYNC, O_SYNC or O_TMPFILE is not modelled");
+  const char *name = changes ? resolve_open(at, path, space) : NULL;
+  if (name == NULL) {
+    int other = syscall(SYS_openat, at, path, flags, mode);
+    mark_durable(other, 0);
+    return other;
   }
+  if ((flags & O_TMPFILE) == O_TMPFILE) give_up("open with O_TMPFILE is not modelled");
+  int is_durable = (flags & O_DSYNC) != 0;
+  flags &= ~O_SYNC;
   pthread_mutex_lock(&turn);
   struct stat found;
   int saved = errno;
@@ -218,6 +246,7 @@ static int do_open(int at, const char *path, int flags, mode_t mode) {
       if (object != 0 && (flags & O_TRUNC) != 0) put_record(RESIZE, object, 0, 0, NULL, 0);
     }
   }
+  mark_durable(fd, is_durable);
   pthread_mutex_unlock(&turn);
   return fd;
 }
@@ -240,14 +269,18 @@ int open(const char *path, int flags, ...) {
 
 int creat(const char *path, mode_t mode) { return do_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode); }
 
+static int end_sync(uint64_t begun, int result);
+
 /* What is to be written goes into the journal, then to the file; `offset` -1 is where the descriptor stands. */
 static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offset) {
   struct stat found;
+  uint64_t begun = 0;
+  int fails = 0;
   int tracked = may_be_tracked(fd, S_IFREG, &found);
   if (tracked) pthread_mutex_lock(&turn);
   uint64_t object = tracked ? object_of(fd, found.st_ino) : 0, sequence = 0;
+  off_t at = offset;
   if (object != 0) {
-    off_t at = offset;
     if (fstat(fd, &found) == 0 && (fcntl(fd, F_GETFL) & O_APPEND) != 0) at = found.st_size;
     else if (offset == -1) at = lseek(fd, 0, SEEK_CUR);
     sequence = put_record(WRITE, object, at, 0, parts, count);
@@ -259,10 +292,18 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
     for (int part = 0; part < count; part++) asked += parts[part].iov_len;
     int saved = errno;
     if (done != asked) put_record(CUT_SHORT, object, done < 0 ? 0 : done, sequence, NULL, 0);
+    if (done > 0 && has_durable_writes(fd)) {
+      uint64_t range[] = { at, done };
+      struct iovec part = { range, sizeof range };
+      fails = ++file_syncs == fail_sync;
+      begun = put_record(SYNC, object, 0, 0, &part, 1);
+    }
     errno = saved;
   }
   if (tracked) pthread_mutex_unlock(&turn);
-  return done;
+  if (begun == 0) return done;
+  if (fails) errno = EIO;
+  return end_sync(begun, fails ? -1 : syscall(SYS_fdatasync, fd)) == 0 ? done : -1;
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) { return do_write(fd, parts, count, -1); }

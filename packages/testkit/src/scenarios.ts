@@ -33,7 +33,7 @@ export interface Scenario {
 const CHECKPOINTS = 'tests/scenarios/checkpoints.test.ts';
 const PAGES = 'tests/scenarios/pages.test.ts';
 const RECOVERY = 'tests/scenarios/recovery.test.ts';
-const LOG_RECOVERY = 'packages/wal/test/recovery.test.ts';
+const LOG = 'tests/scenarios/log.test.ts';
 /** Clauses of the conformance suites, which every plugin of their kind runs. */
 const SUITES = 'packages/testkit/src/conformance';
 
@@ -231,34 +231,34 @@ export const SCENARIOS: readonly Scenario[] = [
     goesWrong:
       'Of three writes under way the first and the last land: that is no damage, and must not be taken for it.',
     rules: ['L2'],
-    state: { tested: LOG_RECOVERY, name: 'scenario 26: writes 1, 2, 3 are in flight' },
+    state: { tested: LOG, name: 'scenario 26: of three commits in flight the first and the last land' },
   },
   {
     number: 27,
     goesWrong: 'A new record fills a hole in the log, and the old one behind it is read as if it followed.',
     rules: ['L3'],
-    state: { tested: LOG_RECOVERY, name: 'scenario 27: the hole is filled by a new record' },
+    state: { tested: LOG, name: 'scenario 27: new commits take the place of the hole' },
   },
   {
     number: 28,
     goesWrong: 'What recovery left out comes back, when the place that it depended on has another record.',
     rules: ['L3'],
-    state: { tested: LOG_RECOVERY, name: 'scenario 28: a record left out does not come back' },
+    state: { tested: LOG, name: 'scenario 28: a commit that was left out does not come back' },
   },
   {
     number: 29,
     goesWrong: 'A replay from further back meets the gap that an earlier recovery had left, and ends there.',
     rules: ['L4'],
     state: {
-      tested: LOG_RECOVERY,
-      name: 'scenario 29: a replay from an older superblock obeys',
+      tested: LOG,
+      name: 'scenario 29: a replay from an older superblock passes the gap',
     },
   },
   {
     number: 30,
     goesWrong: 'The end of what is durable is held back by a stream that has nothing to write.',
     rules: ['IO3'],
-    state: { waitsFor: 'several streams of log' },
+    state: { tested: 'packages/wal/test/sharing.test.ts', name: 'scenario 30: a thread that has nothing to write' },
   },
   {
     number: 31,
@@ -267,7 +267,6 @@ export const SCENARIOS: readonly Scenario[] = [
     state: {
       tested: RECOVERY,
       name: 'what was seen before a commit began is there if the commit was acknowledged',
-      except: 'commits that ask for less than that wait for the option',
     },
   },
   {

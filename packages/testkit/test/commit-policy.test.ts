@@ -1,8 +1,9 @@
 /** The commit policy suite finds each fault that was planted in a policy, and nothing in sound ones. */
 import type { CommitPolicy, CommitPolicyType, LogPosition, LogStream } from '@pagewright/core';
-import { BUILT_IN_POLICIES, pipelinedPolicy } from '@pagewright/wal';
+import { autonomousPolicy, BUILT_IN_POLICIES, pipelinedPolicy, syncPolicy } from '@pagewright/wal';
 import { describe, expect, test } from 'vitest';
 import { brokenClauses, type CommitPolicyCapability, commitPolicySuite, type Manifest } from '../src/index.js';
+import { POLICY_OPTIONS } from '../src/rig/commit-session.js';
 
 const ALL: Manifest<CommitPolicyCapability> = { shares: true, timerless: true };
 
@@ -15,7 +16,7 @@ async function brokenBy(attach: CommitPolicyType['attach'], manifest = ALL): Pro
 /** A sound policy with some of its methods replaced. */
 function faulty(change: (stream: LogStream, sound: CommitPolicy) => Partial<CommitPolicy>): CommitPolicyType['attach'] {
   return (stream) => {
-    const sound = pipelinedPolicy.attach(stream);
+    const sound = pipelinedPolicy.attach(stream, POLICY_OPTIONS);
     const changed = change(stream, sound);
     return {
       commit: changed.commit ?? ((position) => sound.commit(position)),
@@ -52,7 +53,25 @@ describe('the commit policy suite', () => {
   test.each(
     BUILT_IN_POLICIES.map((policy) => [policy.name, policy] as const),
   )('finds nothing in the policy %s', async (name, { attach }) => {
-    expect(await brokenBy(attach, { ...ALL, shares: name !== 'sync' })).toEqual([]);
+    const manifest = { shares: name !== 'sync', timerless: name !== 'group', overlaps: name === 'autonomous' };
+    expect(await brokenBy(attach, manifest)).toEqual([]);
+  });
+
+  test.each<[string, CommitPolicyType['attach'], string[]]>([
+    ['writes one after another', pipelinedPolicy.attach, ['writes-overlap', 'depends-first']],
+    ['begins a write for each commit', writesEach, ['writes-overlap']],
+    [
+      'waits for all that lies before',
+      (stream, options) => {
+        const sound = autonomousPolicy.attach(stream, options);
+        return { commit: (position) => sound.commit(position), commitSync: (position) => sound.commitSync(position) };
+      },
+      ['depends-first'],
+    ],
+    ['acknowledges with its own write alone', withItsWrite(false), ['depends-first', 'any-order-of-writes']],
+    ['takes for written what another one has taken', withItsWrite(true), ['taken-by-others']],
+  ])('finds a policy with writes that overlap that %s', async (_, attach, clauses) => {
+    expect(await brokenBy(attach, { ...ALL, overlaps: true })).toEqual(expect.arrayContaining(clauses));
   });
 
   test('finds nothing in a policy that gathers commits by a timer, and says so', async () => {
@@ -101,21 +120,32 @@ describe('the commit policy suite', () => {
       'flushes in place only when no flush is under way',
       (stream) => {
         let flushing = false;
-        const sound = pipelinedPolicy.attach({
-          get appended() {
-            return stream.appended;
+        const sound = pipelinedPolicy.attach(
+          {
+            get appended() {
+              return stream.appended;
+            },
+            get durable() {
+              return stream.durable;
+            },
+            flush: async () => {
+              flushing = true;
+              return stream.flush().finally(() => {
+                flushing = false;
+              });
+            },
+            flushSync: () => (flushing ? stream.durable : stream.flushSync()),
+            get durableTimestamp() {
+              return stream.durableTimestamp;
+            },
+            get unwritten() {
+              return stream.unwritten;
+            },
+            write: () => stream.write(),
+            until: (isReached) => stream.until(isReached),
           },
-          get durable() {
-            return stream.durable;
-          },
-          flush: async () => {
-            flushing = true;
-            return stream.flush().finally(() => {
-              flushing = false;
-            });
-          },
-          flushSync: () => (flushing ? stream.durable : stream.flushSync()),
-        });
+          POLICY_OPTIONS,
+        );
         return sound;
       },
       ['sync-during-flush'],
@@ -169,11 +199,33 @@ describe('the commit policy suite', () => {
       })),
       ['failure-is-final', 'failure-in-place'],
     ],
-    ['makes a flush for each commit', BUILT_IN_POLICIES[1]!.attach, ['shared-flush', 'durable-needs-no-flush']],
+    ['makes a flush for each commit', syncPolicy.attach, ['shared-flush', 'durable-needs-no-flush']],
   ])('finds a policy that %s', async (_, attach, clauses) => {
     expect(await brokenBy(attach)).toEqual(expect.arrayContaining(clauses));
   });
 });
+
+function writesEach(stream: LogStream): CommitPolicy {
+  return {
+    commit: async (position) => {
+      await stream.write()?.over;
+      await stream.until(() => stream.durable >= position);
+    },
+    commitSync: () => void stream.flushSync(),
+  };
+}
+
+/** Acknowledges when its write is over; with `beneath`, if what it depends on is durable, but also if there was nothing left to write. */
+function withItsWrite(beneath: boolean): CommitPolicyType['attach'] {
+  return (stream) => ({
+    commit: async (position, dependsOn = Number.POSITIVE_INFINITY) => {
+      if (position <= stream.durable) return;
+      await stream.write()?.over;
+      if (beneath) await stream.until(() => position <= stream.durable || dependsOn <= stream.durableTimestamp);
+    },
+    commitSync: () => void stream.flushSync(),
+  });
+}
 
 function acknowledgesByCurrentFlush(stream: LogStream): CommitPolicy {
   let flush: Promise<unknown> | null = null;
@@ -213,7 +265,7 @@ function forgetsWhatCameMeanwhile(stream: LogStream): CommitPolicy {
 }
 
 function acknowledgesBackwards(stream: LogStream): CommitPolicy {
-  const sound = pipelinedPolicy.attach(stream);
+  const sound = pipelinedPolicy.attach(stream, POLICY_OPTIONS);
   const waiting: (() => void)[] = [];
   return {
     commit: (position) => {
@@ -229,7 +281,7 @@ function acknowledgesBackwards(stream: LogStream): CommitPolicy {
 
 function forgetsWaiting(stream: LogStream): CommitPolicy {
   let generation = 0;
-  const sound = pipelinedPolicy.attach(stream);
+  const sound = pipelinedPolicy.attach(stream, POLICY_OPTIONS);
   return {
     commit: async (position) => {
       const mine = generation;

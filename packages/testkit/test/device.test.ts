@@ -22,6 +22,18 @@ describe('a crash of the simulated device', () => {
     expect(markOf(kept)).toBe('1221');
   });
 
+  it('keeps what a batch wrote and synced, and perhaps nothing that was written before', async () => {
+    const outcomes = new Set<string>();
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = new SimulatedDevice({ seed });
+      const file = await opened(disk, '/store/a', filled(3 * SECTOR, 1));
+      file.writeSync(filled(SECTOR, 2), 0);
+      file.submitSync([{ kind: 'write', offset: 2 * SECTOR, buffer: filled(SECTOR, 3) }], { sync: true });
+      outcomes.add(markOf(disk.afterCrash(dropAll).contentOf('/store/a')));
+    }
+    expect(outcomes).toEqual(new Set(['113', '213']));
+  });
+
   it('tears a write at any sector, in any combination, and never within one', async () => {
     const disk = new SimulatedDevice();
     const file = await opened(disk, '/store/a', filled(3 * SECTOR, 1));

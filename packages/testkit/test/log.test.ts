@@ -1,6 +1,7 @@
 /** The log suite finds each fault that was planted in a log, or in the device under it, and nothing in a sound one. */
 import type {
   CommitRecord,
+  GivenUp,
   IoBackend,
   IoFile,
   IoOperation,
@@ -89,6 +90,26 @@ describe('the log suite', () => {
       onReplay(endAtDamage),
       ['flipped-bits', 'cut-short', 'missing-files', 'damage-before-the-end'],
     ],
+    [
+      'refuses damage, whatever it is asked',
+      changed((log) => ({ open: (request) => log.open({ ...request, recover: 'all' }) })),
+      ['stops-before-damage'],
+    ],
+    ['gives up one more than it must', onReplay(dropLast), ['stops-before-damage']],
+    ['does not say what it gives up', onFound({ givenUp: () => null }), ['stops-before-damage']],
+    [
+      'says that all it gives up is whole',
+      onFound((replay) => ({ givenUp: () => allWhole(replay.givenUp()) })),
+      ['stops-before-damage'],
+    ],
+    ['uses timestamps again', onFound({ lastTimestamp: () => 0 }), ['new-timestamps']],
+    [
+      'begins with any timestamp',
+      changed((log) => ({ begin: (timestamp) => log.begin(Math.max(3, timestamp ?? 0)) })),
+      ['new-timestamps'],
+    ],
+    ['leaves timestamps out in silence', onReplay(withoutAfter), ['new-timestamps']],
+    ['does not say how far it is', onFound({ passedBytes: () => 0 }), ['tells-how-far']],
     ['takes a missing log for an empty one', takesMissingForEmpty, ['missing-files']],
     ['says that nothing was torn', onReplay(untouched, 0), ['holes-are-cut']],
     ['loses empty values', onReplay(emptyAsMissing), ['round-trip']],
@@ -364,9 +385,9 @@ function keepsReservations(): Log {
   const log = create();
   let kept = 0;
   return over(log, {
-    begin: () => {
+    begin: (timestamp?: number) => {
       keepers = [];
-      return log.begin();
+      return log.begin(timestamp);
     },
     attach: async (request) => {
       await log.attach(request);
@@ -443,6 +464,26 @@ function onReplay(filter: Records, torn?: number): NewLog {
       });
     },
   }));
+}
+
+/** A log whose replay says something else than it should. */
+function onFound(change: Partial<LogReplay> | ((replay: LogReplay) => Partial<LogReplay>)): NewLog {
+  return changed((log) => ({
+    open: async (request) => {
+      const replay = await log.open(request);
+      return over(replay, typeof change === 'function' ? change(replay) : change);
+    },
+  }));
+}
+
+function allWhole(givenUp: GivenUp | null): GivenUp | null {
+  if (givenUp === null || givenUp.last === null) return givenUp;
+  const { first, last } = givenUp;
+  return { ...givenUp, whole: [{ first, last }] };
+}
+
+async function* withoutAfter(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
+  for await (const { timestamp, dependsOn, operations } of records) yield { timestamp, dependsOn, operations };
 }
 
 async function* untouched(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
@@ -537,9 +578,9 @@ function trustsPageCache(): Log {
       ...request,
       io: withFiles(request.io, (file) => ({ sync: async () => (begun ? file.sync() : undefined) })),
     });
-  const begin = () => {
+  const begin = (timestamp?: number) => {
     begun = true;
-    return log.begin();
+    return log.begin(timestamp);
   };
   return over(log, { open, begin });
 }

@@ -1,13 +1,30 @@
 /** What a log can be asked for, checked once: by the constructor, and by the plugin's schema before any file is opened. */
-import { type ArchiveFunction, type InjectionToken, PagewrightError, parseByteSize } from '@pagewright/core';
+import {
+  type ArchiveFunction,
+  type CommitPolicyOptions,
+  type Durability,
+  type InjectionToken,
+  PagewrightError,
+  parseByteSize,
+} from '@pagewright/core';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Sizes in bytes, or as in `'16MiB'`. */
 export interface WalOptions {
-  /** Name of the commit policy. Default: `pipelined`. */
+  /** Name of the commit policy: `sync`, `group`, `pipelined`, `autonomous`, or one of another plugin. Default: `pipelined`. */
   readonly commit?: string | undefined;
+  /** What commits survive that do not ask for something else. Default: `durable`. */
+  readonly durability?: Durability | undefined;
+  /** `group`: for how long commits gather for a flush, at most, in milliseconds: 0 to 1000. Default: 1. */
+  readonly groupWindowMs?: number | undefined;
+  /** `group`: so much is flushed without waiting for more, up to 1 GiB. Default: 64 KiB. */
+  readonly groupBytes?: number | string | undefined;
+  /** `autonomous`: so much is written beside a write that is under way, up to 1 GiB; less goes when one ends. Default: 4 KiB. */
+  readonly batchBytes?: number | string | undefined;
+  /** `autonomous`: writes that are under way at a time, in each thread: 1 to 16. Default: 4. */
+  readonly depth?: number | undefined;
   /** What a segment file is meant to have, 64 KiB to 1 GiB. Default: 16 MiB. */
   readonly segmentSize?: number | string | undefined;
   /** What the record of one transaction may have, 4 KiB to 1 GiB. It is held in memory whole. Default: 256 MiB. */
@@ -25,8 +42,9 @@ export interface WalOptions {
 export const WAL_OPTIONS = Symbol.for('pagewright.wal.options') as InjectionToken<WalOptions>;
 
 /** The options in bytes, with defaults for what was left out. */
-export interface CheckedOptions {
+export interface CheckedOptions extends CommitPolicyOptions {
   readonly commit: string;
+  readonly durability: Durability;
   readonly segmentSize: number;
   readonly maxRecordSize: number;
   readonly bufferLimit: number;
@@ -39,6 +57,11 @@ export interface OptionProblem {
 
 const DEFAULTS: CheckedOptions = {
   commit: 'pipelined',
+  durability: 'durable',
+  groupWindowMs: 1,
+  groupBytes: 64 * KIB,
+  batchBytes: 4 * KIB,
+  depth: 4,
   segmentSize: 16 * MIB,
   maxRecordSize: 256 * MIB,
   bufferLimit: 16 * MIB,
@@ -47,7 +70,14 @@ const SIZES = [
   { option: 'segmentSize', least: 64 * KIB },
   { option: 'maxRecordSize', least: 4 * KIB },
   { option: 'bufferLimit', least: 4 * KIB },
+  { option: 'groupBytes', least: 0 },
+  { option: 'batchBytes', least: 0 },
 ] as const;
+const NUMBERS = [
+  { option: 'groupWindowMs', least: 0, most: 1000, isWhole: false },
+  { option: 'depth', least: 1, most: 16, isWhole: true },
+] as const;
+const DURABILITIES: readonly Durability[] = ['durable', 'relaxed', 'none'];
 const MOST = 1024 * MIB;
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
@@ -62,15 +92,35 @@ export function checkOptions(options: WalOptions): CheckedOptions {
     segmentSize: parseByteSize(options.segmentSize ?? DEFAULTS.segmentSize),
     maxRecordSize: parseByteSize(options.maxRecordSize ?? DEFAULTS.maxRecordSize),
     bufferLimit: parseByteSize(options.bufferLimit ?? DEFAULTS.bufferLimit),
+    durability: options.durability ?? DEFAULTS.durability,
+    groupWindowMs: options.groupWindowMs ?? DEFAULTS.groupWindowMs,
+    groupBytes: parseByteSize(options.groupBytes ?? DEFAULTS.groupBytes),
+    batchBytes: parseByteSize(options.batchBytes ?? DEFAULTS.batchBytes),
+    depth: options.depth ?? DEFAULTS.depth,
   };
 }
 
-/** All that is wrong with the sizes. */
+/** All that is wrong with sizes and other values. */
 export function optionProblems(options: WalOptions): OptionProblem[] {
-  return SIZES.flatMap(({ option, least }) => {
+  const problems: OptionProblem[] = SIZES.flatMap(({ option, least }) => {
     const message = sizeProblem(option, options[option] ?? DEFAULTS[option], least);
     return message === null ? [] : [{ option, message }];
   });
+  for (const { option, least, most, isWhole } of NUMBERS) {
+    const value = options[option] ?? DEFAULTS[option];
+    if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) continue;
+    const kind = isWhole ? 'a whole number' : 'a number';
+    problems.push({ option, message: `${option} is ${value}; it must be ${kind} from ${least} to ${most}.` });
+  }
+  const durability = durabilityProblem(options.durability ?? DEFAULTS.durability);
+  if (durability !== null) problems.push({ option: 'durability', message: durability });
+  return problems;
+}
+
+/** Null for one that there is. */
+export function durabilityProblem(durability: unknown): string | null {
+  if ((DURABILITIES as readonly unknown[]).includes(durability)) return null;
+  return `There is no durability ${JSON.stringify(durability)}; there are: ${DURABILITIES.join(', ')}.`;
 }
 
 function sizeProblem(option: string, value: number | string, least: number): string | null {

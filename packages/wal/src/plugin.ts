@@ -9,6 +9,11 @@ const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number
 const options = v.pipe(
   v.strictObject({
     commit: v.exactOptional(v.pipe(v.string(), v.nonEmpty('must name a commit policy'))),
+    durability: v.exactOptional(v.picklist(['durable', 'relaxed', 'none'])),
+    groupWindowMs: v.exactOptional(v.number()),
+    groupBytes: size,
+    batchBytes: size,
+    depth: v.exactOptional(v.number()),
     segmentSize: size,
     maxRecordSize: size,
     bufferLimit: size,

@@ -3,6 +3,7 @@
  * the parts below do the work.
  */
 import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
 import {
   type ArchiveFunction,
   type ArchiveReplay,
@@ -11,6 +12,7 @@ import {
   type CommitPolicy,
   type CommitPolicyType,
   type CommitRecord,
+  type CommitWish,
   type IoBackend,
   inject,
   injectAll,
@@ -27,19 +29,25 @@ import {
   type LogStats,
   PagewrightError,
   SharedLatch,
+  type TimestampRange,
 } from '@pagewright/core';
 import { archiveInto } from './archive/archive-directory.js';
 import { replayArchive } from './archive/archive-replay.js';
 import { Archiver } from './archive/archiver.js';
 import { findLeftovers } from './archive/leftovers.js';
+import { encodeKept } from './format/kept-timestamps.js';
 import { commitRecordSize } from './format/record.js';
-import { segmentsAmong } from './format/segment-name.js';
+import { KEPT_LIST, segmentName, segmentsAmong } from './format/segment-name.js';
 import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
+import { autonomousPolicy } from './policies/autonomous.js';
+import { groupPolicy } from './policies/group.js';
 import { pipelinedPolicy } from './policies/pipelined.js';
+import { RelaxedCommits } from './policies/relaxed.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
 import type { LogLocation } from './recovery/segment-opening.js';
+import { Claims } from './sharing/claims.js';
 import { checkHandle, createMemory, handleOf, type LogMemory, type LogShape } from './sharing/log-memory.js';
 import { LogSlots } from './sharing/log-slots.js';
 import { LogState } from './sharing/log-state.js';
@@ -53,7 +61,14 @@ import { SegmentSequence } from './stream/segment-sequence.js';
 import { Unflushed } from './stream/unflushed.js';
 
 /** The policies that come with this package. */
-export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [pipelinedPolicy, syncPolicy];
+export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [
+  pipelinedPolicy,
+  autonomousPolicy,
+  groupPolicy,
+  syncPolicy,
+];
+
+const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
 const SYSTEM_CLOCK = (): number => Date.now();
 
@@ -69,6 +84,7 @@ interface Writer {
   readonly segments: SegmentSequence;
   readonly stream: RecordStream;
   readonly policy: CommitPolicy;
+  readonly relaxed: RelaxedCommits;
   readonly pressure: BackPressure;
   /** Null if the log is not archived, or this thread has not opened it. */
   readonly archiver: Archiver | null;
@@ -127,15 +143,21 @@ export class WriteAheadLog implements Log {
     return this.#replay;
   }
 
-  begin(): LogMark {
+  begin(timestamp = this.#replay?.lastTimestamp() ?? 0): LogMark {
     const request = this.#request;
-    const origin = this.#replay?.end;
+    const found = this.#replay?.end;
     if (request?.readOnly)
       throw new PagewrightError('PW_READ_ONLY', 'A log that was opened read-only is not begun anew.');
-    invariant(request !== null && origin != null, 'A log was begun before its replay was read to the end');
+    invariant(request !== null && found != null, 'A log was begun before its replay was read to the end');
     invariant(this.#writer === null && this.#closing === null, 'A log was begun twice, or after it was closed');
+    invariant(
+      timestamp >= this.#replay!.lastTimestamp(),
+      'A log was begun with timestamps that had been used before (L3)',
+    );
     const { directory, state } = request;
     const incarnation = this.#newIncarnation();
+    const { end, kept } = found;
+    const origin = { end, timestamp: found.timestamp, keptRanges: kept.length, first: timestamp + 1 };
     const shape = {
       directory,
       storeId: state.storeId,
@@ -144,8 +166,8 @@ export class WriteAheadLog implements Log {
       options: this.#options,
       isArchived: this.#archive !== null,
     };
-    const writer = this.#join(shape, createMemory(shape, this.#replay?.time ?? 0), request, true);
-    this.#ready = writer.segments.start();
+    const writer = this.#join(shape, createMemory(shape, this.#replay!.time), request, true);
+    this.#ready = this.#start(writer, request.io, kept);
     this.#ready.catch(() => undefined); // whoever waits for it meets the error
     return writer.stream.mark;
   }
@@ -175,8 +197,9 @@ export class WriteAheadLog implements Log {
     this.#assertOwner('Old segments are removed');
     await this.#ready;
     if (archiver === null) return files.removeOthers();
-    const leftovers = await findLeftovers(this.#location(shape), await files.others(), shape.origin);
-    await files.removeOthers(new Set(leftovers.map(({ name }) => name)));
+    const leftovers = await findLeftovers(this.#location(shape), await files.others(), shape);
+    const kept = leftovers.flatMap(({ name, list }) => (list === null ? [name] : [name, list]));
+    await files.removeOthers(new Set(kept));
     archiver.begin(leftovers);
   }
 
@@ -209,16 +232,25 @@ export class WriteAheadLog implements Log {
     return this.#writable(size).stream.append(record, size);
   }
 
-  commit(position: LogPosition): Promise<void> {
+  commit(position: LogPosition, { durability = this.#options.durability, dependsOn }: CommitWish = {}): Promise<void> {
     try {
-      return this.#committing().policy.commit(position);
+      const { policy, relaxed, stream } = this.#committing();
+      if (durability === 'durable') return policy.commit(position, dependsOn);
+      stream.lag();
+      return durability === 'relaxed' ? relaxed.commit(position) : NOTHING_TO_WAIT_FOR;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  commitSync(position: LogPosition): void {
-    this.#committing().policy.commitSync(position);
+  commitSync(position: LogPosition, { durability = this.#options.durability }: CommitWish = {}): void {
+    const { policy, relaxed, stream } = this.#committing();
+    if (durability === 'durable') {
+      policy.commitSync(position);
+      return;
+    }
+    stream.lag();
+    if (durability === 'relaxed') relaxed.commitSync(position);
   }
 
   mark(): LogMark {
@@ -287,6 +319,7 @@ export class WriteAheadLog implements Log {
     const files: SegmentFiles = new SegmentFiles({ io, shape, open, fail: (error) => stream.fail(error) });
     const segments = new SegmentSequence({ state, slots, latch, threads, files, open, segmentSize });
     const batches = new Batches(state, slots, unflushed, files, threads);
+    const claims = new Claims(memory.claims);
     const shared = new SharedFailure(memory.failure);
     const { incarnation } = shape;
     const stream: RecordStream = new RecordStream(
@@ -298,6 +331,7 @@ export class WriteAheadLog implements Log {
         clock: this.#clock,
         state,
         slots,
+        claims,
         latch,
         shared,
         unflushed,
@@ -319,22 +353,10 @@ export class WriteAheadLog implements Log {
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
     const archiver: Archiver | null = isOwner ? this.#archiver(shape, io, files, () => segments, latch, state) : null;
     latch.holding(() => slots.enter());
-    const policy = this.#policyType.attach(stream);
-    this.#writer = {
-      shape,
-      memory,
-      state,
-      slots,
-      latch,
-      open,
-      files,
-      segments,
-      stream,
-      policy,
-      pressure,
-      archiver,
-      isOwner,
-    };
+    const policy = this.#policyType.attach(stream, shape.options);
+    const relaxed = new RelaxedCommits(stream);
+    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver };
+    this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
   }
 
@@ -367,6 +389,25 @@ export class WriteAheadLog implements Log {
   async #release(segments: SegmentSequence): Promise<void> {
     const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
     await segments.release(Math.min(this.#recycled, archived));
+  }
+
+  /** Makes the first segment; before it what tells which commits behind a hole it goes on from (L4), whose name the first segment makes durable. */
+  async #start({ shape, segments, stream }: Writer, io: IoBackend, kept: readonly TimestampRange[]): Promise<void> {
+    if (kept.length > 0) {
+      const { directory, storeId, incarnation } = shape;
+      try {
+        const file = await io.open(join(directory, segmentName(incarnation, KEPT_LIST)), { create: true });
+        try {
+          await file.write(encodeKept({ storeId, incarnation, ranges: kept }), 0);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+      } catch (error) {
+        throw stream.fail(error);
+      }
+    }
+    await segments.start();
   }
 
   /** Hears when other threads have given files up, or the log has failed. */

@@ -250,7 +250,7 @@ describe('damage to an idle log', () => {
       incarnation: log.superblock.mark.log.incarnation,
       segment: 1,
       fileSize: content.length,
-      origin: { end: { incarnation: 0, segment: 0, offset: 0 }, timestamp: 0 },
+      origin: { end: { incarnation: 0, segment: 0, offset: 0 }, timestamp: 0, keptRanges: 0, first: 1 },
     });
     const view = new DataView(header.buffer);
     view.setUint32(8, 3, true);

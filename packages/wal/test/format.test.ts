@@ -11,6 +11,7 @@ import {
 import { assertSameRecord } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { decodeKept, encodeKept } from '../src/format/kept-timestamps.js';
 import {
   bodyIsWhole,
   commitRecordSize,
@@ -180,7 +181,12 @@ describe('a segment header', () => {
     incarnation: 0x5f3a9c01,
     segment: 3,
     fileSize: 16 * 1024 * 1024,
-    origin: { end: { incarnation: 0x1234, segment: 9, offset: 2 ** 33 }, timestamp: 2 ** 40 + 1 },
+    origin: {
+      end: { incarnation: 0x1234, segment: 9, offset: 2 ** 33 },
+      timestamp: 2 ** 40 + 1,
+      keptRanges: 2,
+      first: 2 ** 40 + 2 ** 32,
+    },
   };
 
   test('is read as it was written', () => {
@@ -191,19 +197,26 @@ describe('a segment header', () => {
 
   test('has the bytes that docs/format/log.md gives', () => {
     const bytes = encodeSegmentHeader(header);
-    expect(Buffer.from(bytes.subarray(0, 72)).toString('hex')).toMatchInlineSnapshot(
-      `"50574c4f470d0a1a020000009b3f073c00112233445566778899aabbccddeeff019c3a5f030000000000000100000000341200000900000000000000020000000100000000010000"`,
+    expect(Buffer.from(bytes.subarray(0, 88)).toString('hex')).toMatchInlineSnapshot(
+      `"50574c4f470d0a1a01000000d7cabc7700112233445566778899aabbccddeeff019c3a5f03000000000000010000000034120000090000000000000002000000010000000001000000000000010100000200000000000000"`,
     );
-    expect(bytes.subarray(72).every((byte) => byte === 0)).toBe(true);
+    expect(bytes.subarray(88).every((byte) => byte === 0)).toBe(true);
   });
 
   test('with a number beyond 2^53 is refused, though its checksum is right', () => {
-    for (const at of [40, 56, 64]) {
+    for (const at of [40, 56, 64, 72]) {
       const bytes = Buffer.from(encodeSegmentHeader(header));
       bytes.writeUInt32LE(2 ** 21, at + 4);
       bytes.writeUInt32LE(0, 12);
       bytes.writeUInt32LE(crc32(bytes), 12);
       expect(decodeSegmentHeader(bytes), `u64 at ${at}`).toEqual({ kind: 'invalid' });
+    }
+  });
+
+  test('that begins with a timestamp which the log before it had is refused (L3)', () => {
+    for (const first of [header.origin.timestamp, header.origin.timestamp - 1, 0]) {
+      const bytes = encodeSegmentHeader({ ...header, origin: { ...header.origin, first } });
+      expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'invalid' });
     }
   });
 
@@ -214,6 +227,66 @@ describe('a segment header', () => {
       expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'invalid' });
       bytes[bit >> 3]! ^= 1 << (bit & 7);
     }
+  });
+});
+
+describe('a list of kept timestamps', () => {
+  const kept = {
+    storeId: '00112233445566778899aabbccddeeff',
+    incarnation: 0x5f3a9c01,
+    ranges: [
+      { first: 2 ** 40 + 3, last: 2 ** 40 + 3 },
+      { first: 2 ** 40 + 5, last: 2 ** 40 + 9 },
+    ],
+  };
+  const signed = (bytes: Uint8Array): Uint8Array => {
+    const copy = Buffer.from(bytes);
+    copy.writeUInt32LE(0, 12);
+    copy.writeUInt32LE(crc32(copy), 12);
+    return copy;
+  };
+
+  test('is read as it was written, however long it is', () => {
+    expect(decodeKept(encodeKept(kept))).toEqual(kept);
+    const ranges = Array.from({ length: 10_000 }, (_, i) => ({ first: 3 * i + 1, last: 3 * i + 1 + (i % 2) }));
+    expect(decodeKept(encodeKept({ ...kept, ranges }))).toEqual({ ...kept, ranges });
+  });
+
+  test('has the bytes that docs/format/log.md gives', () => {
+    expect(Buffer.from(encodeKept(kept)).toString('hex')).toMatchInlineSnapshot(
+      `"50574b4550540a1a0100000051cdbff400112233445566778899aabbccddeeff019c3a5f020000000300000000010000030000000001000005000000000100000900000000010000"`,
+    );
+  });
+
+  test('with any bit flipped, or cut short, or longer, is refused', () => {
+    const bytes = encodeKept(kept);
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      expect(decodeKept(bytes)).toBeNull();
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+    }
+    for (let size = 0; size < bytes.length; size++) expect(decodeKept(bytes.slice(0, size))).toBeNull();
+    expect(decodeKept(signed(Buffer.concat([bytes, Buffer.alloc(8)])))).toBeNull();
+  });
+
+  test('whose ranges touch, fall, end before they begin or go beyond 2^53 is refused, though its checksum is right', () => {
+    const ranges = [
+      [
+        { first: 5, last: 6 },
+        { first: 7, last: 7 },
+      ],
+      [
+        { first: 5, last: 6 },
+        { first: 2, last: 3 },
+      ],
+      [{ first: 5, last: 4 }],
+    ];
+    for (const each of ranges) expect(decodeKept(encodeKept({ ...kept, ranges: each }))).toBeNull();
+    const bytes = Buffer.from(encodeKept(kept));
+    bytes.writeUInt32LE(2 ** 21, bytes.length - 4);
+    expect(decodeKept(signed(bytes))).toBeNull();
+    bytes.writeUInt32LE(2 ** 8, bytes.length - 4);
+    expect(decodeKept(signed(bytes))).not.toBeNull();
   });
 });
 

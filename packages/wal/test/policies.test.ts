@@ -164,7 +164,10 @@ describe('commit policies', () => {
 
   test('that nobody brings, or two do, are refused before anything is opened', () => {
     expect(() => new WriteAheadLog({ commit: 'never' })).toThrow(
-      expect.objectContaining({ code: 'PW_OPTION_INVALID', message: expect.stringContaining('pipelined, sync') }),
+      expect.objectContaining({
+        code: 'PW_OPTION_INVALID',
+        message: expect.stringContaining('pipelined, autonomous, group, sync'),
+      }),
     );
     expect(() => new WriteAheadLog({}, [...BUILT_IN_POLICIES, ...BUILT_IN_POLICIES])).toThrow(
       expect.objectContaining({ code: 'PW_PLUGIN_DUPLICATE' }),

@@ -403,3 +403,57 @@ function holdCreation(disk: SimulatedDevice, name: string) {
   };
   return { isHeld: () => held !== null, release: () => held?.() };
 }
+
+describe('what holds nobody back', () => {
+  test('scenario 30: a thread that has nothing to write, or never waits for what it appended, or has ended, holds nobody back', async () => {
+    const { store, others } = await openStore({ commit: 'autonomous' }, 3);
+    const [idle, silent, ended] = others as [AttachedLog, AttachedLog, AttachedLog];
+    await store.commit(100, idle.log);
+    store.append(100, silent.log);
+    store.append(100, ended.log);
+    ended.threads.leave();
+    await store.commit(100);
+    await expectRecovered(store, 4);
+  });
+
+  test('is a write of another thread that does not come to its end: it is written here as well', async () => {
+    const { store, others } = await openStore({ commit: 'autonomous' }, 1);
+    const [other] = others as [AttachedLog];
+    let reach = (): void => undefined;
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    let release = (): void => undefined;
+    store.disk.hold = ({ kind }) => {
+      if (kind !== 'write') return undefined;
+      store.disk.hold = null;
+      reach();
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    const slow = store.commit(100, other.log);
+    await reached;
+    await store.commit(100);
+    await expectRecovered(store, 2);
+    release();
+    await slow;
+    await store.commit(100, other.log);
+    await expectRecovered(store, 3);
+  });
+
+  test('is any number of writes that ended with their threads', async () => {
+    const { store, others } = await openStore({ commit: 'autonomous', depth: 16, batchBytes: 0 }, 5);
+    store.disk.hold = ({ kind }) => (kind === 'write' ? new Promise(() => undefined) : undefined);
+    for (const { log } of others) {
+      for (let i = 0; i < 16; i++) {
+        void store.commit(100, log).catch(() => undefined);
+        await settled(1);
+      }
+    }
+    for (const { threads } of others) threads.leave();
+    store.disk.hold = null;
+    for (let i = 0; i < 3; i++) await store.commit(100);
+    await expectRecovered(store, 83);
+  });
+});

@@ -1,5 +1,5 @@
 /** Stores on the log of this package, with options of their own. */
-import type { CommitPolicyType, IoBackend } from '@pagewright/core';
+import type { CommitPolicyType, DamageHandling, IoBackend } from '@pagewright/core';
 import type { SimulatedDevice } from '@pagewright/testkit';
 import { LogStore, type OpenedLog, openLog as open, type Superblock } from '@pagewright/testkit/rig';
 import type { WalOptions } from '../src/options.js';
@@ -15,8 +15,9 @@ export function openLog(
   superblock: Superblock,
   options: WalOptions = SMALL,
   onFailure: (error: Error) => void = () => undefined,
+  recover: DamageHandling = 'all',
 ): OpenedLog {
-  return open(new WriteAheadLog(options, BUILT_IN_POLICIES, standing), io, superblock, { onFailure });
+  return open(new WriteAheadLog(options, BUILT_IN_POLICIES, standing), io, superblock, { onFailure, recover });
 }
 
 /** A store that commits through a log, and can be opened again after a crash. */

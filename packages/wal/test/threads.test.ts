@@ -143,6 +143,9 @@ describe('threads on one log', () => {
   test.each([
     ['pipelined', 0],
     ['pipelined', 4],
+    ['autonomous', 0],
+    ['autonomous', 4],
+    ['group', 0],
     ['sync', 0],
   ])('append and commit side by side, while segments are recycled (%s, pauses at one in %i points)', async (commit, pauses) => {
     const rig = new Rig(commit);
@@ -238,8 +241,10 @@ describe.skipIf(!hasTasks)('a thread that is terminated', () => {
   test('while it holds a latch fails the others, in commits that wait too, and nothing that was acknowledged is lost', async () => {
     const rig = new Rig('pipelined');
     await rig.open();
+    const going = rig.start({ seed: SEED + 1, times: 1_000_000 });
+    const timestamp = new Int32Array(rig.memory.timestamp);
+    while (Atomics.load(timestamp, 0) === 0) await new Promise((resolve) => setImmediate(resolve));
     const stopping = rig.start({ seed: SEED, stopsAt: { point: POINT.recordAppended, after: 40 } });
-    const going = rig.start({ seed: SEED + 1 });
     await stopping.stopped;
     await stopping.worker.terminate();
     rig.threads.sweep();
@@ -258,7 +263,7 @@ describe.skipIf(!hasTasks)('a thread that is terminated', () => {
   test('at any time leaves the others to go on, if it held nothing, and nothing that was acknowledged is lost', async () => {
     const random = new Random(SEED);
     for (let round = 0; round < 5; round++) {
-      const rig = new Rig(round % 2 === 0 ? 'pipelined' : 'sync');
+      const rig = new Rig(random.pick(['pipelined', 'autonomous', 'sync']));
       await rig.open();
       const victim = rig.start({ seed: SEED * 50 + round, times: 5000, pauses: round % 3 === 0 ? 5 : 0 });
       const other = rig.start({ seed: SEED * 60 + round, times: 150 });

@@ -61,7 +61,11 @@ export interface IoFile {
    * are being written meanwhile; new ones are zero. */
   allocate(offset: number, length: number): Promise<void>;
   allocateSync(offset: number, length: number): void;
-  /** Many transfers as one call, in any order among themselves; then, if asked, a sync that covers them. */
+  /**
+   * Many transfers as one call, in any order among themselves. With `sync` they are durable when it is over; of what was written
+   * before nothing is said, so that a backend may do both in one (`O_DSYNC`, `RWF_DSYNC`). If it fails, what it should have
+   * made durable may be lost, as after a sync that failed (IO1).
+   */
   submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void>;
   submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
   /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. Works on a file that was opened read-only, too. */

@@ -4,7 +4,8 @@
  *
  * Rules: L1 an acknowledged commit is never lost, and a transaction is there whole or not at all. L2 holes and torn
  * records above the last position known durable are cut; damage below it is `PW_CORRUPT_LOG`. L3 recovery appends
- * nothing to the log that it found. L5 what an earlier process wrote but did not sync is not trusted.
+ * nothing to the log that it found, and no timestamp of it is used again. L4 what recovery kept behind a hole, and where it ended, is recorded,
+ * and later replays obey that. L5 what an earlier process wrote but did not sync is not trusted.
  */
 import type { Threads } from '../threads/threads.js';
 import type { ArchiveReplay, ArchiveReplayRequest, ArchiveStats } from './archive.js';
@@ -53,6 +54,17 @@ export interface ReplayedRecord extends CommitRecord {
   readonly operations: readonly LogOperation[];
   /** Milliseconds since 1970 at which it was appended, by the clock of the machine; never less than that of the record before. */
   readonly time: number;
+  /**
+   * Set when timestamps are left out before this record: the last one before them. What lies between was never acknowledged, or an earlier
+   * recovery has given it up: it comes in no replay.
+   */
+  readonly after?: number;
+}
+
+/** Timestamps from `first` to `last`, both included. */
+export interface TimestampRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 /**
@@ -73,6 +85,31 @@ export const NO_LOG: LogMark = Object.freeze({ incarnation: 0, segment: 0, offse
 export type LogPosition = number;
 
 /**
+ * What a commit that was acknowledged survives.
+ * - `durable`: a loss of power. Default.
+ * - `relaxed`: the death of the process, not of the machine: the operating system has the record.
+ * - `none`: neither, for a second at most, or until a durable commit, a checkpoint or closing.
+ * Whatever it is: transactions are there whole, and if one is there all that it has seen is.
+ */
+export type Durability = 'durable' | 'relaxed' | 'none';
+
+/** How a commit is to be acknowledged. */
+export interface CommitWish {
+  readonly durability?: Durability | undefined;
+  /** d of the record (T1). If it is left out: all before it. */
+  readonly dependsOn?: number | undefined;
+}
+
+/** A stretch of the stream that one write brings to the device. */
+export interface LogWrite {
+  /** Where it begins: records that end there or before are not in it, whoever waits for them. */
+  readonly begin: LogPosition;
+  readonly end: LogPosition;
+  /** Resolves when what it wrote is durable; what lies before it may not be. A failure is final (IO1): `PW_COMMIT_UNKNOWN`. */
+  readonly over: Promise<void>;
+}
+
+/**
  * One stream of records, as a commit policy sees it: it decides when the stream is flushed, and tells waiting commits.
  */
 export interface LogStream {
@@ -88,12 +125,43 @@ export interface LogStream {
   flush(): Promise<LogPosition>;
   /** The same, now. Completes a flush that is under way, without its event loop (IO3). */
   flushSync(): LogPosition;
+  /** D: all transactions up to this timestamp are durable. */
+  readonly durableTimestamp: number;
+  /** Bytes appended that no write has taken. */
+  readonly unwritten: number;
+  /**
+   * Begins to write what no write has taken, of all threads, beside those under way. Null if there is nothing, or if too many are
+   * under way. Errors: `PW_COMMIT_UNKNOWN`.
+   */
+  write(): LogWrite | null;
+  /**
+   * Resolves when `isReached` says so; it is asked whenever more is durable, in order of the calls. What others write is waited for a
+   * moment and then written here as well: so it ends whatever they do (IO3), and then all that was appended when it was called is durable.
+   * Errors: `PW_COMMIT_UNKNOWN`.
+   */
+  until(isReached: () => boolean): Promise<void>;
+}
+
+/** What a commit policy of the log's own takes from the log's options; another one may. */
+export interface CommitPolicyOptions {
+  /** For how long commits gather for one flush, at most. */
+  readonly groupWindowMs: number;
+  /** So many bytes are flushed without waiting for more. */
+  readonly groupBytes: number;
+  /** So many bytes are written beside a write that is under way; less waits for its end. */
+  readonly batchBytes: number;
+  /** Writes that are under way at a time, of each thread. */
+  readonly depth: number;
 }
 
 /** Who flushes when, and who acknowledges. One object for each stream in each thread: it tells those who commit there. */
 export interface CommitPolicy {
-  /** Resolves when all before the position is durable. Called right after the append, once for each commit. */
-  commit(position: LogPosition): Promise<void>;
+  /**
+   * Resolves when the commit is durable whose record ends at the position, by rule T1: the record is, and all up to the timestamp
+   * `dependsOn` is, which is less than all before it; if that is left out, or the policy does not care, all before the position is.
+   * Called right after the append, once for each commit.
+   */
+  commit(position: LogPosition, dependsOn?: number): Promise<void>;
   /** Returns when all before the position is durable. */
   commitSync(position: LogPosition): void;
 }
@@ -101,7 +169,70 @@ export interface CommitPolicy {
 /** How a commit policy is made; registered under the token `COMMIT_POLICIES`. */
 export interface CommitPolicyType {
   readonly name: string;
-  attach(stream: LogStream): CommitPolicy;
+  attach(stream: LogStream, options: CommitPolicyOptions): CommitPolicy;
+}
+
+/**
+ * What is to become of damage in a log. `'all'`: it is `PW_CORRUPT_LOG`, and the store is not opened. `'stop-before-damage'`: the replay ends right
+ * before it, and {@link LogReplay.givenUp} says what lies behind. What another store wrote is refused either way.
+ */
+export type DamageHandling = 'all' | 'stop-before-damage';
+
+/**
+ * What was found in place of a part of the log.
+ * - `missing-segment`: a file that should be there is not.
+ * - `foreign-segment`: a file was written by another store.
+ * - `swapped-segments`: two files of the log have each other's place; `duplicated-segment`: one of them is there twice.
+ * - `stale-segment`: a file of an earlier use, as it was before it was to be used again, or of an earlier log.
+ * - `cut-short`: a file is shorter than it was made.
+ * - `zeroed`: zeros are in place of what was written; `damaged-header`, `damaged-record`: other bytes.
+ * - `contradiction`: what is there was written whole, and cannot have been written in this order.
+ */
+export type LogDamageKind =
+  | 'missing-segment'
+  | 'foreign-segment'
+  | 'swapped-segments'
+  | 'duplicated-segment'
+  | 'stale-segment'
+  | 'cut-short'
+  | 'zeroed'
+  | 'damaged-header'
+  | 'damaged-record'
+  | 'contradiction';
+
+/** The first damage in a log, and where it lies. */
+export interface LogDamage {
+  readonly kind: LogDamageKind;
+  /** What was found, as a sentence without its full stop. */
+  readonly what: string;
+  /** The segment's file, or the log's directory. */
+  readonly path: string;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** Commits that cannot be read, and where the first of them should be. */
+export interface UnreadableCommits {
+  readonly first: number;
+  /** Null: nothing that is left tells how many there are, or whether there are any. */
+  readonly last: number | null;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** What a replay gave up that stopped before damage: all that comes after it, and nothing else. */
+export interface GivenUp {
+  readonly damage: LogDamage;
+  /** The first timestamp that is given up. */
+  readonly first: number;
+  /** The last one, as far as anything behind the damage tells; null if nothing does. */
+  readonly last: number | null;
+  /** Those of them whose records are whole. */
+  readonly whole: readonly TimestampRange[];
+  /** How many these are. */
+  readonly wholeCount: number;
+  /** The others, in order. */
+  readonly unreadable: readonly UnreadableCommits[];
 }
 
 export interface LogOpenRequest {
@@ -112,6 +243,8 @@ export interface LogOpenRequest {
   /** The threads that have the store open (`PageStore.threads`). */
   readonly threads: Threads;
   readonly readOnly: boolean;
+  /** Default: `'all'`. */
+  readonly recover?: DamageHandling | undefined;
   /** Called once when a write or sync of the log has failed: nothing more will be acknowledged. */
   onFailure(error: Error): void;
 }
@@ -127,14 +260,23 @@ export interface LogAttachRequest {
   onFailure(error: Error): void;
 }
 
-/** What recovery found. */
+/** What recovery found. What is a function is final when the records have been read to their end. */
 export interface LogReplay {
-  /** Records above the checkpoint's timestamp, in order. Reading on may throw `PW_CORRUPT_LOG`. */
+  /**
+   * Records above the checkpoint's timestamp, in order: the gapless run, then those behind a hole that depend on nothing but that run (T1).
+   * Reading on may throw `PW_CORRUPT_LOG`.
+   */
   records(): AsyncIterable<ReplayedRecord>;
   /** Bytes of log to go through, for progress. */
   readonly bytes: number;
-  /** What an ordinary crash left behind the last whole record, and was cut. */
+  /** Bytes that were gone through so far: `bytes` at most. */
+  readonly passedBytes: () => number;
+  /** What an ordinary crash left of records that were not acknowledged, and was cut. */
   readonly tornBytes: () => number;
+  /** The highest timestamp that was seen, of records that were cut as well, at least that of the checkpoint. Later commits come after it (L3). */
+  readonly lastTimestamp: () => number;
+  /** What was given up because of damage; null if there was none, or the request was for all. */
+  readonly givenUp: () => GivenUp | null;
 }
 
 /** Of the log, not of a thread. */
@@ -157,13 +299,14 @@ export interface LogStats {
 export interface Log {
   /** The most bytes that a record may have; above it is `PW_TXN_TOO_LARGE`. */
   readonly maxRecordSize: number;
-  /** Finds the log that the superblock names. Writes nothing. Errors: `PW_CORRUPT_LOG`. */
+  /** Finds the log that the superblock names. Writes nothing. Errors: `PW_CORRUPT_LOG`, `PW_FORMAT_VERSION`. */
   open(request: LogOpenRequest): Promise<LogReplay>;
   /**
-   * After replay: begins a new incarnation (L3) in new segments. The mark is for the checkpoint that ends recovery; the
-   * first record can be appended once that checkpoint is durable.
+   * After replay: begins a new incarnation (L3) in new segments, which says where the old one ended and what of it counts (L4). The mark is for the
+   * checkpoint that ends recovery, `timestamp` is that checkpoint's: the first record has the one after it. Default: `lastTimestamp` of the
+   * replay, and never less. The first record can be appended once that checkpoint is durable.
    */
-  begin(): LogMark;
+  begin(timestamp?: number): LogMark;
   /**
    * What another thread of this process needs to {@link attach}: plain data and shared memory, to be posted as it is, to any number of
    * threads. Called once the first record can be appended. Errors: `PW_UNSUPPORTED` if the log serves one thread, `PW_CLOSED`.
@@ -197,11 +340,11 @@ export interface Log {
    */
   append(record: CommitRecord): LogPosition;
   /**
-   * Resolves when the record that ends at the position is durable, as the policy has it. Errors: `PW_COMMIT_UNKNOWN`, as soon as this thread knows that
-   * the log has failed, or that a thread was lost.
+   * Resolves when the record that ends at the position is as durable as is wished, by default as the policy has it (T1). Errors: `PW_COMMIT_UNKNOWN`, as soon
+   * as this thread knows that the log has failed, or that a thread was lost.
    */
-  commit(position: LogPosition): Promise<void>;
-  commitSync(position: LogPosition): void;
+  commit(position: LogPosition, wish?: CommitWish): Promise<void>;
+  commitSync(position: LogPosition, wish?: CommitWish): void;
   /** The end of what all threads have appended, as a place. */
   mark(): LogMark;
   /** Makes all up to the mark durable, whatever the policy, and whoever appended it. */

@@ -23,6 +23,7 @@ const NOTHING_RECOVERED: RecoveryResult = Object.freeze({
   transactions: 0,
   durationMs: 0,
   tornBytes: 0,
+  givenUp: null,
   ignoredLog: false,
 });
 

@@ -5,7 +5,7 @@
  */
 import type { CommitTicket, Concurrency, Target, TransactionCore, Write, WriteList } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
-import type { Log } from '../contracts/log.js';
+import type { Durability, Log } from '../contracts/log.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
 import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
@@ -27,6 +27,15 @@ const OPERATION_OVERHEAD = 24;
 
 /** Plain writes, or those of a transaction. */
 type Writes = readonly Write[] | WriteList;
+
+/** What else there is to say of a commit. */
+interface CommitManner {
+  /** The index that an operation on the catalog changes. */
+  readonly changed?: Target | undefined;
+  /** Whether it can be made once more when an index that it writes has been loaded meanwhile. */
+  readonly again?: boolean;
+  readonly durability?: Durability | undefined;
+}
 
 /** As the log has it. */
 export interface CatalogOperation {
@@ -54,25 +63,25 @@ export class Commits {
     this.touched.wantsValue = false;
   }
 
-  /** Resolves when the writes are durable: all of them, or it rejects and there are none. */
-  writes(writes: readonly Write[]): Promise<void> {
-    return this.inOrder(writes, () => this.concurrency.commit(writes), { again: true });
+  /** Resolves when the writes are as durable as is asked for, or as the log is set up: all of them, or it rejects and there are none. */
+  writes(writes: readonly Write[], durability?: Durability): Promise<void> {
+    return this.inOrder(writes, () => this.concurrency.commit(writes), { again: true, durability });
   }
 
-  writesSync(writes: readonly Write[]): void {
-    this.now(writes, () => this.concurrency.commit(writes));
+  writesSync(writes: readonly Write[], durability?: Durability): void {
+    this.now(writes, () => this.concurrency.commit(writes), durability);
   }
 
-  transaction(core: TransactionCore): Promise<void> {
-    return this.inOrder(core.writes(), () => core.commit());
+  transaction(core: TransactionCore, durability?: Durability): Promise<void> {
+    return this.inOrder(core.writes(), () => core.commit(), { durability });
   }
 
-  transactionSync(core: TransactionCore): void {
-    this.now(core.writes(), () => core.commit());
+  transactionSync(core: TransactionCore, durability?: Durability): void {
+    this.now(core.writes(), () => core.commit(), durability);
   }
 
   /**
-   * Commits an operation on the catalog. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. It waits until
+   * Commits an operation on the catalog, durably whatever the log is set up for. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. It waits until
    * `changed` is not locked; who has the lock leaves that out.
    */
   async operation(
@@ -88,10 +97,10 @@ export class Commits {
         this.loads.assertNone([{ number: operation.index }]);
         return concurrency.commitOperation(operation, change);
       });
-    await this.inOrder([], commit, { changed, again: true });
+    await this.inOrder([], commit, { changed, again: true, durability: 'durable' });
   }
 
-  private now(writes: Writes, commit: () => CommitTicket): void {
+  private now(writes: Writes, commit: () => CommitTicket, durability?: Durability): void {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
@@ -101,20 +110,22 @@ export class Commits {
     } catch (error) {
       throw this.noted(error);
     }
-    if (ticket.position >= 0) this.log.commitSync(ticket.position);
+    if (ticket.position < 0) return;
+    if (durability === undefined) this.log.commitSync(ticket.position);
+    else this.log.commitSync(ticket.position, { durability });
   }
 
   private async inOrder(
     writes: Writes,
     commit: () => CommitTicket,
-    { changed, again = false }: { readonly changed?: Target | undefined; readonly again?: boolean } = {},
+    { changed, again = false, durability }: CommitManner = {},
   ): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
     try {
       const ticket = await this.whenFree(writes, commit, changed, again);
       schedulePoint(POINT.writeVisible);
-      if (ticket.position >= 0) await this.log.commit(ticket.position);
+      if (ticket.position >= 0) await this.log.commit(ticket.position, { durability });
       schedulePoint(POINT.writeDurable);
     } catch (error) {
       throw this.noted(error);

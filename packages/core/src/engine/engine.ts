@@ -20,6 +20,7 @@ import type { EngineSnapshot } from './snapshot.js';
 import type { EngineStateName } from './state.js';
 import { Transaction } from './transaction.js';
 import { type VerifyOptions, type VerifyReport, verifyEngine } from './verify.js';
+import { checkDurability, durabilityOf, type WriteOptions } from './write-options.js';
 
 /** One index, as `engine.indexes()` lists it. */
 export interface IndexInfo {
@@ -35,7 +36,7 @@ export type EngineBatchOperation<Key = unknown, Value = unknown> = BatchOperatio
   readonly index: IndexHandle<Key, Value>;
 };
 
-export interface TransactionOptions {
+export interface TransactionOptions extends WriteOptions {
   /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
   readonly retries?: number;
 }
@@ -51,6 +52,7 @@ export interface EngineStats {
 
 const NOTHING = new Uint8Array(0);
 const DEFAULT_RETRIES = 10;
+const TRANSACTION_OPTIONS = ['retries', 'durability'];
 /** The longest wait before a transaction is tried again. */
 const MAX_BACKOFF_MS = 64;
 
@@ -160,9 +162,9 @@ export class Engine<Types extends string = string> {
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
     options: TransactionOptions = {},
   ): Promise<Result> {
-    const retries = checkTransaction(run, options);
+    const { retries, writing } = checkTransaction(run, options, TRANSACTION_OPTIONS);
     for (let attempt = 1; ; attempt++) {
-      const transaction = this.begin();
+      const transaction = this.begin(writing);
       try {
         const result = await run(transaction, attempt);
         await transaction.settle();
@@ -179,9 +181,9 @@ export class Engine<Types extends string = string> {
    * The same, now: nothing else runs meanwhile, so there is nothing to conflict with, unless the function itself commits
    * something beside the transaction. Errors: `PW_ARGUMENT` if the function is asynchronous.
    */
-  transactionSync<Result>(run: (transaction: Transaction) => Result): Result {
-    checkTransaction(run, {});
-    const transaction = this.begin();
+  transactionSync<Result>(run: (transaction: Transaction) => Result, options: WriteOptions = {}): Result {
+    const { writing } = checkTransaction(run, options, ['durability']);
+    const transaction = this.begin(writing);
     try {
       const result = run(transaction);
       if (isThenable(result)) {
@@ -199,10 +201,12 @@ export class Engine<Types extends string = string> {
   }
 
   /** Begins a transaction that the caller commits or aborts. */
-  begin(): Transaction {
+  begin(options?: WriteOptions): Transaction {
+    const durability = durabilityOf(options);
     return new Transaction(
       this.core,
       this.core.withKnownIndexes(() => this.core.concurrency.begin()),
+      durability,
     );
   }
 
@@ -212,7 +216,8 @@ export class Engine<Types extends string = string> {
   }
 
   /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */
-  async batch(operations: readonly EngineBatchOperation[]): Promise<void> {
+  async batch(operations: readonly EngineBatchOperation[], options?: WriteOptions): Promise<void> {
+    const durability = durabilityOf(options);
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
     const writes = operations.map((operation) => {
       const index = operation?.index;
@@ -221,7 +226,7 @@ export class Engine<Types extends string = string> {
       }
       return index.writeOf(operation);
     });
-    await this.core.commits.writes(writes);
+    await this.core.commits.writes(writes, durability);
   }
 
   // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -412,19 +417,23 @@ function unknownIndex(name: string): PagewrightError {
   });
 }
 
-function checkTransaction(run: unknown, options: TransactionOptions): number {
+function checkTransaction(
+  run: unknown,
+  options: TransactionOptions,
+  known: readonly string[],
+): { readonly retries: number; readonly writing: WriteOptions } {
   if (typeof run !== 'function') throw argument('A transaction takes a function.', { run });
   if (typeof options !== 'object' || options === null)
     throw argument('The options of a transaction are an object.', { options });
   for (const name of Object.keys(options)) {
-    if (name !== 'retries')
-      throw argument(`A transaction has no option '${name}'. There is: retries.`, { option: name });
+    if (known.includes(name)) continue;
+    throw argument(`Such a transaction has no option '${name}'. There is: ${known.join(', ')}.`, { option: name });
   }
-  const { retries = DEFAULT_RETRIES } = options;
+  const { retries = DEFAULT_RETRIES, durability } = options;
   if (!Number.isInteger(retries) || retries < 0) {
     throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
   }
-  return retries;
+  return { retries, writing: { durability: checkDurability(durability) } };
 }
 
 /** What was in the way of a transaction may be gone when it is done again. */

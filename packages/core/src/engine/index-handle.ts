@@ -15,6 +15,7 @@ import { prefetchKeys } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
+import { durabilityOf, type WriteOptions } from './write-options.js';
 
 export interface ReadOptions {
   /** Read what was there when the snapshot was taken. */
@@ -139,29 +140,37 @@ export class IndexHandle<Key = string, Value = unknown> {
     return this.isThere(this.codec.borrowKey(key), snapshot);
   }
 
-  /** Inserts or replaces. Durable when it resolves. Puts take effect in the order in which they were called. */
-  async put(key: Key, value: Value): Promise<void> {
-    await this.core.commits.writes([this.putOf(key, value)]);
+  /** Inserts or replaces. Durable when it resolves, or as the options say. Puts take effect in the order in which they were called. */
+  async put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
+    const durability = durabilityOf(options);
+    await this.core.commits.writes([this.putOf(key, value)], durability);
   }
 
   /** The same, now: it overtakes asynchronous changes that were called before it and are still being prepared. */
-  putSync(key: Key, value: Value): void {
-    this.core.commits.writesSync([this.putOf(key, value)]);
+  putSync(key: Key, value: Value, options?: WriteOptions): void {
+    const durability = durabilityOf(options);
+    this.core.commits.writesSync([this.putOf(key, value)], durability);
   }
 
-  /** Deletes; a key that is not there is no error. Durable when it resolves. */
-  async delete(key: Key): Promise<void> {
-    await this.core.commits.writes([this.deletionOf(key)]);
+  /** Deletes; a key that is not there is no error. Durable when it resolves, or as the options say. */
+  async delete(key: Key, options?: WriteOptions): Promise<void> {
+    const durability = durabilityOf(options);
+    await this.core.commits.writes([this.deletionOf(key)], durability);
   }
 
-  deleteSync(key: Key): void {
-    this.core.commits.writesSync([this.deletionOf(key)]);
+  deleteSync(key: Key, options?: WriteOptions): void {
+    const durability = durabilityOf(options);
+    this.core.commits.writesSync([this.deletionOf(key)], durability);
   }
 
   /** All changes or none. Of several changes of one key the last counts. */
-  async batch(operations: readonly BatchOperation<Key, Value>[]): Promise<void> {
+  async batch(operations: readonly BatchOperation<Key, Value>[], options?: WriteOptions): Promise<void> {
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
-    await this.core.commits.writes(operations.map((operation) => this.writeOf(operation)));
+    const durability = durabilityOf(options);
+    await this.core.commits.writes(
+      operations.map((operation) => this.writeOf(operation)),
+      durability,
+    );
   }
 
   // ── Many entries ────────────────────────────────────────────────────────────────────────────────────────────

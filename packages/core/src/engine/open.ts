@@ -2,7 +2,7 @@
  * Opens a store with the parts of an engine: finds the newest checkpoint, does again what the log has above it, and
  * begins a new log. When the engine is there, both superblocks name that new log: no old one is needed any more (C4, L3).
  */
-import { type LogReplay, NO_LOG } from '../contracts/log.js';
+import { type DamageHandling, type LogReplay, NO_LOG } from '../contracts/log.js';
 import type { StoreState } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
 import { Catalog } from './catalog.js';
@@ -32,6 +32,12 @@ export interface OpenOptions {
    * False: only `refresh()` does. Default: 1,000.
    */
   readonly follow?: number | false | undefined;
+  /**
+   * What becomes of damage in the log. `'all'`: it is `PW_CORRUPT_LOG`, and the store is not opened without what was acknowledged. `'stop-before-damage'`:
+   * the store is opened as it was right before the damage; `recovered.givenUp` says what lies behind it, which is gone for good then. Not with
+   * `readOnly`. Default: `'all'`.
+   */
+  readonly recover?: DamageHandling | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
   readonly onRecovery?: ((progress: RecoveryProgress) => void) | undefined;
@@ -40,8 +46,8 @@ export interface OpenOptions {
 }
 
 /**
- * After a crash timestamps go on so far above the last one found that none is used again, not even one that was given
- * out and lost before it was written (L3). A process cannot have had as many commits in memory alone.
+ * After a crash timestamps go on so far above the highest one that the log shows, of records that were cut as well, that none is used again, not even
+ * one that was given out and lost before it was written, or with a part of the log (L3). No process has so many commits between two checkpoints.
  */
 const TIMESTAMPS_SKIPPED = 2 ** 32;
 
@@ -90,6 +96,7 @@ async function open<Types extends string>(
       state: found,
       threads: pages.threads,
       readOnly,
+      recover: options.recover,
       onFailure,
     });
     teardown.push('the log', () => log.close({ discard: core?.logIsSuperfluous ?? false }));
@@ -143,14 +150,14 @@ async function recover(
     const ignoredLog = found.mark.log.incarnation !== NO_LOG.incarnation;
     return {
       timestamp: found.mark.timestamp,
-      result: { records: 0, transactions: 0, durationMs: 0, tornBytes: 0, ignoredLog },
+      result: { records: 0, transactions: 0, durationMs: 0, tornBytes: 0, givenUp: null, ignoredLog },
     };
   }
   const recovery = new Recovery(pages, catalog, catalog.types, found.mark.timestamp);
-  const result = await recovery.replay(replay, (operations) => log.sizeOf(operations), options.onRecovery);
+  const result = await recovery.replay(replay, options.onRecovery);
   const wasClosed = found.mark.log.incarnation === NO_LOG.incarnation;
-  const timestamp = recovery.timestamp + (wasClosed ? 0 : TIMESTAMPS_SKIPPED);
-  const mark = { timestamp, log: log.begin() };
+  const timestamp = Math.max(recovery.timestamp, replay.lastTimestamp()) + (wasClosed ? 0 : TIMESTAMPS_SKIPPED);
+  const mark = { timestamp, log: log.begin(timestamp) };
   // C3: a superblock that names a log whose first segment is not durable leads to a store that cannot be opened.
   const steps = { gate: () => mark, secureLog: () => log.secure(mark.log) };
   // Two, so that both superblocks name the new log: if the newer one rots, the older leads to all that was acknowledged.
@@ -160,6 +167,7 @@ async function recover(
   return { timestamp, result };
 }
 
+const DAMAGE_HANDLINGS: readonly unknown[] = ['all', 'stop-before-damage'] satisfies DamageHandling[];
 const BOOLEANS = ['create', 'errorIfExists', 'readOnly'] as const;
 const CALLBACKS = ['onRecovery', 'onFailure'] as const;
 const CHECKPOINT_OPTIONS = ['logBytes', 'intervalMs', 'dutyCycle'] as const;
@@ -169,7 +177,7 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 function checkOptions(options: OpenOptions): void {
   if (typeof options !== 'object' || options === null) throw invalid('', 'the options are an object');
-  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint', 'follow'];
+  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint', 'follow', 'recover'];
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw invalid(name, `there is no such option; there are ${known.join(', ')}`);
   }
@@ -181,7 +189,10 @@ function checkOptions(options: OpenOptions): void {
   }
   if (options.readOnly === true && options.create === true)
     throw invalid('create', 'a store that is opened read-only is not created');
-  const { checkpoint = {}, follow } = options;
+  const { checkpoint = {}, follow, recover = 'all' } = options;
+  if (!DAMAGE_HANDLINGS.includes(recover)) throw invalid('recover', `it is one of ${DAMAGE_HANDLINGS.join(', ')}`);
+  if (recover !== 'all' && options.readOnly === true)
+    throw invalid('recover', 'a store that is opened read-only is read without its log');
   if (follow !== undefined) {
     if (options.readOnly !== true) throw invalid('follow', 'it is for a store that is opened read-only');
     if (follow !== false && !isInterval(follow))

@@ -2,13 +2,13 @@
  * Recovery: what the log has above the checkpoint is done again, in order. The log is logical, so this goes through the
  * indexes as commits do, without versions: no snapshot is older than the end of it.
  *
- * What always holds: operations on dead numbers are of no effect (T7); nothing is appended to the log that was found (L3);
- * doing it all once more, after a crash in the middle, gives the same.
+ * What always holds: operations on dead numbers are of no effect (T7); nothing is appended to the log that was found, and none of its timestamps
+ * is used again, of those that it leaves out neither (L3); doing it all once more, after a crash in the middle, gives the same.
  */
 import { type IndexType, TAG_VALUE } from '../contracts/index-plugin.js';
 import {
+  type GivenUp,
   type LogOperation,
-  type LogOperations,
   type LogReplay,
   OPERATION_CLEAR_INDEX,
   OPERATION_CREATE_INDEX,
@@ -41,8 +41,10 @@ export interface RecoveryResult {
   /** Those of them that changed entries. */
   readonly transactions: number;
   readonly durationMs: number;
-  /** Bytes of records that were not whole, as an ordinary crash leaves them behind the last one. */
+  /** Bytes that were cut: of records that were not acknowledged, as an ordinary crash leaves them. */
   readonly tornBytes: number;
+  /** What was left out because the log is damaged, with `recover: 'stop-before-damage'`; null if there was no damage. */
+  readonly givenUp: GivenUp | null;
   /**
    * The store was opened read-only and was not closed cleanly: what was committed after its newest checkpoint is in a log
    * that was not looked at. Open it once for writing to see all.
@@ -58,7 +60,6 @@ const RELEASE_BUDGET = 1024;
 export class Recovery {
   private records = 0;
   private transactions = 0;
-  private bytes = 0;
   private readonly begun = performance.now();
 
   constructor(
@@ -67,24 +68,17 @@ export class Recovery {
     private readonly types: ReadonlyMap<string, IndexType>,
     /** Timestamp of the last commit that is in the store. */
     public timestamp: number,
-    /** Whether timestamps may go on further above: the archive of a store that has crashed has such places, and its replay knows them. */
-    private readonly options: { readonly mayJump?: boolean } = {},
   ) {}
 
   /**
    * Errors: `PW_CORRUPT_LOG`, `PW_CORRUPT_PAGE`, `PW_IO`, `PW_FULL`, `PW_INDEX_UNKNOWN` if a changed index is of a type that no
    * plugin brings.
    */
-  async replay(
-    replay: LogReplay,
-    sizeOf: (operations: LogOperations) => number,
-    onProgress?: (progress: RecoveryProgress) => void,
-  ): Promise<RecoveryResult> {
+  async replay(replay: LogReplay, onProgress?: (progress: RecoveryProgress) => void): Promise<RecoveryResult> {
     let sinceTurn = 0;
     for await (const record of replay.records()) {
       this.assertNext(record);
       this.apply(record);
-      this.bytes += sizeOf(record.operations);
       sinceTurn += 1 + record.operations.length;
       if (sinceTurn < OPERATIONS_A_TURN) continue;
       sinceTurn = 0;
@@ -98,21 +92,22 @@ export class Recovery {
       transactions: this.transactions,
       durationMs: performance.now() - this.begun,
       tornBytes: replay.tornBytes(),
+      givenUp: replay.givenUp(),
       ignoredLog: false,
     };
   }
 
   private progress(replay: LogReplay): RecoveryProgress {
-    return { bytes: Math.min(this.bytes, replay.bytes), totalBytes: replay.bytes, records: this.records };
+    return { bytes: Math.min(replay.passedBytes(), replay.bytes), totalBytes: replay.bytes, records: this.records };
   }
 
-  private assertNext(record: ReplayedRecord): void {
-    if (record.timestamp === this.timestamp + 1) return;
-    if (this.options.mayJump && record.timestamp > this.timestamp) return;
+  /** The log says so itself where timestamps are left out: none is in silence. */
+  private assertNext({ timestamp, after = timestamp - 1 }: ReplayedRecord): void {
+    if (after === this.timestamp && timestamp > after) return;
     throw new PagewrightError(
       'PW_CORRUPT_LOG',
-      `Commit ${this.timestamp + 1} is missing from the log: after ${this.timestamp} comes ${record.timestamp}. Restore the store from a backup.`,
-      { details: { expected: this.timestamp + 1, found: record.timestamp } },
+      `Commit ${this.timestamp + 1} is missing from the log: after ${this.timestamp} comes ${timestamp}. Restore the store from a backup.`,
+      { details: { expected: this.timestamp + 1, found: timestamp } },
     );
   }
 

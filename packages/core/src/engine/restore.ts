@@ -140,7 +140,7 @@ async function replay(
   options: RestoreOptions,
   progress: Progress,
 ): Promise<Pick<RestoreReport, 'timestamp' | 'time' | 'commits'>> {
-  const { io, pages, log, indexes } = parts;
+  const { io, pages, indexes } = parts;
   const { storeId, mark: backup } = await pages.open({
     path: part,
     io,
@@ -150,17 +150,13 @@ async function replay(
   });
   const catalog = Catalog.open(pages, indexes, { create: true, timestamp: backup.timestamp });
   const archive = await openArchive(parts, options, storeId, backup.timestamp);
-  const recovery = new Recovery(pages, catalog, catalog.types, backup.timestamp, { mayJump: true });
+  const recovery = new Recovery(pages, catalog, catalog.types, backup.timestamp);
   const tell = (commits: number): void => {
     progress.tell({ phase: 'replay', commits, segments: archive.segments, totalSegments: archive.totalSegments });
   };
   tell(0);
   const { records: commits } = await recovery
-    .replay(
-      archive,
-      (operations) => log.sizeOf(operations),
-      ({ records }) => tell(records),
-    )
+    .replay(archive, ({ records }) => tell(records))
     .catch((error) => {
       throw explained(error, recovery.timestamp);
     });

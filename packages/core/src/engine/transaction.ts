@@ -4,6 +4,7 @@
  */
 import type { TransactionCore } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
+import type { Durability } from '../contracts/log.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
@@ -26,6 +27,7 @@ export class Transaction {
   constructor(
     private readonly engine: EngineCore,
     private readonly core: TransactionCore,
+    private readonly durability?: Durability,
   ) {
     engine.transactions.add(this);
   }
@@ -98,7 +100,7 @@ export class Transaction {
     this.core.rollbackTo(savepoint);
   }
 
-  /** Resolves when the writes are durable. Without writes there is nothing to wait for. */
+  /** Resolves when the writes are durable, or as the transaction was asked to. Without writes there is nothing to wait for. */
   commit(): Promise<void> {
     try {
       this.assertOpen();
@@ -107,7 +109,7 @@ export class Transaction {
         return Promise.resolve();
       }
       this.ending = 'committing';
-      this.committing = this.engine.commits.transaction(this.core).then(
+      this.committing = this.engine.commits.transaction(this.core, this.durability).then(
         () => this.end('committed'),
         (error: unknown) => {
           this.end('aborted');
@@ -124,7 +126,7 @@ export class Transaction {
     this.assertOpen();
     let outcome: 'committed' | 'aborted' = 'aborted';
     try {
-      if (this.core.hasWrites) this.engine.commits.transactionSync(this.core);
+      if (this.core.hasWrites) this.engine.commits.transactionSync(this.core, this.durability);
       outcome = 'committed';
     } finally {
       this.end(outcome);

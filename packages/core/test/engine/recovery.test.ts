@@ -33,16 +33,28 @@ afterEach(async () => {
   await rig.end();
 });
 
-function replay(records: readonly [number, ...Partial<LogOperation>[]][]) {
+/** What an operation leaves out is nothing; `after` says that timestamps are left out before a record. */
+function replay(
+  records: readonly [number, ...Partial<LogOperation>[]][],
+  after: Readonly<Record<number, number>> = {},
+) {
   const nothing = Buffer.alloc(0);
   async function* read() {
     for (const [timestamp, ...operations] of records) {
       const whole = operations.map((operation) => ({ kind: 0, index: 1, key: nothing, value: nothing, ...operation }));
-      yield { timestamp, dependsOn: 0, time: 0, operations: whole };
+      const gap = after[timestamp];
+      yield { timestamp, dependsOn: 0, time: 0, operations: whole, ...(gap !== undefined && { after: gap }) };
     }
   }
   const recovery = new Recovery(pages, catalog, catalog.types, 0);
-  return recovery.replay({ records: read, bytes: 100, tornBytes: () => 7 }, () => 10);
+  return recovery.replay({
+    records: read,
+    bytes: 100,
+    passedBytes: () => 50,
+    tornBytes: () => 7,
+    lastTimestamp: () => 9,
+    givenUp: () => null,
+  });
 }
 
 const create = {
@@ -104,6 +116,17 @@ test('a commit that is missing is PW_CORRUPT_LOG', async () => {
     [3, put],
   ]);
   await expect(gap).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG', details: { expected: 2, found: 3 } });
+});
+
+test('timestamps may be left out where the log says so, and nowhere else', async () => {
+  const records: Parameters<typeof replay>[0] = [
+    [1, create],
+    [4, put],
+    [5, put],
+  ];
+  expect(await replay(records, { 4: 1 })).toMatchObject({ records: 3, transactions: 2 });
+  expect(await codeOf(() => replay([[5, put]], { 5: 2 }))).toBe('PW_CORRUPT_LOG');
+  expect(await codeOf(() => replay([[1, create]], { 1: 1 }))).toBe('PW_CORRUPT_LOG');
 });
 
 test('an operation of a kind that is not known is PW_CORRUPT_LOG', async () => {

@@ -1,21 +1,22 @@
 /**
  * What every commit policy keeps, whatever its trade between latency and the number of flushes: nothing is acknowledged
- * before it is durable (L1), everything is acknowledged in the end, one flush is asked for at a time, waiting in place
+ * before it is durable (L1, T1), everything is acknowledged in the end, one flush is asked for at a time, waiting in place
  * needs no event loop (IO3), and a failure is final (IO1). The stream under the policy is the suite's own: flushes
  * complete and fail when a clause says so.
  */
 import assert from 'node:assert/strict';
 import type { CommitPolicyType, LogPosition } from '@pagewright/core';
 import { Random } from '../random.js';
-import { assertUnknown, CommitSession, nextTurn } from '../rig/commit-session.js';
+import { assertUnknown, CommitSession, nextTurn, POLICY_OPTIONS } from '../rig/commit-session.js';
 import { type Clause, type Manifest, runSuite, type Suite, type TestRunner } from './suite.js';
 
 /**
  * What a policy may promise beyond the contract.
  * - `shares`: commits that are ready together share a flush, and what is durable already gets none.
  * - `timerless`: a commit is acknowledged by flushes alone, without waiting for a timer.
+ * - `overlaps`: several writes of stretches are under way at a time, and a commit waits for its own and for what it depends on.
  */
-export type CommitPolicyCapability = 'shares' | 'timerless';
+export type CommitPolicyCapability = 'shares' | 'timerless' | 'overlaps';
 
 export interface CommitPolicyConformanceOptions {
   readonly type: CommitPolicyType;
@@ -25,7 +26,12 @@ export interface CommitPolicyConformanceOptions {
 
 /** Registers the suite for one commit policy with a test runner. */
 export function commitPolicyConformance(runner: TestRunner, { type, manifest }: CommitPolicyConformanceOptions): void {
-  runSuite(commitPolicySuite, runner, { create: () => type }, manifest ?? { shares: true, timerless: true });
+  runSuite(
+    commitPolicySuite,
+    runner,
+    { create: () => type },
+    manifest ?? { shares: true, timerless: true, overlaps: true },
+  );
 }
 
 type PolicyClause = Clause<CommitPolicyType, CommitPolicyCapability>;
@@ -304,10 +310,98 @@ const sharing: PolicyClause[] = [
   },
 ];
 
+const overlapping: PolicyClause[] = [
+  {
+    id: 'writes-overlap',
+    says: 'begins to write a batch while another write is under way, so many at a time, and lets less than a batch wait',
+    needs: ['overlaps'],
+    async check(type) {
+      const session = new CommitSession(type);
+      const { batchBytes, depth } = POLICY_OPTIONS;
+      session.commit();
+      await session.flushing();
+      session.commit();
+      await session.settle();
+      assert.equal(
+        session.stream.inFlight,
+        1,
+        'A write was begun for less than a batch, beside one that is under way.',
+      );
+      for (let i = 0; i < 2 * depth; i++) {
+        session.commit(session.stream.append(batchBytes));
+        await session.settle();
+      }
+      assert.equal(session.stream.inFlight, depth, 'So many writes are under way.');
+      await session.finish();
+      assert.equal(session.stream.mostWrites, depth, 'So many writes were under way at a time.');
+      assert.equal(session.acknowledged.length, 2 + 2 * depth);
+    },
+  },
+  {
+    id: 'depends-first',
+    rules: ['T1'],
+    says: 'acknowledges a commit when its own write is over and what it depends on is durable, whatever lies between',
+    needs: ['overlaps'],
+    async check(type) {
+      const session = new CommitSession(type);
+      const { batchBytes } = POLICY_OPTIONS;
+      const wide = async (dependsOn?: number): Promise<LogPosition> => {
+        const position = session.commit(session.stream.append(batchBytes), dependsOn);
+        await session.settle();
+        return position;
+      };
+      const first = await wide();
+      const free = await wide(0);
+      const bound = await wide(1);
+      session.stream.complete(2);
+      await session.settle();
+      assert.deepEqual(session.acknowledged, [], 'A commit was acknowledged before what it depends on.');
+      session.stream.complete(1);
+      await session.settle();
+      assert.deepEqual(session.acknowledged, [free], 'A commit whose write is over, and which depends on nothing.');
+      session.stream.complete(0);
+      await session.settle();
+      assert.deepEqual(new Set(session.acknowledged), new Set([first, free, bound]));
+    },
+  },
+  {
+    id: 'taken-by-others',
+    rules: ['L1', 'T1'],
+    says: 'waits for the write of another thread that has taken the record, whatever the commit depends on',
+    needs: ['overlaps'],
+    async check(type) {
+      const session = new CommitSession(type);
+      const position = session.stream.append();
+      const end = session.stream.takeAway();
+      session.commit(position, 0);
+      await session.settle();
+      assert.deepEqual(session.acknowledged, [], 'A commit was acknowledged that another thread is writing.');
+      end();
+      await session.finish();
+      assert.deepEqual(session.acknowledged, [position]);
+    },
+  },
+  {
+    id: 'any-order-of-writes',
+    rules: ['L1', 'T1', 'IO1'],
+    says: 'acknowledges everything, each by rule T1, whatever the order in which writes end, here and elsewhere',
+    needs: ['overlaps'],
+    async check(type) {
+      for (let seed = 1; seed <= 60; seed++) {
+        try {
+          await randomWrites(type, new Random(seed));
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        }
+      }
+    },
+  },
+];
+
 /** The suite itself, for those who test suites. */
 export const commitPolicySuite: Suite<CommitPolicyType, CommitPolicyCapability> = {
   name: 'commit policy',
-  clauses: [...acknowledging, ...inPlace, ...failing, ...sharing],
+  clauses: [...acknowledging, ...inPlace, ...failing, ...sharing, ...overlapping],
 };
 
 /** Commits in the background and in place, flushes that complete late or at once, and pauses, as the seed has it. */
@@ -326,6 +420,33 @@ async function randomEvents(type: CommitPolicyType, random: Random): Promise<voi
   }
   await session.finish();
   assert.deepEqual(session.acknowledged, positions, 'Not every commit was acknowledged once, in order.');
+}
+
+/** Commits that depend on more or less, and writes that end in any order, of this thread and of others. */
+async function randomWrites(type: CommitPolicyType, random: Random): Promise<void> {
+  const session = new CommitSession(type);
+  const { stream } = session;
+  const elsewhere: (() => void)[] = [];
+  let commits = 0;
+  for (let step = 0; step < 60; step++) {
+    const choice = random.below(10);
+    const bytes = random.chance(0.5) ? POLICY_OPTIONS.batchBytes : 10;
+    if (choice < 4) {
+      commits++;
+      session.commit(stream.append(bytes), random.chance(0.2) ? undefined : random.below(commits));
+    } else if (choice < 5) {
+      commits++;
+      const position = stream.append(bytes);
+      elsewhere.push(stream.takeAway());
+      session.commit(position, random.below(commits));
+    } else if (choice < 8 && stream.inFlight > 0) stream.complete(random.below(stream.inFlight));
+    else if (choice < 9 && elsewhere.length > 0) elsewhere.splice(random.below(elsewhere.length), 1)[0]?.();
+    else await nextTurn();
+    session.assertSafe();
+  }
+  for (const end of elsewhere) end();
+  await session.drain();
+  assert.equal(session.acknowledged.length, commits, 'Not every commit was acknowledged once.');
 }
 
 /** Runs work during which timers are set, and never fire. */

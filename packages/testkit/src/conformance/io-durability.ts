@@ -37,6 +37,7 @@ export const DURABILITY_CLAUSES: readonly IoClause[] = [
         const name = `file ${seed}`;
         const file = await durablyCreated(now, name);
         await form.write(file, pattern(100, 1), 0);
+        await form.sync(file);
         const bytes = pattern(4000, 2);
         const batch = [3, 0, 2, 1].map((part) => ({
           kind: 'write' as const,

@@ -8,8 +8,8 @@ import { SimulatedDevice } from '../device/simulated-device.js';
 import { dropAll } from '../device/survival.js';
 import { Random } from '../random.js';
 import { assertSameRecord, assertSameRecords, recordOf } from '../rig/log-records.js';
-import { LogStore, newSuperblock, type Superblock } from '../rig/log-store.js';
-import { type LogClause, type NewLog, outcome } from './log-clause.js';
+import { LogStore, newSuperblock, openLog, readAll, recordsOn, type Superblock } from '../rig/log-store.js';
+import { during, type LogClause, type NewLog, outcome } from './log-clause.js';
 
 export const damageClauses: readonly LogClause[] = [
   {
@@ -116,6 +116,27 @@ export const damageClauses: readonly LogClause[] = [
       }
     },
   },
+  {
+    id: 'stops-before-damage',
+    rules: ['L2', 'L4'],
+    says: "gives with recover: 'stop-before-damage' the records before the damage, says that those behind it are given up, and never brings one of them back",
+    async check(create) {
+      const random = new Random(11);
+      const log = await closedLog(create, MANY);
+      let stopped = 0;
+      for (const damage of damagesOf(log.disk, random)) {
+        const disk = log.disk.copy();
+        damage.apply(disk);
+        if ((await checked(create, disk.copy(), log, damage.name)) === 'right') continue;
+        await during(damage.name, () => checkStop(create, disk, log));
+        stopped++;
+      }
+      assert.ok(stopped > 10, 'Files were damaged in many ways, and hardly any damage was found.');
+      const whole = await openLog(create(), log.disk.copy(), log.superblock, { recover: 'stop-before-damage' }).replay;
+      assertSameRecords(await readAll(whole), log.records);
+      assert.equal(whole.givenUp(), null, 'There is no damage, and something is said to be given up.');
+    },
+  },
 ];
 
 const FEW = [10, 300, 0, 1, 700, 40];
@@ -139,6 +160,64 @@ async function closedLog(create: NewLog, sizes: readonly number[], storeId?: str
   await store.log.close({ discard: false });
   const records = sizes.map((size, i) => recordOf(i + 1, 0, size));
   return { disk: store.disk.afterCrash(dropAll), superblock, records };
+}
+
+interface DamageToFiles {
+  readonly name: string;
+  apply(disk: SimulatedDevice): void;
+}
+
+/** Files that are missing, cut short or partly zeros, and bits that have flipped where something was written. */
+function damagesOf(disk: SimulatedDevice, random: Random): DamageToFiles[] {
+  const damages: DamageToFiles[] = [];
+  for (const path of disk.files()) {
+    const content = disk.contentOf(path);
+    const at = random.below(content.length);
+    damages.push(
+      { name: `${path} is missing`, apply: (copy) => copy.drop(path) },
+      { name: `${path} cut to ${at} bytes`, apply: (copy) => copy.put(path, content.slice(0, at)) },
+      {
+        name: `512 bytes of zeros in ${path}, from ${at} on`,
+        apply: (copy) => copy.put(path, content.slice().fill(0, at, at + 512)),
+      },
+    );
+  }
+  for (const { path, offset } of places(disk, random, 40)) {
+    damages.push({ name: `${path}, byte ${offset}`, apply: (copy) => copy.flip(path, offset, offset % 8) });
+  }
+  return damages;
+}
+
+/** Replays up to the damage, goes on from there, and looks whether anything comes back. */
+async function checkStop(create: NewLog, disk: SimulatedDevice, { superblock, records }: ClosedLog): Promise<void> {
+  const { log, replay } = openLog(create(), disk, superblock, { recover: 'stop-before-damage' });
+  const found = await replay;
+  const before = await readAll(found);
+  assertSameRecords(before, records.slice(0, before.length));
+  const givenUp = found.givenUp();
+  assert.ok(givenUp !== null, 'The log is damaged, and nothing is said to be given up.');
+  assert.equal(givenUp.first, before.length + 1, 'What is given up does not begin right behind what was found.');
+  const told = [...givenUp.whole, ...givenUp.unreadable].sort((a, b) => a.first - b.first);
+  let next = givenUp.first;
+  let counted = 0;
+  for (const { first, last } of told) {
+    assert.equal(first, next, `Commit ${next} is neither said to be whole nor to be unreadable.`);
+    next = (last ?? records.length) + 1;
+  }
+  for (const { first, last } of givenUp.whole) counted += last - first + 1;
+  assert.equal(givenUp.wholeCount, counted, 'Another number of commits is said to be whole than are listed.');
+  assert.ok(next > records.length, `Commit ${records.length} is not said to be given up.`);
+  const clock = found.lastTimestamp();
+  const mark = log.begin(clock);
+  await log.secure(mark);
+  const later = recordOf(clock + 1, 1, 100);
+  log.reserveSync(log.sizeOf(later.operations));
+  log.commitSync(log.append(later));
+  const after = disk.afterCrash(dropAll);
+  const newer = { ...superblock, mark: { timestamp: clock, log: mark } };
+  assertSameRecords(await recordsOn(create(), after.copy(), newer), [later]);
+  const again = await outcome(create, after, superblock);
+  if (again !== 'corrupt') assertSameRecords(again, [...before, later]);
 }
 
 /** Replays a damaged log: the right records, or the error. Anything else fails. */

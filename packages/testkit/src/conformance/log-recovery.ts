@@ -5,7 +5,7 @@ import { dropAll, keepAll, keepSome, type Survival } from '../device/survival.js
 import { LogHistory } from '../rig/log-history.js';
 import { assertSameRecord, assertSameRecords, recordOf } from '../rig/log-records.js';
 import { LogStore, newSuperblock, openLog, readAll, recordsOn, settled } from '../rig/log-store.js';
-import { during, type LogClause, type NewLog, outcome } from './log-clause.js';
+import { assertThrows, during, type LogClause, type NewLog, outcome } from './log-clause.js';
 
 export const recoveryClauses: readonly LogClause[] = [
   {
@@ -43,7 +43,7 @@ export const recoveryClauses: readonly LogClause[] = [
           for (let i = 0; i < 3; i++) history.append(2000);
           const { log } = history.store;
           history.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
-          log.commit(log.stats().appendedBytes).catch(() => undefined);
+          log.secure(log.mark()).catch(() => undefined);
           await settled();
           history.crash(keepSome(seed));
           for (let life = 0; life < 2; life++) {
@@ -65,17 +65,76 @@ export const recoveryClauses: readonly LogClause[] = [
       for (let seed = 1; seed <= 12; seed++) {
         const { disk, superblock } = await threeInFlight(create, keepSome(seed));
         const { log, replay } = openLog(create(), disk, superblock);
-        const written = await readAll(await replay);
-        await log.secure(log.begin());
-        for (let i = 0; i < 2; i++) {
-          const record = recordOf(written.length + 1, 1, 500);
+        const found = await replay;
+        const written = await readAll(found);
+        const last = found.lastTimestamp();
+        await log.secure(log.begin(last));
+        for (let i = 1; i <= 2; i++) {
+          const record = recordOf(last + i, 1, 500);
           log.reserveSync(log.sizeOf(record.operations));
           log.commitSync(log.append(record));
           written.push(record);
         }
-        const found = await outcome(create, disk.afterCrash(dropAll), superblock);
-        if (found !== 'corrupt') assertSameRecords(found, written);
+        const again = await outcome(create, disk.afterCrash(dropAll), superblock);
+        if (again !== 'corrupt') assertSameRecords(again, written);
       }
+    },
+  },
+  {
+    id: 'new-timestamps',
+    rules: ['L3'],
+    says: 'says which timestamp was the last that it has seen, and begins a new log with a later one, as it is told, and never with an earlier one',
+    async check(create) {
+      const superblock = newSuperblock();
+      const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
+      for (let i = 0; i < 3; i++) await store.commit(50);
+      const disk = store.disk.afterCrash(dropAll);
+      const { log, replay } = openLog(create(), disk, superblock);
+      const found = await replay;
+      await readAll(found);
+      const last = found.lastTimestamp();
+      assert.ok(last >= 3, `Commit 3 was found, and ${last} is said to be the last timestamp.`);
+      assertThrows(() => log.begin(last - 1), 'PW_INTERNAL', 'begin() with a timestamp that was used');
+      const mark = log.begin(last + 1000);
+      await log.secure(mark);
+      const later = [recordOf(last + 1001, 1, 10), recordOf(last + 1002, 1, 20)];
+      for (const record of later) {
+        log.reserveSync(log.sizeOf(record.operations));
+        log.commitSync(log.append(record));
+      }
+      const after = disk.afterCrash(dropAll);
+      const newer = { ...superblock, mark: { timestamp: last + 1000, log: mark } };
+      assertSameRecords(await recordsOn(create(), after.copy(), newer), later);
+      const again = await openLog(create(), after, superblock).replay;
+      const records = await readAll(again);
+      assertSameRecords(records, [...[1, 2, 3].map((timestamp) => recordOf(timestamp, 0, 50)), ...later]);
+      assert.deepEqual(
+        records.map(({ after: gap }) => gap),
+        [undefined, undefined, undefined, 3, undefined],
+        'Timestamps are left out, and the record behind them does not say so.',
+      );
+    },
+  },
+  {
+    id: 'tells-how-far',
+    says: 'says how many bytes there are to go through, and how many were, which never grow less',
+    async check(create) {
+      const superblock = newSuperblock();
+      const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
+      for (let i = 0; i < 12; i++) await store.commit(20_000);
+      const { replay } = openLog(create(), store.disk.afterCrash(dropAll), superblock);
+      const found = await replay;
+      let passed = found.passedBytes();
+      const begin = passed;
+      for await (const { timestamp } of found.records()) {
+        const now = found.passedBytes();
+        assert.ok(
+          now >= passed && now <= found.bytes,
+          `${now} of ${found.bytes} bytes at commit ${timestamp}, after ${passed}.`,
+        );
+        passed = now;
+      }
+      assert.ok(passed - begin >= 10 * 20_000, `Only ${passed - begin} bytes are said to have been gone through.`);
     },
   },
   {
@@ -119,7 +178,7 @@ async function threeInFlight(create: NewLog, survives: Survival) {
   const store = await LogStore.open(create(), new SimulatedDevice(), superblock);
   for (let i = 0; i < 3; i++) store.append(2000);
   store.disk.hold = ({ kind }) => (kind === 'sync' ? new Promise(() => undefined) : undefined);
-  store.log.commit(store.log.stats().appendedBytes).catch(() => undefined);
+  store.log.secure(store.log.mark()).catch(() => undefined);
   await settled();
   return { disk: store.disk.afterCrash(survives), superblock };
 }

@@ -67,9 +67,9 @@ export const threadClauses: readonly LogClause[] = [
       for (const kind of ['write', 'sync'] as const) {
         const { store, others } = await shared(create, 1);
         const [other] = others as [AttachedLog];
-        const release = holdNext(store.disk, kind);
+        const { release, reached } = holdNext(store.disk, kind);
         const late = outcomeOf(store.commit(100));
-        await settled();
+        await reached;
         const sizes = [100];
         for (const size of [200, 30_000, 10]) {
           store.commitSync(size, other.log);
@@ -126,9 +126,9 @@ export const threadClauses: readonly LogClause[] = [
           const [other] = others as [AttachedLog];
           const sizes = [5 * KIB, 5 * KIB, 5 * KIB];
           for (const size of sizes) store.append(size);
-          const release = holdNext(store.disk, kind);
+          const { release, reached } = holdNext(store.disk, kind);
           const late = outcomeOf(other.log.commit(other.log.stats().appendedBytes));
-          await settled();
+          await reached;
           // Until what the flush reads and writes would have been used again several times.
           for (let round = 0; round < checkpoints; round++) {
             for (let i = 0; i < 24; i++) {
@@ -162,9 +162,9 @@ export const threadClauses: readonly LogClause[] = [
           const { store, others } = await shared(create, 2);
           const [first, second] = others as [AttachedLog, AttachedLog];
           await store.commit(10, first.log);
-          const release = holdNext(store.disk, 'sync');
+          const { release, reached } = holdNext(store.disk, 'sync');
           const waiting = outcomeOf(store.commit(20, second.log));
-          await settled();
+          await reached;
           failNext(store.disk, kind);
           if (inPlace) {
             assertThrows(() => store.commitSync(30, first.log), 'PW_COMMIT_UNKNOWN', `A commit whose ${kind} failed`);
@@ -306,9 +306,9 @@ export const threadClauses: readonly LogClause[] = [
       const { store, others } = await shared(create, 2);
       const [first, second] = others as [AttachedLog, AttachedLog];
       const sizes = [100, 20_000];
-      const release = holdNext(store.disk, 'write');
+      const { release, reached } = holdNext(store.disk, 'write');
       void outcomeOf(store.commit(100, first.log));
-      await settled();
+      await reached;
       store.append(20_000, first.log);
       first.log.reserveSync(30 * KIB);
       // As the registry finds a thread that ended and held nothing.
@@ -335,9 +335,9 @@ export const threadClauses: readonly LogClause[] = [
         const { store, others } = await shared(create, 2);
         const [first, second] = others as [AttachedLog, AttachedLog];
         const handle: unknown = store.log.share();
-        const release = holdNext(store.disk, 'sync');
+        const { release, reached } = holdNext(store.disk, 'sync');
         const waiting = outcomeOf(store.commit(100, first.log));
-        await settled();
+        await reached;
         store.append(200, second.log);
         await store.log.close({ discard });
         release();
@@ -411,20 +411,32 @@ async function assertFound(create: NewLog, store: LogStore, sizes: readonly numb
   }
 }
 
+interface Held {
+  /** Resolves when the operation is held. */
+  readonly reached: Promise<void>;
+  release(): void;
+}
+
 /** Holds back the next operation of this kind that is not in place; those after it go through. */
-function holdNext(disk: SimulatedDevice, kind: DiskOperation['kind']): () => void {
+function holdNext(disk: SimulatedDevice, kind: DiskOperation['kind']): Held {
   let release = (): void => undefined;
+  let reach = (): void => undefined;
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
   disk.hold = (operation) => {
     if (operation.kind !== kind) return undefined;
     disk.hold = null;
+    reach();
     return new Promise((resolve) => {
       release = resolve;
     });
   };
-  return () => {
+  const letGo = (): void => {
     disk.hold = null;
     release();
   };
+  return { reached, release: letGo };
 }
 
 function failNext(disk: SimulatedDevice, kind: 'write' | 'sync'): void {

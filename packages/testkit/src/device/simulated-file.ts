@@ -97,7 +97,7 @@ export class SimulatedFile implements IoFile {
       const transfers = operations.map(({ kind, buffer, offset }) => this.#transfer(kind, buffer, offset));
       if (this.#disk.scheduled) await allOf(transfers.map((transfer) => this.#perform(transfer)));
       else for (const transfer of transfers) await this.#perform(transfer);
-      if (options.sync === true) await this.#disk.perform(this.#syncing());
+      if (options.sync === true) await this.#disk.perform(this.#syncing(writesAmong(transfers)));
     });
   }
 
@@ -105,7 +105,7 @@ export class SimulatedFile implements IoFile {
     this.#assertOpen('submit');
     const transfers = operations.map(({ kind, buffer, offset }) => this.#transfer(kind, buffer, offset));
     for (const transfer of transfers) this.#performInPlace(transfer);
-    if (options.sync === true) this.#disk.performInPlace(this.#syncing());
+    if (options.sync === true) this.#disk.performInPlace(this.#syncing(writesAmong(transfers)));
   }
 
   async lock(): Promise<FileLock> {
@@ -192,7 +192,8 @@ export class SimulatedFile implements IoFile {
     };
   }
 
-  #syncing(): Deed {
+  /** Of the whole file, or of these transfers and the file's size. */
+  #syncing(of?: readonly Transfer[]): Deed {
     // Without a schedule nothing happens while a sync is under way, but for what a test holds back: it covers that, too.
     const issued = this.#disk.scheduled ? this.#disk.tick() : Number.POSITIVE_INFINITY;
     return {
@@ -205,7 +206,7 @@ export class SimulatedFile implements IoFile {
           this.#disk.syncEnded(false);
           throw ioError('EIO', this.path, 'a write-back has failed');
         }
-        this.#file.sync(issued, () => this.#disk.alsoCovers());
+        this.#file.sync(issued, () => this.#disk.alsoCovers(), of);
         this.#disk.syncEnded(true);
       },
     };
@@ -233,6 +234,10 @@ export class SimulatedFile implements IoFile {
       details: { errno: 'EBADF', path: this.path, offset },
     });
   }
+}
+
+function writesAmong(transfers: readonly Transfer[]): Transfer[] {
+  return transfers.filter(({ kind }) => kind === 'write');
 }
 
 /** Waits for all of them, also if one has failed: until then their buffers are in use. */

@@ -14,6 +14,12 @@ export interface Origin {
 /** What was there from the beginning. */
 export const SETTLED: Origin = { ended: 0 };
 
+/** Bytes of a file. */
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
 interface Version {
   /** Place in the order in which things happened to this file. */
   readonly at: number;
@@ -70,13 +76,15 @@ export class StoredFile {
 
   /**
    * Makes durable what had ended at `issued`. What came later, or is not over, is covered as far as `alsoCovers` says; a
-   * page cache has one copy of a sector, so a version is never covered without those before it.
+   * page cache has one copy of a sector, so a version is never covered without those before it. If it is a sync of some ranges
+   * alone, the other sectors are covered as if they had come later.
    */
-  sync(issued: number, alsoCovers: () => boolean): void {
-    const sizes = this.#sizes.splice(0, coveredOf(this.#sizes, issued, alsoCovers));
+  sync(issued: number, alsoCovers: () => boolean, ranges?: readonly Range[]): void {
+    const sizes = this.#sizes.splice(0, this.#sizesCovered(issued, alsoCovers, ranges));
     const covered = new Map<number, SectorVersion>();
     for (const [sector, versions] of this.#sectors) {
-      const count = coveredOf(versions, issued, alsoCovers);
+      const isMeant = ranges === undefined || ranges.some((range) => touches(range, sector));
+      const count = coveredOf(versions, isMeant ? issued : Number.NEGATIVE_INFINITY, alsoCovers);
       const last = versions.splice(0, count).at(-1);
       if (last !== undefined) covered.set(sector, last);
       if (versions.length === 0) this.#sectors.delete(sector);
@@ -158,6 +166,15 @@ export class StoredFile {
     }
   }
 
+  /** A sync of ranges alone needs no larger size than these reach. */
+  #sizesCovered(issued: number, alsoCovers: () => boolean, ranges?: readonly Range[]): number {
+    if (ranges === undefined) return coveredOf(this.#sizes, issued, alsoCovers);
+    const end = Math.max(0, ...ranges.map(({ offset, length }) => offset + length));
+    let count = this.durableSize >= end ? 0 : this.#sizes.findIndex(({ size }) => size >= end) + 1;
+    while (count < this.#sizes.length && alsoCovers()) count++;
+    return count;
+  }
+
   #layDown(sizes: readonly SizeVersion[], sectors: ReadonlyMap<number, SectorVersion>): void {
     const cuts = cutsOf(sizes);
     for (const { size } of cuts) this.durable.fill(0, size);
@@ -169,6 +186,10 @@ export class StoredFile {
     }
     if (this.durable.length < this.durableSize) this.durable = grown(this.durable, this.durableSize);
   }
+}
+
+function touches({ offset, length }: Range, sector: number): boolean {
+  return length > 0 && offset < (sector + 1) * SECTOR && offset + length > sector * SECTOR;
 }
 
 /** How many of the versions, from the oldest, a sync covers. */

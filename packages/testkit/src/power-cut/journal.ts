@@ -36,7 +36,7 @@ export interface JournalRecord {
   readonly offset: number;
   /** `synced` and `cut-short`: sequence of the record that they are about. */
   readonly reference: number;
-  /** What was written; a view. */
+  /** What was written, a path, or of a `sync` of some bytes alone their place; a view. */
   readonly data: Uint8Array;
 }
 
@@ -60,6 +60,13 @@ export function* readJournal(bytes: Buffer): Generator<JournalRecord> {
     };
     at = end;
   }
+}
+
+/** The bytes that a `sync` is of; undefined if it is of the whole file. */
+export function rangeOf({ data }: JournalRecord): { readonly offset: number; readonly length: number } | undefined {
+  if (data.length === 0) return undefined;
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  return { offset: Number(view.getBigUint64(0, true)), length: Number(view.getBigUint64(8, true)) };
 }
 
 /** The path of a record, below the directory: `''` is the directory itself, all others begin with a slash. */

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type JournalRecord, pathOf, pathsOf, readJournal } from './journal.js';
+import { type JournalRecord, pathOf, pathsOf, rangeOf, readJournal } from './journal.js';
 import type { Loss } from './loss.js';
 import { VolatileFile } from './volatile-file.js';
 
@@ -128,8 +128,9 @@ class Replay {
     }
     if (record.kind === 'sync-directory') return;
     for (const file of isOfAll ? this.#files.values() : [this.#file(record)]) {
-      if (errno === 0) file.sync();
-      else file.failSync(this.loss);
+      const range = isOfAll ? undefined : rangeOf(record);
+      if (errno === 0) file.sync(range);
+      else file.failSync(this.loss, range);
     }
   }
 

@@ -8,6 +8,12 @@ import type { Loss } from './loss.js';
 /** What a device writes whole or not at all. */
 export const SECTOR_BYTES = 512;
 
+/** Bytes of a file. */
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
 interface Piece {
   /** In bytes from the beginning of the file; within one sector. */
   readonly offset: number;
@@ -51,45 +57,55 @@ export class VolatileFile {
     this.#pendingSizes.push(size);
   }
 
-  /** A sync has returned that was asked for now. */
-  sync(): void {
-    this.#settle((changes) => changes);
+  /** A sync has returned that was asked for now, of all of it or of some bytes. */
+  sync(range?: Range): void {
+    this.#settle((changes) => changes, range);
   }
 
   /**
    * A sync has failed that was asked for now. The system then counts as written what it could not write: what the loss
    * takes of it no later sync brings back, though the process goes on reading it.
    */
-  failSync(loss: Loss): void {
-    this.#settle(loss.survivors);
+  failSync(loss: Loss, range?: Range): void {
+    this.#settle(loss.survivors, range);
   }
 
   /** Its bytes after a loss of power. */
   after(loss: Loss): Uint8Array {
     const copy = new VolatileFile(this.#durable);
     copy.#durableSize = this.#durableSize;
-    copy.#pending = this.#pending;
-    copy.#pendingSizes = this.#pendingSizes;
+    copy.#pending = new Map(this.#pending);
+    copy.#pendingSizes = [...this.#pendingSizes];
     copy.#durable = this.#durable.slice();
     copy.#settle(loss.survivors);
     return resized(copy.#durable, copy.#durableSize);
   }
 
-  /** Makes some of what is on its way durable, and forgets the rest. */
-  #settle(survivors: Loss['survivors']): void {
-    const sizes = this.#pendingSizes;
+  /** Makes some of what is on its way durable, and forgets the rest; of a range alone, with as much of the size as it needs. */
+  #settle(survivors: Loss['survivors'], range?: Range): void {
+    const sizes = this.#pendingSizes.splice(0, range === undefined ? this.#pendingSizes.length : this.#sizesFor(range));
     const kept = sizes.length === 0 ? 0 : survivors(sizes.length);
     if (kept > 0) this.#durableSize = sizes[kept - 1] as number;
-    for (const pieces of this.#pending.values()) {
+    for (const [sector, pieces] of [...this.#pending]) {
+      if (range !== undefined && !touches(range, sector)) continue;
+      this.#pending.delete(sector);
       for (const { offset, bytes } of pieces.slice(0, survivors(pieces.length))) {
         const end = offset + bytes.length;
         if (end > this.#durable.length) this.#durable = resized(this.#durable, Math.max(end, this.#durable.length * 2));
         this.#durable.set(bytes, offset);
       }
     }
-    this.#pending = new Map();
-    this.#pendingSizes = [];
   }
+
+  /** How many of the sizes on their way, from the oldest, are needed to reach the end of the range. */
+  #sizesFor({ offset, length }: Range): number {
+    if (this.#durableSize >= offset + length) return 0;
+    return this.#pendingSizes.findIndex((size) => size >= offset + length) + 1;
+  }
+}
+
+function touches({ offset, length }: Range, sector: number): boolean {
+  return offset < (sector + 1) * SECTOR_BYTES && offset + length > sector * SECTOR_BYTES;
 }
 
 function resized(bytes: Uint8Array, size: number): Uint8Array {

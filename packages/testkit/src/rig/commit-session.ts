@@ -1,12 +1,21 @@
 /** A commit policy at work on a scripted stream, with what it promised and what it did. Every acknowledgement is checked when it happens. */
 import assert from 'node:assert/strict';
-import { type CommitPolicy, type CommitPolicyType, isPagewrightError, type LogPosition } from '@pagewright/core';
+import {
+  type CommitPolicy,
+  type CommitPolicyOptions,
+  type CommitPolicyType,
+  isPagewrightError,
+  type LogPosition,
+} from '@pagewright/core';
 import { ScriptedStream } from './scripted-stream.js';
 
 /** Turns of the event loop after which nothing is under way that does not wait for a timer. */
 const TURNS = 8;
 /** So long a policy with a timer may take. */
 const PATIENCE_MS = 300;
+
+/** With which the suite makes policies: little of everything, so that its few records reach it. */
+export const POLICY_OPTIONS: CommitPolicyOptions = { groupWindowMs: 2, groupBytes: 2000, batchBytes: 1000, depth: 3 };
 
 export class CommitSession {
   readonly stream = new ScriptedStream();
@@ -21,7 +30,7 @@ export class CommitSession {
   #early: LogPosition | null = null;
 
   constructor(type: CommitPolicyType) {
-    this.policy = type.attach(this.stream);
+    this.policy = type.attach(this.stream, POLICY_OPTIONS);
   }
 
   /** Commits that were neither acknowledged nor rejected. */
@@ -29,16 +38,18 @@ export class CommitSession {
     return this.#waiting;
   }
 
-  /** Appends a record and commits it. */
-  commit(position = this.stream.append()): LogPosition {
+  /** Appends a record and commits it; with all before it, or by rule T1. */
+  commit(position = this.stream.append(), dependsOn?: number): LogPosition {
     this.#waiting++;
     const call = ++this.#calls;
-    this.policy.commit(position).then(
+    this.policy.commit(position, dependsOn).then(
       () => {
         this.#waiting--;
-        if (this.stream.durable < position) this.#early ??= position;
-        if (call < this.#lastAcknowledged) this.#outOfOrder = true;
-        this.#lastAcknowledged = call;
+        if (!this.stream.isSafe(position, dependsOn)) this.#early ??= position;
+        if (dependsOn === undefined) {
+          if (call < this.#lastAcknowledged) this.#outOfOrder = true;
+          this.#lastAcknowledged = call;
+        }
         this.acknowledged.push(position);
       },
       (error) => {
@@ -64,11 +75,17 @@ export class CommitSession {
 
   /** Lets flushes complete until no commit waits. */
   async finish(): Promise<void> {
+    await this.drain();
+    this.assertSound();
+  }
+
+  /** The same, if commits may be acknowledged in any order. */
+  async drain(): Promise<void> {
     await this.until(() => {
       if (this.stream.isFlushing) this.stream.complete();
       return this.waiting === 0;
     }, `${this.waiting} commits were not acknowledged though every flush has completed`);
-    this.assertSound();
+    this.assertSafe();
   }
 
   /** Lets all happen that does not wait for a flush. */
@@ -88,9 +105,14 @@ export class CommitSession {
 
   /** What must hold at every instant. */
   assertSound(): void {
-    assert.equal(this.#early, null, `The commit at ${this.#early} was acknowledged before it was durable.`);
+    this.assertSafe();
     assert.equal(this.stream.overlapped, false, 'A flush was asked for while another was in flight.');
     assert.equal(this.#outOfOrder, false, `Commits were acknowledged in the order ${this.acknowledged.join(', ')}.`);
+  }
+
+  /** Nothing was acknowledged before it was durable, with what it depends on. */
+  assertSafe(): void {
+    assert.equal(this.#early, null, `The commit at ${this.#early} was acknowledged before it was durable.`);
   }
 
   /** Every commit has been rejected with `PW_COMMIT_UNKNOWN`. */

@@ -1,9 +1,10 @@
 /**
  * The lives of a store, from one crash to the next, and what its log has promised in them: all that was acknowledged is
- * found again, whole and in order, and nothing that was not written, or was left out by an earlier recovery (L1, L3).
+ * found again, whole and in order, with all that it depends on (T1), and nothing that was not written, or was left out by an earlier
+ * recovery (L1, L3).
  */
 import assert from 'node:assert/strict';
-import { type CommitRecord, isPagewrightError, type Log } from '@pagewright/core';
+import { type CommitRecord, isPagewrightError, type Log, type LogReplay, type ReplayedRecord } from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
 import type { Survival } from '../device/survival.js';
 import { assertSameRecord, recordOf } from './log-records.js';
@@ -12,11 +13,10 @@ import { LogStore, newSuperblock, powerLoss, type Superblock } from './log-store
 export class LogHistory {
   disk = new SimulatedDevice();
   superblock: Superblock = newSuperblock();
-  /** What was appended with each timestamp, in the newest life that used it. */
-  written: CommitRecord[] = [];
-  /** The highest timestamp whose commit was acknowledged. */
-  acknowledged = 0;
+  /** What was appended, by timestamp, but for what a recovery has left out. */
+  readonly written = new Map<number, CommitRecord>();
   generation = 0;
+  readonly #acknowledged = new Set<number>();
   #store: LogStore | null = null;
   #logs: Log[] = [];
   #turn = 0;
@@ -27,6 +27,11 @@ export class LogHistory {
     private readonly create: () => Log,
     private readonly threads = 1,
   ) {}
+
+  /** The highest timestamp whose commit was acknowledged. */
+  get acknowledged(): number {
+    return Math.max(0, ...this.#acknowledged);
+  }
 
   /** The process that is alive. */
   get store(): LogStore {
@@ -39,8 +44,8 @@ export class LogHistory {
     const fork = new LogHistory(this.create, this.threads);
     fork.disk = this.disk.copy();
     fork.superblock = { ...this.superblock };
-    fork.written = [...this.written];
-    fork.acknowledged = this.acknowledged;
+    for (const [timestamp, record] of this.written) fork.written.set(timestamp, record);
+    for (const timestamp of this.#acknowledged) fork.#acknowledged.add(timestamp);
     fork.generation = this.generation;
     return fork;
   }
@@ -48,8 +53,8 @@ export class LogHistory {
   /** A new process opens the store, and what it finds is checked. */
   async open(): Promise<void> {
     this.generation++;
-    this.#store = await LogStore.open(this.create(), this.disk, this.superblock, this.generation);
-    this.#check(this.#store);
+    const check = (recovered: readonly ReplayedRecord[], replay: LogReplay) => this.#check(recovered, replay);
+    this.#store = await LogStore.open(this.create(), this.disk, this.superblock, this.generation, check);
     this.#logs = [this.#store.log];
     while (this.#logs.length < this.threads) this.#logs.push((await this.#store.attach(this.create())).log);
   }
@@ -57,7 +62,7 @@ export class LogHistory {
   append(size: number): { timestamp: number; position: number; log: Log } {
     const timestamp = this.store.timestamp + 1;
     // Noted before: a large record may be written by its append, and be found though that has failed.
-    this.written[timestamp - 1] = recordOf(timestamp, this.generation, size);
+    this.written.set(timestamp, recordOf(timestamp, this.generation, size));
     const log = this.#logs[this.#turn++ % this.#logs.length] as Log;
     const position = this.store.append(size, log);
     return { timestamp, position, log };
@@ -95,7 +100,7 @@ export class LogHistory {
     await this.wait();
     await this.store.close({ discard });
     if (this.disk.isDead) throw powerLoss();
-    this.acknowledged = this.store.timestamp;
+    for (const timestamp of this.written.keys()) this.#acknowledge(timestamp);
     if (discard) assert.deepEqual(this.disk.files(), [], 'A close that discards the log has left files.');
     this.crash(survives);
   }
@@ -107,18 +112,35 @@ export class LogHistory {
   }
 
   #acknowledge(timestamp: number): void {
-    this.acknowledged = Math.max(this.acknowledged, timestamp);
+    this.#acknowledged.add(timestamp);
   }
 
-  #check({ timestamp, recovered }: LogStore): void {
-    assert.ok(
-      timestamp >= this.acknowledged,
-      `Commit ${this.acknowledged} was acknowledged; the log was found to end with ${timestamp}.`,
-    );
-    const base = timestamp - recovered.length;
-    for (const [i, record] of recovered.entries()) assertSameRecord(record, this.written[base + i]);
-    this.written.length = timestamp;
-    this.acknowledged = timestamp;
+  #check(recovered: readonly ReplayedRecord[], replay: LogReplay): void {
+    const base = this.superblock.mark.timestamp;
+    const found = new Set<number>();
+    let last = base;
+    for (const record of recovered) {
+      const { timestamp, after = timestamp - 1 } = record;
+      assert.ok(timestamp > last, `After commit ${last} comes commit ${timestamp}.`);
+      assert.equal(after, last, `Commit ${timestamp} does not say that those after ${last} are left out.`);
+      assertSameRecord(record, this.written.get(timestamp));
+      found.add(timestamp);
+      last = timestamp;
+    }
+    for (const timestamp of this.#acknowledged) {
+      const isThere = timestamp <= base || found.has(timestamp);
+      assert.ok(isThere, `Commit ${timestamp} was acknowledged; it was not found.`);
+    }
+    for (const timestamp of this.written.keys()) {
+      if (timestamp <= base || found.has(timestamp)) continue;
+      for (const later of recovered) {
+        const depends = later.dependsOn >= timestamp;
+        assert.ok(!depends, `Commit ${later.timestamp} was found, and not ${timestamp}, which it depends on (T1).`);
+      }
+      this.written.delete(timestamp);
+    }
+    assert.ok(replay.lastTimestamp() >= last, 'Timestamps of the log are to be used again (L3).');
+    for (const timestamp of found) this.#acknowledge(timestamp);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import {
   type CheckpointMark,
+  type DamageHandling,
   type IoBackend,
   type Log,
   type LogReplay,
@@ -46,14 +47,15 @@ export function openLog(
   superblock: Superblock,
   {
     readOnly = false,
+    recover = 'all',
     onFailure = () => undefined,
     threads = Threads.alone(),
-  }: { readOnly?: boolean; onFailure?: (error: Error) => void; threads?: Threads } = {},
+  }: { readOnly?: boolean; recover?: DamageHandling; onFailure?: (error: Error) => void; threads?: Threads } = {},
 ): OpenedLog {
   const state = stateOf(superblock);
   return {
     log,
-    replay: log.open({ directory: LOG_DIRECTORY, io, state, threads, readOnly, onFailure }),
+    replay: log.open({ directory: LOG_DIRECTORY, io, state, threads, readOnly, recover, onFailure }),
   };
 }
 
@@ -97,17 +99,24 @@ export class LogStore {
     readonly failures: readonly Error[],
     readonly threads: Threads,
   ) {
-    this.timestamp = superblock.mark.timestamp + recovered.length;
+    this.timestamp = replay.lastTimestamp();
   }
 
-  /** Opens with a log that was just made, replays, and ends recovery with a checkpoint, as the engine does. */
-  static async open(log: Log, disk: SimulatedDevice, superblock: Superblock, generation = 0): Promise<LogStore> {
+  /** Opens with a log that was just made, replays, and ends recovery with a checkpoint, as the engine does; before that what was found is checked. */
+  static async open(
+    log: Log,
+    disk: SimulatedDevice,
+    superblock: Superblock,
+    generation = 0,
+    check: (recovered: readonly ReplayedRecord[], replay: LogReplay) => void = () => undefined,
+  ): Promise<LogStore> {
     const failures: Error[] = [];
     const threads = Threads.alone();
     const replay = await openLog(log, disk, superblock, { onFailure: (error) => failures.push(error), threads }).replay;
     const recovered = await readAll(replay);
+    check(recovered, replay);
     const store = new LogStore(disk, superblock, log, recovered, replay, generation, failures, threads);
-    const mark = { timestamp: store.timestamp, log: log.begin() };
+    const mark = { timestamp: store.timestamp, log: log.begin(store.timestamp) };
     await log.secure(mark.log);
     store.#writeSuperblock(mark);
     await log.discardOld();

@@ -25,7 +25,7 @@ static int refused(const char *what) {
   MUST(fd);
   MUST(ftruncate(fd, 4096));
   if (strcmp(what, "mmap") == 0) return mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED;
-  if (strcmp(what, "O_DSYNC") == 0) return open("refused", O_WRONLY | O_DSYNC);
+  if (strcmp(what, "O_TMPFILE") == 0) return open(".", O_WRONLY | O_TMPFILE, 0600);
   if (strcmp(what, "truncate") == 0) return truncate("refused", 1);
   if (strcmp(what, "rename") == 0) return rename("refused", "../refused");
   if (strcmp(what, "exchange") == 0) return renameat2(AT_FDCWD, "refused", AT_FDCWD, "refused", RENAME_EXCHANGE);
@@ -40,6 +40,11 @@ int main(int count, char **arguments) {
   MUST(chdir(arguments[1]));
   if (count == 3) return refused(arguments[2]);
   struct iovec parts[] = { { "one", 3 }, { "three", 5 } };
+
+  int durable = open("durable", O_RDWR | O_CREAT | O_DSYNC, 0600);
+  MUST(durable);
+  MUST(write(durable, "durable at once", 15));
+  MUST(pwritev(durable, parts, 2, 900));
 
   int fd = creat("by-creat", 0600);
   MUST(fd);

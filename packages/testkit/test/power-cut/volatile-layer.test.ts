@@ -88,7 +88,7 @@ describe('the preloaded layer', () => {
 
   it.each([
     'mmap',
-    'O_DSYNC',
+    'O_TMPFILE',
     'truncate',
     'rename',
     'exchange',
@@ -114,16 +114,20 @@ describe('the preloaded layer', () => {
     expect(contentOf(join(home, 'live'))).toEqual({ '/child': 'by a child' });
   });
 
-  const STEPS = `
+  const stepsBy = (write: string): string => `
     const fs = require('node:fs');
-    const fd = fs.openSync('${'HOME'}/live/file', 'w');
-    fs.fsyncSync(fs.openSync('${'HOME'}/live', 'r'));
-    for (const letter of 'abc') {
-      fs.writeSync(fd, letter);
-      try { fs.fdatasyncSync(fd); fs.writeSync(1, letter); } catch (error) { fs.writeSync(1, error.code); }
+    const fd = fs.openSync('HOME/live/file', 'w');
+    fs.fsyncSync(fs.openSync('HOME/live', 'r'));
+    const durable = fs.openSync('/proc/self/fd/' + fd, fs.constants.O_RDWR | fs.constants.O_DSYNC);
+    for (const [at, letter] of [...'abc'].entries()) {
+      try { ${write} fs.writeSync(1, letter); } catch (error) { fs.writeSync(1, error.code); }
     }`;
+  const WAYS = [
+    ['a write and a sync', stepsBy('fs.writeSync(fd, letter, at); fs.fdatasyncSync(fd);')],
+    ['a write that is durable when it returns', stepsBy('fs.writeSync(durable, letter, at);')],
+  ] as const;
 
-  it('counts as durable exactly what was told to be, wherever the process is killed', () => {
+  it.each(WAYS)('counts as durable exactly what was told to be, wherever the process is killed: by %s', (_, STEPS) => {
     const whole = run(process.execPath, ['-e', STEPS.replaceAll('HOME', home)]);
     expect(whole.stdout).toBe('abc');
     let killed = 0;
@@ -139,7 +143,7 @@ describe('the preloaded layer', () => {
     expect(killed).toBe(12); // the name, its sync and the answer, and for each letter the write, the sync, the answer
   });
 
-  it('fails the sync that it is told to fail, whose data then may be lost for good', () => {
+  it.each(WAYS)('fails the sync that it is told to fail, whose data then may be lost for good: by %s', (_, STEPS) => {
     expect(run(process.execPath, ['-e', STEPS.replaceAll('HOME', home)], { failSync: 2 }).stdout).toBe('aEIOc');
     expect(contentAfter(everythingSurvives)['/file']).toBe('abc');
     expect(contentAfter(nothingSurvives)['/file']).toBe('a\0c');

@@ -5,12 +5,11 @@
 import {
   type ArchiveReplay,
   type ArchiveReplayRequest,
-  isPagewrightError,
+  type GivenUp,
   PagewrightError,
   type ReplayedRecord,
 } from '@pagewright/core';
 import { archiveGap } from '../recovery/archive-gap.js';
-import { CLOSED_STORE_ADVICE } from '../recovery/corrupt-log.js';
 import { Replay } from '../recovery/replay.js';
 import type { LogLocation } from '../recovery/segment-opening.js';
 import { type ArchiveFiles, openArchive } from './archive-files.js';
@@ -34,11 +33,8 @@ class ChainReplay implements ArchiveReplay {
   readonly bytes = 0;
   readonly totalSegments: number;
   #lastTime: number | null = null;
-  /** The latest that any record has told, and not only of commits. */
-  #now: number;
-  /** Where the last leg has ended: above its last commit, if timestamps went on further above and none was taken. */
-  #reached = 0;
   readonly #opened: number;
+  readonly #replay: Replay;
 
   constructor(
     private readonly location: LogLocation,
@@ -49,8 +45,15 @@ class ChainReplay implements ArchiveReplay {
     private readonly until: number | Date | null,
   ) {
     this.#opened = files.opened;
-    this.#now = chain.backupTime ?? 0;
     this.totalSegments = chain.segments;
+    const { legs } = chain;
+    this.#replay = new Replay({
+      files: { location, names: files.names },
+      timestamp: last,
+      legs,
+      bytes: 0,
+      stopsBeforeDamage: false,
+    });
   }
 
   get segments(): number {
@@ -61,30 +64,32 @@ class ChainReplay implements ArchiveReplay {
     return this.#lastTime;
   }
 
+  readonly passedBytes = (): number => 0;
   readonly tornBytes = (): number => 0;
+  readonly givenUp = (): GivenUp | null => null;
+  /** Above the last commit, if timestamps went on further above and none was taken. */
+  readonly lastTimestamp = (): number => this.#replay.lastTimestamp();
 
   async *records(): AsyncGenerator<ReplayedRecord, void, void> {
     const { chain, until } = this;
     if (until === this.last) return;
-    for (const leg of chain.legs) {
-      const { location, last: timestamp } = this;
-      const replay = new Replay({ location, timestamp, legs: [leg], names: this.files.names, bytes: 0 });
-      for await (const record of read(replay)) {
-        this.#now = Math.max(this.#now, record.time);
-        if (this.#isBeyond(record.timestamp)) {
-          if (this.#lastTime === null) this.#assertAfterBackup(replay.timeBefore ?? chain.backupTime);
-          return;
-        }
-        if (record.timestamp > chain.forkedAt) throw forked(location.directory, chain.forkedAt);
-        this.last = record.timestamp;
-        this.#lastTime = this.#now;
-        yield record;
-        if (record.timestamp === until) return;
+    for await (const record of this.#replay.records()) {
+      if (this.#isBeyond(record.timestamp)) {
+        if (this.#lastTime === null) this.#assertAfterBackup(this.#replay.timeBefore ?? chain.backupTime);
+        return;
       }
-      this.#reached = Math.max(this.last, replay.end?.timestamp ?? 0);
-      this.#now = Math.max(this.#now, replay.time);
+      if (record.timestamp > chain.forkedAt) throw forked(this.location.directory, chain.forkedAt);
+      this.last = record.timestamp;
+      this.#lastTime = this.#now;
+      yield record;
+      if (record.timestamp === until) return;
     }
     this.#assertReached();
+  }
+
+  /** The latest that any record has told, and not only of commits. */
+  get #now(): number {
+    return Math.max(this.chain.backupTime ?? 0, this.#replay.time);
   }
 
   #isBeyond(timestamp: number): boolean {
@@ -111,7 +116,7 @@ class ChainReplay implements ArchiveReplay {
   /** All of the chain was read. */
   #assertReached(): void {
     const { until, last, chain } = this;
-    if (typeof until === 'number' ? until <= this.#reached : until !== null && until.getTime() <= this.#now) return;
+    if (typeof until === 'number' ? until <= Math.max(last, this.lastTimestamp()) : until !== null && until.getTime() <= this.#now) return;
     if (chain.forkedAt <= last) throw forked(this.files.path, last);
     if (chain.beyond !== null) {
       const { path } = this.files;
@@ -119,19 +124,6 @@ class ChainReplay implements ArchiveReplay {
       throw archiveGap(what, last, { path, beyond: chain.beyond });
     }
     if (until !== null) throw beyondEnd(until, last, this.#now);
-  }
-}
-
-/** The records of a leg. Damage is said to be in an archive: no store is kept closed by it. */
-async function* read(replay: Replay): AsyncGenerator<ReplayedRecord, void, void> {
-  try {
-    yield* replay.records();
-  } catch (error) {
-    if (!isPagewrightError(error, 'PW_CORRUPT_LOG')) throw error;
-    const advice =
-      'Bring back the archived segment as it was, restore up to a commit before it, or use a later backup.';
-    const message = error.message.replace(CLOSED_STORE_ADVICE, advice);
-    throw new PagewrightError('PW_CORRUPT_LOG', message, { cause: error, details: error.details });
   }
 }
 

@@ -7,7 +7,7 @@
 import { type ArchiveFunction, type ArchiveStats, PagewrightError } from '@pagewright/core';
 import type { SegmentHeader } from '../format/segment-header.js';
 import { segmentName } from '../format/segment-name.js';
-import { corruptLog } from '../recovery/corrupt-log.js';
+import { corruptLog, DamageFound } from '../recovery/log-damage.js';
 import type { LogLocation } from '../recovery/segment-opening.js';
 import { tellArchived, tellArchiveFailed } from './diagnostics.js';
 import type { Leftover } from './leftovers.js';
@@ -113,13 +113,14 @@ export class Archiver {
     const { location } = this.#context;
     const [leftover] = this.#leftovers;
     if (leftover !== undefined) {
-      const { name, header, end } = leftover;
+      const { name, header, end, list } = leftover;
       return {
         name,
         copy: () => copyOf(location, header, end),
         done: async () => {
           this.#leftovers.shift();
           await this.#context.removeLeftover(name);
+          if (list !== null) await this.#context.removeLeftover(list);
         },
       };
     }
@@ -184,11 +185,11 @@ export class Archiver {
 
 /** Errors: `PW_CORRUPT_LOG` if the segment does not say how it ends. */
 async function copyOf(location: LogLocation, header: SegmentHeader, end: Leftover['end']): Promise<SegmentCopy> {
+  if (end instanceof DamageFound) throw corruptLog(end);
   const copy = await SegmentCopy.of(location, header, end);
   if (copy !== null) return copy;
   const { incarnation, segment } = header;
-  throw corruptLog('A segment of the log has no end', {
-    path: `${location.directory}/${segmentName(incarnation, segment)}`,
-    segment,
-  });
+  const path = `${location.directory}/${segmentName(incarnation, segment)}`;
+  const what = 'A segment of the log has no end';
+  throw corruptLog(new DamageFound({ kind: 'damaged-record', what, path, segment, offset: 0 }));
 }

@@ -3,14 +3,15 @@
  * segment with which it ended itself. So one follows another if the one begins where the other ended; what was archived of two copies of a store, which both went
  * on from the same commit, is two that begin there, and what is missing is a place at which none begins.
  */
+import { comparePlaces } from '../format/place.js';
 import type { Origin } from '../format/segment-header.js';
-import type { SegmentName } from '../format/segment-name.js';
+import { KEPT_LIST, type SegmentName } from '../format/segment-name.js';
 import { archiveGap } from '../recovery/archive-gap.js';
-import { corruptLog } from '../recovery/corrupt-log.js';
-import type { Leg } from '../recovery/lineage.js';
-import { type LogLocation, openReader, readHeader } from '../recovery/segment-opening.js';
-import { FIRST_RECORD } from '../recovery/torn-tail.js';
-import { readContent } from './segment-content.js';
+import { FIRST_RECORD } from '../recovery/behind.js';
+import type { Leg, LegEnd } from '../recovery/lineage.js';
+import { corruptLog, DamageFound } from '../recovery/log-damage.js';
+import { type LogLocation, openExisting, readHeader } from '../recovery/segment-opening.js';
+import { type ArchivedHole, readContent } from './segment-content.js';
 
 export interface ArchiveChain {
   readonly legs: readonly Leg[];
@@ -33,11 +34,15 @@ interface Incarnation {
   readonly origin: Origin;
   /** Numbers of those that the archive has, in order. */
   readonly segments: readonly number[];
-  /** Its commits are above the first and up to the last. */
+  /** Its commits are above the first, which is the last that counts of the log before it, and up to the last. */
   readonly first: number;
   readonly last: number;
   /** When the last was made; -1 if there is none in its last segment. */
   readonly lastTime: number;
+  /** What counts behind the end of its gapless run, if anything does. */
+  readonly hole: ArchivedHole | null;
+  /** Whether its last segment is there. */
+  readonly isComplete: boolean;
   readonly isDamaged: boolean;
 }
 
@@ -90,21 +95,44 @@ function withEnds(all: readonly Incarnation[]): Incarnation[] {
 /** What is to be read of an incarnation. `backup` is given for the first one, of which a part may be in the backup, and missing from the archive. */
 async function legOf(
   location: LogLocation,
-  { incarnation, origin, segments }: Incarnation,
+  one: Incarnation,
   next: Incarnation | undefined,
   backup: number | null,
 ): Promise<Leg> {
-  const until = next?.origin.end.incarnation === incarnation ? next.origin : null;
-  const mayJump = backup === null || origin.timestamp === backup;
+  const { incarnation, segments, first: begin } = one;
+  const until = endOf(location, one, next?.origin.end.incarnation === incarnation ? next.origin : null);
   let segment = 1;
-  if (!mayJump) {
+  if (backup !== null && begin !== backup) {
     const [lowest] = segments as [number];
     // The one with the last commit of the backup, if it is there: then it is known when that was made.
     segment = (await lastBeginningBy(location, incarnation, segments, backup)) ?? lowest;
     const first = segment === lowest && lowest > 1 ? await firstCommit(location, incarnation, lowest) : -1;
     if (first > backup + 1) throw doesNotReach(location, first - 1, backup);
   }
-  return { incarnation, from: { segment, offset: FIRST_RECORD }, until, mayJump };
+  return { incarnation, from: { segment, offset: FIRST_RECORD }, until };
+}
+
+/** Where an incarnation ends for certain, as it says itself, or as the one does that goes on from it. Null if its segments lead to the end. */
+function endOf(
+  location: LogLocation,
+  { incarnation, hole, last, isDamaged }: Incarnation,
+  origin: Origin | null,
+): LegEnd | null {
+  const { directory: path } = location;
+  if (hole === null) {
+    if (origin === null || origin.keptRanges === 0) return origin && { ...origin, kept: [] };
+    const { segment, offset } = origin.end;
+    const kind = isDamaged ? 'damaged-record' : 'contradiction';
+    const what = 'The archive does not say what counts behind a hole';
+    return { ...origin, kept: new DamageFound({ kind, what, path, segment, offset }) };
+  }
+  const { end, timestamp, kept } = hole;
+  if (origin === null) {
+    return { end: { incarnation, ...end }, timestamp, keptRanges: kept.length, first: last + 1, kept };
+  }
+  if (comparePlaces(origin.end, end) === 0 && origin.keptRanges === kept.length) return { ...origin, kept };
+  const what = 'An archived log does not end where the one after it goes on';
+  throw corruptLog(new DamageFound({ kind: 'contradiction', what, path, ...end }), location);
 }
 
 /** The last of the segments whose first commit is not above this one; undefined if all are. They are in order, and so are their commits. */
@@ -127,7 +155,7 @@ async function lastBeginningBy(
 
 /** Timestamp of the first commit in a segment; -1 if none can be read. */
 async function firstCommit(location: LogLocation, incarnation: number, segment: number): Promise<number> {
-  const reader = await openReader(location, incarnation, segment);
+  const reader = await openExisting(location, incarnation, segment);
   try {
     return (await readContent(reader, incarnation, segment, { firstCommitOnly: true })).firstTimestamp;
   } finally {
@@ -139,6 +167,7 @@ async function firstCommit(location: LogLocation, incarnation: number, segment: 
 async function readIncarnations(location: LogLocation, names: readonly SegmentName[]): Promise<Incarnation[]> {
   const numbers = new Map<number, number[]>();
   for (const { incarnation, segment } of names) {
+    if (segment === KEPT_LIST) continue;
     numbers.set(incarnation, [...(numbers.get(incarnation) ?? []), segment]);
   }
   const found: Incarnation[] = [];
@@ -148,7 +177,15 @@ async function readIncarnations(location: LogLocation, names: readonly SegmentNa
     const end = await lastOf(location, incarnation, segments, origin.timestamp);
     found.push({ incarnation, origin, segments, first: origin.timestamp, ...end });
   }
-  return found;
+  return found.map((one) => ({ ...one, first: beginOf(one, found) }));
+}
+
+/** The last commit that counts of the log before an incarnation: it goes on from every backup that has all up to there. */
+function beginOf({ origin }: Incarnation, all: readonly Incarnation[]): number {
+  const before = all.find(({ incarnation }) => incarnation === origin.end.incarnation);
+  if (before?.isComplete) return before.last;
+  // What its recovery kept behind a hole is not known without the log before it: only that it is below its own first commit.
+  return origin.keptRanges === 0 ? origin.timestamp : origin.first - 1;
 }
 
 /** What the incarnation goes on from: all of its segments say it. Null if they are of another store. */
@@ -162,7 +199,7 @@ async function originOf(
   // One that lies in the place of another is found when it is read; it is unlikely that the first and the last are both of that kind.
   const [lowest, ...others] = segments as [number];
   for (const segment of [lowest, ...others.reverse()]) {
-    const reader = await openReader(location, incarnation, segment);
+    const reader = await openExisting(location, incarnation, segment);
     try {
       const header = await readHeader(reader);
       if (header?.storeId === location.storeId) return header.origin;
@@ -172,7 +209,9 @@ async function originOf(
       await reader.close();
     }
   }
-  throw corruptLog('The header of an archived log segment is damaged', { path: damaged, segment: segments[0]! });
+  const what = 'The header of an archived log segment is damaged';
+  const damage = { kind: 'damaged-header', what, path: damaged, segment: segments[0]!, offset: 0 } as const;
+  throw corruptLog(new DamageFound(damage), location);
 }
 
 /** With which commit the incarnation ended, as far as it is archived. */
@@ -181,20 +220,23 @@ async function lastOf(
   incarnation: number,
   segments: readonly number[],
   origin: number,
-): Promise<Pick<Incarnation, 'last' | 'lastTime' | 'isDamaged'>> {
+): Promise<Pick<Incarnation, 'last' | 'lastTime' | 'hole' | 'isComplete' | 'isDamaged'>> {
   let isDamaged = false;
+  let isComplete = false;
   for (const segment of [...segments].reverse()) {
-    const reader = await openReader(location, incarnation, segment);
+    const reader = await openExisting(location, incarnation, segment);
     try {
-      const { ending, lastTimestamp, lastTime, endTimestamp } = await readContent(reader, incarnation, segment);
+      const content = await readContent(reader, incarnation, segment, { isArchived: true });
+      const { ending, lastTimestamp, lastTime, endTimestamp, hole } = content;
       isDamaged ||= ending === 'open';
+      isComplete ||= ending === 'log-end';
       const last = Math.max(lastTimestamp, endTimestamp);
-      if (last >= 0) return { last, lastTime, isDamaged };
+      if (last >= 0) return { last, lastTime, hole, isComplete, isDamaged };
     } finally {
       await reader.close();
     }
   }
-  return { last: origin, lastTime: -1, isDamaged };
+  return { last: origin, lastTime: -1, hole: null, isComplete, isDamaged };
 }
 
 function doesNotReach(location: LogLocation, first: number, backup: number): Error {

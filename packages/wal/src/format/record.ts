@@ -16,8 +16,10 @@ import {
   type LogOperations,
   operationsSize,
   type ReplayedRecord,
+  type TimestampRange,
 } from '@pagewright/core';
 import type { Place } from './place.js';
+import { RANGE_SIZE, readRanges, writeRanges } from './timestamp-range.js';
 import { readU64, writeU64 } from './u64.js';
 
 export const RECORD_HEADER_SIZE = 56;
@@ -109,6 +111,35 @@ export function encodeBare(
   bytes.fill(0, at, at + RECORD_HEADER_SIZE);
   writeU64(view, at + TIMESTAMP, timestamp);
   finishHeader(headerAt(bytes, at), view, at, RECORD_HEADER_SIZE, kind, seed, durable, time);
+}
+
+/**
+ * The record at the end of an archived segment of a log that a crash has ended. With ranges, `durable` is where the gapless run ended, and the timestamp that of
+ * the last commit before that place; the ranges say what counts beyond it.
+ */
+export function encodeEnding(
+  kind: number,
+  seed: number,
+  durable: Place,
+  time: number,
+  timestamp: number,
+  ranges: readonly TimestampRange[],
+): Uint8Array {
+  const bytes = new Uint8Array(RECORD_HEADER_SIZE + ranges.length * RANGE_SIZE);
+  const view = new DataView(bytes.buffer);
+  writeRanges(view, RECORD_HEADER_SIZE, ranges);
+  if (ranges.length > 0) view.setUint32(BODY_CHECKSUM, crc32(bytes.subarray(RECORD_HEADER_SIZE), seed), true);
+  writeU64(view, TIMESTAMP, timestamp);
+  view.setUint32(OPERATION_COUNT, ranges.length, true);
+  finishHeader(headerAt(bytes, 0), view, 0, bytes.length, kind, seed, durable, time);
+  return bytes;
+}
+
+/** What counts behind the gapless run, as a record says that was written by {@link encodeEnding}. */
+export function decodeKeptRanges(view: DataView, at: number, header: RecordHeader): readonly TimestampRange[] {
+  const { operationCount, length } = header;
+  if (length !== RECORD_HEADER_SIZE + operationCount * RANGE_SIZE) return [];
+  return readRanges(view, at + RECORD_HEADER_SIZE, operationCount) ?? [];
 }
 
 /** What the checksum of a header is of. */

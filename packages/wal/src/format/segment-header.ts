@@ -23,13 +23,19 @@ const ORIGIN_INCARNATION = 48;
 const ORIGIN_SEGMENT = 52;
 const ORIGIN_OFFSET = 56;
 const ORIGIN_TIMESTAMP = 64;
+const FIRST_TIMESTAMP = 72;
+const KEPT_RANGES = 80;
 
 /** Where an incarnation goes on from: what its recovery had found (L4). The same in all segments of the incarnation. */
 export interface Origin {
-  /** Where the last whole record of the log before it ended; incarnation 0 if there was no log. */
+  /** Where the gapless run of the log before it ended; incarnation 0 if there was no log. */
   readonly end: LogMark;
-  /** D′: the last timestamp that recovery kept. */
+  /** The last timestamp before that place. */
   readonly timestamp: number;
+  /** So many ranges of timestamps were kept beyond it; which, the incarnation's list of them says (`kept-timestamps.ts`). */
+  readonly keptRanges: number;
+  /** That of the first record of the new incarnation: above all that the old one has, what was cut included (L3). */
+  readonly first: number;
 }
 
 export interface SegmentHeader {
@@ -61,6 +67,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setUint32(ORIGIN_SEGMENT, header.origin.end.segment, true);
   writeU64(view, ORIGIN_OFFSET, header.origin.end.offset);
   writeU64(view, ORIGIN_TIMESTAMP, header.origin.timestamp);
+  writeU64(view, FIRST_TIMESTAMP, header.origin.first);
+  view.setUint32(KEPT_RANGES, header.origin.keptRanges, true);
   view.setUint32(CHECKSUM, crc32(bytes), true);
   return bytes;
 }
@@ -77,7 +85,10 @@ export function decodeSegmentHeader(bytes: Uint8Array): FoundHeader {
   const fileSize = readU64(view, FILE_SIZE);
   const originOffset = readU64(view, ORIGIN_OFFSET);
   const originTimestamp = readU64(view, ORIGIN_TIMESTAMP);
-  if (Math.max(fileSize, originOffset, originTimestamp) > Number.MAX_SAFE_INTEGER) return { kind: 'invalid' };
+  const first = readU64(view, FIRST_TIMESTAMP);
+  if (Math.max(fileSize, originOffset, first) > Number.MAX_SAFE_INTEGER || first <= originTimestamp) {
+    return { kind: 'invalid' };
+  }
   return {
     kind: 'header',
     header: {
@@ -92,6 +103,8 @@ export function decodeSegmentHeader(bytes: Uint8Array): FoundHeader {
           offset: originOffset,
         },
         timestamp: originTimestamp,
+        keptRanges: view.getUint32(KEPT_RANGES, true),
+        first,
       },
     },
   };

@@ -5,6 +5,9 @@
 
 const PATTERN = /^([0-9a-f]{8})-([0-9]{8,10})\.log$/;
 
+/** The number in the name of the file in which an incarnation lists what its recovery kept (`kept-timestamps.ts`). Segments are counted from 1. */
+export const KEPT_LIST = 0;
+
 /** What the name of a segment file says. */
 export interface SegmentName {
   readonly name: string;

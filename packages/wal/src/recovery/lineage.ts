@@ -1,29 +1,36 @@
 /**
  * The incarnations of the log that a replay goes through. It is one, that which the superblock names, unless the
- * superblock is an older one than was written last: then the log went on in a later incarnation, whose header says where
- * the older one had ended when it was recovered. A replay obeys that, and does not work it out anew (L4).
+ * superblock is an older one than was written last: then the log went on in a later incarnation, which says where
+ * the older one had ended when it was recovered, and what was kept behind that place. A replay obeys that, and does not work it out anew (L4).
  */
+import { join } from 'node:path';
+import { isPagewrightError, type TimestampRange } from '@pagewright/core';
+import { decodeKept, keptSize } from '../format/kept-timestamps.js';
 import { comparePlaces, type Place } from '../format/place.js';
-import { bodyIsWhole, decodeHeader, RECORD_HEADER_SIZE, RecordHeader, recordSeed } from '../format/record.js';
 import type { Origin } from '../format/segment-header.js';
-import type { SegmentName } from '../format/segment-name.js';
-import { corruptLog } from './corrupt-log.js';
+import { KEPT_LIST, type SegmentName, segmentName } from '../format/segment-name.js';
+import { FIRST_RECORD } from './behind.js';
+import { DamageFound } from './log-damage.js';
+import { RecordScan } from './record-scan.js';
 import { type LogLocation, openReader, readHeader } from './segment-opening.js';
 import type { SegmentReader } from './segment-reader.js';
-import { FIRST_RECORD } from './torn-tail.js';
+
+/** Where a stretch ends for certain, as the incarnation after it says. */
+export interface LegEnd extends Origin {
+  /** The timestamps that count beyond it; or why they are not known. */
+  readonly kept: readonly TimestampRange[] | DamageFound;
+}
 
 /** A stretch of one incarnation. */
 export interface Leg {
   /** 0: there is no log, and nothing to read. */
   readonly incarnation: number;
   readonly from: Place;
-  /** Where it ends for certain, and the last timestamp before; null if the end is to be found out. */
-  readonly until: Origin | null;
-  /** Its first commit may be any above those before it: it is the first of an incarnation that goes on from them. */
-  readonly mayJump?: boolean;
+  /** Null if the end is to be found out. */
+  readonly until: LegEnd | null;
 }
 
-/** The stretches to replay, in order, from the place that the superblock names. */
+/** The stretches to replay, in order, from the place that the superblock names. Throws {@link DamageFound}. */
 export async function findLegs(
   location: LogLocation,
   names: readonly SegmentName[],
@@ -39,10 +46,14 @@ export async function findLegs(
       // A log that began without one before it goes on from the superblock only if that has the timestamp it began with.
       return incarnation === 0 ? origin.timestamp === mark.timestamp : comparePlaces(origin.end, from) >= 0;
     });
-    if (next.length > 1) throw corruptLog('Two logs go on from the same place', { path: location.directory });
+    if (next.length > 1) throw twoSuccessors(location, next[0]!.origin.end);
     const successor = next[0];
-    legs.push({ incarnation, from, until: successor?.origin ?? null });
-    if (successor === undefined) return legs;
+    if (successor === undefined) {
+      legs.push({ incarnation, from, until: null });
+      return legs;
+    }
+    const kept = await readKeptList(location, successor);
+    legs.push({ incarnation, from, until: { ...successor.origin, kept } });
     successors.splice(successors.indexOf(successor), 1);
     incarnation = successor.incarnation;
     from = { segment: 1, offset: FIRST_RECORD };
@@ -64,6 +75,7 @@ async function findUsedIncarnations(
   for (const { incarnation, segment } of names) {
     if (incarnation === named || segment !== 1) continue;
     const reader = await openReader(location, incarnation, segment);
+    if (reader === null) continue;
     try {
       const header = await readHeader(reader);
       const genuine = header?.storeId === location.storeId && header.incarnation === incarnation;
@@ -77,13 +89,44 @@ async function findUsedIncarnations(
   return used;
 }
 
+/** The first record may be one that a crash has kept from the disk, and a later one be acknowledged. */
 async function hasRecord(reader: SegmentReader, incarnation: number): Promise<boolean> {
-  const available = reader.size - FIRST_RECORD;
-  if (available < RECORD_HEADER_SIZE) return false;
-  await reader.load(FIRST_RECORD, RECORD_HEADER_SIZE);
-  const header = new RecordHeader();
-  const seed = recordSeed(incarnation, 1, FIRST_RECORD);
-  if (!decodeHeader(reader.bytes, reader.view, 0, available, seed, header)) return false;
-  if (!reader.has(FIRST_RECORD, header.length)) await reader.load(FIRST_RECORD, header.length);
-  return bodyIsWhole(reader.bytes, reader.view, 0, header.length, seed);
+  const scan = new RecordScan(reader, incarnation, 1, FIRST_RECORD);
+  while (await scan.next()) if (scan.isWhole) return true;
+  return false;
+}
+
+/** What an incarnation says of the timestamps that it took over from behind a hole. */
+export async function readKeptList(
+  { io, directory, storeId, readOnly }: LogLocation,
+  { incarnation, origin }: UsedIncarnation,
+): Promise<readonly TimestampRange[] | DamageFound> {
+  if (origin.keptRanges === 0) return [];
+  const path = join(directory, segmentName(incarnation, KEPT_LIST));
+  const damaged = (kind: 'missing-segment' | 'damaged-header', state: string) => {
+    const what = `The list of commits that an earlier recovery kept behind a hole is ${state}`;
+    return new DamageFound({ kind, what, path, segment: KEPT_LIST, offset: 0 });
+  };
+  const file = await io.open(path, { readOnly }).catch((error) => {
+    if (!isPagewrightError(error, 'PW_NOT_FOUND')) throw error;
+    return null;
+  });
+  if (file === null) return damaged('missing-segment', 'missing');
+  try {
+    if (file.size() !== keptSize(origin.keptRanges)) return damaged('damaged-header', 'damaged');
+    if (!readOnly) await file.sync();
+    const bytes = new Uint8Array(file.size());
+    await file.read(bytes, 0);
+    const list = decodeKept(bytes);
+    const isGenuine = list?.storeId === storeId && list.incarnation === incarnation;
+    const isAbove = isGenuine && list.ranges.every(({ first }) => first > origin.timestamp);
+    return isAbove ? list.ranges : damaged('damaged-header', 'damaged');
+  } finally {
+    await file.close();
+  }
+}
+
+function twoSuccessors({ directory }: LogLocation, { segment, offset }: Place): DamageFound {
+  const what = 'Two logs go on from the same place';
+  return new DamageFound({ kind: 'contradiction', what, path: directory, segment, offset });
 }

@@ -6,6 +6,7 @@ import { hasSharedMemory, PagewrightError, SharedLatch } from '@pagewright/core'
 import type { Origin } from '../format/segment-header.js';
 import type { CheckedOptions } from '../options.js';
 import { Unflushed } from '../stream/unflushed.js';
+import { Claims } from './claims.js';
 import { LogSlots } from './log-slots.js';
 import { LogState } from './log-state.js';
 import { SharedFailure } from './shared-failure.js';
@@ -26,6 +27,7 @@ export interface LogMemory {
   readonly latch: SharedArrayBuffer;
   readonly state: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
+  readonly claims: SharedArrayBuffer;
   readonly failure: SharedArrayBuffer;
   readonly unflushed: SharedArrayBuffer;
 }
@@ -37,7 +39,7 @@ export interface LogHandle {
   readonly memory: LogMemory;
 }
 
-const WHAT = 'a log, 1';
+const WHAT = 'a log, 2';
 
 export function handleOf(shape: LogShape, memory: LogMemory): LogHandle {
   return { what: WHAT, shape, memory };
@@ -56,7 +58,7 @@ export function checkHandle(handle: unknown): LogHandle {
 
 function isWhole({ shape, memory }: Partial<LogHandle>): boolean {
   const isData = typeof shape?.directory === 'string' && typeof shape.options === 'object' && shape.options !== null;
-  return isData && hasSharedMemory(memory, ['latch', 'state', 'slots', 'failure', 'unflushed']);
+  return isData && hasSharedMemory(memory, ['latch', 'state', 'slots', 'claims', 'failure', 'unflushed']);
 }
 
 /** Memory for a log that is begun. `lastTime` is that of the last record which recovery has read. */
@@ -65,10 +67,11 @@ export function createMemory({ origin, options }: LogShape, lastTime: number): L
     latch: new SharedArrayBuffer(SharedLatch.bytes()),
     state: new SharedArrayBuffer(LogState.bytes()),
     slots: new SharedArrayBuffer(LogSlots.bytes()),
+    claims: new SharedArrayBuffer(Claims.bytes()),
     failure: new SharedArrayBuffer(SharedFailure.bytes()),
     unflushed: new SharedArrayBuffer(Unflushed.bytes(options.bufferLimit)),
   };
-  new LogState(memory.state).initialize(origin.timestamp, lastTime);
+  new LogState(memory.state).initialize(origin.first - 1, lastTime);
   new Unflushed(memory.unflushed, options.bufferLimit).initialize();
   return memory;
 }

@@ -40,7 +40,8 @@ const RETIRED_SEGMENTS = 19;
 const RETIRED_SIZES = RETIRED_SEGMENTS + MOST_RETIRED;
 const BEGINS = RETIRED_SIZES + MOST_RETIRED;
 const SIZES = BEGINS + MOST_UNFLUSHED_SEGMENTS;
-const LAST_TIME = SIZES + MOST_UNFLUSHED_SEGMENTS;
+const HANDED = SIZES + MOST_UNFLUSHED_SEGMENTS;
+const LAST_TIME = HANDED + 1;
 const NUMBERS = LAST_TIME + 1;
 
 /** Words behind them. */
@@ -50,7 +51,10 @@ const CLOSED = 2;
 const TELLING = 3;
 const PREPARING = 4;
 const NEXT_READY = 5;
-const WORDS = 6;
+const DURABLE_TIMESTAMP_LOW = 6;
+const DURABLE_TIMESTAMP_HIGH = 7;
+const PROGRESS = 8;
+const WORDS = 9;
 
 /** A file that was a segment, and may be the next. */
 export interface RetiredFile {
@@ -75,6 +79,7 @@ export class LogState {
   initialize(lastTimestamp: number, lastTime: number): void {
     this.#numbers[LAST_TIMESTAMP] = lastTimestamp;
     this.#numbers[LAST_TIME] = lastTime;
+    this.#setDurableTimestamp(lastTimestamp);
     this.#numbers[DURABLE_SEGMENT] = 1;
     this.#numbers[DURABLE_OFFSET] = SEGMENT_HEADER_SIZE;
     this.#numbers[OLDEST] = 1;
@@ -92,11 +97,12 @@ export class LogState {
 
   /** Needs no latch. */
   get durable(): LogPosition {
-    for (;;) {
-      const high = Atomics.load(this.#words, DURABLE_HIGH);
-      const low = Atomics.load(this.#words, DURABLE_LOW) >>> 0;
-      if (Atomics.load(this.#words, DURABLE_HIGH) === high) return high * TWO_TO_32 + low;
-    }
+    return this.#wide(DURABLE_LOW, DURABLE_HIGH);
+  }
+
+  /** D: all transactions up to this one are durable. Needs no latch. */
+  get durableTimestamp(): number {
+    return this.#wide(DURABLE_TIMESTAMP_LOW, DURABLE_TIMESTAMP_HIGH);
   }
 
   /** The end of the last record that is durable. */
@@ -109,13 +115,36 @@ export class LogState {
     return this.#numbers[DURABLE_SEGMENT] as number;
   }
 
-  setDurable(position: LogPosition, { segment, offset }: Place): void {
+  /** All before a position, with transactions up to this timestamp, is durable: more than was. */
+  setDurable(position: LogPosition, { segment, offset }: Place, timestamp: number): void {
     this.#numbers[DURABLE] = position;
     this.#numbers[DURABLE_SEGMENT] = segment;
     this.#numbers[DURABLE_OFFSET] = offset;
     // The lower half first: who reads in between finds a position that was durable long ago.
     Atomics.store(this.#words, DURABLE_LOW, position | 0);
     Atomics.store(this.#words, DURABLE_HIGH, Math.floor(position / TWO_TO_32));
+    this.#setDurableTimestamp(timestamp);
+    Atomics.add(this.#words, PROGRESS, 1);
+    Atomics.notify(this.#words, PROGRESS);
+  }
+
+  /** Another number whenever more is durable. Needs no latch. */
+  get progress(): number {
+    return Atomics.load(this.#words, PROGRESS);
+  }
+
+  /** Resolves when `progress` is another number, in whichever thread. Does not keep the process alive. Needs no latch. */
+  async progressSince(seen: number): Promise<void> {
+    await Atomics.waitAsync(this.#words, PROGRESS, seen).value;
+  }
+
+  /** All before it the operating system has, if not the device. */
+  get handed(): LogPosition {
+    return Math.max(this.#numbers[HANDED] as number, this.#numbers[DURABLE] as number);
+  }
+
+  set handed(position: LogPosition) {
+    this.#numbers[HANDED] = position;
   }
 
   /** Bytes appended and not durable. */
@@ -311,6 +340,20 @@ export class LogState {
       segment: this.#numbers[RETIRED_SEGMENTS + at] as number,
       size: this.#numbers[RETIRED_SIZES + at] as number,
     };
+  }
+
+  /** The lower half is stored first: who reads in between finds a number that held long ago. */
+  #wide(low: number, high: number): number {
+    for (;;) {
+      const upper = Atomics.load(this.#words, high);
+      const lower = Atomics.load(this.#words, low) >>> 0;
+      if (Atomics.load(this.#words, high) === upper) return upper * TWO_TO_32 + lower;
+    }
+  }
+
+  #setDurableTimestamp(timestamp: number): void {
+    Atomics.store(this.#words, DURABLE_TIMESTAMP_LOW, timestamp | 0);
+    Atomics.store(this.#words, DURABLE_TIMESTAMP_HIGH, Math.floor(timestamp / TWO_TO_32));
   }
 
   // ── Words that need no latch ────────────────────────────────────────────────────────────────────────────────

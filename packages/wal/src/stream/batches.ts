@@ -24,12 +24,18 @@ export interface SegmentWrites {
   readonly operations: IoOperation[];
 }
 
-/** All that a flush writes, and what is durable afterwards. */
+/** What a flush, or a write of a stretch, writes. */
 export interface Batch {
+  /** From where on. */
+  readonly begin: LogPosition;
   readonly target: LogPosition;
   /** The end of the last record, in the segment that is current, whose file has `fileSize` bytes. */
   readonly place: Place;
   readonly fileSize: number;
+  /** Of the last transaction before the end. */
+  readonly timestamp: number;
+  /** Whether the file of the current segment has grown, and no sync has covered that. */
+  readonly hasGrown: boolean;
   /** In order. One at least: the current segment is synced, though nothing be written. */
   readonly writes: readonly SegmentWrites[];
   readonly tellsSize: boolean;
@@ -52,18 +58,22 @@ export class Batches {
     this.#threads = threads;
   }
 
-  /** All that is appended and not durable now, and then one record more. The caller has the latch. */
-  collect(beside: Uint8Array | null = null): Batch {
+  /**
+   * All that is appended now, from what is durable on or from a later position, and then one record more. The caller has
+   * the latch.
+   */
+  collect(beside: Uint8Array | null = null, from = this.#state.durable): Batch {
     const state = this.#state;
-    const { appended, durable, segment, used, durableSegment } = state;
-    const memory = this.#memoryFor(appended - durable);
-    this.#unflushed.copy(durable, appended, memory);
+    const { appended, segment, used, durableSegment } = state;
+    const memory = this.#memoryFor(appended - from);
+    this.#unflushed.copy(from, appended, memory);
     const writes: SegmentWrites[] = [];
     for (let number = durableSegment; number <= segment; number++) {
-      const begin = number === durableSegment ? durable : state.beginOf(number);
       const end = number === segment ? appended : state.beginOf(number + 1);
+      if (end < from) continue;
+      const begin = number === durableSegment ? from : Math.max(from, state.beginOf(number));
       const offset = SEGMENT_HEADER_SIZE + begin - state.beginOf(number);
-      const buffer = memory.subarray(begin - durable, end - durable);
+      const buffer = memory.subarray(begin - from, end - from);
       const operations: IoOperation[] = begin < end ? [{ kind: 'write', offset, buffer }] : [];
       if (number === segment && beside !== null) operations.push({ kind: 'write', offset: used, buffer: beside });
       if (operations.length > 0 || number === segment) writes.push({ segment: number, operations });
@@ -79,7 +89,17 @@ export class Batches {
       });
     }
     this.#slots.beginWrites(writes[0]!.segment);
-    return { target: appended, place: { segment, offset: used }, fileSize: state.allocated, writes, tellsSize, memory };
+    return {
+      begin: from,
+      target: appended,
+      place: { segment, offset: used },
+      fileSize: state.allocated,
+      timestamp: state.lastTimestamp,
+      hasGrown: state.durableSize < state.allocated,
+      writes,
+      tellsSize,
+      memory,
+    };
   }
 
   /**

@@ -2,8 +2,11 @@
  * The stream of records, as one thread has it: appended to in shared memory, written and synced by flushes, ended for good by the
  * first failure (IO1). `durable` only ever means that a sync covering it has succeeded.
  *
- * A flush always writes everything from `durable` on, whichever thread appended it. So it waits for no other, of this thread or of another
+ * A flush writes everything from `durable` on, whichever thread appended it. So it waits for no other, of this thread or of another
  * one: it writes the same bytes to the same places and syncs them itself (IO3), and whichever ends later changes nothing.
+ *
+ * A write takes only what no other write has taken, so that several are under way at once, each of its own stretch, in any thread. What is
+ * durable then is what lies before the first that is not over. Who waits for others' writes does so for a moment, and then flushes.
  *
  * Each record carries the place up to which all was durable when it was appended. What no record tells yet a mark does:
  * it goes ahead of the next flush, or is written when the stream is idle, so that a later damage of the last
@@ -17,6 +20,7 @@ import {
   type LogMark,
   type LogPosition,
   type LogStream,
+  type LogWrite,
   PagewrightError,
   POINT,
   type SharedLatch,
@@ -25,6 +29,7 @@ import {
 import { comparePlaces } from '../format/place.js';
 import { RECORD_HEADER_SIZE, RECORD_LOG_END, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
+import type { Claims, Reach } from '../sharing/claims.js';
 import type { LogSlots } from '../sharing/log-slots.js';
 import { type LogState, MOST_UNFLUSHED_SEGMENTS } from '../sharing/log-state.js';
 import type { SharedFailure } from '../sharing/shared-failure.js';
@@ -38,6 +43,11 @@ import type { Unflushed } from './unflushed.js';
 const IDLE_MS = 20;
 /** So often a reservation flushes what others fill up again, before its record goes past the memory. */
 const FLUSHES_FOR_ROOM = 3;
+/** Others' writes are waited for so long at least, and for so many times what a write took here. */
+const PATIENCE_MS = 1;
+const PATIENCE = 3;
+/** What is not durable though nobody waits for it gets durable after so long. */
+const LAG_MS = 1000;
 /** Memory beside what is reserved that is left for the records which end segments, when a mark is appended. */
 const BESIDE = (1 + MOST_UNFLUSHED_SEGMENTS) * RECORD_HEADER_SIZE;
 
@@ -52,12 +62,26 @@ export interface RecordStreamParts {
   readonly clock: () => number;
   readonly state: LogState;
   readonly slots: LogSlots;
+  readonly claims: Claims;
   readonly latch: SharedLatch;
   readonly shared: SharedFailure;
   readonly unflushed: Unflushed;
   readonly batches: Batches;
   readonly segments: SegmentSequence;
   readonly open: OpenSegments;
+}
+
+/** What a write has taken. */
+interface Stretch {
+  readonly batch: Batch;
+  /** The number of its claim. */
+  readonly claim: number;
+}
+
+interface Waiter {
+  readonly isReached: () => boolean;
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
 /** What the stream tells its owner. */
@@ -83,6 +107,14 @@ export class RecordStream implements LogStream {
   #queued: Promise<LogPosition> | null = null;
   #idleWrite: Promise<void> | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
+  #lagTimer: NodeJS.Timeout | null = null;
+  /** Writes of stretches, and to the operating system alone, that are under way. */
+  readonly #writes = new Set<Promise<void>>();
+  /** In the order in which they came. */
+  #waiters: Waiter[] = [];
+  #isWatching = false;
+  /** How long the last write of a stretch took. */
+  #writeMs = 0;
   #closed = false;
   #sealed = false;
   /** Behind the last record that this thread appended. */
@@ -105,6 +137,18 @@ export class RecordStream implements LogStream {
 
   get durable(): LogPosition {
     return this.#state.durable;
+  }
+
+  get durableTimestamp(): number {
+    return this.#state.durableTimestamp;
+  }
+
+  get unwritten(): number {
+    try {
+      return this.#latch.holding(() => this.#state.appended - this.#taken);
+    } catch (error) {
+      throw this.#cutOff(error) ?? error;
+    }
   }
 
   /** Bytes appended and not durable. */
@@ -182,7 +226,7 @@ export class RecordStream implements LogStream {
       const seed = recordSeed(this.#parts.incarnation, state.segment, state.used);
       const encoded = this.#encoder.commit(record, size, seed, state.durablePlace, this.#time);
       if (fits) this.#take(encoded, size);
-      else this.#writeThrough(encoded, size);
+      else this.#writeThrough(encoded, size, timestamp);
       state.records++;
       state.lastTimestamp = timestamp;
       const left = slots.ownInFile;
@@ -224,9 +268,60 @@ export class RecordStream implements LogStream {
     if (this.failure !== null) throw this.failure;
     if (this.#closed) return this.durable;
     const batch = this.#collect();
-    this.#writeInPlace(batch);
+    this.#writeInPlace(batch, { sync: true });
     this.#advance(batch);
     return this.durable;
+  }
+
+  write(): LogWrite | null {
+    if (this.failure !== null) throw this.failure;
+    if (this.#closed) return null;
+    const begun = this.#claim();
+    if (begun === null) return null;
+    schedulePoint(POINT.flushCollected);
+    return { begin: begun.batch.begin, end: begun.batch.target, over: this.#track(this.#writeStretch(begun)) };
+  }
+
+  until(isReached: () => boolean): Promise<void> {
+    if (this.failure !== null) return Promise.reject(this.failure);
+    if (isReached()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ isReached, resolve, reject });
+      if (!this.#isWatching) this.#watch();
+    });
+  }
+
+  /** Gives all that is appended when it is called to the operating system, which keeps it if this process dies. Nothing gets durable by it. */
+  async hand(): Promise<LogPosition> {
+    if (this.failure !== null) throw this.failure;
+    const batch = this.#collectUnhanded();
+    if (batch === null) return this.handed;
+    await this.#track(this.#write(batch, { sync: false }));
+    if (this.failure !== null) throw this.failure;
+    return this.#noteHanded(batch);
+  }
+
+  /** The same, now. */
+  handSync(): LogPosition {
+    if (this.failure !== null) throw this.failure;
+    const batch = this.#collectUnhanded();
+    if (batch === null) return this.handed;
+    this.#writeInPlace(batch, { sync: false });
+    return this.#noteHanded(batch);
+  }
+
+  /** All before it the operating system has. */
+  get handed(): LogPosition {
+    return this.#latch.holding(() => this.#state.handed);
+  }
+
+  /** Something was acknowledged that is not durable: it will be in a while, whether or not somebody asks for it. */
+  lag(): void {
+    if (this.#lagTimer !== null || this.#closed) return;
+    this.#lagTimer = setTimeout(() => {
+      this.#lagTimer = null;
+      this.#catchUp().catch(() => undefined); // the log has failed, or is over: whoever uses it is told
+    }, LAG_MS).unref();
   }
 
   /** Ends the log for all threads after a failed write or sync (IO1): pending and later commits reject with the error returned. */
@@ -276,6 +371,8 @@ export class RecordStream implements LogStream {
       this.#stopTimer();
       await this.#flushing?.catch(() => undefined);
       await this.#idleWrite;
+      await Promise.allSettled(this.#writes);
+      this.#askWaiters();
     }
   }
 
@@ -312,13 +409,67 @@ export class RecordStream implements LogStream {
     return this.durable;
   }
 
-  #writeInPlace(batch: Batch): void {
+  /** Takes what no write has taken, if there is anything and room for one more. */
+  #claim(): Stretch | null {
+    const { batches, claims } = this.#parts;
+    const state = this.#state;
+    try {
+      return this.#latch.holding(() => {
+        if (claims.isFull || this.#taken >= state.appended) return null;
+        this.#tellDurable();
+        const batch = batches.collect(null, this.#taken);
+        const { target: end, place, timestamp } = batch;
+        return { batch, claim: claims.add({ end, place, timestamp }) };
+      });
+    } catch (error) {
+      throw this.#cutOff(error) ?? error;
+    }
+  }
+
+  async #writeStretch({ batch, claim }: Stretch): Promise<void> {
+    const begun = performance.now();
+    await this.#write(batch, { sync: true });
+    this.#writeMs = performance.now() - begun;
+    if (this.failure !== null) throw this.failure;
+    this.#advance(batch, claim);
+  }
+
+  #track(work: Promise<void>): Promise<void> {
+    this.#writes.add(work);
+    const over = (): boolean => this.#writes.delete(work);
+    work.then(over, over);
+    return work;
+  }
+
+  #collectUnhanded(): Batch | null {
+    const { batches } = this.#parts;
+    const state = this.#state;
+    try {
+      return this.#latch.holding(() => (state.handed >= state.appended ? null : batches.collect(null, state.handed)));
+    } catch (error) {
+      throw this.#cutOff(error) ?? error;
+    }
+  }
+
+  #noteHanded({ target }: Batch): LogPosition {
+    return this.#latch.holding(() => {
+      this.#state.handed = Math.max(this.#state.handed, target);
+      return target;
+    });
+  }
+
+  async #catchUp(): Promise<void> {
+    if (!this.#closed && this.durable < this.appended) await this.flush();
+  }
+
+  #writeInPlace(batch: Batch, options: { readonly sync: boolean }): void {
     const { open, batches } = this.#parts;
     try {
       for (const { segment, operations } of batch.writes) {
         const file = open.inPlace(segment);
-        if (operations.length === 0) file.syncSync();
-        else file.submitSync(operations, { sync: true });
+        const { transfers, file: whole } = syncsOf(batch, segment, options.sync);
+        if (operations.length > 0) file.submitSync(operations, { sync: transfers });
+        if (whole) file.syncSync();
       }
     } catch (error) {
       if (!this.#isSuperfluous(batch, error)) throw this.fail(error);
@@ -334,8 +485,9 @@ export class RecordStream implements LogStream {
         // A flush that overtook this one has made the segment durable, and the stream has gone on to another.
         if (this.#latch.holding(() => segment < this.#state.durableSegment)) continue;
         const file = await open.background(segment);
-        if (operations.length > 0) await file.submit(operations, options);
-        else if (options.sync) await file.sync();
+        const { transfers, file: whole } = syncsOf(batch, segment, options.sync);
+        if (operations.length > 0) await file.submit(operations, { sync: transfers });
+        if (whole) await file.sync();
       }
     } catch (error) {
       if (!this.#isSuperfluous(batch, error)) throw this.#cutOff(error) ?? this.fail(error);
@@ -361,8 +513,10 @@ export class RecordStream implements LogStream {
     }
   }
 
-  #advance({ target, place, fileSize }: Batch): void {
+  /** A flush is over, or the write of a stretch. */
+  #advance({ target, place, fileSize, timestamp }: Batch, claim?: number): void {
     schedulePoint(POINT.flushSynced);
+    const { claims } = this.#parts;
     const state = this.#state;
     let isTold: boolean;
     let leaves = false;
@@ -370,11 +524,10 @@ export class RecordStream implements LogStream {
       isTold = this.#latch.holding(() => {
         state.flushes++;
         if (place.segment === state.segment) state.durableSize = Math.max(state.durableSize, fileSize);
-        if (target > state.durable) {
-          leaves = place.segment > state.durableSegment;
-          this.#parts.unflushed.release(state.durable, target);
-          state.setDurable(target, place);
-        }
+        const before = state.durableSegment;
+        if (claim === undefined) this.#reach({ end: target, place, timestamp });
+        else this.#reach(claims.settle(claim));
+        leaves = state.durableSegment > before;
         return state.told >= state.durable;
       });
       this.#parts.segments.maintain();
@@ -385,10 +538,67 @@ export class RecordStream implements LogStream {
     if (leaves && this.#parts.isArchived) this.#parts.slots.callOthers();
     if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
+    this.#askWaiters();
     this.#events.onDurable();
   }
 
+  // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
+  #askWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const { failure } = this;
+    const waiting = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiting) {
+      if (failure !== null) waiter.reject(failure);
+      else if (waiter.isReached()) waiter.resolve();
+      else this.#waiters.push(waiter);
+    }
+  }
+
+  /** While somebody waits: asks when more is durable, whoever wrote it, and flushes when that takes too long. */
+  async #watch(): Promise<void> {
+    this.#isWatching = true;
+    try {
+      while (this.#waiters.length > 0) {
+        const seen = this.#state.progress;
+        const longest = [...this.#waiters];
+        const isOver = await this.#progressSince(seen);
+        this.#askWaiters();
+        if (!isOver && longest.some((waiter) => this.#waiters.includes(waiter))) await this.flush();
+      }
+    } catch (error) {
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    } finally {
+      this.#isWatching = false;
+    }
+  }
+
+  /** Whether more is durable; else patience is over. */
+  #progressSince(seen: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.max(PATIENCE_MS, PATIENCE * this.#writeMs), false);
+      this.#state.progressSince(seen).then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
   // ── With the latch ──────────────────────────────────────────────────────────────────────────────────────────
+  /** Up to where writes have taken what is appended. */
+  get #taken(): LogPosition {
+    return Math.max(this.#parts.claims.end, this.#state.durable);
+  }
+
+  /** All up to there is durable, if it was not before. */
+  #reach(reach: Reach | null): void {
+    const state = this.#state;
+    if (reach === null || reach.end <= state.durable) return;
+    this.#parts.unflushed.release(state.durable, reach.end);
+    state.setDurable(reach.end, reach.place, reach.timestamp);
+    this.#parts.claims.passBy(reach.end);
+  }
+
   #take(encoded: EncodedRecord, size: number): void {
     const state = this.#state;
     this.#parts.unflushed.write(state.appended, encoded.bytes, encoded.words, size);
@@ -398,12 +608,12 @@ export class RecordStream implements LogStream {
   }
 
   /** Brings a record to the file for which there is no room in memory, and all before it, and makes it durable. */
-  #writeThrough({ bytes }: EncodedRecord, size: number): void {
+  #writeThrough({ bytes }: EncodedRecord, size: number, timestamp: number): void {
     const { batches, unflushed } = this.#parts;
     const state = this.#state;
     const { durable } = state;
     const batch = batches.collect(bytes.subarray(0, size));
-    this.#writeInPlace(batch);
+    this.#writeInPlace(batch, { sync: true });
     const end = batch.target + size;
     unflushed.release(durable, batch.target);
     unflushed.skipTo(end, batch.target);
@@ -412,7 +622,8 @@ export class RecordStream implements LogStream {
     state.used += size;
     state.appended = end;
     state.durableSize = Math.max(state.durableSize, batch.fileSize);
-    state.setDurable(end, { segment: state.segment, offset: state.used });
+    state.setDurable(end, { segment: state.segment, offset: state.used }, timestamp);
+    this.#parts.claims.passBy(end);
   }
 
   #appendBare(kind: number, timestamp = 0): void {
@@ -482,6 +693,7 @@ export class RecordStream implements LogStream {
   #end(error: PagewrightError): void {
     this.#failure = error;
     this.#stopTimer();
+    this.#askWaiters();
     this.#events.onFailure(error);
   }
 
@@ -499,7 +711,9 @@ export class RecordStream implements LogStream {
 
   #stopTimer(): void {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    if (this.#lagTimer !== null) clearTimeout(this.#lagTimer);
     this.#idleTimer = null;
+    this.#lagTimer = null;
   }
 
   /** Hands a mark, or a header, to the operating system, without a sync: the death of the process alone then leaves it behind. */
@@ -520,6 +734,16 @@ export class RecordStream implements LogStream {
     });
     if (batch !== null) await this.#write(batch, { sync: false });
   }
+}
+
+/** Which syncs make a batch durable: that of its transfers, unless the file has grown, or nothing is transferred. */
+function syncsOf(
+  { place, hasGrown, writes }: Batch,
+  segment: number,
+  sync: boolean,
+): { readonly transfers: boolean; readonly file: boolean } {
+  const isWhole = (segment === place.segment && hasGrown) || writes.every(({ operations }) => operations.length === 0);
+  return { transfers: sync && !isWhole, file: sync && isWhole };
 }
 
 function unknownOutcome(what: string, cause: unknown): PagewrightError {
