@@ -483,7 +483,7 @@ function allWhole(givenUp: GivenUp | null): GivenUp | null {
 }
 
 async function* withoutAfter(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
-  for await (const { timestamp, dependsOn, operations } of records) yield { timestamp, dependsOn, operations };
+  for await (const { after: _after, ...record } of records) yield record;
 }
 
 async function* untouched(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {

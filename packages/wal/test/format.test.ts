@@ -198,7 +198,7 @@ describe('a segment header', () => {
   test('has the bytes that docs/format/log.md gives', () => {
     const bytes = encodeSegmentHeader(header);
     expect(Buffer.from(bytes.subarray(0, 88)).toString('hex')).toMatchInlineSnapshot(
-      `"50574c4f470d0a1a01000000d7cabc7700112233445566778899aabbccddeeff019c3a5f03000000000000010000000034120000090000000000000002000000010000000001000000000000010100000200000000000000"`,
+      `"50574c4f470d0a1a02000000982dfdce00112233445566778899aabbccddeeff019c3a5f03000000000000010000000034120000090000000000000002000000010000000001000000000000010100000200000000000000"`,
     );
     expect(bytes.subarray(88).every((byte) => byte === 0)).toBe(true);
   });
@@ -254,7 +254,7 @@ describe('a list of kept timestamps', () => {
 
   test('has the bytes that docs/format/log.md gives', () => {
     expect(Buffer.from(encodeKept(kept)).toString('hex')).toMatchInlineSnapshot(
-      `"50574b4550540a1a0100000051cdbff400112233445566778899aabbccddeeff019c3a5f020000000300000000010000030000000001000005000000000100000900000000010000"`,
+      `"50574b4550540a1a02000000afbd91be00112233445566778899aabbccddeeff019c3a5f020000000300000000010000030000000001000005000000000100000900000000010000"`,
     );
   });
 

@@ -9,8 +9,9 @@ export interface ArchiveFiles extends SegmentSource {
   /** The directory; or what stands for it in messages. */
   readonly path: string;
   readonly names: readonly SegmentName[];
-  /** How often a segment was opened. */
+  /** How many segments were opened since it was asked to count anew. */
   readonly opened: number;
+  countAnew(): void;
 }
 
 export async function openArchive(io: IoBackend, archive: string | ArchiveSource): Promise<ArchiveFiles> {
@@ -25,7 +26,7 @@ export async function openArchive(io: IoBackend, archive: string | ArchiveSource
 }
 
 class CountedFiles implements ArchiveFiles {
-  opened = 0;
+  readonly #opened = new Set<string>();
 
   constructor(
     readonly path: string,
@@ -33,8 +34,16 @@ class CountedFiles implements ArchiveFiles {
     private readonly openFile: (path: string) => Promise<SegmentFile>,
   ) {}
 
+  get opened(): number {
+    return this.#opened.size;
+  }
+
+  countAnew(): void {
+    this.#opened.clear();
+  }
+
   open(path: string): Promise<SegmentFile> {
-    this.opened++;
+    this.#opened.add(path);
     return this.openFile(path);
   }
 }

@@ -33,7 +33,6 @@ class ChainReplay implements ArchiveReplay {
   readonly bytes = 0;
   readonly totalSegments: number;
   #lastTime: number | null = null;
-  readonly #opened: number;
   readonly #replay: Replay;
 
   constructor(
@@ -44,7 +43,7 @@ class ChainReplay implements ArchiveReplay {
     private last: number,
     private readonly until: number | Date | null,
   ) {
-    this.#opened = files.opened;
+    files.countAnew();
     this.totalSegments = chain.segments;
     const { legs } = chain;
     this.#replay = new Replay({
@@ -57,7 +56,7 @@ class ChainReplay implements ArchiveReplay {
   }
 
   get segments(): number {
-    return Math.min(this.files.opened - this.#opened, this.totalSegments);
+    return Math.min(this.files.opened, this.totalSegments);
   }
 
   get lastTime(): number | null {

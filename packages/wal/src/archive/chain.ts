@@ -76,7 +76,7 @@ export async function findChain(
     throw doesNotReach(location, beyond, backup);
   const legs = await Promise.all(chain.map((one, at) => legOf(location, one, chain[at + 1], at === 0 ? backup : null)));
   const segments = chain.reduce(
-    (sum, one, at) => sum + one.segments.filter((n) => n >= legs[at]!.from.segment).length,
+    (sum, one, at) => sum + one.segments.filter((number) => isRead(legs[at]!, number)).length,
     0,
   );
   const backupTime = all.find(({ last, lastTime }) => last === backup && lastTime >= 0)?.lastTime ?? null;
@@ -110,6 +110,12 @@ async function legOf(
     if (first > backup + 1) throw doesNotReach(location, first - 1, backup);
   }
   return { incarnation, from: { segment, offset: FIRST_RECORD }, until };
+}
+
+/** Whether a replay of the leg opens the segment. */
+function isRead({ from, until }: Leg, segment: number): boolean {
+  if (segment < from.segment) return false;
+  return until === null || until.keptRanges > 0 || comparePlaces({ segment, offset: FIRST_RECORD }, until.end) < 0;
 }
 
 /** Where an incarnation ends for certain, as it says itself, or as the one does that goes on from it. Null if its segments lead to the end. */
