@@ -6,6 +6,7 @@ import { btreeWriting } from './btree-writing.js';
 import { catalogs } from './catalogs.js';
 import { descriptions } from './descriptions.js';
 import { encodings } from './encodings.js';
+import { keptLists } from './kept-lists.js';
 import { logRecords } from './log-records.js';
 import { logReplays } from './log-replays.js';
 import { pageFiles } from './page-files.js';
@@ -27,6 +28,7 @@ export const ALL_TARGETS: readonly WeightedTarget[] = [
   weighted(btreeWriting, 20),
   weighted(logRecords, 6),
   weighted(segmentHeaders, 3),
+  weighted(keptLists, 2),
   weighted(logReplays, 10),
   weighted(catalogs, 4),
   weighted(pageFiles, 10),

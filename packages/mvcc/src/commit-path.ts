@@ -120,7 +120,7 @@ export class CommitPath {
     }
     this.awaitVisible(timestamp);
     this.host.committed(size);
-    return { timestamp, position };
+    return { timestamp, position, dependsOn };
   }
 
   /** Commits one operation on the catalog, which `install` carries out. */
@@ -153,7 +153,7 @@ export class CommitPath {
     }
     this.awaitVisible(timestamp);
     this.host.committed(size);
-    return { timestamp, position };
+    return { timestamp, position, dependsOn: this.record.dependsOn };
   }
 
   /** Runs a step while no other thread commits on the index. */

@@ -115,7 +115,7 @@ export class Mvcc implements Concurrency {
 
   commit(writes: readonly Write[]): CommitTicket {
     const { path, timestamps } = this.use;
-    if (writes.length === 0) return { timestamp: timestamps.visible, position: -1 };
+    if (writes.length === 0) return { timestamp: timestamps.visible, position: -1, dependsOn: 0 };
     const operations = writes.length === 1 ? this.single.setOne(writes[0]!) : new PlainOperations().setAll(writes);
     return path.commit(operations, timestamps.visible, PLAIN_CHECK);
   }

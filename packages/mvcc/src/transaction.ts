@@ -103,7 +103,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     this.closed = true;
     const { snapshot } = this;
     try {
-      if (!this.buffer.hasChanges) return { timestamp: snapshot.timestamp, position: -1 };
+      if (!this.buffer.hasChanges) return { timestamp: snapshot.timestamp, position: -1, dependsOn: 0 };
       return this.shared.path.commit(this.changes ?? this.buffer.encode(), snapshot.timestamp, this);
     } finally {
       this.changes = null;

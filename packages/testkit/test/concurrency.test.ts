@@ -67,6 +67,16 @@ describe('the concurrency suite', () => {
       collectsTooMuch,
       ['kept-while-needed', 'scan-meets-deleted-key', 'any-interleaving'],
     ],
+    [
+      'says of a commit that it depends on less than it saw',
+      changed((mvcc) => ({
+        begin: () => {
+          const core = mvcc.begin();
+          return over(core, { commit: () => ({ ...core.commit(), dependsOn: 0 }) });
+        },
+      })),
+      ['depends-on-what-it-saw'],
+    ],
     ['stays where it is when it is to go on', changed(() => ({ advance: () => undefined })), ['advance']],
     [
       'goes on and answers what was begun before',

@@ -56,6 +56,8 @@ export interface CommitTicket {
   readonly timestamp: number;
   /** Pass it to `Log.commit`. -1: nothing was written, there is nothing to wait for. */
   readonly position: LogPosition;
+  /** d of its record (T1), to be passed on as well. */
+  readonly dependsOn: number;
 }
 
 /** A view of the store as it was at one timestamp (T2). */

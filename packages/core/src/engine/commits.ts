@@ -125,7 +125,8 @@ export class Commits {
     try {
       const ticket = await this.whenFree(writes, commit, changed, again);
       schedulePoint(POINT.writeVisible);
-      if (ticket.position >= 0) await this.log.commit(ticket.position, { durability });
+      const { position, dependsOn } = ticket;
+      if (position >= 0) await this.log.commit(position, { durability, dependsOn });
       schedulePoint(POINT.writeDurable);
     } catch (error) {
       throw this.noted(error);

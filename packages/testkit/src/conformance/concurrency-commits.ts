@@ -87,7 +87,8 @@ export const commitClauses: readonly ConcurrencyClause[] = [
       rig.get(target, 'd', transaction);
       const seen = rig.concurrency.visible;
       transaction.put(target, bytes('e'), bytes('x'));
-      transaction.commit();
+      const { dependsOn: told } = transaction.commit();
+      assert.equal(told, rig.records.at(-1)!.dependsOn, 'The ticket depends on something else than the record.');
       rig.put(target, 'a', 'new');
       for (const { timestamp, dependsOn } of rig.records) {
         assert.ok(dependsOn >= 0 && dependsOn < timestamp, `Commit ${timestamp} depends on ${dependsOn}.`);
@@ -132,7 +133,8 @@ export const commitClauses: readonly ConcurrencyClause[] = [
         assert.equal(rig.concurrency.visible, before, 'The operation was published before it was carried out.');
       });
       assert.equal(installed, 1);
-      assert.deepEqual(ticket, { timestamp: before + 1, position: rig.positions.at(-1) });
+      const { dependsOn } = rig.records.at(-1)!;
+      assert.deepEqual(ticket, { timestamp: before + 1, position: rig.positions.at(-1), dependsOn });
       assert.equal(rig.concurrency.visible, before + 1);
       const [logged, ...others] = rig.records.at(-1)!.operations;
       assert.deepEqual(others, []);

@@ -13,10 +13,14 @@ import type { LogState } from '../sharing/log-state.js';
 import type { SegmentFiles } from './segment-files.js';
 import type { Unflushed } from './unflushed.js';
 
-/** A copy up to this size uses the same memory again. */
-const KEPT_SIZE = 256 * 1024;
-/** So many of them: a flush in the background, the idle write and a flush in place may overlap. */
-const KEPT_COUNT = 3;
+/**
+ * Copies up to these sizes use the same memory again: so many of the small ones as there may be writes under way in a thread, and of the large ones as a
+ * flush in the background, the idle write and a flush in place.
+ */
+const KEPT = [
+  { size: 32 * 1024, count: 16 },
+  { size: 256 * 1024, count: 3 },
+] as const;
 
 /** What is to be written to one segment. */
 export interface SegmentWrites {
@@ -48,7 +52,8 @@ export class Batches {
   readonly #unflushed: Unflushed;
   readonly #files: SegmentFiles;
   readonly #threads: Threads;
-  readonly #kept: Uint8Array[] = [];
+  /** By their places in `KEPT`. */
+  readonly #kept: readonly Uint8Array[][] = KEPT.map(() => []);
 
   constructor(state: LogState, slots: LogSlots, unflushed: Unflushed, files: SegmentFiles, threads: Threads) {
     this.#state = state;
@@ -114,7 +119,8 @@ export class Batches {
   done({ writes, tellsSize, memory }: Batch): void {
     if (tellsSize) this.#state.telling = 0;
     this.#slots.endWrites(writes[0]!.segment);
-    if (memory.length === KEPT_SIZE && this.#kept.length < KEPT_COUNT) this.#kept.push(memory);
+    const at = KEPT.findIndex(({ size }) => size === memory.length);
+    if (at >= 0 && this.#kept[at]!.length < KEPT[at]!.count) this.#kept[at]!.push(memory);
   }
 
   /** Whether a thread writes the header. If it has ended meanwhile, nobody knows how far it came, and the header is due again. */
@@ -127,8 +133,8 @@ export class Batches {
   }
 
   #memoryFor(size: number): Uint8Array {
-    if (size > KEPT_SIZE) return privateBytes(size);
-    return this.#kept.pop() ?? privateBytes(KEPT_SIZE);
+    const at = KEPT.findIndex((kept) => size <= kept.size);
+    return at < 0 ? privateBytes(size) : (this.#kept[at]!.pop() ?? privateBytes(KEPT[at]!.size));
   }
 }
 

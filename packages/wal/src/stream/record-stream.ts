@@ -559,8 +559,10 @@ export class RecordStream implements LogStream {
   async #watch(): Promise<void> {
     this.#isWatching = true;
     try {
-      while (this.#waiters.length > 0) {
+      for (;;) {
         const seen = this.#state.progress;
+        this.#askWaiters(); // whatever became durable before
+        if (this.#waiters.length === 0) return;
         const longest = [...this.#waiters];
         const isOver = await this.#progressSince(seen);
         this.#askWaiters();
