@@ -117,6 +117,8 @@ export class RecordStream implements LogStream {
   #writeMs = 0;
   #closed = false;
   #sealed = false;
+  /** A segment has become durable as a whole, and nobody else was told. */
+  #hasLeft = false;
   /** Behind the last record that this thread appended. */
   #ownEnd: LogPosition = 0;
 
@@ -236,6 +238,7 @@ export class RecordStream implements LogStream {
     } finally {
       this.#latch.give();
     }
+    this.#tellLeft();
     if (position <= this.durable) this.#events.onDurable();
     if (goesOn) schedulePoint(POINT.segmentBegun);
     schedulePoint(POINT.recordAppended);
@@ -519,27 +522,30 @@ export class RecordStream implements LogStream {
     const { claims } = this.#parts;
     const state = this.#state;
     let isTold: boolean;
-    let leaves = false;
     try {
       isTold = this.#latch.holding(() => {
         state.flushes++;
         if (place.segment === state.segment) state.durableSize = Math.max(state.durableSize, fileSize);
-        const before = state.durableSegment;
         if (claim === undefined) this.#reach({ end: target, place, timestamp });
         else this.#reach(claims.settle(claim));
-        leaves = state.durableSegment > before;
         return state.told >= state.durable;
       });
       this.#parts.segments.maintain();
     } catch (error) {
       throw this.#cutOff(error) ?? error;
     }
-    // Who archives hears of segments that other threads make durable as a whole.
-    if (leaves && this.#parts.isArchived) this.#parts.slots.callOthers();
+    this.#tellLeft();
     if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
     this.#askWaiters();
     this.#events.onDurable();
+  }
+
+  /** Who archives hears of segments that other threads make durable as a whole. */
+  #tellLeft(): void {
+    if (!this.#hasLeft) return;
+    this.#hasLeft = false;
+    if (this.#parts.isArchived) this.#parts.slots.callOthers();
   }
 
   // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -597,6 +603,7 @@ export class RecordStream implements LogStream {
     const state = this.#state;
     if (reach === null || reach.end <= state.durable) return;
     this.#parts.unflushed.release(state.durable, reach.end);
+    if (reach.place.segment > state.durableSegment) this.#hasLeft = true;
     state.setDurable(reach.end, reach.place, reach.timestamp);
     this.#parts.claims.passBy(reach.end);
   }
@@ -624,6 +631,7 @@ export class RecordStream implements LogStream {
     state.used += size;
     state.appended = end;
     state.durableSize = Math.max(state.durableSize, batch.fileSize);
+    if (state.segment > state.durableSegment) this.#hasLeft = true;
     state.setDurable(end, { segment: state.segment, offset: state.used }, timestamp);
     this.#parts.claims.passBy(end);
   }
