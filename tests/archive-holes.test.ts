@@ -36,7 +36,8 @@ async function run(seed: number) {
   const index = await db.index('things', { key: 'u32', value: 'utf8' });
   await db.backup(BACKUP);
   const base = db.lastCommit;
-  const points: { readonly at: string; readonly disk: SimulatedDevice; readonly acknowledged: readonly number[] }[] = [];
+  const points: { readonly at: string; readonly disk: SimulatedDevice; readonly acknowledged: readonly number[] }[] =
+    [];
   const acknowledged: number[] = [];
   disk.onOperation = ({ number, kind, path }) => {
     if (path.includes('-wal')) {

@@ -130,8 +130,21 @@ type Parts<Type extends string> = Pick<OpenStoreOptions<Type>, keyof PartsOption
 function partsOf<Options extends OpenStoreOptions<string>>(
   options: Options,
 ): { readonly parts: Parts<string>; readonly rest: Omit<Options, keyof Parts<string>> } {
-  const { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins, ...rest } =
-    options;
+  const {
+    memory,
+    pageSize,
+    commit,
+    durability,
+    archive,
+    from,
+    io,
+    pages,
+    indexes,
+    concurrency,
+    log,
+    plugins,
+    ...rest
+  } = options;
   return {
     parts: { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins },
     rest,

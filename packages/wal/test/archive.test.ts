@@ -174,9 +174,14 @@ describe('segments', () => {
     expect(await commitsIn(shelf)).toEqual(upTo(24));
   });
 
-  test('are archived by the thread that opened the log, whichever thread has filled them, and removed by no other', async () => {
+  test.each([
+    'pipelined',
+    'autonomous',
+  ])('are archived by the thread that opened the log, whichever thread has filled them, and removed by no other, by the policy %s', async (commit) => {
     const shelf = new Shelf();
-    const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
+    const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
+      options: { ...optionsOf(shelf), commit },
+    });
     const other = await store.attach(new WriteAheadLog());
     for (let i = 0; i < 12; i++) {
       await store.reserve(20_000, other.log);

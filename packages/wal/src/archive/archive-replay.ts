@@ -115,7 +115,12 @@ class ChainReplay implements ArchiveReplay {
   /** All of the chain was read. */
   #assertReached(): void {
     const { until, last, chain } = this;
-    if (typeof until === 'number' ? until <= Math.max(last, this.lastTimestamp()) : until !== null && until.getTime() <= this.#now) return;
+    if (
+      typeof until === 'number'
+        ? until <= Math.max(last, this.lastTimestamp())
+        : until !== null && until.getTime() <= this.#now
+    )
+      return;
     if (chain.forkedAt <= last) throw forked(this.files.path, last);
     if (chain.beyond !== null) {
       const { path } = this.files;

@@ -74,7 +74,8 @@ async function endedAt(
     if (header.segment > last && (await hasKept(location, header, ranges))) last = header.segment;
   }
   const counted = headers.filter(
-    ({ segment }) => comparePlaces({ segment, offset: 0 }, end) < 0 || (successor.origin.keptRanges > 0 && segment <= last),
+    ({ segment }) =>
+      comparePlaces({ segment, offset: 0 }, end) < 0 || (successor.origin.keptRanges > 0 && segment <= last),
   );
   const list = successor.origin.keptRanges > 0 ? segmentName(successor.incarnation, KEPT_LIST) : null;
   return counted.map((header, at) => {
