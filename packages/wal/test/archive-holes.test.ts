@@ -6,11 +6,11 @@
  */
 import type { ArchivedSegment, ArchiveSource, ReplayedRecord } from '@pagewright/core';
 import { dropAll, keepAll, Random, type SimulatedDevice } from '@pagewright/testkit';
-import { type LogStore, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
+import { type LogStore, readAll, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
-import { openLogStore, SMALL } from './store.js';
+import { openLog, openLogStore, SMALL } from './store.js';
 
 const SEED = Number(process.env.ARCHIVE_HOLES_SEED ?? Date.now() % 2 ** 31);
 
@@ -50,6 +50,8 @@ async function recordsIn(archive: ArchiveSource, { from = 0, until = null as num
 
 const commitsIn = async (archive: ArchiveSource, options?: { from?: number; until?: number | null }) =>
   timestampsOf(await recordsIn(archive, options));
+
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, i) => 1 + i);
 
 const without =
   (...missing: readonly Entry[]) =>
@@ -149,6 +151,36 @@ describe('of a log with a hole', () => {
     second[fifth.offset + 60] = (second[fifth.offset + 60] as number) ^ 1;
     await expect(commitsIn(shelf)).rejects.toMatchObject({ code: 'PW_CORRUPT_LOG' });
     expect(await commitsIn(shelf, { until: 3 })).toEqual([1, 3]);
+  });
+});
+
+describe('of a log that is damaged', () => {
+  test('the archive has what comes before the damage, and what is committed after that was left behind', async () => {
+    for (const missing of [1, 2, 3]) {
+      const log = new CraftedLog();
+      for (const segment of [1, 2, 3]) {
+        log.commit();
+        log.commit();
+        if (segment < 3) log.goOn();
+      }
+      const disk = log.disk();
+      await disk.remove(log.pathOf(missing));
+      const shelf = new Shelf();
+      const options = { ...SMALL, archive: shelf.archive };
+      const { log: opened, replay } = openLog(disk, log.superblock, options, undefined, 'stop-before-damage');
+      const found = await replay;
+      const left = upTo(2 * (missing - 1));
+      expect(timestampsOf(await readAll(found))).toEqual(left);
+      await opened.secure(opened.begin());
+      await opened.discardOld();
+      await settled(20);
+      expect(shelf.kept.size).toBe(missing - 1);
+      const record = recordOf(found.lastTimestamp() + 1, 1, 100);
+      opened.reserveSync(opened.sizeOf(record.operations));
+      opened.commitSync(opened.append(record));
+      await opened.close({ discard: true });
+      expect(await commitsIn(shelf)).toEqual([...left, record.timestamp]);
+    }
   });
 });
 

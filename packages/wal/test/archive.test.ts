@@ -185,7 +185,8 @@ describe('segments', () => {
     const other = await store.attach(new WriteAheadLog());
     for (let i = 0; i < 12; i++) {
       await store.reserve(20_000, other.log);
-      store.commitSync(20_000, other.log);
+      if (i % 2 === 0) store.commitSync(20_000, other.log);
+      else await store.commit(20_000, other.log);
       await settled(3);
     }
     await settled(20);

@@ -5,7 +5,7 @@
  * that place is, and which commits beyond it count.
  */
 import type { ArchivedSegment, TimestampRange } from '@pagewright/core';
-import { comparePlaces, type Place } from '../format/place.js';
+import type { Place } from '../format/place.js';
 import {
   encodeEnding,
   RECORD_COMMIT,
@@ -192,7 +192,7 @@ function endingOf(
   const kind = isLast ? RECORD_LOG_END : RECORD_SEGMENT_END;
   const ranges = isLast ? kept : intersection({ first: 0, last: lastTimestamp }, kept);
   const seed = recordSeed(incarnation, place.segment, place.offset);
-  const durable = ranges.length > 0 || comparePlaces(end, place) === 0 ? end : place;
+  const durable = ranges.length > 0 ? end : place;
   const told = isLast || ranges.length > 0 ? timestamp : 0;
   return encodeEnding(kind, seed, durable, Math.max(time, 0), told, ranges);
 }
