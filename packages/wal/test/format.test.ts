@@ -17,7 +17,10 @@ import {
   commitRecordSize,
   decodeCommit,
   decodeHeader,
+  decodeKeptRanges,
   encodeCommit,
+  encodeEnding,
+  RECORD_LOG_END,
   RecordHeader,
   recordSeed,
 } from '../src/format/record.js';
@@ -172,6 +175,39 @@ describe('a record', () => {
     expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(
       `"01244836c84f8d56480000000100000005000000010000000400000000000000070000000100000008000000000100002e8fa97c9b01000001ac0202036162010203000000000000"`,
     );
+  });
+});
+
+describe('the record at the end of an archived log', () => {
+  const durable = { segment: 7, offset: 8192 };
+  const ranges = Array.from({ length: 1000 }, (_, i) => ({ first: 3 * i + 1, last: 3 * i + 1 + (i % 2) }));
+  const decoded = (bytes: Uint8Array, seed: number) => {
+    const header = new RecordHeader();
+    const view = new DataView(bytes.buffer);
+    if (!decodeHeader(bytes, view, 0, bytes.length, seed, header)) return null;
+    return bodyIsWhole(bytes, view, 0, header.length, seed)
+      ? { header, kept: decodeKeptRanges(view, 0, header) }
+      : null;
+  };
+
+  test('is read back as it was written, with ranges and without', () => {
+    for (const kept of [[], ranges.slice(0, 1), ranges]) {
+      const bytes = encodeEnding(RECORD_LOG_END, 99, durable, TIME, 42, kept);
+      const found = decoded(bytes, 99);
+      expect(found?.header).toMatchObject({ kind: RECORD_LOG_END, timestamp: 42, time: TIME, durable });
+      expect(found?.header.length).toBe(bytes.length);
+      expect(found?.kept).toEqual(kept);
+    }
+  });
+
+  test('is not read at another place, or if a byte of it has changed', () => {
+    const bytes = encodeEnding(RECORD_LOG_END, 99, durable, TIME, 42, ranges.slice(0, 3));
+    expect(decoded(bytes, 98)).toBeNull();
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at] = (bytes[at] as number) ^ 0x10;
+      expect(decoded(changed, 99), `byte ${at}`).toBeNull();
+    }
   });
 });
 
