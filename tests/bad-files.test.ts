@@ -12,6 +12,7 @@ import { NodeFiles } from '@pagewright/io-posix';
 import { wal } from '@pagewright/wal';
 import { open } from 'pagewright';
 import { describe, expect, it } from 'vitest';
+import { LOG_FORMAT_VERSION } from '../packages/wal/src/format/segment-header.js';
 import { recordsOf } from './log-anatomy.js';
 import {
   DATA,
@@ -67,7 +68,7 @@ describe('a store of another format', () => {
     rewrite(segment!, 0, AT_VERSION, 9);
     const error = await refusedUnchanged({}, 'PW_FORMAT_VERSION', /Open the store with the release that wrote it/);
     expect(error.details).toMatchObject({ path: segment, version: 9 });
-    rewrite(segment!, 0, AT_VERSION, 1);
+    rewrite(segment!, 0, AT_VERSION, LOG_FORMAT_VERSION);
     await expectKept();
   });
 });

@@ -1,9 +1,17 @@
 /** The default parts of an engine on a given I/O backend, as the tests of the whole compose it. */
 import { bufferPool } from '@pagewright/bufferpool';
-import { compose, definePlugin, type Engine, IO, type IoBackend, type OpenOptions } from '@pagewright/core';
+import {
+  type Blueprint,
+  compose,
+  definePlugin,
+  type Engine,
+  IO,
+  type IoBackend,
+  type OpenOptions,
+} from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
 import { mvcc } from '@pagewright/mvcc';
-import { wal } from '@pagewright/wal';
+import { type WalOptions, wal } from '@pagewright/wal';
 
 export interface EngineChoice {
   readonly pageSize?: number;
@@ -12,10 +20,15 @@ export interface EngineChoice {
   readonly commit?: 'sync' | 'group' | 'pipelined' | 'autonomous';
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
+  readonly archive?: WalOptions['archive'];
   readonly opening?: OpenOptions;
 }
 
 export async function engineOn(io: IoBackend, path: string, choice: EngineChoice = {}): Promise<Engine<'btree'>> {
+  return blueprintOn(io, choice).open(path, choice.opening);
+}
+
+export function blueprintOn(io: IoBackend, choice: EngineChoice = {}): Blueprint<'btree'> {
   const given = definePlugin({
     name: 'the-disk-of-the-test',
     kind: 'io',
@@ -25,13 +38,16 @@ export async function engineOn(io: IoBackend, path: string, choice: EngineChoice
       container.register(IO, { useValue: io });
     },
   });
-  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, opening } = choice;
-  const blueprint = compose({
+  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, archive } = choice;
+  return compose({
     io: given(),
     pages: bufferPool({ memory: memory ?? '1MiB', translation, ...(pageSize === undefined ? {} : { pageSize }) }),
     indexes: btree(),
     concurrency: mvcc(),
-    log: wal({ commit: commit ?? 'pipelined', segmentSize: segmentSize ?? '64KiB' }),
+    log: wal({
+      commit: commit ?? 'pipelined',
+      segmentSize: segmentSize ?? '64KiB',
+      ...(archive === undefined ? {} : { archive }),
+    }),
   });
-  return blueprint.open(path, opening);
 }

@@ -6,6 +6,7 @@ import {
   decodeHeader,
   RECORD_COMMIT,
   RECORD_HEADER_SIZE,
+  RECORD_LOG_END,
   RECORD_MARK,
   RECORD_SEGMENT_END,
   RecordHeader,
@@ -66,6 +67,7 @@ const RECORD_NAMES: Readonly<Record<number, string>> = {
   [RECORD_COMMIT]: 'log record',
   [RECORD_MARK]: 'log mark',
   [RECORD_SEGMENT_END]: 'log segment end',
+  [RECORD_LOG_END]: 'end of the log',
 };
 
 /** Whether the last record of the log says that all before it is durable: then no loss of any of it is taken for a torn tail. */

@@ -62,7 +62,7 @@ export function rewrite(
   const found = decodeCommit(bytes.slice(), offset, header)!;
   const record = { ...found, dependsOn: dependsOn ?? found.dependsOn };
   const seed = recordSeed(incarnation, segment, offset);
-  encodeCommit(bytes, new DataView(bytes.buffer), offset, length, seed, durable ?? header.durable, record);
+  encodeCommit(bytes, new DataView(bytes.buffer), offset, length, seed, durable ?? header.durable, record, record.time);
   disk.put(path, bytes);
 }
 

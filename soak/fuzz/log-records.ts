@@ -14,7 +14,7 @@ import {
 import { expectSame, expectThat, sameBytes } from './agreement.js';
 import { record as format } from './internals.js';
 
-const HEADER = 48;
+const HEADER = 56;
 
 interface Encoded {
   readonly bytes: Uint8Array;
@@ -59,22 +59,22 @@ function decode(bytes: Uint8Array, seed: number, pattern: 0 | 1) {
   const header = new format.RecordHeader();
   if (bytes.length < HEADER) return null;
   if (!format.decodeHeader(memory, view, 0, memory.length, seed, header)) return null;
-  const { kind, length, timestamp, dependsOn, operationCount, durable } = header;
+  const { kind, length, timestamp, dependsOn, operationCount, durable, time } = header;
   expectThat(length >= HEADER && length <= bytes.length && length % 8 === 0, () => `a record has ${length} bytes`);
   if (!format.bodyIsWhole(memory, view, 0, length, seed)) return null;
   const commit = kind === format.RECORD_COMMIT ? format.decodeCommit(memory, 0, header) : undefined;
   assertSurroundingsUntouched(memory, pattern);
-  return { kind, length, timestamp, dependsOn, operationCount, durable, commit: commit && copied(commit) };
+  return { kind, length, timestamp, dependsOn, operationCount, durable, time, commit: commit && copied(commit) };
 }
 
-function copied({ timestamp, dependsOn, operations }: ReplayedRecord): ReplayedRecord {
+function copied({ timestamp, dependsOn, time, operations }: ReplayedRecord): ReplayedRecord {
   const copy = [...operations].map(({ kind, index, key, value }) => ({
     kind,
     index,
     key: Uint8Array.from(key),
     value: Uint8Array.from(value),
   }));
-  return { timestamp, dependsOn, operations: copy };
+  return { timestamp, dependsOn, time, operations: copy };
 }
 
 /** A transaction as `docs/format/log.md` has it; null if it is not exactly its operations and less than eight bytes. */
@@ -103,7 +103,8 @@ function naive(bytes: Uint8Array, length: number): ReplayedRecord | null {
     at += keyLength + valueLength;
   }
   if (length - at >= 8) return null;
-  return { timestamp: Number(record.readBigUInt64LE(16)), dependsOn: Number(record.readBigUInt64LE(24)), operations };
+  const [timestamp, dependsOn, time] = [16, 24, 48].map((field) => Number(record.readBigUInt64LE(field)));
+  return { timestamp: timestamp!, dependsOn: dependsOn!, time: time!, operations };
 }
 
 function recordOf(random: Random, i: number): FuzzSeed<Encoded> {
@@ -118,10 +119,11 @@ function recordOf(random: Random, i: number): FuzzSeed<Encoded> {
   const length = i % 6 === 5 ? HEADER : format.commitRecordSize(operations);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
-  if (i % 6 === 5) format.encodeBare(bytes, view, 0, format.RECORD_MARK, seed, place);
+  if (i % 6 === 5) format.encodeBare(bytes, view, 0, format.RECORD_MARK, seed, place, random.below(2 ** 41));
   else {
     const timestamp = random.below(2 ** 40) + 1;
-    format.encodeCommit(bytes, view, 0, length, seed, place, { timestamp, dependsOn: timestamp - 1, operations });
+    const record = { timestamp, dependsOn: timestamp - 1, operations };
+    format.encodeCommit(bytes, view, 0, length, seed, place, record, random.below(2 ** 41));
   }
   return { bytes, context: { bytes, seed }, fields: [{ start: 0, end: HEADER }] };
 }

@@ -55,10 +55,10 @@ export const logReplays: FuzzTarget<DamagedSegment> = {
 
 function segmentOf(log: KilledLog, path: string, bytes: Uint8Array): FuzzSeed<DamagedSegment> {
   const fields = recordsOf(log, path).flatMap(({ offset, length }) => [
-    { start: offset, end: offset + 48 },
+    { start: offset, end: offset + format.RECORD_HEADER_SIZE },
     { start: offset, end: offset + length },
   ]);
-  return { bytes, context: { log, path }, fields: [{ start: 0, end: 72 }, ...fields] };
+  return { bytes, context: { log, path }, fields: [{ start: 0, end: 84 }, ...fields] };
 }
 
 function recordsOf(log: KilledLog, path: string): readonly FoundRecord[] {
@@ -94,7 +94,7 @@ function isProven(log: KilledLog, path: string, bytes: Uint8Array, found: number
     if (segment < hole.segment || (segment === hole.segment && offset <= hole.offset)) return false;
     if (record.path !== path) return true;
     const original = log.files.get(path)!;
-    const end = record.offset + 48;
+    const end = record.offset + format.RECORD_HEADER_SIZE;
     return (
       record.offset + record.length <= bytes.length &&
       sameBytes(bytes.subarray(record.offset, end), original.subarray(record.offset, end))

@@ -79,7 +79,7 @@ function commitOf(random: Random, timestamp: number, size: number): ReplayedReco
     key: random.fill(new Uint8Array(random.between(1, 20))),
     value: i === 3 ? new Uint8Array(0) : random.fill(new Uint8Array(i === 0 ? size : random.below(30))),
   }));
-  return { timestamp, dependsOn: timestamp - 1, operations };
+  return { timestamp, dependsOn: timestamp - 1, time: 0, operations };
 }
 
 function contentsOf(disk: SimulatedDevice): Map<string, Uint8Array> {

@@ -31,6 +31,12 @@ export const ERROR_CODES = {
   PW_CORRUPT_PAGE: 'A page does not match the checksum that is kept where it is named.',
   PW_CORRUPT_LOG: 'The log is damaged, or a part of it is missing, below what was acknowledged.',
 
+  // Archive
+  PW_ARCHIVE_FAILED:
+    'The log could not be archived when the store was closed; it is kept until the store is opened again.',
+  PW_ARCHIVE_GAP: 'The archive does not have all commits that lead from the backup to where it is to be restored.',
+  PW_RESTORE_POINT: 'What is to be restored is before the backup, or beyond the end of the archive.',
+
   // Use
   PW_CLOSED: 'The engine, index or file was used after it was closed.',
   PW_READ_ONLY: 'The engine was opened read-only, or turned read-only after a failure.',

@@ -40,7 +40,7 @@ export class SharedLog {
   get log(): Log {
     const log: Partial<Log> = {
       maxRecordSize: 1 << 24,
-      sizeOf: (operations) => 48 + operationsSize(operations),
+      sizeOf: (operations) => 56 + operationsSize(operations),
       reserveSync: () => undefined,
       append: (record) => this.#append(record),
     };

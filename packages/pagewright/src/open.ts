@@ -15,11 +15,13 @@ import {
   type OpenOptions,
   PagewrightError,
   type Problem,
+  type RestoreOptions,
+  type RestoreReport,
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
 import { ioPosix } from '@pagewright/io-posix';
 import { mvcc } from '@pagewright/mvcc';
-import { wal } from '@pagewright/wal';
+import { type WalOptions, wal } from '@pagewright/wal';
 
 /** Where a plugin stands: a configured one, the name of its package, or name and options. */
 export type PluginEntry<Plugin> = Plugin | string | readonly [name: string, options: Readonly<Record<string, unknown>>];
@@ -47,13 +49,21 @@ export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOpt
   readonly memory?: BufferPoolOptions['memory'];
   /** Page size of a new store. Not beside `pages`. */
   readonly pageSize?: BufferPoolOptions['pageSize'];
+  /** Where the log is archived: a directory, or a function that is called with each segment. Not beside `log`. */
+  readonly archive?: WalOptions['archive'];
+}
+
+/** What {@link restore} takes: what `Blueprint.restore` takes, the parts of a config, and the shorthand `memory`. */
+export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<string>, 'commit'> {
+  /** Memory for pages, in bytes or as in `'256MiB'`. Not beside `pages`. */
+  readonly memory?: BufferPoolOptions['memory'];
 }
 
 /** What {@link attach} takes: what `Blueprint.attach` takes, and the parts with which the store was opened. Its memory and page size come with the handle. */
 export interface AttachStoreOptions<Type extends string = 'btree'> extends AttachOptions, PartsOptions<Type> {}
 
 /** Options that are short for one of a part. */
-const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log', durability: 'log' } as const;
+const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log', durability: 'log', archive: 'log' } as const;
 
 /**
  * Opens the store at `path`, and creates it if there is none: `await open('./app.pw', { memory: '1GiB' })`. Its log is beside
@@ -86,7 +96,7 @@ export async function attach<Type extends string = 'btree'>(
   const { parts, rest } = partsOf(options);
   refuseUnknown(
     'attach',
-    { ...rest, ...given({ memory: parts.memory, pageSize: parts.pageSize }) },
+    { ...rest, ...given({ memory: parts.memory, pageSize: parts.pageSize, archive: parts.archive }) },
     ['commit', 'durability', ...PARTS, ...ATTACHING],
     ATTACHING,
   );
@@ -94,6 +104,22 @@ export async function attach<Type extends string = 'btree'>(
   return await blueprint.attach(handle, rest);
 }
 
+/**
+ * Makes a store at `path` of a backup and of what was archived since, as it was after any commit: `await restore({ backup: './monday.pw', archive: './archive', path:
+ * './restored.pw', until: new Date('2026-03-04T05:06:07Z') })`. It is closed; open it like any other.
+ *
+ * Errors: those of `composeFrom` (`PW_CONFIG` with all `problems`) and of `Blueprint.restore`.
+ */
+export async function restore(options: RestoreStoreOptions): Promise<RestoreReport> {
+  checkObject('restore takes where to restore from and to', options);
+  const { io, pages, indexes, concurrency, log, plugins, from, memory, ...rest } = options;
+  refuseUnknown('restore', rest, [...RESTORING, 'memory', ...PARTS], RESTORING);
+  const parts = { io, pages, indexes, concurrency, log, plugins, from, memory };
+  const blueprint = await blueprintOf(parts);
+  return await blueprint.restore(rest);
+}
+
+const RESTORING = ['backup', 'archive', 'path', 'until', 'signal', 'onProgress'];
 const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'recover', 'checkpoint', 'onRecovery', 'onFailure'];
 const ATTACHING = ['onFailure'];
 const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
@@ -104,20 +130,36 @@ type Parts<Type extends string> = Pick<OpenStoreOptions<Type>, keyof PartsOption
 function partsOf<Options extends OpenStoreOptions<string>>(
   options: Options,
 ): { readonly parts: Parts<string>; readonly rest: Omit<Options, keyof Parts<string>> } {
-  const { memory, pageSize, commit, durability, from, io, pages, indexes, concurrency, log, plugins, ...rest } =
-    options;
-  return { parts: { memory, pageSize, commit, durability, from, io, pages, indexes, concurrency, log, plugins }, rest };
+  const {
+    memory,
+    pageSize,
+    commit,
+    durability,
+    archive,
+    from,
+    io,
+    pages,
+    indexes,
+    concurrency,
+    log,
+    plugins,
+    ...rest
+  } = options;
+  return {
+    parts: { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins },
+    rest,
+  };
 }
 
 async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<Blueprint<Type>> {
   refuseDoubles(parts);
-  const { memory, pageSize, commit, durability, from, io, pages, indexes, concurrency, log, plugins } = parts;
+  const { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const config = {
     io: io ?? ioPosix(),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),
-    log: log ?? wal(given({ commit, durability })),
+    log: log ?? wal(given({ commit, durability, archive })),
     ...(plugins === undefined ? {} : { plugins }),
   };
   return (await composeFrom(config, { from })) as Blueprint<Type>;

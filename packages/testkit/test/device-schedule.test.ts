@@ -180,8 +180,8 @@ describe('the same seed', () => {
   });
 
   it('gives the same run of a whole engine, to the byte', async ({ onTestFinished }) => {
-    // The log's idle timer and a checkpoint that makes way are all in an engine that goes by real time.
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    // The log's idle timer, a checkpoint that makes way and the time in records are all in an engine that goes by real time.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
     onTestFinished(() => void vi.useRealTimers());
     for (const seed of [1, 2]) {
       const first = await engineRun(seed);

@@ -75,6 +75,12 @@ describe('the log suite', () => {
       })),
       ['failed-write', 'failed-sync'],
     ],
+    ['does not know the time', onReplay(withTime(() => 0)), ['tells-the-time']],
+    [
+      'tells times in reverse',
+      onReplay(withTime(({ time, timestamp }) => time - 1000 * timestamp)),
+      ['tells-the-time'],
+    ],
     ['drops the last record', onReplay(dropLast), ['round-trip', 'close-keeps', 'crash-anywhere']],
     ['gives a record twice', onReplay(repeatLast), ['in-order', 'round-trip', 'crash-anywhere']],
     ['gives a record that was torn', onReplay(inventTorn), ['holes-are-cut', 'the-dead-stay-dead']],
@@ -477,11 +483,17 @@ function allWhole(givenUp: GivenUp | null): GivenUp | null {
 }
 
 async function* withoutAfter(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
-  for await (const { timestamp, dependsOn, operations } of records) yield { timestamp, dependsOn, operations };
+  for await (const { after: _after, ...record } of records) yield record;
 }
 
 async function* untouched(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   yield* records;
+}
+
+function withTime(timeOf: (record: ReplayedRecord) => number): Records {
+  return async function* (_, records) {
+    for await (const record of records) yield { ...record, time: timeOf(record) };
+  };
 }
 
 async function* dropLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
@@ -593,4 +605,4 @@ function keepsReferences(): Log {
   });
 }
 
-const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, operations: [] };
+const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, time: 0, operations: [] };

@@ -1,5 +1,6 @@
 /** What a log can be asked for, checked once: by the constructor, and by the plugin's schema before any file is opened. */
 import {
+  type ArchiveFunction,
   type CommitPolicyOptions,
   type Durability,
   type InjectionToken,
@@ -30,6 +31,11 @@ export interface WalOptions {
   readonly maxRecordSize?: number | string | undefined;
   /** What may wait in memory for a flush, 4 KiB to 1 GiB; a record for which there is no room is made durable by its own append. Default: 16 MiB. */
   readonly bufferLimit?: number | string | undefined;
+  /**
+   * Keeps the log after the store has no use for it: a directory into which segments are copied, or a function that is called with each. With a backup
+   * they give the state after any commit. Default: none is kept.
+   */
+  readonly archive?: string | ArchiveFunction | undefined;
 }
 
 /** Under which the container of an engine has the options. */

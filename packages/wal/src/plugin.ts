@@ -1,5 +1,5 @@
 /** The package as a plugin: provides `LOG`, and its policies as `COMMIT_POLICIES` beside those of other plugins. */
-import { COMMIT_POLICIES, definePlugin, Lifecycle, LOG } from '@pagewright/core';
+import { type ArchiveFunction, COMMIT_POLICIES, definePlugin, Lifecycle, LOG } from '@pagewright/core';
 import * as v from 'valibot';
 import { optionProblems, WAL_OPTIONS, type WalOptions } from './options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from './write-ahead-log.js';
@@ -17,6 +17,12 @@ const options = v.pipe(
     segmentSize: size,
     maxRecordSize: size,
     bufferLimit: size,
+    archive: v.exactOptional(
+      v.union(
+        [v.pipe(v.string(), v.nonEmpty()), v.custom<ArchiveFunction>((value) => typeof value === 'function')],
+        'must be the path of a directory, or a function',
+      ),
+    ),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     // Beside options that do not exist or are of a wrong type the others are checked all the same.

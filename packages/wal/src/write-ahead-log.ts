@@ -5,6 +5,9 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import {
+  type ArchiveFunction,
+  type ArchiveReplay,
+  type ArchiveReplayRequest,
   COMMIT_POLICIES,
   type CommitPolicy,
   type CommitPolicyType,
@@ -28,6 +31,10 @@ import {
   SharedLatch,
   type TimestampRange,
 } from '@pagewright/core';
+import { archiveInto } from './archive/archive-directory.js';
+import { replayArchive } from './archive/archive-replay.js';
+import { Archiver } from './archive/archiver.js';
+import { findLeftovers } from './archive/leftovers.js';
 import { encodeKept } from './format/kept-timestamps.js';
 import { commitRecordSize } from './format/record.js';
 import { KEPT_LIST, segmentName, segmentsAmong } from './format/segment-name.js';
@@ -39,6 +46,7 @@ import { RelaxedCommits } from './policies/relaxed.js';
 import { syncPolicy } from './policies/sync.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
+import type { LogLocation } from './recovery/segment-opening.js';
 import { Claims } from './sharing/claims.js';
 import { checkHandle, createMemory, handleOf, type LogMemory, type LogShape } from './sharing/log-memory.js';
 import { LogSlots } from './sharing/log-slots.js';
@@ -62,6 +70,8 @@ export const BUILT_IN_POLICIES: readonly CommitPolicyType[] = [
 
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
+const SYSTEM_CLOCK = (): number => Date.now();
+
 /** A log that was begun, as this thread has it: views on what all threads share, and files of its own. */
 interface Writer {
   readonly shape: LogShape;
@@ -76,6 +86,8 @@ interface Writer {
   readonly policy: CommitPolicy;
   readonly relaxed: RelaxedCommits;
   readonly pressure: BackPressure;
+  /** Null if the log is not archived, or this thread has not opened it. */
+  readonly archiver: Archiver | null;
   /** Whether this thread opened the log. */
   readonly isOwner: boolean;
 }
@@ -88,6 +100,8 @@ interface Writer {
 export class WriteAheadLog implements Log {
   #options: CheckedOptions;
   readonly #policies: readonly CommitPolicyType[];
+  readonly #clock: () => number;
+  readonly #archive: string | ArchiveFunction | null;
   #policyType: CommitPolicyType;
   #request: LogOpenRequest | null = null;
   #replay: Replay | null = null;
@@ -95,18 +109,23 @@ export class WriteAheadLog implements Log {
   #writer: Writer | null = null;
   /** Resolves when the first segment is durable. */
   #ready: Promise<void> = Promise.resolve();
+  /** Segments before it are needed by no replay. */
+  #recycled = 0;
   #listens = false;
   #closing: Promise<void> | null = null;
 
   /**
-   * `policies` are those that `options.commit` may name.
+   * `policies` are those that `options.commit` may name; `clock` tells the time, in milliseconds since 1970.
    * Errors: `PW_OPTION_INVALID`; `PW_PLUGIN_DUPLICATE` if two of the policies have that name.
    */
   constructor(
     @inject(WAL_OPTIONS) options: WalOptions = {},
     @injectAll(COMMIT_POLICIES) policies: readonly CommitPolicyType[] = BUILT_IN_POLICIES,
+    clock: () => number = SYSTEM_CLOCK,
   ) {
     this.#options = checkOptions(options);
+    this.#clock = clock;
+    this.#archive = options.archive ?? null;
     this.#policies = policies;
     this.#policyType = findPolicy(this.#options.commit, policies);
   }
@@ -139,8 +158,15 @@ export class WriteAheadLog implements Log {
     const incarnation = this.#newIncarnation();
     const { end, kept } = found;
     const origin = { end, timestamp: found.timestamp, keptRanges: kept.length, first: timestamp + 1 };
-    const shape = { directory, storeId: state.storeId, incarnation, origin, options: this.#options };
-    const writer = this.#join(shape, createMemory(shape), request, true);
+    const shape = {
+      directory,
+      storeId: state.storeId,
+      incarnation,
+      origin,
+      options: this.#options,
+      isArchived: this.#archive !== null,
+    };
+    const writer = this.#join(shape, createMemory(shape, this.#replay!.time), request, true);
     this.#ready = this.#start(writer, request.io, kept);
     this.#ready.catch(() => undefined); // whoever waits for it meets the error
     return writer.stream.mark;
@@ -167,10 +193,14 @@ export class WriteAheadLog implements Log {
   }
 
   async discardOld(): Promise<void> {
-    const { files } = this.#open();
+    const { files, archiver, shape } = this.#open();
     this.#assertOwner('Old segments are removed');
     await this.#ready;
-    await files.removeOthers();
+    if (archiver === null) return files.removeOthers();
+    const leftovers = await findLeftovers(this.#location(shape), await files.others(), shape);
+    const kept = leftovers.flatMap(({ name, list }) => (list === null ? [name] : [name, list]));
+    await files.removeOthers(new Set(kept));
+    archiver.begin(leftovers);
   }
 
   async reserve(bytes: number): Promise<void> {
@@ -239,15 +269,29 @@ export class WriteAheadLog implements Log {
     const { segments, shape } = this.#open();
     this.#assertOwner('Segments are given up');
     await this.#ready;
-    if (mark.incarnation === shape.incarnation) await segments.release(mark.segment);
+    if (mark.incarnation !== shape.incarnation) return;
+    this.#recycled = Math.max(this.#recycled, mark.segment);
+    await this.#release(segments);
+  }
+
+  async seal(timestamp: number): Promise<void> {
+    const { stream, archiver } = this.#committing();
+    this.#assertOwner('The log is ended');
+    if (archiver === null) return;
+    await this.#ready;
+    await stream.seal(timestamp);
+  }
+
+  async replayArchive(request: ArchiveReplayRequest): Promise<ArchiveReplay> {
+    return replayArchive(request);
   }
 
   stats(): LogStats {
     const policy = this.#policyType.name;
     if (this.#writer === null) {
-      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0 };
+      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0, archive: null };
     }
-    const { state, segments } = this.#writer;
+    const { state, segments, archiver } = this.#writer;
     return {
       policy,
       appendedBytes: state.appended,
@@ -255,6 +299,7 @@ export class WriteAheadLog implements Log {
       flushes: state.flushes,
       segments: segments.count,
       pendingBytes: state.pending,
+      archive: archiver?.stats ?? null,
     };
   }
 
@@ -281,7 +326,9 @@ export class WriteAheadLog implements Log {
       {
         incarnation,
         isOwner,
+        isArchived: shape.isArchived,
         limit: bufferLimit,
+        clock: this.#clock,
         state,
         slots,
         claims,
@@ -293,7 +340,10 @@ export class WriteAheadLog implements Log {
         open,
       },
       {
-        onDurable: () => pressure.release(),
+        onDurable: () => {
+          pressure.release();
+          archiver?.look();
+        },
         onFailure: (error) => {
           pressure.fail(failedError(error));
           request.onFailure(error);
@@ -301,12 +351,44 @@ export class WriteAheadLog implements Log {
       },
     );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
+    const archiver: Archiver | null = isOwner ? this.#archiver(shape, io, files, () => segments, latch, state) : null;
     latch.holding(() => slots.enter());
     const policy = this.#policyType.attach(stream, shape.options);
     const relaxed = new RelaxedCommits(stream);
-    const parts = { open, files, segments, stream, policy, relaxed, pressure };
+    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver };
     this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
+  }
+
+  #archiver(
+    shape: LogShape,
+    io: IoBackend,
+    files: SegmentFiles,
+    segments: () => SegmentSequence,
+    latch: SharedLatch,
+    state: LogState,
+  ): Archiver | null {
+    const archive = this.#archive;
+    if (archive === null) return null;
+    return new Archiver({
+      archive: typeof archive === 'string' ? (segment) => archiveInto(io, archive, segment) : archive,
+      location: this.#location(shape),
+      headerOf: (segment) => ({ ...shape, segment, fileSize: 0 }),
+      durableSegment: () => latch.holding(() => state.durableSegment),
+      onArchived: () => this.#release(segments()),
+      removeLeftover: (name) => files.removeOther(name),
+    });
+  }
+
+  #location({ directory, storeId }: LogShape): LogLocation {
+    const { io } = this.#request as LogOpenRequest;
+    return { io, directory, storeId, readOnly: true };
+  }
+
+  /** Gives segments up that no replay needs, as far as they are archived. */
+  async #release(segments: SegmentSequence): Promise<void> {
+    const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
+    await segments.release(Math.min(this.#recycled, archived));
   }
 
   /** Makes the first segment; before it what tells which commits behind a hole it goes on from (L4), whose name the first segment makes durable. */
@@ -335,6 +417,7 @@ export class WriteAheadLog implements Log {
     void slots.onCall(() => {
       if (this.#closing !== null) return false;
       stream.look();
+      this.#writer?.archiver?.look();
       return true;
     });
   }
@@ -349,7 +432,7 @@ export class WriteAheadLog implements Log {
   async #close(discard: boolean): Promise<void> {
     const writer = this.#writer;
     if (writer === null) return;
-    const { files, segments, stream, pressure, slots, latch, state, open, isOwner } = writer;
+    const { files, segments, stream, pressure, slots, latch, state, open, archiver, isOwner } = writer;
     pressure.fail(closedError());
     const started = await this.#ready.then(
       () => true,
@@ -357,15 +440,19 @@ export class WriteAheadLog implements Log {
     );
     try {
       if (isOwner) endForAll(latch, state);
+      if (started && discard && archiver !== null && stream.failure === null) await stream.seal(state.lastTimestamp);
       if (started) await stream.close(!(isOwner && discard));
     } finally {
+      await archiver?.stop();
       await segments.settled();
       await open.close();
       slots.leave();
       if (isOwner) slots.callOthers();
     }
     // After a failure the log is all that tells which commits there are.
-    if (isOwner && discard && stream.failure === null) await files.removeAll();
+    if (!isOwner || !discard || stream.failure !== null) return;
+    if (started) await archiver?.finish(state.segment);
+    await files.removeAll();
   }
 
   #assertOwner(what: string): void {

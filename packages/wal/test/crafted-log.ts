@@ -79,7 +79,7 @@ export class CraftedLog {
     const record = { ...recordOf(this.#timestamp + 1, 0, size), dependsOn };
     const length = commitRecordSize(record.operations);
     const bytes = new Uint8Array(length);
-    encodeCommit(bytes, viewOf(bytes), 0, length, this.#seed, durable, record);
+    encodeCommit(bytes, viewOf(bytes), 0, length, this.#seed, durable, record, record.time);
     this.#timestamp = record.timestamp;
     return this.#add('commit', bytes, record);
   }
@@ -128,7 +128,7 @@ export class CraftedLog {
 
   #bare(kind: number, durable: Place): Uint8Array {
     const bytes = new Uint8Array(RECORD_HEADER_SIZE);
-    encodeBare(bytes, viewOf(bytes), 0, kind, this.#seed, durable);
+    encodeBare(bytes, viewOf(bytes), 0, kind, this.#seed, durable, 0);
     return bytes;
   }
 
@@ -179,7 +179,7 @@ function earlierUse(seed: number, segment: number): Uint8Array {
     const otherSeed = random.chance(0.5)
       ? recordSeed(0x1234, segment, offset)
       : recordSeed(0x5f3a9c01, segment + 7, offset);
-    encodeCommit(bytes, view, offset, length, otherSeed, durable, record);
+    encodeCommit(bytes, view, offset, length, otherSeed, durable, record, 0);
     offset += length;
   }
 }

@@ -253,7 +253,7 @@ describe('damage to an idle log', () => {
       origin: { end: { incarnation: 0, segment: 0, offset: 0 }, timestamp: 0, keptRanges: 0, first: 1 },
     });
     const view = new DataView(header.buffer);
-    view.setUint32(8, 2, true);
+    view.setUint32(8, 3, true);
     view.setUint32(12, 0, true);
     view.setUint32(12, crc32(header), true);
     content.set(header);

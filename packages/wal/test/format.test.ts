@@ -6,6 +6,7 @@ import {
   encodeOperations,
   operationSize,
   operationsSize,
+  type ReplayedRecord,
 } from '@pagewright/core';
 import { assertSameRecord } from '@pagewright/testkit/rig';
 import fc from 'fast-check';
@@ -16,12 +17,18 @@ import {
   commitRecordSize,
   decodeCommit,
   decodeHeader,
+  decodeKeptRanges,
   encodeCommit,
+  encodeEnding,
+  RECORD_LOG_END,
   RecordHeader,
   recordSeed,
 } from '../src/format/record.js';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_SIZE } from '../src/format/segment-header.js';
 import { segmentName, segmentsAmong } from '../src/format/segment-name.js';
+
+/** When the records of these tests were appended. */
+const TIME = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u53 = fc.maxSafeNat();
@@ -52,7 +59,7 @@ interface Encoded {
 function encode(written: CommitRecord, seed: number): Encoded {
   const bytes = new Uint8Array(commitRecordSize(written.operations)).fill(0xaa);
   const view = new DataView(bytes.buffer);
-  encodeCommit(bytes, view, 0, bytes.length, seed, { segment: 7, offset: 2 ** 40 + 8 }, written);
+  encodeCommit(bytes, view, 0, bytes.length, seed, { segment: 7, offset: 2 ** 40 + 8 }, written, TIME);
   return { bytes, view };
 }
 
@@ -75,6 +82,8 @@ describe('a record', () => {
         const header = new RecordHeader();
         decodeHeader(encoded.bytes, encoded.view, 0, encoded.bytes.length, seed, header);
         expect(header.durable).toEqual({ segment: 7, offset: 2 ** 40 + 8 });
+        expect(header.time).toBe(TIME);
+        expect((found as ReplayedRecord).time).toBe(TIME);
       }),
     );
   });
@@ -127,7 +136,7 @@ describe('a record', () => {
 
   test('that is not one is refused without reading beyond it', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 48, maxLength: 300 }), u32, (bytes, seed) => {
+      fc.property(fc.uint8Array({ minLength: 56, maxLength: 300 }), u32, (bytes, seed) => {
         expect(decode({ bytes, view: new DataView(bytes.buffer) }, seed)).toBeNull();
       }),
     );
@@ -135,10 +144,10 @@ describe('a record', () => {
 
   test('with a number beyond 2^53 is refused, though its checksums are right', () => {
     const written: CommitRecord = { timestamp: 1, dependsOn: 0, operations: [] };
-    for (const at of [16, 24, 40]) {
+    for (const at of [16, 24, 40, 48]) {
       const encoded = encode(written, 77);
       encoded.view.setUint32(at + 4, 2 ** 21, true);
-      encoded.view.setUint32(0, crc32(encoded.bytes.subarray(4, 48), 77), true);
+      encoded.view.setUint32(0, crc32(encoded.bytes.subarray(4, 56), 77), true);
       expect(decode(encoded, 77), `u64 at ${at}`).toBeNull();
     }
   });
@@ -164,8 +173,41 @@ describe('a record', () => {
     };
     const { bytes } = encode(written, recordSeed(0x5f3a9c01, 2, 4096));
     expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(
-      `"230daf10c84f8d564000000001000000050000000100000004000000000000000700000001000000080000000001000001ac0202036162010203000000000000"`,
+      `"01244836c84f8d56480000000100000005000000010000000400000000000000070000000100000008000000000100002e8fa97c9b01000001ac0202036162010203000000000000"`,
     );
+  });
+});
+
+describe('the record at the end of an archived log', () => {
+  const durable = { segment: 7, offset: 8192 };
+  const ranges = Array.from({ length: 1000 }, (_, i) => ({ first: 3 * i + 1, last: 3 * i + 1 + (i % 2) }));
+  const decoded = (bytes: Uint8Array, seed: number) => {
+    const header = new RecordHeader();
+    const view = new DataView(bytes.buffer);
+    if (!decodeHeader(bytes, view, 0, bytes.length, seed, header)) return null;
+    return bodyIsWhole(bytes, view, 0, header.length, seed)
+      ? { header, kept: decodeKeptRanges(view, 0, header) }
+      : null;
+  };
+
+  test('is read back as it was written, with ranges and without', () => {
+    for (const kept of [[], ranges.slice(0, 1), ranges]) {
+      const bytes = encodeEnding(RECORD_LOG_END, 99, durable, TIME, 42, kept);
+      const found = decoded(bytes, 99);
+      expect(found?.header).toMatchObject({ kind: RECORD_LOG_END, timestamp: 42, time: TIME, durable });
+      expect(found?.header.length).toBe(bytes.length);
+      expect(found?.kept).toEqual(kept);
+    }
+  });
+
+  test('is not read at another place, or if a byte of it has changed', () => {
+    const bytes = encodeEnding(RECORD_LOG_END, 99, durable, TIME, 42, ranges.slice(0, 3));
+    expect(decoded(bytes, 98)).toBeNull();
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at] = (bytes[at] as number) ^ 0x10;
+      expect(decoded(changed, 99), `byte ${at}`).toBeNull();
+    }
   });
 });
 
@@ -192,7 +234,7 @@ describe('a segment header', () => {
   test('has the bytes that docs/format/log.md gives', () => {
     const bytes = encodeSegmentHeader(header);
     expect(Buffer.from(bytes.subarray(0, 88)).toString('hex')).toMatchInlineSnapshot(
-      `"50574c4f470d0a1a01000000d7cabc7700112233445566778899aabbccddeeff019c3a5f03000000000000010000000034120000090000000000000002000000010000000001000000000000010100000200000000000000"`,
+      `"50574c4f470d0a1a02000000982dfdce00112233445566778899aabbccddeeff019c3a5f03000000000000010000000034120000090000000000000002000000010000000001000000000000010100000200000000000000"`,
     );
     expect(bytes.subarray(88).every((byte) => byte === 0)).toBe(true);
   });
@@ -248,7 +290,7 @@ describe('a list of kept timestamps', () => {
 
   test('has the bytes that docs/format/log.md gives', () => {
     expect(Buffer.from(encodeKept(kept)).toString('hex')).toMatchInlineSnapshot(
-      `"50574b4550540a1a0100000051cdbff400112233445566778899aabbccddeeff019c3a5f020000000300000000010000030000000001000005000000000100000900000000010000"`,
+      `"50574b4550540a1a02000000afbd91be00112233445566778899aabbccddeeff019c3a5f020000000300000000010000030000000001000005000000000100000900000000010000"`,
     );
   });
 

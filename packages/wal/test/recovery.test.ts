@@ -107,6 +107,22 @@ describe('recovery', () => {
     expect(again.replay.bytes).toBe(64 * 1024);
   });
 
+  test('records say when they were appended, and a clock that is put back does not put the log back', async () => {
+    const superblock = newSuperblock();
+    let now = 1000;
+    const clock = (): number => now;
+    const store = await openLogStore(new SimulatedDevice(), superblock, { clock });
+    for (now of [1000, 1000, 1005, 400, 1006]) await store.commit(10);
+    now = 500;
+    const again = await openLogStore(store.disk.afterCrash(dropAll), superblock, { clock });
+    expect(again.recovered.map(({ time }) => time)).toEqual([1000, 1000, 1005, 1005, 1006]);
+    await again.commit(10);
+    now = 2000;
+    await again.commit(10);
+    const last = await openLogStore(again.disk.afterCrash(dropAll), superblock, { clock });
+    expect(last.recovered.map(({ time }) => time)).toEqual([1006, 2000]);
+  });
+
   test('a gap in the timestamps is damage', async () => {
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock);

@@ -7,6 +7,9 @@ import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
 
 export const SMALL: WalOptions = { segmentSize: 64 * 1024 };
 
+/** A clock that stands still, so that what is read is equal to `recordOf`. */
+const standing = (): number => 0;
+
 export function openLog(
   io: IoBackend,
   superblock: Superblock,
@@ -14,7 +17,7 @@ export function openLog(
   onFailure: (error: Error) => void = () => undefined,
   recover: DamageHandling = 'all',
 ): OpenedLog {
-  return open(new WriteAheadLog(options), io, superblock, { onFailure, recover });
+  return open(new WriteAheadLog(options, BUILT_IN_POLICIES, standing), io, superblock, { onFailure, recover });
 }
 
 /** A store that commits through a log, and can be opened again after a crash. */
@@ -25,7 +28,13 @@ export function openLogStore(
     options = SMALL,
     generation = 0,
     policies = BUILT_IN_POLICIES,
-  }: { options?: WalOptions; generation?: number; policies?: readonly CommitPolicyType[] } = {},
+    clock = standing,
+  }: {
+    options?: WalOptions;
+    generation?: number;
+    policies?: readonly CommitPolicyType[];
+    clock?: () => number;
+  } = {},
 ): Promise<LogStore> {
-  return LogStore.open(new WriteAheadLog(options, policies), disk, superblock, generation);
+  return LogStore.open(new WriteAheadLog(options, policies, clock), disk, superblock, generation);
 }

@@ -134,9 +134,9 @@ class Rig {
 }
 
 /** The record that its own key describes. */
-function asItSays({ operations }: ReplayedRecord): ReplayedRecord {
+function asItSays({ operations, time }: ReplayedRecord): ReplayedRecord {
   const [timestamp, slot, size] = new TextDecoder().decode(operations[0]?.key).split('/').map(Number);
-  return recordOf(timestamp as number, slot as number, size as number);
+  return { ...recordOf(timestamp as number, slot as number, size as number), time };
 }
 
 describe('threads on one log', () => {
@@ -179,8 +179,9 @@ describe('threads on one log', () => {
     expect(await ended).toEqual([{ how: 'done' }, { how: 'done' }]);
     expect(rig.log.stats().records).toBeGreaterThan(2 * times);
     rig.log.commitSync(rig.log.stats().appendedBytes);
-    await rig.check(({ timestamp, operations }) => ({
+    await rig.check(({ timestamp, time, operations }) => ({
       timestamp,
+      time,
       dependsOn: timestamp - 1,
       operations: hammered(timestamp, operations[0]!.index),
     }));

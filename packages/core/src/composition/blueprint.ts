@@ -8,6 +8,7 @@ import type { Engine } from '../engine/engine.js';
 import type { EngineHandle } from '../engine/engine-handle.js';
 import { type OpenOptions, openEngine } from '../engine/open.js';
 import type { EngineParts } from '../engine/parts.js';
+import { checkRestoreOptions, type RestoreOptions, type RestoreReport, restoreStore } from '../engine/restore.js';
 import { PagewrightError } from '../errors.js';
 import type { PluginKind } from '../plugin.js';
 import { assemble, closeAfter } from './assembly.js';
@@ -81,6 +82,33 @@ export class Blueprint<Type extends string = string> {
    */
   async attach(handle: EngineHandle, options: AttachOptions = {}): Promise<Engine<Type>> {
     return this.#engine((parts) => attachEngine<Type>(parts, handle, options));
+  }
+
+  /**
+   * Makes a store of a backup and of what was archived of the log since (the option `archive` of the log), as it was after any commit from the backup's end
+   * on. It is closed, as after `close()`; open it like any other. It has the id of the store, because it is the same at an earlier time; if it is to be
+   * archived, give it an archive of its own, and make a backup of it first.
+   *
+   * The store has its name when all of it is durable: until then it is `….pw-part`, beside. Every page of the backup is held against its checksum. Memory: that
+   * of the page store, twice, the largest record, and the largest segment if the archive is no directory.
+   *
+   * Errors, all of which leave nothing at the path: `PW_ARGUMENT`, `PW_EXISTS`, `PW_NOT_FOUND` (the backup, or the directory), `PW_RESTORE_POINT`, `PW_ARCHIVE_GAP`,
+   * `PW_CORRUPT_LOG` (with segment and offset), those of opening the backup, `PW_LOCKED`, `PW_FULL`, `PW_IO`, `PW_INDEX_UNKNOWN` if an index that the archive
+   * changes is of a type that no plugin brings, `PW_UNSUPPORTED`, the reason of the signal, what `onProgress` and the archive throw.
+   */
+  async restore(options: RestoreOptions): Promise<RestoreReport> {
+    checkRestoreOptions(options);
+    const reading = await assemble(this.#plan);
+    try {
+      const writing = await assemble(this.#plan);
+      try {
+        return await restoreStore(reading.parts, writing.parts, options);
+      } finally {
+        await writing.parts.teardown.close();
+      }
+    } finally {
+      await reading.parts.teardown.close();
+    }
   }
 
   /** The plugins, in the order of the config, as plain data: for logs, reports and `JSON.stringify`. Shows all options. */

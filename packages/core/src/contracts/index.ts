@@ -9,6 +9,7 @@ export { hasSharedMemory } from '../threads/posted.js';
 export { SharedLatch } from '../threads/shared-latch.js';
 export { type Held, MOST_THREADS, Threads } from '../threads/threads.js';
 export * from '../tokens.js';
+export * from './archive.js';
 export * from './backup.js';
 export * from './compaction.js';
 export * from './concurrency.js';

@@ -8,6 +8,7 @@
  * and later replays obey that. L5 what an earlier process wrote but did not sync is not trusted.
  */
 import type { Threads } from '../threads/threads.js';
+import type { ArchiveReplay, ArchiveReplayRequest, ArchiveStats } from './archive.js';
 import type { IoBackend } from './io.js';
 import type { StoreState } from './pages.js';
 
@@ -51,6 +52,8 @@ export interface CommitRecord {
 /** A transaction, as recovery finds it. */
 export interface ReplayedRecord extends CommitRecord {
   readonly operations: readonly LogOperation[];
+  /** Milliseconds since 1970 at which it was appended, by the clock of the machine; never less than that of the record before. */
+  readonly time: number;
   /**
    * Set when timestamps are left out before this record: the last one before them. What lies between was never acknowledged, or an earlier
    * recovery has given it up: it comes in no replay.
@@ -285,6 +288,8 @@ export interface LogStats {
   readonly segments: number;
   /** Appended and not yet durable. */
   readonly pendingBytes: number;
+  /** Null if the log is not archived. In the thread that opened it; others do not know. */
+  readonly archive?: ArchiveStats | null;
 }
 
 /**
@@ -313,7 +318,7 @@ export interface Log {
    * name, `PW_CLOSED`, `PW_THREAD_LOST`.
    */
   attach(request: LogAttachRequest): Promise<void>;
-  /** Removes segments of other incarnations. Called when the checkpoint that ends recovery is durable. `PW_UNSUPPORTED` in a thread that attached. */
+  /** Removes segments of other incarnations, those that wait for the archive when they are there. Called when the checkpoint that ends recovery is durable. `PW_UNSUPPORTED` in a thread that attached. */
   discardOld(): Promise<void>;
   /**
    * Waits until a record of this size may be appended without exceeding the memory kept for unflushed records, and
@@ -344,12 +349,22 @@ export interface Log {
   mark(): LogMark;
   /** Makes all up to the mark durable, whatever the policy, and whoever appended it. */
   secure(mark: LogMark): Promise<void>;
-  /** Segments wholly before the mark may be used again or removed. `PW_UNSUPPORTED` in a thread that attached. */
+  /** Segments wholly before the mark may be used again or removed, once they are archived. `PW_UNSUPPORTED` in a thread that attached. */
   recycle(mark: LogMark): Promise<void>;
   stats(): LogStats;
   /**
+   * Called when no commit comes any more, before the superblock that names no log: all is made durable, and the log says that it ends here, and with which
+   * timestamp, so that the next one in the archive is known to follow. Idempotent. A log that cannot be archived need not have it. `PW_UNSUPPORTED` in a thread that attached.
+   */
+  seal?(timestamp: number): Promise<void>;
+  /**
+   * Instead of `open`: what an archive of a store has above a backup. Writes nothing; needs no `close`. Errors, here or when records are read: `PW_ARCHIVE_GAP`,
+   * `PW_RESTORE_POINT`, `PW_CORRUPT_LOG`. A log that cannot be archived need not have it.
+   */
+  replayArchive?(request: ArchiveReplayRequest): Promise<ArchiveReplay>;
+  /**
    * Flushes what is appended, waits for it, and ends: for all threads, if this one opened the log; others get `PW_CLOSED` from then on. With `discard`, the
-   * files are removed: a checkpoint covers them. A thread that attached ends its own use alone, and removes nothing. Idempotent.
+   * files are removed: a checkpoint covers them. That waits for the archive; `PW_ARCHIVE_FAILED` if it cannot be had, and then they stay. A thread that attached ends its own use alone, and removes nothing. Idempotent.
    */
   close(options: { readonly discard: boolean }): Promise<void>;
 }

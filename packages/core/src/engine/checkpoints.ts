@@ -214,6 +214,7 @@ export class Checkpoints {
         secureLog: async (mark: CheckpointMark) => {
           this.assertWhole();
           if (mark.log.incarnation !== NO_LOG.incarnation) await this.log.secure(mark.log);
+          else await this.log.seal?.(mark.timestamp);
         },
         advanced: async (progress, sync) => pace?.advanced(progress, sync),
       });

@@ -86,6 +86,12 @@ export class Engine<Types extends string = string> {
     return this.core.state.failure;
   }
 
+  /** Timestamp of the newest commit that reads see: what a restoration can be asked to go up to. After a commit of one's own it is that, or a later one. */
+  get lastCommit(): number {
+    this.core.state.assertUsable();
+    return this.core.concurrency.visible;
+  }
+
   // ── Indexes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**

@@ -19,6 +19,7 @@ export { type OpenOptions, openEngine } from './open.js';
 export type { EngineParts } from './parts.js';
 export type { KeyRange, RangeOptions, TransactionRangeOptions } from './range.js';
 export type { RecoveryProgress, RecoveryResult } from './recovery.js';
+export type { RestoreOptions, RestoreProgress, RestoreReport } from './restore.js';
 export { EngineSnapshot } from './snapshot.js';
 export type { EngineStateName } from './state.js';
 export { Transaction } from './transaction.js';

@@ -43,7 +43,7 @@ function replay(
     for (const [timestamp, ...operations] of records) {
       const whole = operations.map((operation) => ({ kind: 0, index: 1, key: nothing, value: nothing, ...operation }));
       const gap = after[timestamp];
-      yield { timestamp, dependsOn: 0, operations: whole, ...(gap !== undefined && { after: gap }) };
+      yield { timestamp, dependsOn: 0, time: 0, operations: whole, ...(gap !== undefined && { after: gap }) };
     }
   }
   const recovery = new Recovery(pages, catalog, catalog.types, 0);

@@ -37,6 +37,28 @@ export const contentClauses: readonly LogClause[] = [
     },
   },
   {
+    id: 'tells-the-time',
+    says: 'gives each record with the time at which it was appended, which never goes back, across recovery neither',
+    async check(create) {
+      const superblock = newSuperblock();
+      const begun = Date.now();
+      let { log, disk } = await LogStore.open(create(), new SimulatedDevice(), superblock);
+      let last = 0;
+      for (let life = 0; life < 2; life++) {
+        const opened: LogStore = await LogStore.open(create(), disk.afterCrash(dropAll), superblock, life);
+        ({ log, disk } = opened);
+        for (const { timestamp, time } of opened.recovered) {
+          assert.ok(Number.isSafeInteger(time), `Record ${timestamp} was appended at ${time}, which is no time.`);
+          assert.ok(time >= begun && time <= Date.now(), `Record ${timestamp} was not appended at ${time}.`);
+          assert.ok(time >= last, `Record ${timestamp} was appended before the one before it.`);
+          last = time;
+        }
+        for (let i = 0; i < 5; i++) await opened.commit();
+      }
+      await log.close({ discard: false });
+    },
+  },
+  {
     id: 'keeps-no-reference',
     says: 'encodes a record when it is appended: what the caller does with its bytes afterwards changes nothing',
     async check(create) {

@@ -239,7 +239,7 @@ export class ConcurrencyRig {
         this.violations.push(`The operations of commit ${timestamp} are not sorted, each key once.`);
       }
     }
-    this.records.push({ ...record, operations });
+    this.records.push({ ...record, time: 0, operations });
     this.positions.push((this.positions.at(-1) ?? 0) + sizeOfRecord(operations));
     return this.positions.at(-1)!;
   }
@@ -424,7 +424,7 @@ export function isTransaction(from: Snapshot | TransactionCore | null): from is 
 }
 
 function sizeOfRecord(operations: LogOperations): number {
-  let size = 48;
+  let size = 56;
   for (const { key, value } of operations) size += 16 + key.length + value.length;
   return size;
 }

@@ -5,7 +5,7 @@ import { Random } from '../random.js';
 
 /**
  * A record with about `size` bytes of value. The generation tells records of one process from those of a later one that
- * used the same timestamps.
+ * used the same timestamps. Its time is that of a log whose clock stands still, at 0.
  */
 export function recordOf(timestamp: number, generation: number, size: number): ReplayedRecord {
   const random = new Random(timestamp * 31 + generation * 1_000_003 + size);
@@ -16,6 +16,7 @@ export function recordOf(timestamp: number, generation: number, size: number): R
   return {
     timestamp,
     dependsOn: timestamp - 1,
+    time: 0,
     operations: [
       { kind: OPERATION_PUT, index: timestamp % 300, key, value },
       { kind: OPERATION_PUT, index: 1, key, value: new Uint8Array(0) },

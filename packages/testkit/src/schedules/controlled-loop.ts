@@ -51,7 +51,7 @@ export class ControlledLoop {
   }
 
   /**
-   * Runs until the work is over. Timers, immediates, `performance.now` and `Math.random` of all that runs meanwhile are
+   * Runs until the work is over. Timers, immediates, `performance.now`, `Date.now` and `Math.random` of all that runs meanwhile are
    * this loop's.
    */
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -105,10 +105,12 @@ export class ControlledLoop {
     const real = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate };
     const { random } = Math;
     const { now } = performance;
+    const date = Date.now;
     this.#restore = () => {
       Object.assign(globalThis, real);
       Math.random = random;
       performance.now = now;
+      Date.now = date;
     };
     const clear = (timer: unknown): void => {
       if (timer instanceof ControlledTimer) timer.stop();
@@ -128,6 +130,7 @@ export class ControlledLoop {
       this.#now += isStalled ? STALL_MS : ASKING_MS;
       return this.#now;
     };
+    Date.now = () => Math.floor(this.#now);
   }
 }
 

@@ -6,7 +6,7 @@
 import { crc32 } from 'node:zlib';
 import type { TimestampRange } from '@pagewright/core';
 import { LOG_FORMAT_VERSION } from './segment-header.js';
-import { readU64, writeU64 } from './u64.js';
+import { RANGE_SIZE, readRanges, writeRanges } from './timestamp-range.js';
 
 const MAGIC = new Uint8Array([0x50, 0x57, 0x4b, 0x45, 0x50, 0x54, 0x0a, 0x1a]); // "PWKEPT", then what text transfers break
 const VERSION = 8;
@@ -16,7 +16,6 @@ const STORE_ID_SIZE = 16;
 const INCARNATION = 32;
 const COUNT = 36;
 const RANGES = 40;
-const RANGE_SIZE = 16;
 
 /** The timestamps that an incarnation takes over from behind a hole of the one before it. */
 export interface KeptTimestamps {
@@ -40,10 +39,7 @@ export function encodeKept({ storeId, incarnation, ranges }: KeptTimestamps): Ui
   bytes.set(Buffer.from(storeId, 'hex').subarray(0, STORE_ID_SIZE), STORE_ID);
   view.setUint32(INCARNATION, incarnation, true);
   view.setUint32(COUNT, ranges.length, true);
-  for (const [i, { first, last }] of ranges.entries()) {
-    writeU64(view, RANGES + i * RANGE_SIZE, first);
-    writeU64(view, RANGES + i * RANGE_SIZE + 8, last);
-  }
+  writeRanges(view, RANGES, ranges);
   view.setUint32(CHECKSUM, crc32(bytes), true);
   return bytes;
 }
@@ -58,15 +54,8 @@ export function decodeKept(bytes: Uint8Array): KeptTimestamps | null {
   if (crc32(copy) !== checksum || view.getUint32(VERSION, true) !== LOG_FORMAT_VERSION) return null;
   const count = view.getUint32(COUNT, true);
   if (copy.length !== keptSize(count)) return null;
-  const ranges: TimestampRange[] = [];
-  let above = -1;
-  for (let at = RANGES; at < copy.length; at += RANGE_SIZE) {
-    const first = readU64(view, at);
-    const last = readU64(view, at + 8);
-    if (first <= above || last < first || last > Number.MAX_SAFE_INTEGER) return null;
-    ranges.push({ first, last });
-    above = last + 1;
-  }
+  const ranges = readRanges(view, RANGES, count);
+  if (ranges === null) return null;
   const storeId = Buffer.from(copy.buffer, STORE_ID, STORE_ID_SIZE).toString('hex');
   return { storeId, incarnation: view.getUint32(INCARNATION, true), ranges };
 }

@@ -9,7 +9,7 @@ import { readU64, writeU64 } from './u64.js';
 
 /** Bytes in the header; the first record begins here. */
 export const SEGMENT_HEADER_SIZE = 4096;
-export const LOG_FORMAT_VERSION = 1;
+export const LOG_FORMAT_VERSION = 2;
 
 const MAGIC = new Uint8Array([0x50, 0x57, 0x4c, 0x4f, 0x47, 0x0d, 0x0a, 0x1a]); // "PWLOG", then what text transfers break
 const VERSION = 8;

@@ -97,7 +97,7 @@ async function hasRecord(reader: SegmentReader, incarnation: number): Promise<bo
 }
 
 /** What an incarnation says of the timestamps that it took over from behind a hole. */
-async function readKeptList(
+export async function readKeptList(
   { io, directory, storeId, readOnly }: LogLocation,
   { incarnation, origin }: UsedIncarnation,
 ): Promise<readonly TimestampRange[] | DamageFound> {

@@ -13,16 +13,22 @@ export class DamageFound extends Error {
   }
 }
 
-/** The error for damage that nobody wants to leave behind. */
-export function corruptLog(found: DamageFound): PagewrightError {
+/** The error for damage that nobody wants to leave behind. In an archive it keeps no store closed. */
+export function corruptLog(found: DamageFound, { isArchive = false } = {}): PagewrightError {
   const { what, kind, path, segment, offset } = found.damage;
+  const details = { path, segment, offset, damage: kind };
+  if (isArchive) {
+    const advice =
+      'Bring back the archived segment as it was, restore up to a commit before it, or use a later backup.';
+    return new PagewrightError('PW_CORRUPT_LOG', `${what} (${path}). ${advice}`, { details });
+  }
   const remedy = found.canBeLeftBehind
     ? "bring back the log's directory as it was, restore a backup, or do without the commits from there on (recover: 'stop-before-damage')"
     : "bring back the log's directory as it was, and keep what belongs to the other store";
   return new PagewrightError(
     'PW_CORRUPT_LOG',
     `${what} (${path}). Commits that were acknowledged are missing, so the store is not opened; ${remedy}.`,
-    { details: { path, segment, offset, damage: kind } },
+    { details },
   );
 }
 

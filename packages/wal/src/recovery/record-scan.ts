@@ -2,11 +2,12 @@
  * Looks for records in a stretch of a segment of which not all need be there. A header is known by its checksum, which is seeded with the place
  * that it was written at, so nothing that is left of another use of the file passes for one.
  */
-import type { ReplayedRecord } from '@pagewright/core';
+import type { ReplayedRecord, TimestampRange } from '@pagewright/core';
 import {
   bodyIsWhole,
   decodeCommit,
   decodeHeader,
+  decodeKeptRanges,
   RECORD_ALIGNMENT,
   RECORD_HEADER_SIZE,
   RecordHeader,
@@ -65,6 +66,11 @@ export class RecordScan {
     this.offset = offset;
     this.isWhole = bodyIsWhole(reader.bytes, reader.view, reader.indexOf(offset), length, seed);
     return true;
+  }
+
+  /** What counts behind the gapless run, as a whole record at the end of an archived segment says it. */
+  decodeKept(): readonly TimestampRange[] {
+    return decodeKeptRanges(this.#reader.view, this.#reader.indexOf(this.offset), this.header);
   }
 
   /** The transaction of a whole commit. Null if it does not add up. */

@@ -5,12 +5,13 @@
  */
 import type { GivenUp, LogMark, LogReplay, ReplayedRecord, TimestampRange } from '@pagewright/core';
 import { comparePlaces, type Place } from '../format/place.js';
-import { RECORD_COMMIT, RECORD_SEGMENT_END } from '../format/record.js';
+import { RECORD_COMMIT, RECORD_LOG_END, RECORD_SEGMENT_END } from '../format/record.js';
+import { missingSegment } from './archive-gap.js';
 import { FIRST_RECORD, type LogFiles } from './behind.js';
 import { disordered, examineHole } from './behind-hole.js';
 import { examineGivenUp } from './given-up.js';
 import { doesNotAddUp, readKept } from './kept-records.js';
-import type { Leg, LegEnd } from './lineage.js';
+import type { Leg } from './lineage.js';
 import { corruptLog, DamageFound } from './log-damage.js';
 import { damagedRecord } from './record-damage.js';
 import { RecordScan } from './record-scan.js';
@@ -45,10 +46,14 @@ export class Replay implements LogReplay {
   #givenUp: GivenUp | null = null;
   #passed = 0;
   #torn = 0;
+  #time = 0;
+  #timeBefore: number | null = null;
   /** The highest timestamp that was seen. */
   #seen: number;
   /** The last timestamp that counts: of a record yielded, or B. */
   #last: number;
+  /** Whether the log says itself that it ends where the run has ended. */
+  #isSealed = false;
   /** How far the gapless run goes, as far as it was read. */
   #place: LogMark = NOWHERE;
   #lastInRun: number;
@@ -75,6 +80,16 @@ export class Replay implements LogReplay {
     return this.#end;
   }
 
+  /** The latest that a record has told so far. */
+  get time(): number {
+    return this.#time;
+  }
+
+  /** That of the last commit that is in the checkpoint already, if it was read. */
+  get timeBefore(): number | null {
+    return this.#timeBefore;
+  }
+
   readonly passedBytes = (): number => Math.min(this.#passed + this.#place.offset, this.bytes);
   readonly tornBytes = (): number => this.#torn;
   readonly lastTimestamp = (): number => this.#seen;
@@ -87,7 +102,7 @@ export class Replay implements LogReplay {
       for (; index < legs.length; index++) if (legs[index]!.incarnation !== 0) yield* this.#readLeg(legs[index]!);
     } catch (error) {
       if (!(error instanceof DamageFound)) throw error;
-      if (!stopsBeforeDamage || !error.canBeLeftBehind) throw corruptLog(error);
+      if (!stopsBeforeDamage || !error.canBeLeftBehind) throw corruptLog(error, this.#plan.files.location);
       await this.#giveUp(error, legs.slice(index));
     }
     this.#finish();
@@ -101,14 +116,17 @@ export class Replay implements LogReplay {
     const { files } = this.#plan;
     const { incarnation, until } = leg;
     this.#kept = new TimestampRanges();
+    this.#isSealed = false;
     yield* this.#readRun(leg);
     const end = placeOf(this.#place);
     if (until !== null) {
       if (until.kept instanceof DamageFound) throw until.kept;
+      this.#assertBehind(leg, end, until.kept);
       yield* this.#readBehind(leg, end, until.kept);
       this.#seen = Math.max(this.#seen, until.first - 1);
       return;
     }
+    if (this.#isSealed || files.location.isArchive) return;
     const found = await examineHole(files, incarnation, end, this.#settled, (bytes) => {
       this.#passed += bytes;
     });
@@ -128,7 +146,7 @@ export class Replay implements LogReplay {
   /** Yields the records of the gapless run, up to the first place that has none, or to the one where it ends for certain. */
   async *#readRun(leg: Leg): AsyncGenerator<ReplayedRecord, void, void> {
     const { location } = this.#plan.files;
-    const { incarnation, until } = leg;
+    const { incarnation } = leg;
     const isFirst = leg === this.#plan.legs.find((each) => each.incarnation !== 0);
     const fromBeginning = comparePlaces(leg.from, { segment: 1, offset: FIRST_RECORD }) === 0;
     const progress: Progress = { previous: -1 };
@@ -136,12 +154,13 @@ export class Replay implements LogReplay {
     this.#settled = this.#last;
     for (let { segment, offset } = leg.from; ; segment++, offset = FIRST_RECORD) {
       this.#place = { incarnation, segment, offset };
-      if (this.#isAtEnd(until, location.directory)) return;
+      if (this.#isAtEnd(leg, progress, location.directory) || this.#isEndOfArchive(leg, segment)) return;
       const opened = await openSegment(location, incarnation, segment);
       try {
         if (segment === 1 && fromBeginning) {
           const { first } = opened.header.origin;
-          progress.begins = { timestamp: first, mayLeap: !isFirst };
+          // What an archive's chain begins with leads on from the backup, wherever in it that is.
+          progress.begins = { timestamp: first, mayLeap: !isFirst, isChecked: isFirst && location.isArchive === true };
           if (!isFirst) this.#settled = Math.max(this.#settled, first - 1);
         }
         if (!(yield* this.#readSegment(leg, opened, progress))) return;
@@ -167,10 +186,11 @@ export class Replay implements LogReplay {
     for (let offset = from; ; offset = record.end) {
       const place = { segment, offset };
       this.#place = { incarnation, ...place };
-      if (this.#isAtEnd(leg.until, reader.path)) return false;
+      if (this.#isAtEnd(leg, progress, reader.path)) return false;
       if (!(await record.readAt(offset)) || !record.isWhole) {
-        if (leg.until === null) return false;
-        const why = 'an earlier recovery had read what was there';
+        const { isArchive } = this.#plan.files.location;
+        if (leg.until === null && !isArchive) return false;
+        const why = isArchive ? 'what is archived has no holes' : 'an earlier recovery had read what was there';
         throw await damagedRecord(this.#plan.files.location, incarnation, place, why);
       }
       const { header } = record;
@@ -178,12 +198,22 @@ export class Replay implements LogReplay {
         const what = 'A record of the log tells of what comes after it';
         throw new DamageFound({ kind: 'contradiction', what, path: reader.path, ...place });
       }
+      this.#time = Math.max(this.#time, header.time);
       if (header.kind === RECORD_SEGMENT_END) return true;
+      if (header.kind === RECORD_LOG_END) {
+        if (leg.until !== null) throw endsElsewhere(reader.path, place);
+        this.#isSealed = true;
+        this.#seen = Math.max(this.#seen, header.timestamp);
+        return false;
+      }
       if (header.kind !== RECORD_COMMIT) continue;
       const found = record.decode();
       if (found === null) throw doesNotAddUp(reader.path, place);
       this.#assertNext(progress, found.timestamp, reader.path, place);
-      if (found.timestamp <= this.#last) continue;
+      if (found.timestamp <= this.#last) {
+        this.#timeBefore = found.time;
+        continue;
+      }
       const yielded = this.#note(found);
       this.#lastInRun = this.#last;
       this.#settled = this.#last;
@@ -200,15 +230,17 @@ export class Replay implements LogReplay {
     for await (const record of readKept(this.#plan.files, incarnation, end, kept)) {
       this.#kept.add(record.timestamp);
       if (record.timestamp > this.#last) yield this.#note(record);
+      else this.#timeBefore = record.time;
     }
   }
 
   /** Takes note of a record that is above all before it. */
   #note(record: ReplayedRecord): ReplayedRecord {
-    const { timestamp } = record;
+    const { timestamp, time } = record;
     const after = this.#last;
     this.#last = timestamp;
     this.#seen = Math.max(this.#seen, timestamp);
+    this.#time = Math.max(this.#time, time);
     return timestamp === after + 1 ? record : { ...record, after };
   }
 
@@ -218,22 +250,51 @@ export class Replay implements LogReplay {
     if (previous >= 0) isNext = timestamp === previous + 1;
     else if (begins === undefined) isNext = timestamp <= this.#last + 1;
     else {
-      const { timestamp: first, mayLeap } = begins;
-      isNext = timestamp === first && (mayLeap ? first > this.#last : first <= this.#last + 1);
+      const { timestamp: first, mayLeap, isChecked } = begins;
+      isNext = timestamp === first && (isChecked || (mayLeap ? first > this.#last : first <= this.#last + 1));
     }
     if (!isNext) throw disordered(path, segment, offset, timestamp, previous >= 0 ? previous : this.#last);
     progress.previous = timestamp;
   }
 
   /** Whether the run has come to the place where it ends for certain. */
-  #isAtEnd(until: LegEnd | null, path: string): boolean {
+  #isAtEnd({ until }: Leg, { previous, begins }: Progress, path: string): boolean {
     if (until === null) return false;
     const { segment, offset } = this.#place;
     const order = comparePlaces({ segment, offset }, until.end);
     if (order < 0) return false;
-    if (order === 0 && this.#last === until.timestamp) return true;
-    const what = 'The log does not end where the one after it goes on';
-    throw new DamageFound({ kind: 'contradiction', what, path, segment, offset });
+    // An incarnation without commits may have begun above those before it.
+    const isEmpty = previous < 0 && (begins !== undefined || this.#plan.files.location.isArchive === true);
+    if (order === 0 && (this.#last === until.timestamp || isEmpty)) return true;
+    throw endsElsewhere(path, { segment, offset });
+  }
+
+  /** Whether an archive has nothing of the leg from this segment on, and need not have. `PW_ARCHIVE_GAP` if it has something behind it. */
+  #isEndOfArchive(leg: Leg, segment: number): boolean {
+    const { location } = this.#plan.files;
+    if (!location.isArchive) return false;
+    const segments = this.#segmentsOf(leg);
+    if (segments.includes(segment)) return false;
+    if (leg.until === null && segments.every((there) => there < segment)) return true;
+    throw missingSegment(location.directory, leg.incarnation, segment, this.#last);
+  }
+
+  /** That an archive has no gap between the segments in which something counts behind a hole. `PW_ARCHIVE_GAP` */
+  #assertBehind(leg: Leg, end: Place, kept: readonly TimestampRange[]): void {
+    const { location } = this.#plan.files;
+    if (!location.isArchive || kept.length === 0) return;
+    const segments = this.#segmentsOf(leg);
+    const last = Math.max(...segments);
+    for (let { segment } = end; segment <= last; segment++) {
+      if (!segments.includes(segment)) {
+        throw missingSegment(location.directory, leg.incarnation, segment, this.#last);
+      }
+    }
+  }
+
+  #segmentsOf({ incarnation }: Leg): number[] {
+    const { names } = this.#plan.files;
+    return names.filter((name) => name.incarnation === incarnation).map(({ segment }) => segment);
   }
 
   /** All behind the damage is left out, and told of. */
@@ -255,7 +316,12 @@ interface Progress {
   /** That of the record before; -1 if there was none. */
   previous: number;
   /** What the first record of the incarnation must have, if it is the next one; and whether timestamps may be left out before it. */
-  begins?: { readonly timestamp: number; readonly mayLeap: boolean };
+  begins?: { readonly timestamp: number; readonly mayLeap: boolean; readonly isChecked: boolean };
+}
+
+function endsElsewhere(path: string, { segment, offset }: Place): DamageFound {
+  const what = 'The log does not end where the one after it goes on';
+  return new DamageFound({ kind: 'contradiction', what, path, segment, offset });
 }
 
 function placeOf({ segment, offset }: LogMark): Place {

@@ -3,18 +3,25 @@
  * process wrote but did not sync is shown by the page cache, and must not be built upon before it is durable (L5).
  */
 import { join } from 'node:path';
-import { type IoBackend, isPagewrightError, type LogDamageKind, PagewrightError } from '@pagewright/core';
+import { isPagewrightError, type LogDamageKind, PagewrightError } from '@pagewright/core';
 import { decodeSegmentHeader, SEGMENT_HEADER_SIZE, type SegmentHeader } from '../format/segment-header.js';
 import { segmentName } from '../format/segment-name.js';
-import { DamageFound } from './log-damage.js';
-import { SegmentReader } from './segment-reader.js';
+import { corruptLog, DamageFound } from './log-damage.js';
+import { type SegmentFile, SegmentReader } from './segment-reader.js';
+
+/** What opens segments: an I/O backend, or what stands for one where an archive is no directory. */
+export interface SegmentSource {
+  open(path: string, flags: { readonly readOnly: boolean }): Promise<SegmentFile>;
+}
 
 /** Where recovery reads. */
 export interface LogLocation {
-  readonly io: IoBackend;
+  readonly io: SegmentSource;
   readonly directory: string;
   readonly storeId: string;
   readonly readOnly: boolean;
+  /** It is an archive: every segment in it ends with the record that says how the log goes on, and what is missing at the end is not there yet. */
+  readonly isArchive?: boolean;
 }
 
 /** What is found where a segment should be. */
@@ -84,6 +91,19 @@ export async function openReader(
     await file.close();
     throw error;
   }
+}
+
+/** The same for one that is there, as its directory says. `PW_CORRUPT_LOG` if it is not. */
+export async function openExisting(
+  location: LogLocation,
+  incarnation: number,
+  segment: number,
+): Promise<SegmentReader> {
+  const reader = await openReader(location, incarnation, segment);
+  if (reader !== null) return reader;
+  const what = `The log segment ${segmentName(incarnation, segment)} is missing`;
+  const damage = { kind: 'missing-segment', what, path: location.directory, segment, offset: 0 } as const;
+  throw corruptLog(new DamageFound(damage), location);
 }
 
 /** The header of a segment; null if there is no whole one. `PW_FORMAT_VERSION` if a later release wrote it. */

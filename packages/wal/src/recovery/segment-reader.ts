@@ -2,7 +2,15 @@
  * Reads one segment file from front to back in chunks. Each chunk is new memory, so that what was decoded from an earlier
  * one stays as it is; nothing is kept here but the newest.
  */
-import type { IoFile } from '@pagewright/core';
+
+/** What is needed of a file to read a segment from it. */
+export interface SegmentFile {
+  readonly path: string;
+  size(): number;
+  read(buffer: Uint8Array, offset: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
 
 const CHUNK_SIZE = 256 * 1024;
 
@@ -11,10 +19,10 @@ export class SegmentReader {
   readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
   view = new DataView(new ArrayBuffer(0));
-  readonly #file: IoFile;
+  readonly #file: SegmentFile;
   #begin = 0;
 
-  constructor(file: IoFile) {
+  constructor(file: SegmentFile) {
     this.#file = file;
     this.size = file.size();
   }

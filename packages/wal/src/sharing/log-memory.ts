@@ -19,6 +19,8 @@ export interface LogShape {
   /** What the incarnation goes on from. */
   readonly origin: Origin;
   readonly options: CheckedOptions;
+  /** Whether the thread that opened the log archives it, and wants to hear of segments that others make durable as a whole. */
+  readonly isArchived: boolean;
 }
 
 export interface LogMemory {
@@ -59,8 +61,8 @@ function isWhole({ shape, memory }: Partial<LogHandle>): boolean {
   return isData && hasSharedMemory(memory, ['latch', 'state', 'slots', 'claims', 'failure', 'unflushed']);
 }
 
-/** Memory for a log that is begun. */
-export function createMemory({ origin, options }: LogShape): LogMemory {
+/** Memory for a log that is begun. `lastTime` is that of the last record which recovery has read. */
+export function createMemory({ origin, options }: LogShape, lastTime: number): LogMemory {
   const memory = {
     latch: new SharedArrayBuffer(SharedLatch.bytes()),
     state: new SharedArrayBuffer(LogState.bytes()),
@@ -69,7 +71,7 @@ export function createMemory({ origin, options }: LogShape): LogMemory {
     failure: new SharedArrayBuffer(SharedFailure.bytes()),
     unflushed: new SharedArrayBuffer(Unflushed.bytes(options.bufferLimit)),
   };
-  new LogState(memory.state).initialize(origin.first - 1);
+  new LogState(memory.state).initialize(origin.first - 1, lastTime);
   new Unflushed(memory.unflushed, options.bufferLimit).initialize();
   return memory;
 }

@@ -41,7 +41,8 @@ const RETIRED_SIZES = RETIRED_SEGMENTS + MOST_RETIRED;
 const BEGINS = RETIRED_SIZES + MOST_RETIRED;
 const SIZES = BEGINS + MOST_UNFLUSHED_SEGMENTS;
 const HANDED = SIZES + MOST_UNFLUSHED_SEGMENTS;
-const NUMBERS = HANDED + 1;
+const LAST_TIME = HANDED + 1;
+const NUMBERS = LAST_TIME + 1;
 
 /** Words behind them. */
 const DURABLE_LOW = 0;
@@ -75,8 +76,9 @@ export class LogState {
   }
 
   /** Zeros are a log without a segment. Called once, before anyone else has the memory. */
-  initialize(lastTimestamp: number): void {
+  initialize(lastTimestamp: number, lastTime: number): void {
     this.#numbers[LAST_TIMESTAMP] = lastTimestamp;
+    this.#numbers[LAST_TIME] = lastTime;
     this.#setDurableTimestamp(lastTimestamp);
     this.#numbers[DURABLE_SEGMENT] = 1;
     this.#numbers[DURABLE_OFFSET] = SEGMENT_HEADER_SIZE;
@@ -182,6 +184,13 @@ export class LogState {
 
   set lastTimestamp(timestamp: number) {
     this.#numbers[LAST_TIMESTAMP] = timestamp;
+  }
+
+  /** What the next record says was the time when it was appended: a clock that is put back does not put the log back. */
+  timeAt(now: number): number {
+    const time = Math.max(now, this.#numbers[LAST_TIME] as number);
+    this.#numbers[LAST_TIME] = time;
+    return time;
   }
 
   // ── The segment that is appended to ─────────────────────────────────────────────────────────────────────────

@@ -28,21 +28,21 @@ export class RecordEncoder {
   #kept: EncodedRecord | null = null;
 
   /** The record, until the next is encoded. */
-  commit(record: CommitRecord, size: number, seed: number, durable: Place): EncodedRecord {
+  commit(record: CommitRecord, size: number, seed: number, durable: Place, time: number): EncodedRecord {
     const { operations } = record;
     // What is large and encoded already gets its header where room was left for it.
     const encoded =
       operations instanceof EncodedOperations && size > KEPT_SIZE
         ? new EncodedRecord(operations.bytes.buffer, OPERATIONS_HEADROOM - RECORD_HEADER_SIZE, size)
         : this.#memoryFor(size);
-    encodeCommit(encoded.bytes, encoded.view, 0, size, seed, durable, record, encoded.header);
+    encodeCommit(encoded.bytes, encoded.view, 0, size, seed, durable, record, time, encoded.header);
     return encoded;
   }
 
   /** A record without operations. */
-  bare(kind: number, seed: number, durable: Place): EncodedRecord {
+  bare(kind: number, seed: number, durable: Place, time: number, timestamp = 0): EncodedRecord {
     const encoded = this.#memoryFor(RECORD_HEADER_SIZE);
-    encodeBare(encoded.bytes, encoded.view, 0, kind, seed, durable);
+    encodeBare(encoded.bytes, encoded.view, 0, kind, seed, durable, time, timestamp);
     return encoded;
   }
 

@@ -27,7 +27,7 @@ import {
   schedulePoint,
 } from '@pagewright/core';
 import { comparePlaces } from '../format/place.js';
-import { RECORD_HEADER_SIZE, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
+import { RECORD_HEADER_SIZE, RECORD_LOG_END, RECORD_MARK, RECORD_SEGMENT_END, recordSeed } from '../format/record.js';
 import { SEGMENT_HEADER_SIZE } from '../format/segment-header.js';
 import type { Claims, Reach } from '../sharing/claims.js';
 import type { LogSlots } from '../sharing/log-slots.js';
@@ -55,8 +55,11 @@ export interface RecordStreamParts {
   readonly incarnation: number;
   /** Whether this thread opened the log. When it has closed it, nothing more is written by others, and the files may be gone. */
   readonly isOwner: boolean;
+  readonly isArchived: boolean;
   /** What may wait in memory for a flush, of all threads together. */
   readonly limit: number;
+  /** Tells the time, in milliseconds since 1970. */
+  readonly clock: () => number;
   readonly state: LogState;
   readonly slots: LogSlots;
   readonly claims: Claims;
@@ -113,6 +116,9 @@ export class RecordStream implements LogStream {
   /** How long the last write of a stretch took. */
   #writeMs = 0;
   #closed = false;
+  #sealed = false;
+  /** A segment has become durable as a whole, and nobody else was told. */
+  #hasLeft = false;
   /** Behind the last record that this thread appended. */
   #ownEnd: LogPosition = 0;
 
@@ -220,7 +226,7 @@ export class RecordStream implements LogStream {
         segments.advance();
       }
       const seed = recordSeed(this.#parts.incarnation, state.segment, state.used);
-      const encoded = this.#encoder.commit(record, size, seed, state.durablePlace);
+      const encoded = this.#encoder.commit(record, size, seed, state.durablePlace, this.#time);
       if (fits) this.#take(encoded, size);
       else this.#writeThrough(encoded, size, timestamp);
       state.records++;
@@ -232,6 +238,7 @@ export class RecordStream implements LogStream {
     } finally {
       this.#latch.give();
     }
+    this.#tellLeft();
     if (position <= this.durable) this.#events.onDurable();
     if (goesOn) schedulePoint(POINT.segmentBegun);
     schedulePoint(POINT.recordAppended);
@@ -339,6 +346,17 @@ export class RecordStream implements LogStream {
     } catch (error) {
       if (this.#cutOff(error) === null) this.fail(error);
     }
+  }
+
+  /** Ends the stream with a record that says so, and makes all of it durable. Nothing is appended any more, in any thread. */
+  async seal(timestamp: number): Promise<void> {
+    if (!this.#sealed) {
+      // There is always room for it: what ends a segment has its place, in the file and in memory, and is not needed any more.
+      this.#latch.holding(() => this.#appendBare(RECORD_LOG_END, timestamp));
+      this.#sealed = true;
+    }
+    const { appended } = this;
+    while (this.durable < appended) await this.flush();
   }
 
   /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then this thread has no more of it. */
@@ -516,10 +534,18 @@ export class RecordStream implements LogStream {
     } catch (error) {
       throw this.#cutOff(error) ?? error;
     }
+    this.#tellLeft();
     if (!isTold && !this.#closed) this.#startTimer();
     schedulePoint(POINT.flushKnown);
     this.#askWaiters();
     this.#events.onDurable();
+  }
+
+  /** Who archives hears of segments that other threads make durable as a whole. */
+  #tellLeft(): void {
+    if (!this.#hasLeft) return;
+    this.#hasLeft = false;
+    if (this.#parts.isArchived) this.#parts.slots.callOthers();
   }
 
   // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -577,6 +603,7 @@ export class RecordStream implements LogStream {
     const state = this.#state;
     if (reach === null || reach.end <= state.durable) return;
     this.#parts.unflushed.release(state.durable, reach.end);
+    if (reach.place.segment > state.durableSegment) this.#hasLeft = true;
     state.setDurable(reach.end, reach.place, reach.timestamp);
     this.#parts.claims.passBy(reach.end);
   }
@@ -604,14 +631,20 @@ export class RecordStream implements LogStream {
     state.used += size;
     state.appended = end;
     state.durableSize = Math.max(state.durableSize, batch.fileSize);
+    if (state.segment > state.durableSegment) this.#hasLeft = true;
     state.setDurable(end, { segment: state.segment, offset: state.used }, timestamp);
     this.#parts.claims.passBy(end);
   }
 
-  #appendBare(kind: number): void {
+  #appendBare(kind: number, timestamp = 0): void {
     const { segment, used, durablePlace } = this.#state;
     const seed = recordSeed(this.#parts.incarnation, segment, used);
-    this.#take(this.#encoder.bare(kind, seed, durablePlace), RECORD_HEADER_SIZE);
+    this.#take(this.#encoder.bare(kind, seed, durablePlace, this.#time, timestamp), RECORD_HEADER_SIZE);
+  }
+
+  /** For a record that is appended now. */
+  get #time(): number {
+    return this.#state.timeAt(this.#parts.clock());
   }
 
   /** Appends a mark if something is durable that no record tells, and there is room. Whether it did. */
@@ -625,7 +658,7 @@ export class RecordStream implements LogStream {
     const { slots, segments, unflushed } = this.#parts;
     const { told, durable, pending } = this.#state;
     const taken = pending + slots.inMemory + BESIDE;
-    return told < durable && !this.#isOver && segments.hasRoomBeside && taken <= unflushed.capacity;
+    return told < durable && !this.#sealed && !this.#isOver && segments.hasRoomBeside && taken <= unflushed.capacity;
   }
 
   get #isOver(): boolean {

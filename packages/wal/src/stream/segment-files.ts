@@ -6,7 +6,7 @@
 import { dirname, join } from 'node:path';
 import { type IoBackend, type IoFile, isPagewrightError, type PagewrightError } from '@pagewright/core';
 import { encodeSegmentHeader } from '../format/segment-header.js';
-import { segmentsAmong } from '../format/segment-name.js';
+import { type SegmentName, segmentsAmong } from '../format/segment-name.js';
 import type { LogShape } from '../sharing/log-memory.js';
 import type { RetiredFile } from '../sharing/log-state.js';
 import type { OpenSegments } from './open-segments.js';
@@ -75,9 +75,22 @@ export class SegmentFiles {
     return encodeSegmentHeader({ storeId, incarnation, segment, origin, fileSize });
   }
 
-  /** Removes the segments of other incarnations. */
-  async removeOthers(): Promise<void> {
-    await this.#removeWhere((incarnation) => incarnation !== this.#context.shape.incarnation);
+  /** Segments of other incarnations that are in the directory. */
+  async others(): Promise<SegmentName[]> {
+    const { io, shape } = this.#context;
+    return segmentsAmong(await io.list(shape.directory)).filter(({ incarnation }) => incarnation !== shape.incarnation);
+  }
+
+  /** Removes the segments of other incarnations, but for those with these names. */
+  async removeOthers(kept: ReadonlySet<string> = new Set()): Promise<void> {
+    const { incarnation: own } = this.#context.shape;
+    await this.#removeWhere(({ incarnation, name }) => incarnation !== own && !kept.has(name));
+  }
+
+  /** Removes one of them. */
+  removeOther(name: string): Promise<void> {
+    const { io, shape } = this.#context;
+    return io.remove(join(shape.directory, name));
   }
 
   /** Removes every segment, and the directory if nothing else is in it. */
@@ -88,9 +101,9 @@ export class SegmentFiles {
     await io.syncDirectory(dirname(shape.directory));
   }
 
-  async #removeWhere(unwanted: (incarnation: number) => boolean): Promise<void> {
+  async #removeWhere(unwanted: (name: SegmentName) => boolean): Promise<void> {
     const { io, shape } = this.#context;
-    const names = segmentsAmong(await io.list(shape.directory)).filter(({ incarnation }) => unwanted(incarnation));
+    const names = segmentsAmong(await io.list(shape.directory)).filter(unwanted);
     for (const { name } of names) await io.remove(join(shape.directory, name));
     if (names.length > 0) await io.syncDirectory(shape.directory);
   }

@@ -1,0 +1,64 @@
+/** The segments of an archive, wherever they are: in a directory, or behind an object that lists and reads. */
+import { basename } from 'node:path';
+import { type ArchiveSource, type IoBackend, PagewrightError } from '@pagewright/core';
+import { type SegmentName, segmentsAmong } from '../format/segment-name.js';
+import type { SegmentSource } from '../recovery/segment-opening.js';
+import type { SegmentFile } from '../recovery/segment-reader.js';
+
+export interface ArchiveFiles extends SegmentSource {
+  /** The directory; or what stands for it in messages. */
+  readonly path: string;
+  readonly names: readonly SegmentName[];
+  /** How many segments were opened since it was asked to count anew. */
+  readonly opened: number;
+  countAnew(): void;
+}
+
+export async function openArchive(io: IoBackend, archive: string | ArchiveSource): Promise<ArchiveFiles> {
+  if (typeof archive === 'string') {
+    const names = segmentsAmong(await io.list(archive));
+    return new CountedFiles(archive, names, (path) => io.open(path, { readOnly: true }));
+  }
+  const names: string[] = [];
+  for await (const name of await archive.list()) names.push(name);
+  const unique = segmentsAmong([...new Set(names)]);
+  return new CountedFiles('the archive', unique, async (path) => contentOf(path, await archive.read(basename(path))));
+}
+
+class CountedFiles implements ArchiveFiles {
+  readonly #opened = new Set<string>();
+
+  constructor(
+    readonly path: string,
+    readonly names: readonly SegmentName[],
+    private readonly openFile: (path: string) => Promise<SegmentFile>,
+  ) {}
+
+  get opened(): number {
+    return this.#opened.size;
+  }
+
+  countAnew(): void {
+    this.#opened.clear();
+  }
+
+  open(path: string): Promise<SegmentFile> {
+    this.#opened.add(path);
+    return this.openFile(path);
+  }
+}
+
+/** Bytes in memory, as a file. */
+function contentOf(path: string, bytes: Uint8Array): SegmentFile {
+  if (!(bytes instanceof Uint8Array)) {
+    const message = `read() of the archive gave no bytes for ${basename(path)}. It returns a Uint8Array, or a promise of one.`;
+    throw new PagewrightError('PW_ARGUMENT', message, { details: { path } });
+  }
+  return {
+    path,
+    size: () => bytes.length,
+    read: async (buffer, offset) => buffer.set(bytes.subarray(offset, offset + buffer.length)),
+    sync: async () => undefined,
+    close: async () => undefined,
+  };
+}
