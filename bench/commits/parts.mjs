@@ -3,7 +3,7 @@ import { VALUE_BYTES } from '../comparison/values.mjs';
 import { KEY_BYTES } from './entries.mjs';
 
 /** Of a record of the log, as docs/format/log.md has it: its header, and what an operation has beside key and value. */
-const RECORD_HEADER_BYTES = 48;
+const RECORD_HEADER_BYTES = 56;
 const OPERATION_BYTES = 4;
 export const RECORD_BYTES = 8 * Math.ceil((RECORD_HEADER_BYTES + OPERATION_BYTES + KEY_BYTES + VALUE_BYTES) / 8);
 const PAGE_BYTES = 4096;
