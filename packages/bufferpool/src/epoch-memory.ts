@@ -37,8 +37,9 @@ export const FAILED = 2;
 
 const HEADER_BYTES = 64;
 
-/** The image area is this share of the pool, and at most so many bytes. */
+/** The image area is this share of a small pool, half of it of a large one, and at most so many bytes. */
 const AREA_SHARE = 8;
+const SMALL_AREA = 2 * 1024 * 1024;
 const LARGEST_AREA = 8 * 1024 * 1024;
 
 /** A batch of images of a checkpoint is at most this share of the pool, and at most so many bytes. */
@@ -89,7 +90,9 @@ function capacity(frames: number, pageSize: number): number {
 }
 
 function areaPages(frames: number, pageSize: number): number {
-  return Math.min(Math.floor(frames / AREA_SHARE), Math.floor(LARGEST_AREA / pageSize));
+  const share = Math.floor(frames / AREA_SHARE);
+  const small = Math.floor(SMALL_AREA / pageSize);
+  return Math.min(share, Math.max(small, Math.floor(share / 2)), Math.floor(LARGEST_AREA / pageSize));
 }
 
 function areaOffset(frames: number, pageSize: number): number {
