@@ -34,7 +34,12 @@ export async function checkEndlessWork(db: Engine, told: WriterRecord): Promise<
     throw new Error(`No lane may be a stretch ahead of another: ${counts.join(', ')}.`);
   }
   const problems = statesAllowed(counts, stretch, told).map((allowed) => differenceBetween(found, allowed));
-  if (!problems.includes(null)) throw new Error(`With counts ${counts.join(', ')}: ${problems.join(' Or: ')}`);
+  if (problems.includes(null)) return;
+  if (told.done >= stretch && statesAround(counts, stretch).some((state) => differenceBetween(found, state) === null)) {
+    const what = `${interludeAfter(stretch)} after ${stretch * STRETCH} transactions of each lane`;
+    throw new Error(`The ${what} was acknowledged, and is not there, or by half.`);
+  }
+  throw new Error(`With counts ${counts.join(', ')}: ${problems.join(' Or: ')}`);
 }
 
 type Allowed = ReadonlyMap<IndexName, Entries | null>;
@@ -47,8 +52,13 @@ function statesAllowed(counts: readonly number[], stretch: number, told: WriterR
   }
   const isOver = counts.every((count) => count === stretch * STRETCH);
   if (!isOver) return [before];
+  return told.done >= stretch ? [allowedAfter(counts, stretch)] : statesAround(counts, stretch);
+}
+
+/** Before, perhaps in the midst of, and after the interlude that follows a stretch. */
+function statesAround(counts: readonly number[], stretch: number): Allowed[] {
+  const before = allowedAfter(counts, stretch - 1);
   const after = allowedAfter(counts, stretch);
-  if (told.done >= stretch) return [after];
   return interludeAfter(stretch) === 'drop' ? [before, new Map(after).set('dropped', null), after] : [before, after];
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Engine, open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkEndlessWork, EndlessWork, WriterRecord } from '../../src/index.js';
+import { changesOf, LANES } from '../../src/power-cut/endless-script.js';
 
 let home: string;
 let db: Engine;
@@ -70,6 +71,24 @@ describe('the check of endless work', () => {
     await expect(check()).resolves.toBeUndefined();
     await cleared.put('0/1', Buffer.from('from before'));
     await expect(check()).rejects.toThrow(/Or: cleared has 0\/1/);
+  });
+
+  it('finds that an acknowledged clear or drop is not there, and says that it is that', async () => {
+    const cleared = await index('cleared');
+    for (let lane = 0; lane < LANES; lane++) {
+      for (let number = 41; number <= 70; number++) {
+        const change = changesOf(lane, number).find((each) => each.index === 'cleared')!;
+        await cleared.put(change.key, change.value!);
+      }
+    }
+    await expect(check()).rejects.toThrow(
+      'The clear after 70 transactions of each lane was acknowledged, and is not there',
+    );
+    told.done = 6;
+    await expect(check()).resolves.toBeUndefined();
+    told.done = 7;
+    await cleared.delete('0/41');
+    await expect(check()).rejects.toThrow('cleared has 0/42, which is not there any more');
   });
 
   it('finds that a lane has gone on while the others had not come to the end of the stretch', async () => {
