@@ -35,9 +35,9 @@ async function run(seed: number): Promise<{ readonly store: ArchivedStore; reado
     if (!path.startsWith('/archive') && !random.chance(0.25)) return;
     points.push({ at: `${number}: ${kind} ${path}`, device: disk.copy(), acknowledged: store.last });
   };
-  await store.write(25, 16_000);
+  await store.write(40, 16_000);
   await store.db.checkpoint();
-  await store.write(15, 16_000);
+  await store.write(25, 16_000);
   await store.db.checkpoint();
   await store.write(5, 16_000);
   await store.close();
@@ -55,7 +55,7 @@ describe(`a crash at any operation (seed ${SEED})`, () => {
   it('leaves nothing out of the archive, and a second one while it is made up for neither', async () => {
     const { store, points } = await run(SEED);
     const random = new Random(SEED);
-    expect(points.filter(({ at }) => at.includes(' /archive')).length).toBeGreaterThan(30);
+    expect(points.filter(({ at }) => at.includes(' /archive')).length).toBeGreaterThan(50);
     for (const [i, { at, device, acknowledged }] of points.entries()) {
       const seed = SEED + i;
       let disk = device.afterCrash(random.pick([dropAll, keepAll, keepSome(seed)]));
