@@ -40,6 +40,8 @@ export interface CraftedOptions {
 }
 
 const FILE_SIZE = 64 * 1024;
+/** When everything was appended. Not 0, as no clock says that: the last bytes of a header are never zeros, wherever a sector begins. */
+const TIME = 1_700_000_000_000;
 
 export class CraftedLog {
   readonly incarnation: number;
@@ -76,7 +78,7 @@ export class CraftedLog {
 
   /** The next commit. `durable` is what its record says of the time when it was appended; by default that nothing is. */
   commit({ dependsOn = this.#timestamp, size = 200, durable = BEGINNING }: CommitChoices = {}): Entry {
-    const record = { ...recordOf(this.#timestamp + 1, 0, size), dependsOn };
+    const record = { ...recordOf(this.#timestamp + 1, 0, size), dependsOn, time: TIME };
     const length = commitRecordSize(record.operations);
     const bytes = new Uint8Array(length);
     encodeCommit(bytes, viewOf(bytes), 0, length, this.#seed, durable, record, record.time);
@@ -128,7 +130,7 @@ export class CraftedLog {
 
   #bare(kind: number, durable: Place): Uint8Array {
     const bytes = new Uint8Array(RECORD_HEADER_SIZE);
-    encodeBare(bytes, viewOf(bytes), 0, kind, this.#seed, durable, 0);
+    encodeBare(bytes, viewOf(bytes), 0, kind, this.#seed, durable, TIME);
     return bytes;
   }
 
