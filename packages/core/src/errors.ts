@@ -36,6 +36,7 @@ export const ERROR_CODES = {
     'The log could not be archived when the store was closed; it is kept until the store is opened again.',
   PW_ARCHIVE_GAP: 'The archive does not have all commits that lead from the backup to where it is to be restored.',
   PW_RESTORE_POINT: 'What is to be restored is before the backup, or beyond the end of the archive.',
+  PW_LOG_GONE: 'The log does not have the commits any more that a reader is to go on with.',
 
   // Use
   PW_CLOSED: 'The engine, index or file was used after it was closed.',

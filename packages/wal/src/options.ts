@@ -31,6 +31,8 @@ export interface WalOptions {
   readonly maxRecordSize?: number | string | undefined;
   /** What may wait in memory for a flush, 4 KiB to 1 GiB; a record for which there is no room is made durable by its own append. Default: 16 MiB. */
   readonly bufferLimit?: number | string | undefined;
+  /** What is kept of the log for those who read it, beyond what the store itself needs, 64 KiB to 1 TiB. Default: 1 GiB. */
+  readonly readerLimit?: number | string | undefined;
   /**
    * Keeps the log after the store has no use for it: a directory into which segments are copied, or a function that is called with each. With a backup
    * they give the state after any commit. Default: none is kept.
@@ -48,6 +50,7 @@ export interface CheckedOptions extends CommitPolicyOptions {
   readonly segmentSize: number;
   readonly maxRecordSize: number;
   readonly bufferLimit: number;
+  readonly readerLimit: number;
 }
 
 export interface OptionProblem {
@@ -65,20 +68,22 @@ const DEFAULTS: CheckedOptions = {
   segmentSize: 16 * MIB,
   maxRecordSize: 256 * MIB,
   bufferLimit: 16 * MIB,
+  readerLimit: 1024 * MIB,
 };
+const MOST = 1024 * MIB;
 const SIZES = [
-  { option: 'segmentSize', least: 64 * KIB },
-  { option: 'maxRecordSize', least: 4 * KIB },
-  { option: 'bufferLimit', least: 4 * KIB },
-  { option: 'groupBytes', least: 0 },
-  { option: 'batchBytes', least: 0 },
+  { option: 'segmentSize', least: 64 * KIB, most: MOST },
+  { option: 'maxRecordSize', least: 4 * KIB, most: MOST },
+  { option: 'bufferLimit', least: 4 * KIB, most: MOST },
+  { option: 'groupBytes', least: 0, most: MOST },
+  { option: 'batchBytes', least: 0, most: MOST },
+  { option: 'readerLimit', least: 64 * KIB, most: 1024 * MOST },
 ] as const;
 const NUMBERS = [
   { option: 'groupWindowMs', least: 0, most: 1000, isWhole: false },
   { option: 'depth', least: 1, most: 16, isWhole: true },
 ] as const;
 const DURABILITIES: readonly Durability[] = ['durable', 'relaxed', 'none'];
-const MOST = 1024 * MIB;
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
 export function checkOptions(options: WalOptions): CheckedOptions {
@@ -92,6 +97,7 @@ export function checkOptions(options: WalOptions): CheckedOptions {
     segmentSize: parseByteSize(options.segmentSize ?? DEFAULTS.segmentSize),
     maxRecordSize: parseByteSize(options.maxRecordSize ?? DEFAULTS.maxRecordSize),
     bufferLimit: parseByteSize(options.bufferLimit ?? DEFAULTS.bufferLimit),
+    readerLimit: parseByteSize(options.readerLimit ?? DEFAULTS.readerLimit),
     durability: options.durability ?? DEFAULTS.durability,
     groupWindowMs: options.groupWindowMs ?? DEFAULTS.groupWindowMs,
     groupBytes: parseByteSize(options.groupBytes ?? DEFAULTS.groupBytes),
@@ -102,8 +108,8 @@ export function checkOptions(options: WalOptions): CheckedOptions {
 
 /** All that is wrong with sizes and other values. */
 export function optionProblems(options: WalOptions): OptionProblem[] {
-  const problems: OptionProblem[] = SIZES.flatMap(({ option, least }) => {
-    const message = sizeProblem(option, options[option] ?? DEFAULTS[option], least);
+  const problems: OptionProblem[] = SIZES.flatMap(({ option, least, most }) => {
+    const message = sizeProblem(option, options[option] ?? DEFAULTS[option], least, most);
     return message === null ? [] : [{ option, message }];
   });
   for (const { option, least, most, isWhole } of NUMBERS) {
@@ -123,11 +129,11 @@ export function durabilityProblem(durability: unknown): string | null {
   return `There is no durability ${JSON.stringify(durability)}; there are: ${DURABILITIES.join(', ')}.`;
 }
 
-function sizeProblem(option: string, value: number | string, least: number): string | null {
+function sizeProblem(option: string, value: number | string, least: number, most: number): string | null {
   try {
     const size = parseByteSize(value);
-    if (size >= least && size <= MOST) return null;
-    return `${option} is ${size}; it must be from ${least} to ${MOST} bytes.`;
+    if (size >= least && size <= most) return null;
+    return `${option} is ${size}; it must be from ${least} to ${most} bytes.`;
   } catch (error) {
     if (error instanceof PagewrightError) return `${option}: ${error.message}`;
     throw error;

@@ -17,6 +17,7 @@ const options = v.pipe(
     segmentSize: size,
     maxRecordSize: size,
     bufferLimit: size,
+    readerLimit: size,
     archive: v.exactOptional(
       v.union(
         [v.pipe(v.string(), v.nonEmpty()), v.custom<ArchiveFunction>((value) => typeof value === 'function')],

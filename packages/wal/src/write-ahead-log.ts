@@ -25,9 +25,11 @@ import {
   type LogOpenRequest,
   type LogOperations,
   type LogPosition,
+  type LogReadRequest,
   type LogReplay,
   type LogStats,
   PagewrightError,
+  type ReplayedRecord,
   SharedLatch,
   type TimestampRange,
 } from '@pagewright/core';
@@ -44,6 +46,8 @@ import { groupPolicy } from './policies/group.js';
 import { pipelinedPolicy } from './policies/pipelined.js';
 import { RelaxedCommits } from './policies/relaxed.js';
 import { syncPolicy } from './policies/sync.js';
+import { type ReadableLog, readLog } from './reading/log-reading.js';
+import { Readers } from './reading/readers.js';
 import { planReplay } from './recovery/plan.js';
 import type { Replay } from './recovery/replay.js';
 import type { LogLocation } from './recovery/segment-opening.js';
@@ -88,6 +92,7 @@ interface Writer {
   readonly pressure: BackPressure;
   /** Null if the log is not archived, or this thread has not opened it. */
   readonly archiver: Archiver | null;
+  readonly readers: Readers;
   /** Whether this thread opened the log. */
   readonly isOwner: boolean;
 }
@@ -111,6 +116,8 @@ export class WriteAheadLog implements Log {
   #ready: Promise<void> = Promise.resolve();
   /** Segments before it are needed by no replay. */
   #recycled = 0;
+  /** The last commit that counts of the log that this one goes on from. */
+  #base = 0;
   #listens = false;
   #closing: Promise<void> | null = null;
 
@@ -157,6 +164,7 @@ export class WriteAheadLog implements Log {
     const { directory, state } = request;
     const incarnation = this.#newIncarnation();
     const { end, kept } = found;
+    this.#base = kept.at(-1)?.last ?? found.timestamp;
     const origin = { end, timestamp: found.timestamp, keptRanges: kept.length, first: timestamp + 1 };
     const shape = {
       directory,
@@ -286,6 +294,14 @@ export class WriteAheadLog implements Log {
     return replayArchive(request);
   }
 
+  read(request: LogReadRequest): AsyncGenerator<ReplayedRecord, void, void> {
+    const writer = this.#open();
+    this.#assertOwner('The log is read');
+    const { latch, state, readers } = writer;
+    const last = latch.holding(() => state.lastTimestamp);
+    return readLog(this.#readable(writer), readers, request, last);
+  }
+
   stats(): LogStats {
     const policy = this.#policyType.name;
     if (this.#writer === null) {
@@ -346,16 +362,23 @@ export class WriteAheadLog implements Log {
         },
         onFailure: (error) => {
           pressure.fail(failedError(error));
+          readers.wake();
           request.onFailure(error);
         },
       },
     );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
     const archiver: Archiver | null = isOwner ? this.#archiver(shape, io, files, () => segments, latch, state) : null;
+    const readers = new Readers({
+      limit: shape.options.readerLimit,
+      sizeOf: (segment) => latch.holding(() => state.sizeOf(segment)) || segmentSize,
+      progressed: () => state.progressSince(state.progress),
+      onLess: () => this.#releaseLater(),
+    });
     latch.holding(() => slots.enter());
     const policy = this.#policyType.attach(stream, shape.options);
     const relaxed = new RelaxedCommits(stream);
-    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver };
+    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver, readers };
     this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
   }
@@ -375,8 +398,14 @@ export class WriteAheadLog implements Log {
       location: this.#location(shape),
       headerOf: (segment) => ({ ...shape, segment, fileSize: 0 }),
       durableSegment: () => latch.holding(() => state.durableSegment),
-      onArchived: () => this.#release(segments()),
-      removeLeftover: (name) => files.removeOther(name),
+      onArchived: async () => {
+        this.#writer?.readers.wake();
+        await this.#release(segments());
+      },
+      removeLeftover: async (name) => {
+        this.#writer?.readers.wake();
+        await files.removeOther(name);
+      },
     });
   }
 
@@ -385,10 +414,44 @@ export class WriteAheadLog implements Log {
     return { io, directory, storeId, readOnly: true };
   }
 
-  /** Gives segments up that no replay needs, as far as they are archived. */
+  /** Gives segments up that no replay needs, as far as they are archived, and read by those who read the log. */
   async #release(segments: SegmentSequence): Promise<void> {
-    const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
-    await segments.release(Math.min(this.#recycled, archived));
+    await segments.release(() => {
+      const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
+      const needed = Math.min(this.#recycled, archived);
+      return this.#writer?.readers.giveUp(needed) ?? needed;
+    });
+  }
+
+  /** Nobody waits for it. What fails is done again when the next segments are given up. */
+  #releaseLater(): void {
+    const writer = this.#writer;
+    if (writer === null || !writer.isOwner || this.#closing !== null || this.#recycled === 0) return;
+    this.#release(writer.segments).catch(() => undefined);
+  }
+
+  #readable({ shape, state, latch, stream, archiver }: Writer): ReadableLog {
+    const { io } = this.#request as LogOpenRequest;
+    const { incarnation, origin } = shape;
+    return {
+      io,
+      location: this.#location(shape),
+      incarnation,
+      base: this.#base,
+      first: origin.first,
+      archive: typeof this.#archive === 'string' ? this.#archive : null,
+      oldest: () => latch.holding(() => state.oldest),
+      durable: () => latch.holding(() => ({ place: state.durablePlace, timestamp: state.durableTimestamp })),
+      secure: async () => {
+        const { appended } = stream;
+        while (stream.durable < appended) await stream.flush();
+      },
+      isArchiving: () => archiver !== null && archiver.stats.waitingSegments > 0 && archiver.stats.lastError === null,
+      begun: this.#ready,
+      assertGoesOn: () => {
+        if (stream.failure !== null) throw stream.failure;
+      },
+    };
   }
 
   /** Makes the first segment; before it what tells which commits behind a hole it goes on from (L4), whose name the first segment makes durable. */
@@ -432,7 +495,7 @@ export class WriteAheadLog implements Log {
   async #close(discard: boolean): Promise<void> {
     const writer = this.#writer;
     if (writer === null) return;
-    const { files, segments, stream, pressure, slots, latch, state, open, archiver, isOwner } = writer;
+    const { files, segments, stream, pressure, slots, latch, state, open, archiver, readers, isOwner } = writer;
     pressure.fail(closedError());
     const started = await this.#ready.then(
       () => true,
@@ -443,6 +506,7 @@ export class WriteAheadLog implements Log {
       if (started && discard && archiver !== null && stream.failure === null) await stream.seal(state.lastTimestamp);
       if (started) await stream.close(!(isOwner && discard));
     } finally {
+      readers.end();
       await archiver?.stop();
       await segments.settled();
       await open.close();

@@ -16,6 +16,7 @@ export * from './concurrency.js';
 export * from './index-plugin.js';
 export * from './io.js';
 export * from './log.js';
+export * from './log-reading.js';
 export * from './packed-entries.js';
 export * from './page-layout.js';
 export * from './pages.js';

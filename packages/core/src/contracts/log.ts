@@ -10,6 +10,7 @@
 import type { Threads } from '../threads/threads.js';
 import type { ArchiveReplay, ArchiveReplayRequest, ArchiveStats } from './archive.js';
 import type { IoBackend } from './io.js';
+import type { LogReadRequest } from './log-reading.js';
 import type { StoreState } from './pages.js';
 
 /** Kinds of operation in a record. */
@@ -362,6 +363,12 @@ export interface Log {
    * `PW_RESTORE_POINT`, `PW_CORRUPT_LOG`. A log that cannot be archived need not have it.
    */
   replayArchive?(request: ArchiveReplayRequest): Promise<ArchiveReplay>;
+  /**
+   * Commits, while the log is appended to. Segments that a reader has not read are kept for it, up to a limit of the log's. When the log is closed it ends, if it has
+   * given all. Errors of the call: `PW_UNSUPPORTED` in a thread that attached, `PW_CLOSED`; when commits are asked for: `PW_LOG_GONE`, `PW_ARGUMENT` for an `after` beyond the end, `PW_CORRUPT_LOG`, `PW_CLOSED`,
+   * `PW_COMMIT_UNKNOWN` after what is durable of a log that has failed, the reason of the signal. A log that cannot be read while it is written need not have it.
+   */
+  read?(request: LogReadRequest): AsyncGenerator<ReplayedRecord, void, void>;
   /**
    * Flushes what is appended, waits for it, and ends: for all threads, if this one opened the log; others get `PW_CLOSED` from then on. With `discard`, the
    * files are removed: a checkpoint covers them. That waits for the archive; `PW_ARCHIVE_FAILED` if it cannot be had, and then they stay. A thread that attached ends its own use alone, and removes nothing. Idempotent.

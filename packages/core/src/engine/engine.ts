@@ -10,6 +10,7 @@ import { type BackupOptions, type BackupReport, backupEngine } from './backup.js
 import { type CompactOptions, type CompactReport, compactEngine } from './compact.js';
 import type { EngineCore } from './engine-core.js';
 import { type EngineHandle, engineHandle } from './engine-handle.js';
+import { EngineLog } from './engine-log.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
@@ -61,6 +62,8 @@ const MAX_BACKOFF_MS = 64;
  * change something also `PW_READ_ONLY`. `Types` is the union of the index types that it knows.
  */
 export class Engine<Types extends string = string> {
+  /** What was committed, transaction by transaction. */
+  readonly log: EngineLog;
   private readonly creating = new Map<string, Promise<void>>();
 
   /** @internal */
@@ -69,7 +72,9 @@ export class Engine<Types extends string = string> {
     private readonly teardown: TeardownStack,
     /** What recovery did when the store was opened. */
     readonly recovered: RecoveryResult,
-  ) {}
+  ) {
+    this.log = new EngineLog(core);
+  }
 
   /** `open`; `read-only`: it was opened so, or turned so after a failure; `failed`; `closing`; `closed`. */
   get state(): EngineStateName {

@@ -8,6 +8,7 @@ import { OPERATION_CLEAR_INDEX } from '../contracts/log.js';
 import { PageFault } from '../contracts/pages.js';
 import { assertNotDropped, type BulkLoadOptions, type BulkLoadReport, bulkLoad } from './bulk-load.js';
 import type { EngineCore } from './engine-core.js';
+import type { LoggedTransaction } from './engine-log.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
@@ -26,6 +27,15 @@ export interface ReadOptions {
 export type BatchOperation<Key, Value> =
   | { readonly type: 'put'; readonly key: Key; readonly value: Value }
   | { readonly type: 'delete'; readonly key: Key };
+
+/** A change of an index, as a transaction in the log has it. */
+export type IndexChange<Key, Value> =
+  | BatchOperation<Key, Value>
+  /** All entries went. */
+  | { readonly type: 'clear-index' }
+  /** All entries are others, from a bulk load, and to be read in the index itself. */
+  | { readonly type: 'load-index' }
+  | { readonly type: 'drop-index' };
 
 const NOTHING = new Uint8Array(0);
 /** Keys read between two turns of the event loop. */
@@ -275,6 +285,19 @@ export class IndexHandle<Key = string, Value = unknown> {
     options: BulkLoadOptions = {},
   ): Promise<BulkLoadReport> {
     return bulkLoad(this.core, this.entry, this.codec, entries, options);
+  }
+
+  /**
+   * What a transaction from the log has changed in this index, in order, with keys and values as this handle has them. Those of an index of that name which was dropped
+   * before are not its own. Errors, while they are iterated over: `PW_ENCODING`.
+   */
+  *changesIn({ operations }: LoggedTransaction): Generator<IndexChange<Key, Value>, void, void> {
+    for (const { type, index, key, value } of operations) {
+      if (index.number !== this.entry.number || type === 'create-index') continue;
+      if (type === 'put') yield { type, key: this.codec.decodeKey(key), value: this.codec.decodeValue(value) };
+      else if (type === 'delete') yield { type, key: this.codec.decodeKey(key) };
+      else yield { type };
+    }
   }
 
   // ── For transactions and batches ────────────────────────────────────────────────────────────────────────────

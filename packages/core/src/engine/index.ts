@@ -12,8 +12,17 @@ export {
   type TransactionOptions,
 } from './engine.js';
 export type { EngineHandle } from './engine-handle.js';
+export {
+  EngineLog,
+  type LoggedIndex,
+  type LoggedOperation,
+  type LoggedOperationType,
+  type LoggedTransaction,
+  LoggedTransactions,
+  type LogReadOptions,
+} from './engine-log.js';
 export type { EntryStream } from './entry-stream.js';
-export { type BatchOperation, IndexHandle, type ReadOptions } from './index-handle.js';
+export { type BatchOperation, type IndexChange, IndexHandle, type ReadOptions } from './index-handle.js';
 export type { IndexOptions } from './index-options.js';
 export { type OpenOptions, openEngine } from './open.js';
 export type { EngineParts } from './parts.js';

@@ -11,6 +11,7 @@ import { FIRST_RECORD } from '../recovery/behind.js';
 import type { Leg, LegEnd } from '../recovery/lineage.js';
 import { corruptLog, DamageFound } from '../recovery/log-damage.js';
 import { type LogLocation, openExisting, readHeader } from '../recovery/segment-opening.js';
+import { firstCommit, lastBeginningBy } from './first-commits.js';
 import { type ArchivedHole, readContent } from './segment-content.js';
 
 export interface ArchiveChain {
@@ -139,34 +140,6 @@ function endOf(
   if (comparePlaces(origin.end, end) === 0 && origin.keptRanges === kept.length) return { ...origin, kept };
   const what = 'An archived log does not end where the one after it goes on';
   throw corruptLog(new DamageFound({ kind: 'contradiction', what, path, ...end }), location);
-}
-
-/** The last of the segments whose first commit is not above this one; undefined if all are. They are in order, and so are their commits. */
-async function lastBeginningBy(
-  location: LogLocation,
-  incarnation: number,
-  segments: readonly number[],
-  timestamp: number,
-): Promise<number | undefined> {
-  let [low, high] = [0, segments.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const first = await firstCommit(location, incarnation, segments[middle]!);
-    // The last segment of a log may have none.
-    if (first < 0 || first > timestamp) high = middle;
-    else low = middle + 1;
-  }
-  return segments[low - 1];
-}
-
-/** Timestamp of the first commit in a segment; -1 if none can be read. */
-async function firstCommit(location: LogLocation, incarnation: number, segment: number): Promise<number> {
-  const reader = await openExisting(location, incarnation, segment);
-  try {
-    return (await readContent(reader, incarnation, segment, { firstCommitOnly: true })).firstTimestamp;
-  } finally {
-    await reader.close();
-  }
 }
 
 /** The incarnations of the store. */

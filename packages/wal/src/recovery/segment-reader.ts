@@ -15,16 +15,17 @@ export interface SegmentFile {
 const CHUNK_SIZE = 256 * 1024;
 
 export class SegmentReader {
-  /** Bytes of the file. */
+  /** Bytes of the file, or of the part that is read. */
   readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
   view = new DataView(new ArrayBuffer(0));
   readonly #file: SegmentFile;
   #begin = 0;
 
-  constructor(file: SegmentFile) {
+  /** `size`: of a file that is written to, how much of it is to be read. */
+  constructor(file: SegmentFile, size = file.size()) {
     this.#file = file;
-    this.size = file.size();
+    this.size = size;
   }
 
   get path(): string {
@@ -49,6 +50,11 @@ export class SegmentReader {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);
     this.#begin = offset;
+  }
+
+  /** The file as it is now, up to this place, or as long as it is. */
+  upTo(size?: number): SegmentReader {
+    return new SegmentReader(this.#file, size);
   }
 
   close(): Promise<void> {

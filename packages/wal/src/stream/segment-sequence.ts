@@ -150,9 +150,10 @@ export class SegmentSequence {
     this.#open.closeBelow(Math.min(durable, this.#slots.ownLowest));
   }
 
-  /** Gives up the segments wholly before one, as far as they are durable. */
-  async release(segment: number): Promise<void> {
+  /** Gives up the segments wholly before one, as far as they are durable. Asks for it before each: more may be needed by then. */
+  async release(before: () => number): Promise<void> {
     for (;;) {
+      const segment = before();
       const oldest = this.#latch.holding(() => this.#giveUpOldest(segment));
       if (oldest === 0) return;
       schedulePoint(POINT.segmentRetiring);
