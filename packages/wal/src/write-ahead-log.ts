@@ -441,7 +441,7 @@ export class WriteAheadLog implements Log {
       first: origin.first,
       archive: typeof this.#archive === 'string' ? this.#archive : null,
       oldest: () => latch.holding(() => state.oldest),
-      durable: () => latch.holding(() => ({ place: state.durablePlace, timestamp: state.durableTimestamp })),
+      durable: () => latch.holding(() => state.durablePlace),
       secure: async () => {
         const { appended } = stream;
         while (stream.durable < appended) await stream.flush();

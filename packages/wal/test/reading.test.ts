@@ -1,6 +1,15 @@
 import type { ReplayedRecord } from '@pagewright/core';
 import { dropAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
-import { assertSameRecord, LogStore, newSuperblock, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
+import {
+  assertSameRecord,
+  LogStore,
+  newSuperblock,
+  openLog,
+  readAll,
+  recordOf,
+  type Superblock,
+  settled,
+} from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
@@ -54,6 +63,28 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     (value) => value,
     (error: unknown) => error,
   );
+
+/** As an engine does it after a crash: timestamps go on further above. */
+async function openFurtherUp(
+  io: SimulatedDevice,
+  superblock: Superblock,
+  timestamp: number,
+  options: WalOptions,
+): Promise<WriteAheadLog> {
+  const log = new WriteAheadLog(options, BUILT_IN_POLICIES, () => 0);
+  await readAll(await openLog(log, io, superblock).replay);
+  const mark = log.begin(timestamp);
+  await log.secure(mark);
+  superblock.mark = { timestamp, log: mark };
+  await log.discardOld();
+  return log;
+}
+
+function appendNext(log: WriteAheadLog, timestamp: number): void {
+  const record = recordOf(timestamp, 1, 100);
+  log.reserveSync(log.sizeOf(record.operations));
+  log.commitSync(log.append(record));
+}
 
 describe('a reader of the log', () => {
   test('gets the commits that there are, as they were written, and each that comes', async () => {
@@ -205,28 +236,8 @@ describe('a reader of the log', () => {
     const log = new WriteAheadLog(SMALL, BUILT_IN_POLICIES, () => 0);
     const again = await LogStore.open(log, crashed.disk, crashed.superblock, 1);
     await log.close({ discard: false });
-    // A later recovery goes on further above.
-    const leaping = new WriteAheadLog(SMALL, BUILT_IN_POLICIES, () => 0);
-    const replay = await leaping.open({
-      directory: '/store/app.pw-wal',
-      io: crashed.disk,
-      state: {
-        created: false,
-        storeId: crashed.superblock.storeId,
-        epoch: 1,
-        mark: again.superblock.mark,
-        usedOlderSlot: false,
-      },
-      threads: again.threads,
-      readOnly: false,
-      onFailure: () => undefined,
-    });
-    for await (const _ of replay.records());
-    await leaping.secure(leaping.begin(1000));
-    await leaping.discardOld();
-    const { operations } = recordOf(1001, 1, 100);
-    leaping.reserveSync(leaping.sizeOf(operations));
-    leaping.commitSync(leaping.append({ timestamp: 1001, dependsOn: 1000, operations }));
+    const leaping = await openFurtherUp(crashed.disk, again.superblock, 1000, SMALL);
+    appendNext(leaping, 1001);
     const given = async (after: number): Promise<[number, number | undefined][]> => {
       const found: [number, number | undefined][] = [];
       for await (const { timestamp, after: left } of leaping.read({ after, follow: false }))
@@ -356,6 +367,30 @@ describe('a reader of the log and of its archive', () => {
     expect((await next).value).toMatchObject({ timestamp: 23 });
     await records.return();
     await store.close({ discard: true });
+  });
+
+  test('goes on over openings without commits, from what it has', async () => {
+    const store = await open(options);
+    await commits(store, 3, 100);
+    const { superblock } = store;
+    let disk = store.disk.afterCrash(dropAll);
+    await openFurtherUp(disk, superblock, 1000, options);
+    await settled(20);
+    disk = disk.afterCrash(dropAll);
+    await openFurtherUp(disk, superblock, 2000, options);
+    await settled(20);
+    disk = disk.afterCrash(dropAll);
+    const log = await openFurtherUp(disk, superblock, 3000, options);
+    appendNext(log, 3001);
+    const given = async (after: number): Promise<number[]> => {
+      const found: number[] = [];
+      for await (const { timestamp } of log.read({ after, follow: false })) found.push(timestamp);
+      return found;
+    };
+    for (const after of [1, 2, 3, 1000, 2000, 3000, 3001]) {
+      expect(await given(after), `after ${after}`).toEqual([2, 3, 3001].filter((each) => each > after));
+    }
+    await log.close({ discard: false });
   });
 
   test('is told what is missing when the archive does not have it either', async () => {

@@ -26,13 +26,8 @@ export interface LiveLog {
   readonly first: number;
   /** The oldest segment that is there. */
   oldest(): number;
-  /** All before the place is durable, and with it all commits up to the timestamp. */
-  durable(): Durable;
-}
-
-export interface Durable {
-  readonly place: Place;
-  readonly timestamp: number;
+  /** All before it is durable. */
+  durable(): Place;
 }
 
 /** The reader had what is needed no more, or never: it must be sought elsewhere. */
@@ -44,7 +39,6 @@ export class LiveRecords {
   readonly #reader: Reader;
   /** The last commit that was given, or passed over. */
   #last: number;
-  #durable: Durable;
   #file: SegmentReader | null = null;
   #scan: RecordScan | null = null;
   #place: Place;
@@ -58,7 +52,6 @@ export class LiveRecords {
     this.#readers = readers;
     this.#reader = reader;
     this.#last = after;
-    this.#durable = log.durable();
     this.#place = { segment, offset: FIRST_RECORD };
   }
 
@@ -66,7 +59,7 @@ export class LiveRecords {
   static async from(log: LiveLog, readers: Readers, reader: Reader, after: number): Promise<LiveRecords> {
     const oldest = log.oldest();
     readers.keep(reader, oldest);
-    const { segment: newest } = log.durable().place;
+    const { segment: newest } = log.durable();
     const segments = Array.from({ length: newest - oldest + 1 }, (_, i) => oldest + i);
     try {
       const begin = (await lastBeginningBy(log.location, log.incarnation, segments, after + 1)) ?? oldest;
@@ -78,19 +71,11 @@ export class LiveRecords {
     }
   }
 
-  /** All up to it is durable, as it was when there was nothing more to read. */
-  get durableTimestamp(): number {
-    return this.#durable.timestamp;
-  }
-
   /** The next commit; null if no other is durable. Throws {@link NOT_HERE}, {@link DamageFound}. */
   async next(): Promise<ReplayedRecord | null> {
     try {
       for (;;) {
-        if (this.#scan === null && !(await this.#goOn())) {
-          if (this.#hasMissed) throw NOT_HERE;
-          return null;
-        }
+        if (this.#scan === null && !(await this.#goOn())) return null;
         const record = await this.#step(this.#scan!);
         this.#assertKept();
         if (record !== null) return record;
@@ -111,8 +96,7 @@ export class LiveRecords {
   async #goOn(): Promise<boolean> {
     const { location, incarnation } = this.#log;
     const { segment, offset } = this.#place;
-    this.#durable = this.#log.durable();
-    const { place } = this.#durable;
+    const place = this.#log.durable();
     const isWhole = place.segment > segment;
     if (!isWhole && (place.segment < segment || place.offset <= offset)) return false;
     this.#file ??= await openReader(location, incarnation, segment);
@@ -158,13 +142,6 @@ export class LiveRecords {
     }
     this.#last = timestamp;
     return timestamp === last + 1 ? record : { ...record, after: last };
-  }
-
-  /** Whether there were commits that it does not have, though all that is there was read. */
-  get #hasMissed(): boolean {
-    const { timestamp } = this.#durable;
-    if (this.#isUnderWay || this.#last >= timestamp) return false;
-    return !this.#isAtBase || timestamp >= this.#log.first;
   }
 
   /** Whether the reader has just what was before this log. */
