@@ -21,7 +21,7 @@ import {
   type LogPosition,
   type LogStream,
   type LogWrite,
-  PagewrightError,
+  type PagewrightError,
   POINT,
   type SharedLatch,
   schedulePoint,
@@ -33,21 +33,18 @@ import type { Claims, Reach } from '../sharing/claims.js';
 import type { LogSlots } from '../sharing/log-slots.js';
 import { type LogState, MOST_UNFLUSHED_SEGMENTS } from '../sharing/log-state.js';
 import type { SharedFailure } from '../sharing/shared-failure.js';
+import { BatchWriter } from './batch-writer.js';
 import type { Batch, Batches } from './batches.js';
+import { LaterWrites } from './later-writes.js';
+import { closedError, unknownOutcome } from './log-errors.js';
 import type { OpenSegments } from './open-segments.js';
 import { type EncodedRecord, RecordEncoder } from './record-encoder.js';
 import type { SegmentSequence } from './segment-sequence.js';
 import type { Unflushed } from './unflushed.js';
+import { Waiters } from './waiters.js';
 
-/** A stream that has had no flush for this long writes down what is durable. */
-const IDLE_MS = 20;
 /** So often a reservation flushes what others fill up again, before its record goes past the memory. */
 const FLUSHES_FOR_ROOM = 3;
-/** Others' writes are waited for so long at least, and for so many times what a write took here. */
-const PATIENCE_MS = 1;
-const PATIENCE = 3;
-/** What is not durable though nobody waits for it gets durable after so long. */
-const LAG_MS = 1000;
 /** Memory beside what is reserved that is left for the records which end segments, when a mark is appended. */
 const BESIDE = (1 + MOST_UNFLUSHED_SEGMENTS) * RECORD_HEADER_SIZE;
 
@@ -78,12 +75,6 @@ interface Stretch {
   readonly claim: number;
 }
 
-interface Waiter {
-  readonly isReached: () => boolean;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 /** What the stream tells its owner. */
 export interface StreamEvents {
   /** `durable` has grown. */
@@ -105,16 +96,11 @@ export class RecordStream implements LogStream {
   #lapsing = false;
   #flushing: Promise<LogPosition> | null = null;
   #queued: Promise<LogPosition> | null = null;
-  #idleWrite: Promise<void> | null = null;
-  #idleTimer: NodeJS.Timeout | null = null;
-  #lagTimer: NodeJS.Timeout | null = null;
   /** Writes of stretches, and to the operating system alone, that are under way. */
   readonly #writes = new Set<Promise<void>>();
-  /** In the order in which they came. */
-  #waiters: Waiter[] = [];
-  #isWatching = false;
-  /** How long the last write of a stretch took. */
-  #writeMs = 0;
+  readonly #waiters: Waiters;
+  readonly #later: LaterWrites;
+  readonly #writer: BatchWriter;
   #closed = false;
   #sealed = false;
   /** A segment has become durable as a whole, and nobody else was told. */
@@ -127,6 +113,25 @@ export class RecordStream implements LogStream {
     this.#state = parts.state;
     this.#latch = parts.latch;
     this.#events = events;
+    const { state, latch, batches, open } = parts;
+    this.#waiters = new Waiters({
+      failure: () => this.failure,
+      progress: () => state.progress,
+      progressSince: (seen) => state.progressSince(seen),
+      flush: () => this.flush(),
+    });
+    this.#later = new LaterWrites({
+      onIdle: () => this.#writeIdle(),
+      onLag: () => this.#catchUp(),
+    });
+    this.#writer = new BatchWriter({
+      state,
+      latch,
+      batches,
+      open,
+      fail: (error) => this.fail(error),
+      cutOff: (error) => this.#cutOff(error),
+    });
   }
 
   get appended(): LogPosition {
@@ -271,7 +276,7 @@ export class RecordStream implements LogStream {
     if (this.failure !== null) throw this.failure;
     if (this.#closed) return this.durable;
     const batch = this.#collect();
-    this.#writeInPlace(batch, { sync: true });
+    this.#writer.writeInPlace(batch, { sync: true });
     this.#advance(batch);
     return this.durable;
   }
@@ -286,12 +291,7 @@ export class RecordStream implements LogStream {
   }
 
   until(isReached: () => boolean): Promise<void> {
-    if (this.failure !== null) return Promise.reject(this.failure);
-    if (isReached()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ isReached, resolve, reject });
-      if (!this.#isWatching) this.#watch();
-    });
+    return this.#waiters.until(isReached);
   }
 
   /** Gives all that is appended when it is called to the operating system, which keeps it if this process dies. Nothing gets durable by it. */
@@ -299,7 +299,7 @@ export class RecordStream implements LogStream {
     if (this.failure !== null) throw this.failure;
     const batch = this.#collectUnhanded();
     if (batch === null) return this.handed;
-    await this.#track(this.#write(batch, { sync: false }));
+    await this.#track(this.#writer.write(batch, { sync: false }));
     if (this.failure !== null) throw this.failure;
     return this.#noteHanded(batch);
   }
@@ -309,7 +309,7 @@ export class RecordStream implements LogStream {
     if (this.failure !== null) throw this.failure;
     const batch = this.#collectUnhanded();
     if (batch === null) return this.handed;
-    this.#writeInPlace(batch, { sync: false });
+    this.#writer.writeInPlace(batch, { sync: false });
     return this.#noteHanded(batch);
   }
 
@@ -320,11 +320,7 @@ export class RecordStream implements LogStream {
 
   /** Something was acknowledged that is not durable: it will be in a while, whether or not somebody asks for it. */
   lag(): void {
-    if (this.#lagTimer !== null || this.#closed) return;
-    this.#lagTimer = setTimeout(() => {
-      this.#lagTimer = null;
-      this.#catchUp().catch(() => undefined); // the log has failed, or is over: whoever uses it is told
-    }, LAG_MS).unref();
+    if (!this.#closed) this.#later.whenLagging();
   }
 
   /** Ends the log for all threads after a failed write or sync (IO1): pending and later commits reject with the error returned. */
@@ -361,7 +357,7 @@ export class RecordStream implements LogStream {
 
   /** Makes all that is appended durable, and what tells so as well if the log is to be kept. Then this thread has no more of it. */
   async close(keep: boolean): Promise<void> {
-    this.#stopTimer();
+    this.#later.stop();
     try {
       const { appended } = this.#left();
       while (this.failure === null && this.durable < appended) await this.flush();
@@ -371,11 +367,11 @@ export class RecordStream implements LogStream {
       if (!this.#isOver) throw error;
     } finally {
       this.#closed = true;
-      this.#stopTimer();
+      this.#later.stop();
       await this.#flushing?.catch(() => undefined);
-      await this.#idleWrite;
+      await this.#later.settled();
       await Promise.allSettled(this.#writes);
-      this.#askWaiters();
+      this.#waiters.ask();
     }
   }
 
@@ -406,7 +402,7 @@ export class RecordStream implements LogStream {
   async #writeAndSync(): Promise<LogPosition> {
     const batch = this.#collect();
     schedulePoint(POINT.flushCollected);
-    await this.#write(batch, { sync: true });
+    await this.#writer.write(batch, { sync: true });
     if (this.failure !== null) throw this.failure;
     this.#advance(batch);
     return this.durable;
@@ -431,8 +427,8 @@ export class RecordStream implements LogStream {
 
   async #writeStretch({ batch, claim }: Stretch): Promise<void> {
     const begun = performance.now();
-    await this.#write(batch, { sync: true });
-    this.#writeMs = performance.now() - begun;
+    await this.#writer.write(batch, { sync: true });
+    this.#waiters.writeMs = performance.now() - begun;
     if (this.failure !== null) throw this.failure;
     this.#advance(batch, claim);
   }
@@ -463,45 +459,6 @@ export class RecordStream implements LogStream {
 
   async #catchUp(): Promise<void> {
     if (!this.#closed && this.durable < this.appended) await this.flush();
-  }
-
-  #writeInPlace(batch: Batch, options: { readonly sync: boolean }): void {
-    const { open, batches } = this.#parts;
-    try {
-      for (const { segment, operations } of batch.writes) {
-        const file = open.inPlace(segment);
-        const { transfers, file: whole } = syncsOf(batch, segment, options.sync);
-        if (operations.length > 0) file.submitSync(operations, { sync: transfers });
-        if (whole) file.syncSync();
-      }
-    } catch (error) {
-      if (!this.#isSuperfluous(batch, error)) throw this.fail(error);
-    } finally {
-      batches.done(batch);
-    }
-  }
-
-  async #write(batch: Batch, options: { readonly sync: boolean }): Promise<void> {
-    const { open, batches } = this.#parts;
-    try {
-      for (const { segment, operations } of batch.writes) {
-        // A flush that overtook this one has made the segment durable, and the stream has gone on to another.
-        if (this.#latch.holding(() => segment < this.#state.durableSegment)) continue;
-        const file = await open.background(segment);
-        const { transfers, file: whole } = syncsOf(batch, segment, options.sync);
-        if (operations.length > 0) await file.submit(operations, { sync: transfers });
-        if (whole) await file.sync();
-      }
-    } catch (error) {
-      if (!this.#isSuperfluous(batch, error)) throw this.#cutOff(error) ?? this.fail(error);
-    } finally {
-      batches.done(batch);
-    }
-  }
-
-  /** Whether a file is missing because others have made all of this durable, and then given the file up. */
-  #isSuperfluous({ target }: Batch, error: unknown): boolean {
-    return isPagewrightError(error, 'PW_NOT_FOUND') && this.durable >= target;
   }
 
   /** All that a flush has to write. Whatever stands in the way of that leaves open what becomes of it. */
@@ -535,9 +492,9 @@ export class RecordStream implements LogStream {
       throw this.#cutOff(error) ?? error;
     }
     this.#tellLeft();
-    if (!isTold && !this.#closed) this.#startTimer();
+    if (!isTold && !this.#closed) this.#later.whenIdle();
     schedulePoint(POINT.flushKnown);
-    this.#askWaiters();
+    this.#waiters.ask();
     this.#events.onDurable();
   }
 
@@ -546,50 +503,6 @@ export class RecordStream implements LogStream {
     if (!this.#hasLeft) return;
     this.#hasLeft = false;
     if (this.#parts.isArchived) this.#parts.slots.callOthers();
-  }
-
-  // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
-  #askWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    const { failure } = this;
-    const waiting = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiting) {
-      if (failure !== null) waiter.reject(failure);
-      else if (waiter.isReached()) waiter.resolve();
-      else this.#waiters.push(waiter);
-    }
-  }
-
-  /** While somebody waits: asks when more is durable, whoever wrote it, and flushes when that takes too long. */
-  async #watch(): Promise<void> {
-    this.#isWatching = true;
-    try {
-      for (;;) {
-        const seen = this.#state.progress;
-        this.#askWaiters(); // whatever became durable before
-        if (this.#waiters.length === 0) return;
-        const longest = [...this.#waiters];
-        const isOver = await this.#progressSince(seen);
-        this.#askWaiters();
-        if (!isOver && longest.some((waiter) => this.#waiters.includes(waiter))) await this.flush();
-      }
-    } catch (error) {
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    } finally {
-      this.#isWatching = false;
-    }
-  }
-
-  /** Whether more is durable; else patience is over. */
-  #progressSince(seen: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.max(PATIENCE_MS, PATIENCE * this.#writeMs), false);
-      this.#state.progressSince(seen).then(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
   }
 
   // ── With the latch ──────────────────────────────────────────────────────────────────────────────────────────
@@ -622,7 +535,7 @@ export class RecordStream implements LogStream {
     const state = this.#state;
     const { durable } = state;
     const batch = batches.collect(bytes.subarray(0, size));
-    this.#writeInPlace(batch, { sync: true });
+    this.#writer.writeInPlace(batch, { sync: true });
     const end = batch.target + size;
     unflushed.release(durable, batch.target);
     unflushed.skipTo(end, batch.target);
@@ -702,8 +615,8 @@ export class RecordStream implements LogStream {
 
   #end(error: PagewrightError): void {
     this.#failure = error;
-    this.#stopTimer();
-    this.#askWaiters();
+    this.#later.stop();
+    this.#waiters.ask();
     this.#events.onFailure(error);
   }
 
@@ -714,56 +627,14 @@ export class RecordStream implements LogStream {
   }
 
   // ── Idle ────────────────────────────────────────────────────────────────────────────────────────────────────
-  #startTimer(): void {
-    if (this.#idleTimer === null) this.#idleTimer = setTimeout(() => this.#onIdle(), IDLE_MS).unref();
-    else this.#idleTimer.refresh();
-  }
-
-  #stopTimer(): void {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    if (this.#lagTimer !== null) clearTimeout(this.#lagTimer);
-    this.#idleTimer = null;
-    this.#lagTimer = null;
-  }
-
   /** Hands a mark, or a header, to the operating system, without a sync: the death of the process alone then leaves it behind. */
-  #onIdle(): void {
-    if (this.failure !== null || this.#flushing !== null || this.#idleWrite !== null) return;
-    this.#idleWrite = this.#writeIdle()
-      .catch(() => undefined) // the log has failed, or is over: whoever uses it is told
-      .finally(() => {
-        this.#idleWrite = null;
-      });
-  }
-
   async #writeIdle(): Promise<void> {
+    if (this.failure !== null || this.#flushing !== null) return;
     const { batches } = this.#parts;
     const batch = this.#latch.holding(() => {
       const isDue = !this.#isOver && (this.#tellDurable() || batches.headerIsDue);
       return isDue ? batches.collect() : null;
     });
-    if (batch !== null) await this.#write(batch, { sync: false });
+    if (batch !== null) await this.#writer.write(batch, { sync: false });
   }
-}
-
-/** Which syncs make a batch durable: that of its transfers, unless the file has grown, or nothing is transferred. */
-function syncsOf(
-  { place, hasGrown, writes }: Batch,
-  segment: number,
-  sync: boolean,
-): { readonly transfers: boolean; readonly file: boolean } {
-  const isWhole = (segment === place.segment && hasGrown) || writes.every(({ operations }) => operations.length === 0);
-  return { transfers: sync && !isWhole, file: sync && isWhole };
-}
-
-function unknownOutcome(what: string, cause: unknown): PagewrightError {
-  return new PagewrightError(
-    'PW_COMMIT_UNKNOWN',
-    `${what} Commits that were waiting for it are there whole, or not at all, after the store is opened again; nothing more is accepted until then.`,
-    { ...(cause !== undefined && { cause }), details: cause instanceof PagewrightError ? cause.details : {} },
-  );
-}
-
-export function closedError(): PagewrightError {
-  return new PagewrightError('PW_CLOSED', 'The log was closed. Open the store again.');
 }
