@@ -3,8 +3,8 @@
  * its commit policies, beside other engines and what the machine itself takes. Each cell is a process of its own, cells take turns, and what was acknowledged is looked for in
  * a store whose process was killed. Prints tables, and writes all figures as JSON. `npm run bench -- commits --help` says what can be chosen.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { drawChart } from './commits/chart.mjs';
@@ -14,8 +14,10 @@ import { PARTS } from './commits/parts.mjs';
 import { bestThroughput, rowsOf } from './commits/report.mjs';
 import { runPart } from './commits/rounds.mjs';
 import { reasonsOf, tablesOf } from './commits/table.mjs';
+import { machineOf } from './comparison/machine.mjs';
 import { NotThere } from './comparison/not-there.mjs';
 import { installPeers } from './comparison/peers.mjs';
+import { withScratch } from './comparison/scratch.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -36,15 +38,7 @@ function planned() {
 async function compare() {
   const needsPeers = plan.contestants.some(({ isPeer }) => isPeer) || plan.chart !== undefined;
   if (needsPeers && !installPeers()) console.error('The peers could not be installed.');
-  const directory = mkdtempSync(join(plan.directory, 'pagewright-bench-'));
-  const clear = () => rmSync(directory, { recursive: true, force: true });
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => {
-      clear();
-      process.exit(1);
-    });
-  }
-  try {
+  return withScratch(plan.directory, async (directory) => {
     const began = new Date();
     const loadBefore = loadavg();
     const file = plan.json ?? join(ROOT, 'bench', 'results', `commits-${began.toISOString().replaceAll(':', '')}.json`);
@@ -70,9 +64,7 @@ async function compare() {
     print(report);
     if (plan.chart !== undefined) await draw(report);
     return results.some(({ failed }) => failed !== undefined) ? 1 : 0;
-  } finally {
-    clear();
-  }
+  });
 }
 
 function reportOf(results, notes, began, loadBefore) {
@@ -82,16 +74,7 @@ function reportOf(results, notes, began, loadBefore) {
     began: began.toISOString(),
     seconds: Math.round((Date.now() - began.getTime()) / 1000),
     asked: { rounds, seconds, inFlight, threads, offered, commits, seed, peer, policies },
-    machine: {
-      cpu: cpus()[0]?.model,
-      cpus: availableParallelism(),
-      memoryBytes: totalmem(),
-      node: process.version,
-      platform: `${process.platform} ${process.arch}`,
-      libuvThreads: Number(process.env.UV_THREADPOOL_SIZE ?? 4),
-      loadBefore,
-      loadAfter: loadavg(),
-    },
+    machine: { ...machineOf(loadBefore), libuvThreads: Number(process.env.UV_THREADPOOL_SIZE ?? 4) },
     engines: enginesOf(results),
     notes,
     rows: rowsOf(results, plan.contestants, peer),

@@ -2,16 +2,18 @@
  * Pagewright beside other engines: the same work on the same data in one run. Each cell is a process of its own, cells take turns, every
  * answer is checked. Prints tables, and writes all figures as JSON. `npm run bench -- engines --help` says what can be chosen.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DATA_SETS } from './comparison/data-sets.mjs';
+import { machineOf } from './comparison/machine.mjs';
 import { HELP, planOf } from './comparison/options.mjs';
 import { collectPaths } from './comparison/paths.mjs';
 import { installPeers } from './comparison/peers.mjs';
 import { rowsOf } from './comparison/report.mjs';
 import { runRounds } from './comparison/rounds.mjs';
+import { withScratch } from './comparison/scratch.mjs';
 import { tablesOf } from './comparison/table.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -26,15 +28,7 @@ else process.exitCode = await compare();
 /** The exit code: whether every cell that is there ran, and gave what was stored. */
 async function compare() {
   if (plan.engines.some(({ isPeer }) => isPeer) && !installPeers()) console.error('The peers could not be installed.');
-  const directory = mkdtempSync(join(plan.directory, 'pagewright-bench-'));
-  const clear = () => rmSync(directory, { recursive: true, force: true });
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => {
-      clear();
-      process.exit(1);
-    });
-  }
-  try {
+  return withScratch(plan.directory, async (directory) => {
     const began = new Date();
     const loadBefore = loadavg();
     const file = plan.json ?? join(ROOT, 'bench', 'results', `${began.toISOString().replaceAll(':', '')}.json`);
@@ -51,9 +45,7 @@ async function compare() {
     console.error(`\n${file}\n`);
     print(keep(results));
     return results.some(({ failed }) => failed !== undefined) ? 1 : 0;
-  } finally {
-    clear();
-  }
+  });
 }
 
 function reportOf(results, began, loadBefore) {
@@ -64,15 +56,7 @@ function reportOf(results, began, loadBefore) {
     ...plan.task,
     rounds: plan.rounds,
     seed: plan.seed,
-    machine: {
-      cpu: cpus()[0]?.model,
-      cpus: availableParallelism(),
-      memoryBytes: totalmem(),
-      node: process.version,
-      platform: `${process.platform} ${process.arch}`,
-      loadBefore,
-      loadAfter: loadavg(),
-    },
+    machine: machineOf(loadBefore),
     engines: enginesOf(results),
     rows: rowsOf(results, plan.workloads, plan.peer),
     results,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from 'pagewright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeLiar } from './bench-liar.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HONEST = new URL('../bench/commits/engines/pagewright.mjs', import.meta.url).href;
@@ -53,21 +54,7 @@ function measuredOf({ rows }: Report): string[] {
 }
 
 /** An engine that is Pagewright, except for what the given code does to its store. */
-function liar(name: string, code: string): string {
-  const file = join(directory, `${name}.mjs`);
-  writeFileSync(
-    file,
-    `import { engine as honest } from '${HONEST}';
-    export const engine = {
-      ...honest,
-      async open(directory, task) {
-        const store = await honest.open(directory, task);
-        ${code}
-      },
-    };`,
-  );
-  return file;
-}
+const liar = (name: string, code: string): string => writeLiar(directory, name, HONEST, code);
 
 const LIARS = [
   {

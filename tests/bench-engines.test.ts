@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeLiar } from './bench-liar.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HONEST = new URL('../bench/engines/pagewright.mjs', import.meta.url).href;
@@ -56,21 +57,7 @@ function measuredOf({ rows }: Report): string[] {
 }
 
 /** An engine that is Pagewright, except for what the given code does to its store. */
-function liar(name: string, code: string): string {
-  const file = join(directory, `${name}.mjs`);
-  writeFileSync(
-    file,
-    `import { engine as honest } from '${HONEST}';
-    export const engine = {
-      ...honest,
-      async open(directory, data) {
-        const store = await honest.open(directory, data);
-        ${code}
-      },
-    };`,
-  );
-  return file;
-}
+const liar = (name: string, code: string): string => writeLiar(directory, name, HONEST, code);
 
 const changed = 'Uint8Array.from(value, (byte, at) => (at === 50 ? byte ^ 1 : byte))';
 const LIARS = [

@@ -10,7 +10,7 @@ import {
   type IoBackend,
   type IoFile,
   type IoOperation,
-  PagewrightError,
+  refuseOccupied,
 } from '@pagewright/core/contracts';
 
 /** Extents are written in batches of so many bytes; a larger one goes alone. */
@@ -33,7 +33,7 @@ export class BackupFile {
 
   /** Errors: `PW_EXISTS`, `PW_LOCKED`, `PW_NOT_FOUND`, `PW_PERMISSION`, `PW_IO`. */
   static async create(io: IoBackend, path: string): Promise<BackupFile> {
-    await refuseOccupied(io, path);
+    await refuseOccupied(io, path, 'No backup was written to');
     const file = await io.open(`${path}.pw-part`, { create: true });
     const lock = await file.lock().catch(async (error) => {
       await file.close();
@@ -99,7 +99,7 @@ export class BackupFile {
     await file.submit([{ kind: 'write', offset: 0, buffer: head }], { sync: true });
     const bytes = file.size();
     await file.close();
-    await refuseOccupied(io, path);
+    await refuseOccupied(io, path, 'No backup was written to');
     await io.rename(this.#place, path);
     this.#place = path;
     await io.syncDirectory(dirname(path));
@@ -114,16 +114,4 @@ export class BackupFile {
     await this.io.remove(this.#place).catch(() => undefined);
     await this.lock.release().catch(() => undefined);
   }
-}
-
-/** A file is not overwritten, and a log beside it would be taken for that of the copy. */
-async function refuseOccupied(io: IoBackend, path: string): Promise<void> {
-  const log = `${path}-wal`;
-  const isThere = await io.exists(path);
-  if (!isThere && (await io.list(log)).length === 0) return;
-  throw new PagewrightError(
-    'PW_EXISTS',
-    `No backup was written to ${path}: ${isThere ? 'there is a file already' : `the log of another store is beside it, in ${log}`}. Choose another path.`,
-    { details: { path, ...(isThere ? {} : { log }) } },
-  );
 }

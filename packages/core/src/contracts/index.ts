@@ -17,6 +17,7 @@ export * from './index-plugin.js';
 export * from './io.js';
 export * from './log.js';
 export * from './log-reading.js';
+export { refuseOccupied } from './occupied.js';
 export * from './packed-entries.js';
 export * from './page-layout.js';
 export * from './pages.js';
