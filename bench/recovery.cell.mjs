@@ -1,0 +1,54 @@
+/** One step of `recovery.mjs`, in a process of its own. What it has found out is its last line. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { open } from 'pagewright';
+
+const VALUE_SIZE = 100;
+
+const task = JSON.parse(process.argv[2]);
+const tasks = { fill, write, open: reopen };
+await tasks[task.task](task);
+
+async function fill({ path, memory, keys }) {
+  const db = await open(path, { memory });
+  const index = await db.index('bench', { key: 'utf8', value: 'buffer' });
+  await index.bulkLoad(entries(keys));
+  await db.close();
+  console.log('{}');
+}
+
+function* entries(keys) {
+  for (let number = 0; number < keys; number++) yield [keyOf(number), new Uint8Array(VALUE_SIZE)];
+}
+
+function keyOf(number) {
+  return `key ${String(number).padStart(12, '0')}`;
+}
+
+/** Until it is killed. */
+async function write({ path, memory, keys, inFlight }) {
+  const db = await open(path, { memory });
+  const index = await db.index('bench');
+  const value = new Uint8Array(VALUE_SIZE);
+  let count = 0;
+  console.log('0');
+  setInterval(() => console.log(count), 100);
+  await Promise.all(
+    Array.from({ length: inFlight }, async () => {
+      for (;;) {
+        await index.put(keyOf(Math.floor(Math.random() * keys)), value);
+        count++;
+      }
+    }),
+  );
+}
+
+async function reopen({ path, memory }) {
+  const logBytes = readdirSync(`${path}-wal`).reduce((sum, name) => sum + statSync(join(`${path}-wal`, name)).size, 0);
+  const begun = performance.now();
+  const db = await open(path, { memory });
+  const openMs = performance.now() - begun;
+  const { records, durationMs: replayMs } = db.recovered;
+  await db.close();
+  console.log(JSON.stringify({ openMs, replayMs, records, logBytes }));
+}
