@@ -17,6 +17,8 @@ import { blueprintOn, engineOn } from './engine-on.js';
 
 const SEED = Number(process.env.ARCHIVE_SEED ?? Date.now() % 2 ** 31);
 
+const LEAP = 2 ** 32;
+
 /** Restores on a copy of the disk, and what the store has then, or the error. */
 async function restored(
   disk: SimulatedDevice,
@@ -33,7 +35,8 @@ async function restored(
   const db = await engineOn(copy, RESTORED, { ...SMALL, archive: undefined });
   const content = await contentOf(db);
   expect(db.recovered).toMatchObject({ records: 0 });
-  expect(db.lastCommit).toBe(report.timestamp);
+  // What was cut goes on further above: see 'has other timestamps from there on'.
+  expect(options.until === undefined ? [0] : [0, LEAP]).toContain(db.lastCommit - report.timestamp);
   await db.close();
   return { content, ...report };
 }
@@ -463,6 +466,34 @@ describe('restoring', () => {
     await blueprintOn(store.disk, SMALL).restore(options);
     expect(await store.disk.afterCrash(dropAll).exists(RESTORED)).toBe(true);
   }, 60_000);
+
+  it('to less than there is goes on with other timestamps, so that none stands for two commits; to all there is, with the next', async () => {
+    const store = await written(10);
+    const first = store.last;
+    await store.put('more', '1');
+    await store.put('more', '2');
+    const last = store.last;
+    await store.close();
+    for (const [until, leap] of [
+      [first, LEAP],
+      [last - 1, LEAP],
+      [last, 0],
+      [undefined, 0],
+    ] as const) {
+      const copy = store.disk.copy();
+      const options = { backup: BACKUP, archive: ARCHIVE, path: RESTORED, until };
+      const { timestamp } = await blueprintOn(copy, SMALL).restore(options);
+      expect(timestamp).toBe(until ?? last);
+      const db = await engineOn(copy, RESTORED, { ...SMALL, archive: undefined });
+      expect(db.lastCommit).toBe(timestamp + leap);
+      await (await db.index<string, string>('a')).put('later', '3');
+      expect(db.lastCommit).toBe(timestamp + leap + 1);
+      // Who had read what is no more is told so, however much is committed since.
+      if (leap > 0) await expect(db.log.read(last).next()).rejects.toMatchObject({ code: 'PW_LOG_GONE' });
+      else expect((await db.log.read(last).next()).value).toMatchObject({ timestamp: last + 1 });
+      await db.close();
+    }
+  });
 
   it('to one path at a time, however often it is asked for', async () => {
     const store = await written();

@@ -49,7 +49,7 @@ export interface OpenOptions {
  * After a crash timestamps go on so far above the highest one that the log shows, of records that were cut as well, that none is used again, not even
  * one that was given out and lost before it was written, or with a part of the log (L3). No process has so many commits between two checkpoints.
  */
-const TIMESTAMPS_SKIPPED = 2 ** 32;
+export const TIMESTAMPS_SKIPPED = 2 ** 32;
 
 /**
  * Errors: those of the parts (`PW_NOT_FOUND`, `PW_EXISTS`, `PW_NOT_A_STORE`, `PW_LOCKED`, `PW_CORRUPT_FILE`, `PW_CORRUPT_LOG`,

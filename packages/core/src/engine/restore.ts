@@ -8,8 +8,10 @@ import { dirname } from 'node:path';
 import type { ArchiveReplay, ArchiveSource } from '../contracts/archive.js';
 import type { IoBackend } from '../contracts/io.js';
 import { NO_LOG } from '../contracts/log.js';
+import { refuseOccupied } from '../contracts/occupied.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { Catalog } from './catalog.js';
+import { TIMESTAMPS_SKIPPED } from './open.js';
 import type { EngineParts } from './parts.js';
 import { Recovery } from './recovery.js';
 
@@ -70,12 +72,12 @@ export async function restoreStore(
   const { io } = writing;
   const { path } = options;
   const part = `${path}.pw-part`;
-  await refuseOccupied(io, path);
+  await refuseOccupied(io, path, 'No store was restored to');
   await removeRest(io, part);
   await copyBackup(reading, writing, part, options, progress);
   try {
     const restored = await replay(writing, part, options, progress);
-    await refuseOccupied(io, path);
+    await refuseOccupied(io, path, 'No store was restored to');
     await io.rename(part, path);
     await io.syncDirectory(dirname(path));
     return { path, ...restored, durationMs: performance.now() - begun };
@@ -161,7 +163,10 @@ async function replay(
       throw explained(error, recovery.timestamp);
     });
   const { timestamp } = recovery;
-  const steps = { gate: () => ({ timestamp, log: NO_LOG }), secureLog: async () => undefined };
+  // What goes another way than it did has other timestamps, as after a crash: none stands for two commits.
+  const isBranch = options.until !== undefined && archive.isCut;
+  const end = isBranch ? timestamp + TIMESTAMPS_SKIPPED : timestamp;
+  const steps = { gate: () => ({ timestamp: end, log: NO_LOG }), secureLog: async () => undefined };
   // Two, as when a store is closed: both superblocks have the same.
   await pages.checkpoint(steps);
   await pages.checkpoint(steps);
@@ -221,18 +226,6 @@ async function removeRest(io: IoBackend, part: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-/** A store is not overwritten, and a log beside it would be taken for its own. */
-async function refuseOccupied(io: IoBackend, path: string): Promise<void> {
-  const log = `${path}-wal`;
-  const isThere = await io.exists(path);
-  if (!isThere && (await io.list(log)).length === 0) return;
-  throw new PagewrightError(
-    'PW_EXISTS',
-    `No store was restored to ${path}: ${isThere ? 'there is a file already' : `the log of another store is beside it, in ${log}`}. Choose another path.`,
-    { details: { path, ...(isThere ? {} : { log }) } },
-  );
 }
 
 function isFunction(value: unknown): boolean {
