@@ -25,6 +25,8 @@ const MOST_LOADS = 64;
 const RECORD_OVERHEAD = 64;
 const OPERATION_OVERHEAD = 24;
 
+const TOOK_EFFECT = Promise.resolve();
+
 /** Plain writes, or those of a transaction. */
 type Writes = readonly Write[] | WriteList;
 
@@ -65,7 +67,9 @@ export class Commits {
 
   /** Resolves when the writes are as durable as is asked for, or as the log is set up: all of them, or it rejects and there are none. */
   writes(writes: readonly Write[], durability?: Durability): Promise<void> {
-    return this.inOrder(writes, () => this.concurrency.commit(writes), { again: true, durability });
+    const commit = (): CommitTicket => this.concurrency.commit(writes);
+    const manner = { again: true, durability };
+    return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
 
   writesSync(writes: readonly Write[], durability?: Durability): void {
@@ -73,7 +77,10 @@ export class Commits {
   }
 
   transaction(core: TransactionCore, durability?: Durability): Promise<void> {
-    return this.inOrder(core.writes(), () => core.commit(), { durability });
+    const writes = core.writes();
+    const commit = (): CommitTicket => core.commit();
+    const manner = { durability };
+    return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
 
   transactionSync(core: TransactionCore, durability?: Durability): void {
@@ -115,10 +122,55 @@ export class Commits {
     else this.log.commitSync(ticket.position, { durability });
   }
 
+  /**
+   * The short way, which most commits go: if all that they need is there, they take effect in this turn, and only the log is waited for. Null if there is anything to wait for
+   * before that; then nothing has happened.
+   */
+  private atOnce(
+    writes: Writes,
+    commit: () => CommitTicket,
+    { again = false, durability }: CommitManner,
+  ): Promise<void> | null {
+    let ticket: CommitTicket;
+    try {
+      this.state.assertWritable();
+      if (!this.isFree || writes.length > TOUCH_QUOTA) return null;
+      for (let i = 0; i < writes.length; i++) if (!this.isThere(writes, i)) return null;
+      schedulePoint(POINT.writeTouched);
+      const { log } = this;
+      if (log.hasRoom?.(Math.min(mostBytesOf(writes), log.maxRecordSize)) !== true || !this.isFree) return null;
+      ticket = commit();
+    } catch (error) {
+      // The load of another thread is waited for.
+      return again && isPagewrightError(error, 'PW_INDEX_LOADING') ? null : Promise.reject(this.noted(error));
+    }
+    const { position, dependsOn } = ticket;
+    if (position < 0) return TOOK_EFFECT;
+    schedulePoint(POINT.writeVisible);
+    this.operations.begin();
+    return this.log.commit(position, { durability, dependsOn }).then(this.becameDurable, this.becameUnknown);
+  }
+
+  /** Whether a commit would wait for nothing but pages and the log. */
+  private get isFree(): boolean {
+    const { last, locks, shared, checkpoints } = this;
+    return last === null && !locks.any && shared.catalog.loads.size === 0 && !checkpoints.behind;
+  }
+
+  private readonly becameDurable = (): void => {
+    this.operations.end();
+    schedulePoint(POINT.writeDurable);
+  };
+
+  private readonly becameUnknown = (error: unknown): never => {
+    this.operations.end();
+    throw this.noted(error);
+  };
+
   private async inOrder(
     writes: Writes,
     commit: () => CommitTicket,
-    { changed, again = false, durability }: CommitManner = {},
+    { changed, again = false, durability }: CommitManner,
   ): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
@@ -204,7 +256,7 @@ export class Commits {
         await this.pages.loadFault();
       }
     }
-    return RECORD_OVERHEAD + OPERATION_OVERHEAD * writes.length + bytesOf(writes);
+    return mostBytesOf(writes);
   }
 
   /**
@@ -255,6 +307,11 @@ function numbersOf(targets: Iterable<Target>): Set<number> {
   const numbers = new Set<number>();
   for (const { number } of targets) numbers.add(number);
   return numbers;
+}
+
+/** What the record may have, at most. */
+function mostBytesOf(writes: Writes): number {
+  return RECORD_OVERHEAD + OPERATION_OVERHEAD * writes.length + bytesOf(writes);
 }
 
 function bytesOf(writes: Writes): number {

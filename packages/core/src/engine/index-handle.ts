@@ -151,9 +151,13 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /** Inserts or replaces. Durable when it resolves, or as the options say. Puts take effect in the order in which they were called. */
-  async put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
-    const durability = durabilityOf(options);
-    await this.core.commits.writes([this.putOf(key, value)], durability);
+  put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
+    try {
+      const durability = durabilityOf(options);
+      return this.core.commits.writes([this.putOf(key, value)], durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The same, now: it overtakes asynchronous changes that were called before it and are still being prepared. */
@@ -163,9 +167,13 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /** Deletes; a key that is not there is no error. Durable when it resolves, or as the options say. */
-  async delete(key: Key, options?: WriteOptions): Promise<void> {
-    const durability = durabilityOf(options);
-    await this.core.commits.writes([this.deletionOf(key)], durability);
+  delete(key: Key, options?: WriteOptions): Promise<void> {
+    try {
+      const durability = durabilityOf(options);
+      return this.core.commits.writes([this.deletionOf(key)], durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   deleteSync(key: Key, options?: WriteOptions): void {

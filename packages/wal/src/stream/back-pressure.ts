@@ -31,7 +31,7 @@ export class BackPressure {
 
   /** Resolves when a record of this size may be appended. One that is larger than the limit waits until nothing is pending. */
   admit(bytes: number): Promise<void> {
-    if (this.#waiters.length === 0 && this.#fits(bytes)) {
+    if (this.hasRoom(bytes, this.#stream.pending)) {
       this.#grant(bytes);
       return Promise.resolve();
     }
@@ -40,6 +40,12 @@ export class BackPressure {
     });
     this.#drain();
     return turn;
+  }
+
+  /** Whether a record of this size may be appended now, besides what is pending: nobody waits. */
+  hasRoom(bytes: number, pending: number): boolean {
+    const taken = pending + this.#granted;
+    return this.#waiters.length === 0 && (taken === 0 || taken + bytes <= this.#limit);
   }
 
   /** Rejects all who wait. */
