@@ -7,9 +7,10 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Engine } from '@pagewright/core';
+import type { Engine, LoggedTransaction } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
-import { open } from 'pagewright';
+import { wal } from '@pagewright/wal';
+import { open, restore } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const SEED = Number(process.env.ENGINE_THREADS_SEED ?? Date.now() % 2 ** 31);
@@ -158,6 +159,46 @@ describe('threads on one store', () => {
       await again.close();
     }, 300_000);
   }
+
+  it('their log is read and archived meanwhile: what a reader makes of it is the store, and so is what is restored', async () => {
+    const archive = join(directory, 'archive');
+    const bank = await Bank.open({ log: wal({ segmentSize: '64KiB', commit: 'autonomous', archive }) });
+    const { db } = bank;
+    await db.backup(join(directory, 'backup.pw'));
+    const transactions: LoggedTransaction[] = [];
+    const ending = new AbortController();
+    const reading = (async () => {
+      for await (const transaction of db.log.read(0, { signal: ending.signal })) transactions.push(transaction);
+    })();
+    reading.catch(() => undefined); // looked at below
+    for (let number = 0; number < 3; number++) await bank.start(number, { sync: number === 0 });
+    await settled(() => bank.rowOf(0) > 40 && bank.rowOf(1) > 40 && bank.rowOf(2) > 40);
+    const reports = await bank.end();
+    for (const { kind, message } of reports) expect([kind, message], `seed ${SEED}`).toEqual(['done', undefined]);
+    const { lastCommit } = db;
+    await settled(() => transactions.at(-1)?.timestamp === lastCommit);
+    ending.abort();
+    await expect(reading).rejects.toBe(ending.signal.reason);
+    expect(transactions.every(({ timestamp }, i) => timestamp === i + 1)).toBe(true);
+    for (const { name, key, value } of db.indexes()) {
+      const index = await db.index<unknown, unknown>(name, { key, value } as object);
+      const copy = new Map<unknown, unknown>();
+      for (const transaction of transactions) {
+        for (const change of index.changesIn(transaction)) {
+          if (change.type === 'put') copy.set(change.key, change.value);
+          else if (change.type === 'delete') copy.delete(change.key);
+          else copy.clear();
+        }
+      }
+      expect(copy, `seed ${SEED}: ${name}`).toEqual(new Map(index.rangeSync()));
+    }
+    await db.close();
+    await restore({ backup: join(directory, 'backup.pw'), archive, path: join(directory, 'restored.pw') });
+    const restored = await open(join(directory, 'restored.pw'));
+    expect(restored.lastCommit).toBe(lastCommit);
+    await expectWhole(restored, bank);
+    await restored.close();
+  }, 300_000);
 
   it('one that ends at any moment either held nothing, and all go on, or all fail, and nothing is lost', async () => {
     const random = new Random(SEED).fork('ends');

@@ -1,6 +1,7 @@
 /** Every decoder that reads from disk, and the share of a run's time that it gets. */
 import type { FuzzTarget } from '@pagewright/testkit';
 import { allocationMaps } from './allocation-maps.js';
+import { archivedEndings } from './archived-endings.js';
 import { btreeReading } from './btree-reading.js';
 import { btreeWriting } from './btree-writing.js';
 import { catalogs } from './catalogs.js';
@@ -29,6 +30,7 @@ export const ALL_TARGETS: readonly WeightedTarget[] = [
   weighted(logRecords, 6),
   weighted(segmentHeaders, 3),
   weighted(keptLists, 2),
+  weighted(archivedEndings, 2),
   weighted(logReplays, 10),
   weighted(catalogs, 4),
   weighted(pageFiles, 10),

@@ -54,7 +54,7 @@ export const keptLists: FuzzTarget<null> = {
   },
 };
 
-function rangesBy(random: Random): { first: number; last: number }[] {
+export function rangesBy(random: Random): { first: number; last: number }[] {
   let next = random.below(2 ** 40);
   return Array.from({ length: random.below(6) }, () => {
     const first = next;

@@ -8,6 +8,7 @@ import type {
   Log,
   LogAttachRequest,
   LogOpenRequest,
+  LogReadRequest,
   LogReplay,
   ReplayedRecord,
 } from '@pagewright/core';
@@ -23,7 +24,12 @@ const create: NewLog = () => new WriteAheadLog(SMALL);
 /** The ids of the clauses that the log breaks. */
 async function brokenBy(faulty: NewLog, ids?: readonly string[]): Promise<string[]> {
   const factory = { create: () => faulty };
-  const broken = await brokenClauses(logSuite, factory, { recycles: true, threads: true }, ids && new Set(ids));
+  const broken = await brokenClauses(
+    logSuite,
+    factory,
+    { recycles: true, threads: true, reads: true },
+    ids && new Set(ids),
+  );
   return broken.map(({ id }) => id);
 }
 
@@ -120,6 +126,46 @@ describe('the log suite', () => {
       ['recycle-keeps-what-follows', 'recycle-own-marks'],
     ],
     ['never recycles', changed(() => ({ recycle: async () => undefined })), ['recycle-gives-back']],
+    [
+      'gives readers what it has not made durable yet',
+      changed((log) => {
+        const given: ReplayedRecord[] = [];
+        return {
+          append: (record) => {
+            given.push({ ...record, operations: [...record.operations], time: 0 });
+            return log.append(record);
+          },
+          read: (request) => tellAppended(given, request),
+        };
+      }),
+      ['reads-durable'],
+    ],
+    [
+      'gives readers the commit again that they have',
+      changed((log) => ({ read: (request) => log.read!({ ...request, after: Math.max(0, request.after - 1) }) })),
+      ['reads-all', 'reads-on'],
+    ],
+    [
+      'leaves commits out for readers',
+      changed((log) => ({ read: (request) => withoutSome(log.read!(request)) })),
+      ['reads-all', 'reads-follow', 'reads-keep'],
+    ],
+    [
+      'ends at once for readers that follow',
+      changed((log) => ({ read: (request) => log.read!({ ...request, follow: false }) })),
+      ['reads-follow', 'reads-keep'],
+    ],
+    ['keeps nothing for readers', () => new WriteAheadLog({ ...SMALL, readerLimit: '64KiB' }), ['reads-keep']],
+    [
+      'does not hear of the end of the log when it is read',
+      changed((log) => ({ read: (request) => neverEnding(log.read!(request), request) })),
+      ['reads-end'],
+    ],
+    [
+      'passes over what readers can have no more',
+      changed((log) => ({ read: (request) => fromWhereItCan(log, request) })),
+      ['reads-on'],
+    ],
     ['secures nothing', changed(() => ({ secure: async () => undefined })), ['secure']],
     ['does not remove the log before it', changed(() => ({ discardOld: async () => undefined })), ['new-incarnation']],
     [
@@ -606,3 +652,44 @@ function keepsReferences(): Log {
 }
 
 const NOTHING: ReplayedRecord = { timestamp: 0, dependsOn: 0, time: 0, operations: [] };
+
+async function* tellAppended(
+  appended: readonly ReplayedRecord[],
+  { after, follow, signal }: LogReadRequest,
+): AsyncGenerator<ReplayedRecord, void, void> {
+  let last = after;
+  while (signal?.aborted !== true) {
+    const next = appended.find(({ timestamp }) => timestamp > last);
+    if (next === undefined && !follow) return;
+    if (next === undefined) await new Promise((resolve) => setImmediate(resolve));
+    else {
+      last = next.timestamp;
+      yield next;
+    }
+  }
+  throw signal.reason;
+}
+
+async function* withoutSome(records: AsyncIterable<ReplayedRecord>): AsyncGenerator<ReplayedRecord, void, void> {
+  for await (const record of records) if (record.timestamp % 5 !== 0) yield record;
+}
+
+async function* neverEnding(
+  records: AsyncIterable<ReplayedRecord>,
+  { follow }: LogReadRequest,
+): AsyncGenerator<ReplayedRecord, void, void> {
+  yield* records;
+  if (follow) await new Promise(() => undefined);
+}
+
+/** What comes next, wherever that is. */
+async function* fromWhereItCan(log: Log, request: LogReadRequest): AsyncGenerator<ReplayedRecord, void, void> {
+  for (let { after } = request; ; after++) {
+    try {
+      yield* log.read!({ ...request, after });
+      return;
+    } catch (error) {
+      if (!isPagewrightError(error, 'PW_LOG_GONE')) throw error;
+    }
+  }
+}

@@ -58,8 +58,9 @@ import { LogState } from './sharing/log-state.js';
 import { SharedFailure } from './sharing/shared-failure.js';
 import { BackPressure } from './stream/back-pressure.js';
 import { Batches } from './stream/batches.js';
+import { closedError } from './stream/log-errors.js';
 import { OpenSegments } from './stream/open-segments.js';
-import { closedError, RecordStream } from './stream/record-stream.js';
+import { RecordStream } from './stream/record-stream.js';
 import { SegmentFiles } from './stream/segment-files.js';
 import { SegmentSequence } from './stream/segment-sequence.js';
 import { Unflushed } from './stream/unflushed.js';
@@ -116,6 +117,8 @@ export class WriteAheadLog implements Log {
   #ready: Promise<void> = Promise.resolve();
   /** Segments before it are needed by no replay. */
   #recycled = 0;
+  /** Resolves when nothing is given up any more of what readers had kept. */
+  #releasing: Promise<void> = Promise.resolve();
   /** The last commit that counts of the log that this one goes on from. */
   #base = 0;
   #listens = false;
@@ -219,6 +222,19 @@ export class WriteAheadLog implements Log {
     await segments.extend(bytes).catch((error) => {
       throw this.#roomError(bytes, error);
     });
+  }
+
+  hasRoom(bytes: number): boolean {
+    const writer = this.#writer;
+    if (writer === null || this.#closing !== null || bytes > this.maxRecordSize || writer.stream.failure !== null)
+      return false;
+    const { pressure, segments, state, latch } = writer;
+    latch.take();
+    try {
+      return segments.isStarted && !state.isClosed && pressure.hasRoom(bytes, state.pending) && segments.hasRoom(bytes);
+    } finally {
+      latch.give();
+    }
   }
 
   reserveSync(bytes: number): void {
@@ -406,6 +422,7 @@ export class WriteAheadLog implements Log {
         this.#writer?.readers.wake();
         await files.removeOther(name);
       },
+      onFailed: () => this.#writer?.readers.wake(),
     });
   }
 
@@ -418,16 +435,17 @@ export class WriteAheadLog implements Log {
   async #release(segments: SegmentSequence): Promise<void> {
     await segments.release(() => {
       const archived = this.#writer?.archiver?.floor ?? Number.POSITIVE_INFINITY;
-      const needed = Math.min(this.#recycled, archived);
+      const needed = this.#closing === null ? Math.min(this.#recycled, archived) : 0;
       return this.#writer?.readers.giveUp(needed) ?? needed;
     });
   }
 
-  /** Nobody waits for it. What fails is done again when the next segments are given up. */
+  /** Nobody waits for it but closing. A file that cannot be removed goes with the rest of the log. */
   #releaseLater(): void {
     const writer = this.#writer;
     if (writer === null || !writer.isOwner || this.#closing !== null || this.#recycled === 0) return;
-    this.#release(writer.segments).catch(() => undefined);
+    const release = this.#release(writer.segments).catch(() => undefined);
+    this.#releasing = Promise.all([this.#releasing, release]).then(() => undefined);
   }
 
   #readable({ shape, state, latch, stream, archiver }: Writer): ReadableLog {
@@ -446,7 +464,8 @@ export class WriteAheadLog implements Log {
         const { appended } = stream;
         while (stream.durable < appended) await stream.flush();
       },
-      isArchiving: () => archiver !== null && archiver.stats.waitingSegments > 0 && archiver.stats.lastError === null,
+      last: () => latch.holding(() => state.lastTimestamp),
+      archiving: () => archiver?.leftovers ?? null,
       begun: this.#ready,
       assertGoesOn: () => {
         if (stream.failure !== null) throw stream.failure;
@@ -507,6 +526,8 @@ export class WriteAheadLog implements Log {
       if (started) await stream.close(!(isOwner && discard));
     } finally {
       readers.end();
+      state.tellProgress(); // who waits for more waits no longer
+      await this.#releasing;
       await archiver?.stop();
       await segments.settled();
       await open.close();

@@ -251,6 +251,11 @@ describe(`of any log (seed ${SEED})`, () => {
         const found = await commitsIn(shelf, { from: before, until });
         expect(found, `${what}, until ${until} of ${last}`).toEqual(expected.filter((one) => one <= until));
       }
+      // Who has some of it already gets the rest, wherever that begins.
+      for (const from of expected) {
+        if (from === last) continue;
+        expect(await commitsIn(shelf, { from }), `${what}, from ${from}`).toEqual(expected.filter((one) => one > from));
+      }
       for (const record of (await commitsIn(shelf, { from: before })).length > 0
         ? (await recordsIn(shelf, { from: before })).slice(0, recovered.length)
         : []) {

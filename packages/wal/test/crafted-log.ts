@@ -41,7 +41,7 @@ export interface CraftedOptions {
 
 const FILE_SIZE = 64 * 1024;
 /** When everything was appended. Not 0, as no clock says that: the last bytes of a header are never zeros, wherever a sector begins. */
-const TIME = 1_700_000_000_000;
+export const TIME = 1_700_000_000_000;
 
 export class CraftedLog {
   readonly incarnation: number;

@@ -9,7 +9,7 @@ import { assertSameRecords, readAll, recordOf, STORE_ID, type Superblock } from 
 import { describe, expect, test } from 'vitest';
 import { encodeKept, type KeptTimestamps } from '../src/format/kept-timestamps.js';
 import { comparePlaces, type Place } from '../src/format/place.js';
-import { BEGINNING, CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
+import { BEGINNING, CraftedLog, type Entry, type Fate, TIME, timestampsOf } from './crafted-log.js';
 import { openLog, openLogStore } from './store.js';
 
 const SEED = Number(process.env.HOLES_SEED ?? Date.now() % 2 ** 31);
@@ -143,7 +143,7 @@ describe('what was kept, and what was cut, is so for good', () => {
     expect(store.timestamp).toBe(6);
     await store.commit(10);
     const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
-    expect(again.recovered).toEqual([recordOf(7, 1, 10)]);
+    expect(again.recovered).toEqual([{ ...recordOf(7, 1, 10), time: TIME }]);
   });
 
   test('a replay from the older superblock goes to where the run ended, gives what was kept, and goes on in the new log (L4)', async () => {

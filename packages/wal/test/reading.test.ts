@@ -409,6 +409,56 @@ describe('a reader of the log and of its archive', () => {
 /** What counts, in order, with the generation that wrote it. */
 type History = Map<number, number>;
 
+describe('after a crash', () => {
+  test('a reader that does not follow ends, though timestamps go on further above', async () => {
+    for (const options of [SMALL, { ...SMALL, archive: ARCHIVE }]) {
+      const store = await open(options);
+      await commits(store, 3, 100);
+      const disk = store.disk.afterCrash(dropAll);
+      const log = await openFurtherUp(disk, store.superblock, 1000, options);
+      for (const after of [3, 1000]) {
+        const records = log.read({ after, follow: false });
+        const next = records.next();
+        expect(await Promise.race([next, settled(100)]), `after ${after}`).toEqual({ done: true, value: undefined });
+      }
+      await log.close({ discard: false });
+    }
+  });
+
+  test('a reader is not given what an opening has given up, though it was archived before', async () => {
+    const options = { ...SMALL, archive: ARCHIVE };
+    const store = await open(options);
+    await commits(store, 8, 20_000);
+    await settled(20);
+    const disk = store.disk.afterCrash(dropAll);
+    const [, , third] = segmentsOn(disk);
+    disk.flip(third as string, 5000, 3);
+    // The copy in the archive is whole, and nothing is archived anew.
+    const log = new WriteAheadLog({ ...SMALL, archive: ARCHIVE }, BUILT_IN_POLICIES, () => 0);
+    const { superblock } = store;
+    const replay = await openLog(log, disk, superblock, { recover: 'stop-before-damage' }).replay;
+    const left = (await readAll(replay)).at(-1)?.timestamp ?? 0;
+    expect(replay.givenUp()).not.toBeNull();
+    const mark = log.begin(1000);
+    await log.secure(mark);
+    const given: number[] = [];
+    for await (const { timestamp } of log.read({ after: 0, follow: false })) given.push(timestamp);
+    expect(given).toEqual(upTo(left));
+    await log.close({ discard: false });
+  });
+
+  test('a reader that waits for the archive is told when that fails', async () => {
+    const failing = { ...SMALL, archive: () => Promise.reject(new Error('no tape')) };
+    const store = await open(failing);
+    await commits(store, 3, 100);
+    const disk = store.disk.afterCrash(dropAll);
+    const log = await openFurtherUp(disk, store.superblock, 1000, failing);
+    const records = log.read({ after: 1, follow: true, archive: ARCHIVE });
+    await expect(Promise.race([records.next(), settled(200)])).rejects.toMatchObject({ code: 'PW_LOG_GONE' });
+    await log.close({ discard: false });
+  });
+});
+
 describe('readers at any pace', () => {
   test('get every commit that counts, once and in order, whatever becomes of the store', async () => {
     for (let round = 0; round < ROUNDS; round++) {

@@ -326,6 +326,8 @@ export interface Log {
    * extends the file for it. `PW_FULL` if the disk is full, `PW_TXN_TOO_LARGE`.
    */
   reserve(bytes: number): Promise<void>;
+  /** Whether `reserve` of so much would wait for nothing, now. A log that does not say is always asked to `reserve`. */
+  hasRoom?(bytes: number): boolean;
   /**
    * Makes sure, now, that records of this size together can be appended and later written without extending the file. Called
    * right before `append`, in the same turn: what was made sure of is this thread's until the turn ends, whatever others append. Does
@@ -366,7 +368,7 @@ export interface Log {
   /**
    * Commits, while the log is appended to. Segments that a reader has not read are kept for it, up to a limit of the log's. When the log is closed it ends, if it has
    * given all. Errors of the call: `PW_UNSUPPORTED` in a thread that attached, `PW_CLOSED`; when commits are asked for: `PW_LOG_GONE`, `PW_ARGUMENT` for an `after` beyond the end, `PW_CORRUPT_LOG`, `PW_CLOSED`,
-   * `PW_COMMIT_UNKNOWN` after what is durable of a log that has failed, the reason of the signal. A log that cannot be read while it is written need not have it.
+   * `PW_COMMIT_UNKNOWN` after what is durable of a log that has failed, `PW_THREAD_LOST`, the reason of the signal. A log that cannot be read while it is written need not have it.
    */
   read?(request: LogReadRequest): AsyncGenerator<ReplayedRecord, void, void>;
   /**

@@ -89,7 +89,7 @@ export class EngineLog {
 
   /**
    * Transactions above the one with this timestamp, each once and in order, as soon as they are durable; `0` for all that there ever were. It goes on exactly behind the last that
-   * one has got, also when the store was opened again, or restored, in between: keep its `timestamp` together with what was made of it. A store that has no
+   * one has got, also when the store was opened again in between: keep its `timestamp` together with what was made of it. A store that has no
    * log before `from` is `PW_LOG_GONE`: the log begins anew when a store is opened, and what checkpoints cover is given up, unless the store has an `archive`.
    * To begin with what is there: `backup()`, whose report has the timestamp, or `snapshot()`, and then `read(snapshot.timestamp)`.
    *
@@ -99,7 +99,7 @@ export class EngineLog {
    *
    * Errors of the call: `PW_ARGUMENT`, `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_UNSUPPORTED` in another thread than that which opened the store, of a store that is open read-only, and of a log that cannot be
    * read. Of the iteration: `PW_LOG_GONE`, `PW_ARGUMENT` if `from` is above all that was committed, `PW_CORRUPT_LOG`, `PW_IO`, `PW_COMMIT_UNKNOWN` after what is durable of a log that has failed, `PW_CLOSED`,
-   * the reason of the signal.
+   * the reason of the signal, `PW_THREAD_LOST`.
    */
   read(from: number, options: LogReadOptions = {}): LoggedTransactions {
     const { core } = this;
@@ -148,7 +148,7 @@ export class LoggedTransactions implements AsyncIterableIterator<LoggedTransacti
       this.forget();
       return END;
     } catch (error) {
-      this.forget();
+      await this.leave();
       if (error === ENDED) return END;
       throw error;
     }
@@ -156,14 +156,19 @@ export class LoggedTransactions implements AsyncIterableIterator<LoggedTransacti
 
   /** Also one that waits in `next()` ends. */
   async return(): Promise<IteratorResult<LoggedTransaction, undefined>> {
-    this.ending.abort(ENDED);
-    this.forget();
-    await this.records.return();
+    await this.leave();
     return END;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /** Whatever it keeps of the log is not needed any more. */
+  private async leave(): Promise<void> {
+    this.ending.abort(ENDED);
+    this.forget();
+    await this.records.return();
   }
 
   private forget(): void {

@@ -12,8 +12,9 @@ export type NewLog = () => Log;
  * What a log may promise beyond the contract.
  * - `recycles`: what lies before the mark of a checkpoint is given back, so that the log of a busy store does not grow.
  * - `threads`: other threads may attach to it.
+ * - `reads`: it can be read while it is written.
  */
-export type LogCapability = 'recycles' | 'threads';
+export type LogCapability = 'recycles' | 'threads' | 'reads';
 
 export type LogClause = Clause<NewLog, LogCapability>;
 

@@ -11,6 +11,7 @@ import { damageClauses } from './log-damage.js';
 import { durabilityClauses } from './log-durability.js';
 import { failureClauses } from './log-failures.js';
 import { lifeClauses } from './log-life.js';
+import { readingClauses } from './log-reading.js';
 import { recoveryClauses } from './log-recovery.js';
 import { spaceClauses } from './log-space.js';
 import { threadClauses } from './log-threads.js';
@@ -30,7 +31,7 @@ export interface LogConformanceOptions {
 
 /** Registers the suite for one log with a test runner. */
 export function logConformance(runner: TestRunner, { create, manifest }: LogConformanceOptions): void {
-  runSuite(logSuite, runner, { create: () => create }, manifest ?? { recycles: true, threads: true });
+  runSuite(logSuite, runner, { create: () => create }, manifest ?? { recycles: true, threads: true, reads: true });
 }
 
 /** The suite itself, for those who test suites. What it tests is a function that makes logs. */
@@ -46,5 +47,6 @@ export const logSuite: Suite<NewLog, LogCapability> = {
     ...failureClauses,
     ...spaceClauses,
     ...threadClauses,
+    ...readingClauses,
   ],
 };

@@ -28,6 +28,8 @@ export interface ArchiverContext {
   onArchived(): Promise<void>;
   /** A segment of an earlier incarnation is archived, and no file of it is needed any more. */
   removeLeftover(name: string): Promise<void>;
+  /** The archive has refused a segment. */
+  onFailed(): void;
 }
 
 /** What is to be archived next. */
@@ -60,6 +62,12 @@ export class Archiver {
 
   get stats(): ArchiveStats {
     return { archivedSegments: this.#archived, waitingSegments: this.#waiting, lastError: this.#lastError };
+  }
+
+  /** What waits of earlier incarnations, as something to compare; null if nothing does, or if the archive has refused it. */
+  get leftovers(): string | null {
+    const { length } = this.#leftovers;
+    return length === 0 || this.#lastError !== null ? null : String(length);
   }
 
   /** These come first. Called once. */
@@ -157,6 +165,7 @@ export class Archiver {
     } catch (error) {
       this.#lastError = error instanceof Error ? error : new Error(String(error));
       tellArchiveFailed(location.directory, name, this.#waiting, error);
+      this.#context.onFailed();
       throw error;
     }
     this.#failures = 0;

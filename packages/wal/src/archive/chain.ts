@@ -107,6 +107,8 @@ async function legOf(
     const [lowest] = segments as [number];
     // The one with the last commit of the backup, if it is there: then it is known when that was made.
     segment = (await lastBeginningBy(location, incarnation, segments, backup)) ?? lowest;
+    // The run is read up to its end, wherever beyond that the backup ends.
+    if (until !== null) segment = Math.max(lowest, Math.min(segment, until.end.segment));
     const first = segment === lowest && lowest > 1 ? await firstCommit(location, incarnation, lowest) : -1;
     if (first > backup + 1) throw doesNotReach(location, first - 1, backup);
   }

@@ -21,8 +21,10 @@ export interface ReadableLog extends LiveLog {
   readonly archive: string | null;
   /** Makes durable all that was appended when it is called. */
   secure(): Promise<void>;
-  /** Whether segments wait for the archive, which was there when it was last used. */
-  isArchiving(): boolean;
+  /** What there is to say of the archive of logs before this one: something else whenever more is archived. Null if no more of them is to come. */
+  archiving(): string | null;
+  /** The last commit that was appended. */
+  last(): number;
   /** Resolves when it has a segment. */
   readonly begun: Promise<void>;
   /** Errors: why nothing becomes durable any more. */
@@ -72,9 +74,11 @@ class LogReading {
     if (this.#last > last) throw beyondEnd(this.#last, last);
     if (!this.#follow) {
       this.#target = last;
-      if (this.#last < last) await this.#log.secure();
+      // If that fails, what is durable comes first.
+      if (this.#last < last) await this.#log.secure().catch(() => undefined);
     }
     while (!this.#isDone) {
+      if (this.#readers.isOver && this.#last >= this.#log.last()) return;
       const isHere = this.#isOfThisLog && (yield* this.#live());
       if (!isHere) yield* this.#archived();
     }
@@ -107,15 +111,16 @@ class LogReading {
           continue;
         }
         this.#log.assertGoesOn();
-        if (this.#readers.isOver) this.#target = this.#last;
+        // Timestamps may have been left out above the last commit: all that was appended is durable, and was given.
+        if (this.#readers.isOver || !this.#follow) this.#target = this.#last;
         else await this.#until(changed);
       }
       return true;
     } catch (error) {
       if (error === NOT_HERE) return false;
-      if (!(error instanceof DamageFound)) throw error;
-      this.#assertOpen(); // files that are missing were removed then
-      throw damaged(error, this.#last);
+      const isDamage = error instanceof DamageFound;
+      if (isDamage || isPagewrightError(error, 'PW_CORRUPT_LOG')) this.#assertOpen(); // files that are missing were removed then
+      throw isDamage ? damaged(error, this.#last) : error;
     } finally {
       await records?.close();
       this.#readers.keep(this.#reader, Number.POSITIVE_INFINITY);
@@ -124,31 +129,38 @@ class LogReading {
 
   /** What the archive has, as far as it goes by now. Waits for more if there is nothing and more is to come. */
   async *#archived(): AsyncGenerator<ReplayedRecord, void, void> {
-    const { location, io } = this.#log;
+    const { location, io, base, first } = this.#log;
     const before = this.#last;
     this.#assertOpen();
     if (this.#archive === null) throw gone(before, null);
-    const changed = this.#readers.changed();
-    const mayCome = this.#log.isArchiving();
+    const archiving = this.#log.archiving();
     let cause: unknown = null;
     try {
       const { storeId } = location;
       const replay = await replayArchive({ io, archive: this.#archive, storeId, timestamp: before, until: null });
       for await (const record of replay.records()) {
         this.#signal?.throwIfAborted();
-        this.#last = record.timestamp;
+        const { timestamp } = record;
+        // It may have been archived before this opening gave it up.
+        if (timestamp > base && timestamp < first) return;
+        this.#last = timestamp;
         yield record;
         if (this.#isDone) return;
       }
       // Timestamps may go on further above the last commit.
-      this.#last = Math.max(this.#last, replay.lastTimestamp());
+      const reached = replay.lastTimestamp();
+      if (reached <= base || reached >= first - 1) this.#last = Math.max(this.#last, reached);
     } catch (error) {
       if (!isPagewrightError(error, 'PW_ARCHIVE_GAP')) throw error;
       cause = error;
     }
     if (this.#last > before) return;
-    if (!mayCome) throw gone(before, cause);
-    await this.#until(changed);
+    if (archiving === null || before >= first - 1) throw gone(before, cause);
+    for (let changed = this.#readers.changed(); this.#log.archiving() === archiving; ) {
+      await this.#until(changed);
+      this.#assertOpen();
+      changed = this.#readers.changed();
+    }
   }
 
   /** Waits for it, unless the signal comes first. */

@@ -265,7 +265,10 @@ export class Replay implements LogReplay {
     if (order < 0) return false;
     // An incarnation without commits may have begun above those before it.
     const isEmpty = previous < 0 && (begins !== undefined || this.#plan.files.location.isArchive === true);
-    if (order === 0 && (this.#last === until.timestamp || isEmpty)) return true;
+    // What is read of an archive may begin among the commits beyond the run.
+    const isBeyond = this.#last > until.timestamp && this.#last === this.#plan.timestamp;
+    if (order === 0 && (this.#last === until.timestamp || isEmpty || (isBeyond && previous === until.timestamp)))
+      return true;
     throw endsElsewhere(path, { segment, offset });
   }
 

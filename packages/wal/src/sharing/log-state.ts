@@ -124,6 +124,11 @@ export class LogState {
     Atomics.store(this.#words, DURABLE_LOW, position | 0);
     Atomics.store(this.#words, DURABLE_HIGH, Math.floor(position / TWO_TO_32));
     this.#setDurableTimestamp(timestamp);
+    this.tellProgress();
+  }
+
+  /** Wakes who waits for more to be durable. */
+  tellProgress(): void {
     Atomics.add(this.#words, PROGRESS, 1);
     Atomics.notify(this.#words, PROGRESS);
   }
