@@ -17,7 +17,11 @@ import { blueprintOn, engineOn } from './engine-on.js';
 
 const SEED = Number(process.env.ARCHIVE_SEED ?? Date.now() % 2 ** 31);
 
-const LEAP = 2 ** 32;
+/** What is restored goes on with timestamps of its own: so far above. */
+function expectBranch(leap: number): void {
+  expect(leap).toBeGreaterThanOrEqual(2 ** 33);
+  expect(leap).toBeLessThan(2 ** 33 + 2 ** 40 + 2 ** 34);
+}
 
 /** Restores on a copy of the disk, and what the store has then, or the error. */
 async function restored(
@@ -35,8 +39,7 @@ async function restored(
   const db = await engineOn(copy, RESTORED, { ...SMALL, archive: undefined });
   const content = await contentOf(db);
   expect(db.recovered).toMatchObject({ records: 0 });
-  // What was cut goes on further above: see 'has other timestamps from there on'.
-  expect(options.until === undefined ? [0] : [0, LEAP]).toContain(db.lastCommit - report.timestamp);
+  expectBranch(db.lastCommit - report.timestamp);
   await db.close();
   return { content, ...report };
 }
@@ -467,32 +470,39 @@ describe('restoring', () => {
     expect(await store.disk.afterCrash(dropAll).exists(RESTORED)).toBe(true);
   }, 60_000);
 
-  it('to less than there is goes on with other timestamps, so that none stands for two commits; to all there is, with the next', async () => {
+  it('goes on with timestamps of its own, so that none stands for two commits, whatever came after it before', async () => {
     const store = await written(10);
     const first = store.last;
     await store.put('more', '1');
     await store.put('more', '2');
     const last = store.last;
     await store.close();
-    for (const [until, leap] of [
-      [first, LEAP],
-      [last - 1, LEAP],
-      [last, 0],
-      [undefined, 0],
-    ] as const) {
+    const begins = new Set<number>();
+    for (const until of [first, first, last - 1, last, undefined]) {
       const copy = store.disk.copy();
       const options = { backup: BACKUP, archive: ARCHIVE, path: RESTORED, until };
       const { timestamp } = await blueprintOn(copy, SMALL).restore(options);
       expect(timestamp).toBe(until ?? last);
       const db = await engineOn(copy, RESTORED, { ...SMALL, archive: undefined });
-      expect(db.lastCommit).toBe(timestamp + leap);
+      const { lastCommit: begin } = db;
+      expectBranch(begin - timestamp);
+      begins.add(begin);
       await (await db.index<string, string>('a')).put('later', '3');
-      expect(db.lastCommit).toBe(timestamp + leap + 1);
-      // Who had read what is no more is told so, however much is committed since.
-      if (leap > 0) await expect(db.log.read(last).next()).rejects.toMatchObject({ code: 'PW_LOG_GONE' });
-      else expect((await db.log.read(last).next()).value).toMatchObject({ timestamp: last + 1 });
+      expect(db.lastCommit).toBe(begin + 1);
+      // Who has all up to there goes on; who had read what is no more is told so, however much is committed since.
+      expect((await db.log.read(timestamp).next()).value).toMatchObject({ timestamp: begin + 1 });
+      for (let later = timestamp + 1; later <= last; later++) {
+        const gone = expect(db.log.read(later, { archive: ARCHIVE }).next()).rejects;
+        await gone.toMatchObject({ code: 'PW_LOG_GONE' });
+      }
+      // Nor is anybody given what the archive has of that.
+      const given: number[] = [];
+      for await (const each of db.log.read(first - 1, { archive: ARCHIVE, follow: false })) given.push(each.timestamp);
+      const kept = Array.from({ length: timestamp - first + 1 }, (_, i) => first + i);
+      expect(given).toEqual([...kept, begin + 1]);
       await db.close();
     }
+    expect(begins.size).toBe(5);
   });
 
   it('to one path at a time, however often it is asked for', async () => {

@@ -193,9 +193,10 @@ describe('threads on one store', () => {
       expect(copy, `seed ${SEED}: ${name}`).toEqual(new Map(index.rangeSync()));
     }
     await db.close();
-    await restore({ backup: join(directory, 'backup.pw'), archive, path: join(directory, 'restored.pw') });
-    const restored = await open(join(directory, 'restored.pw'));
-    expect(restored.lastCommit).toBe(lastCommit);
+    const path = join(directory, 'restored.pw');
+    const { timestamp } = await restore({ backup: join(directory, 'backup.pw'), archive, path });
+    expect(timestamp).toBe(lastCommit);
+    const restored = await open(path);
     await expectWhole(restored, bank);
     await restored.close();
   }, 300_000);

@@ -75,6 +75,4 @@ export interface ArchiveReplay extends LogReplay {
   readonly totalSegments: number;
   /** When the last commit that was read was made, in milliseconds since 1970; null before there was one. */
   readonly lastTime: number | null;
-  /** Whether the archive goes on behind the last commit that was read. */
-  readonly isCut: boolean;
 }

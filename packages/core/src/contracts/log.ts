@@ -81,6 +81,8 @@ export interface LogMark {
 }
 
 export const NO_LOG: LogMark = Object.freeze({ incarnation: 0, segment: 0, offset: 0 });
+/** There is no log, and the store may have gone on from there before, another way: it was restored. */
+export const BRANCH_LOG: LogMark = Object.freeze({ incarnation: 0, segment: 1, offset: 0 });
 
 /** A position in the stream of this process: bytes appended since the log began. Grows without end. */
 export type LogPosition = number;

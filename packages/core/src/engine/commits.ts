@@ -1,7 +1,8 @@
 /**
  * The way of every commit. The asynchronous form prepares without blocking: it brings the pages that will be needed into
  * memory and waits for space in the log; then the commit itself is one synchronous step, and what is left is to wait for
- * the log. Commits take effect in the order in which they were asked for, however long each prepares.
+ * the log. Commits take effect in the order in which they were asked for, however long each prepares. One that need not prepare anything takes
+ * effect at once: most of what a commit cost was to find that out by way of a dozen promises.
  */
 import type { CommitTicket, Concurrency, Target, TransactionCore, Write, WriteList } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
@@ -49,6 +50,8 @@ export interface CatalogOperation {
 export class Commits {
   /** Resolves when all commits that were asked for so far have taken effect or failed. Null: there are none. */
   private last: Promise<void> | null = null;
+  /** Commits that wait for loads and locks, and have no turn yet. */
+  private waiting = 0;
   private readonly touched = new EntryReference();
 
   constructor(
@@ -148,13 +151,18 @@ export class Commits {
     if (position < 0) return TOOK_EFFECT;
     schedulePoint(POINT.writeVisible);
     this.operations.begin();
-    return this.log.commit(position, { durability, dependsOn }).then(this.becameDurable, this.becameUnknown);
+    try {
+      return this.log.commit(position, { durability, dependsOn }).then(this.becameDurable, this.becameUnknown);
+    } catch (error) {
+      this.operations.end();
+      return Promise.reject(this.noted(error));
+    }
   }
 
   /** Whether a commit would wait for nothing but pages and the log. */
   private get isFree(): boolean {
-    const { last, locks, shared, checkpoints } = this;
-    return last === null && !locks.any && shared.catalog.loads.size === 0 && !checkpoints.behind;
+    const { last, waiting, locks, shared, checkpoints } = this;
+    return last === null && waiting === 0 && !locks.any && shared.catalog.loads.size === 0 && !checkpoints.behind;
   }
 
   private readonly becameDurable = (): void => {
@@ -197,11 +205,33 @@ export class Commits {
     changed: Target | undefined,
     again: boolean,
   ): Promise<CommitTicket> {
+    let waits = true;
+    this.waiting++;
+    const goOn = (): void => {
+      if (waits) this.waiting--;
+      waits = false;
+    };
+    const turn = (): Promise<CommitTicket> => {
+      goOn();
+      return this.inTurn(writes, commit);
+    };
+    try {
+      return await this.whenPossible(writes, turn, changed, again);
+    } finally {
+      goOn();
+    }
+  }
+
+  private async whenPossible(
+    writes: Writes,
+    turn: () => Promise<CommitTicket>,
+    changed: Target | undefined,
+    again: boolean,
+  ): Promise<CommitTicket> {
     const { loads, locks } = this;
     for (;;) {
       if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)), this.assertGoesOn);
       try {
-        const turn = (): Promise<CommitTicket> => this.inTurn(writes, commit);
         return await (locks.any ? locks.whenFree(() => targetsOf(writes, changed), turn) : turn());
       } catch (error) {
         if (!again || !isPagewrightError(error, 'PW_INDEX_LOADING')) throw error;

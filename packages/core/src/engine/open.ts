@@ -2,7 +2,8 @@
  * Opens a store with the parts of an engine: finds the newest checkpoint, does again what the log has above it, and
  * begins a new log. When the engine is there, both superblocks name that new log: no old one is needed any more (C4, L3).
  */
-import { type DamageHandling, type LogReplay, NO_LOG } from '../contracts/log.js';
+import { randomInt } from 'node:crypto';
+import { BRANCH_LOG, type DamageHandling, type LogMark, type LogReplay, NO_LOG } from '../contracts/log.js';
 import type { StoreState } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
 import { Catalog } from './catalog.js';
@@ -49,7 +50,13 @@ export interface OpenOptions {
  * After a crash timestamps go on so far above the highest one that the log shows, of records that were cut as well, that none is used again, not even
  * one that was given out and lost before it was written, or with a part of the log (L3). No process has so many commits between two checkpoints.
  */
-export const TIMESTAMPS_SKIPPED = 2 ** 32;
+const TIMESTAMPS_SKIPPED = 2 ** 32;
+/**
+ * A store that was restored may have gone on before from where it was restored to, with commits that somebody has read, and with crashes. So far above, by a number
+ * of its own, its commits have timestamps that nothing else has, short of a chance of one in thousands for a thousand million commits.
+ */
+const LEAST_BRANCH_SKIP = 2 ** 33;
+const BRANCH_SKIPS = 2 ** 40;
 
 /**
  * Errors: those of the parts (`PW_NOT_FOUND`, `PW_EXISTS`, `PW_NOT_A_STORE`, `PW_LOCKED`, `PW_CORRUPT_FILE`, `PW_CORRUPT_LOG`,
@@ -155,8 +162,7 @@ async function recover(
   }
   const recovery = new Recovery(pages, catalog, catalog.types, found.mark.timestamp);
   const result = await recovery.replay(replay, options.onRecovery);
-  const wasClosed = found.mark.log.incarnation === NO_LOG.incarnation;
-  const timestamp = Math.max(recovery.timestamp, replay.lastTimestamp()) + (wasClosed ? 0 : TIMESTAMPS_SKIPPED);
+  const timestamp = Math.max(recovery.timestamp, replay.lastTimestamp()) + skippedAfter(found.mark.log);
   const mark = { timestamp, log: log.begin(timestamp) };
   // C3: a superblock that names a log whose first segment is not durable leads to a store that cannot be opened.
   const steps = { gate: () => mark, secureLog: () => log.secure(mark.log) };
@@ -165,6 +171,12 @@ async function recover(
   await pages.checkpoint(steps);
   await log.discardOld();
   return { timestamp, result };
+}
+
+/** Timestamps that are left out before the first one of the new log. */
+function skippedAfter({ incarnation, segment }: LogMark): number {
+  if (incarnation !== NO_LOG.incarnation) return TIMESTAMPS_SKIPPED;
+  return segment === BRANCH_LOG.segment ? LEAST_BRANCH_SKIP + randomInt(BRANCH_SKIPS) : 0;
 }
 
 const DAMAGE_HANDLINGS: readonly unknown[] = ['all', 'stop-before-damage'] satisfies DamageHandling[];

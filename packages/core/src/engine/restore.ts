@@ -7,11 +7,10 @@
 import { dirname } from 'node:path';
 import type { ArchiveReplay, ArchiveSource } from '../contracts/archive.js';
 import type { IoBackend } from '../contracts/io.js';
-import { NO_LOG } from '../contracts/log.js';
+import { BRANCH_LOG } from '../contracts/log.js';
 import { refuseOccupied } from '../contracts/occupied.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { Catalog } from './catalog.js';
-import { TIMESTAMPS_SKIPPED } from './open.js';
 import type { EngineParts } from './parts.js';
 import { Recovery } from './recovery.js';
 
@@ -163,10 +162,9 @@ async function replay(
       throw explained(error, recovery.timestamp);
     });
   const { timestamp } = recovery;
-  // What goes another way than it did has other timestamps, as after a crash: none stands for two commits.
-  const isBranch = options.until !== undefined && archive.isCut;
-  const end = isBranch ? timestamp + TIMESTAMPS_SKIPPED : timestamp;
-  const steps = { gate: () => ({ timestamp: end, log: NO_LOG }), secureLog: async () => undefined };
+  // With all that there is also timestamps are there that were left out at the end: then the archive goes on from it.
+  const end = options.until === undefined ? Math.max(timestamp, archive.lastTimestamp()) : timestamp;
+  const steps = { gate: () => ({ timestamp: end, log: BRANCH_LOG }), secureLog: async () => undefined };
   // Two, as when a store is closed: both superblocks have the same.
   await pages.checkpoint(steps);
   await pages.checkpoint(steps);

@@ -63,11 +63,6 @@ class ChainReplay implements ArchiveReplay {
     return this.#lastTime;
   }
 
-  get isCut(): boolean {
-    const { end, beyond, forkedAt, isDamaged } = this.chain;
-    return this.last < end || beyond !== null || Number.isFinite(forkedAt) || isDamaged;
-  }
-
   readonly passedBytes = (): number => 0;
   readonly tornBytes = (): number => 0;
   readonly givenUp = (): GivenUp | null => null;

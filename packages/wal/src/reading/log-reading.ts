@@ -138,18 +138,20 @@ class LogReading {
     try {
       const { storeId } = location;
       const replay = await replayArchive({ io, archive: this.#archive, storeId, timestamp: before, until: null });
+      const counts = (timestamp: number): boolean => timestamp <= base || timestamp >= first - 1;
+      let isOwn = true;
       for await (const record of replay.records()) {
         this.#signal?.throwIfAborted();
-        const { timestamp } = record;
-        // It may have been archived before this opening gave it up.
-        if (timestamp > base && timestamp < first) return;
-        this.#last = timestamp;
+        // It may have been archived before this opening gave it up, or this store was restored to what was before it.
+        isOwn = counts(record.timestamp);
+        if (!isOwn) break;
+        this.#last = record.timestamp;
         yield record;
         if (this.#isDone) return;
       }
       // Timestamps may go on further above the last commit.
       const reached = replay.lastTimestamp();
-      if (reached <= base || reached >= first - 1) this.#last = Math.max(this.#last, reached);
+      if (isOwn && counts(reached)) this.#last = Math.max(this.#last, reached);
     } catch (error) {
       if (!isPagewrightError(error, 'PW_ARCHIVE_GAP')) throw error;
       cause = error;

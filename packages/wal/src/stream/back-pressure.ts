@@ -31,7 +31,7 @@ export class BackPressure {
 
   /** Resolves when a record of this size may be appended. One that is larger than the limit waits until nothing is pending. */
   admit(bytes: number): Promise<void> {
-    if (this.hasRoom(bytes, this.#stream.pending)) {
+    if (this.#waiters.length === 0 && this.#fits(bytes)) {
       this.#grant(bytes);
       return Promise.resolve();
     }
@@ -42,10 +42,9 @@ export class BackPressure {
     return turn;
   }
 
-  /** Whether a record of this size may be appended now, besides what is pending: nobody waits. */
+  /** Whether a record of this size may be appended now, besides what is pending, and stays in memory: nobody waits. */
   hasRoom(bytes: number, pending: number): boolean {
-    const taken = pending + this.#granted;
-    return this.#waiters.length === 0 && (taken === 0 || taken + bytes <= this.#limit);
+    return this.#waiters.length === 0 && pending + this.#granted + bytes <= this.#limit;
   }
 
   /** Rejects all who wait. */
