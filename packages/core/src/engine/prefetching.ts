@@ -8,16 +8,11 @@ import type { PageStore } from '../contracts/pages.js';
 /** Entries that are looked ahead to. What their pages may take of memory is for the page store to say. */
 const LOOKED_AHEAD = 64;
 
-export interface WantedEntry {
-  readonly target: Target;
-  readonly key: Uint8Array;
-}
-
 /** What needs the entries of keys: one after the other. */
 export interface WantedEntries {
   readonly length: number;
-  /** The entry of that number, until another one is asked for: object and key may be used again. Undefined for one that needs no page. */
-  at(number: number): WantedEntry | undefined;
+  /** The entry of that number, until another one is asked for: object and key may be used again. */
+  at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 
 /** Asks for the pages that these entries will need, from one of them on. Blocks nobody, and may be called between a fault and `loadFault`. */
@@ -25,9 +20,7 @@ export function prefetchEntries(pages: PageStore, entries: WantedEntries, from: 
   const keysOf = new Map<Target, Uint8Array[]>();
   const end = Math.min(entries.length, from + LOOKED_AHEAD);
   for (let at = from; at < end; at++) {
-    const wanted = entries.at(at);
-    if (wanted === undefined) continue;
-    const { target, key } = wanted;
+    const { target, key } = entries.at(at)!;
     const keys = keysOf.get(target);
     if (keys === undefined) keysOf.set(target, [key.slice()]);
     else keys.push(key.slice());

@@ -5,7 +5,7 @@
  * What always holds: operations on dead numbers are of no effect (T7); nothing is appended to the log that was found, and none of its timestamps
  * is used again, of those that it leaves out neither (L3); doing it all once more, after a crash in the middle, gives the same.
  */
-import { EntryReference, type IndexType, TAG_VALUE } from '../contracts/index-plugin.js';
+import { type IndexType, TAG_VALUE } from '../contracts/index-plugin.js';
 import {
   type GivenUp,
   type LogOperation,
@@ -19,13 +19,11 @@ import {
   type ReplayedRecord,
 } from '../contracts/log.js';
 import type { PageStore } from '../contracts/pages.js';
-import { isPagewrightError, PagewrightError } from '../errors.js';
+import { PagewrightError } from '../errors.js';
 import type { Catalog } from './catalog.js';
 import { decodeDescription } from './index-description.js';
 import type { IndexEntry } from './index-entry.js';
 import { decodeStamp } from './loaded-tree.js';
-import { prefetchEntries, type WantedEntries, type WantedEntry } from './prefetching.js';
-import { attemptRead, FAULTED } from './reading.js';
 
 /** How far recovery is. */
 export interface RecoveryProgress {
@@ -54,13 +52,8 @@ export interface RecoveryResult {
   readonly ignoredLog: boolean;
 }
 
-/** Operations, and bytes of them, between two turns of the event loop: they are read before the first is carried out. */
+/** Operations between two turns of the event loop. */
 const OPERATIONS_A_TURN = 1000;
-const BYTES_A_TURN = 1024 * 1024;
-/** One operation in so many that had to read a page makes it worth while to look ahead. */
-const WORTH_LOOKING = 32;
-/** A page that is evicted as fast as it is loaded is read in place in the end. */
-const MOST_LOADS = 64;
 /** Pages given up in one step. */
 const RELEASE_BUDGET = 1024;
 
@@ -68,9 +61,6 @@ export class Recovery {
   private records = 0;
   private transactions = 0;
   private readonly begun = performance.now();
-  private readonly touched = new EntryReference();
-  /** Whether pages are missing often enough. */
-  private looksAhead = true;
 
   constructor(
     private readonly pages: PageStore,
@@ -85,21 +75,16 @@ export class Recovery {
    * plugin brings.
    */
   async replay(replay: LogReplay, onProgress?: (progress: RecoveryProgress) => void): Promise<RecoveryResult> {
-    this.touched.wantsValue = false;
-    let turn: ReplayedRecord[] = [];
-    let [operations, bytes] = [0, 0];
+    let sinceTurn = 0;
     for await (const record of replay.records()) {
-      turn.push(record);
-      operations += 1 + record.operations.length;
-      for (const { key, value } of record.operations) bytes += key.length + value.length;
-      if (operations < OPERATIONS_A_TURN && bytes < BYTES_A_TURN) continue;
-      await this.carryOutAll(turn);
-      turn = [];
-      [operations, bytes] = [0, 0];
+      this.assertNext(record);
+      this.apply(record);
+      sinceTurn += 1 + record.operations.length;
+      if (sinceTurn < OPERATIONS_A_TURN) continue;
+      sinceTurn = 0;
       onProgress?.(this.progress(replay));
       await new Promise(setImmediate);
     }
-    await this.carryOutAll(turn);
     this.catalog.giveUpLoads(this.timestamp);
     if (this.records > 0) onProgress?.({ ...this.progress(replay), bytes: replay.bytes });
     return {
@@ -126,51 +111,15 @@ export class Recovery {
     );
   }
 
-  /**
-   * In the order of the log, which is that of each key. What takes long is to read pages that are not in memory: those of the entries to come are read together, beside each other, so
-   * that what is done one after the other is no more than what the processor does.
-   */
-  private async carryOutAll(records: readonly ReplayedRecord[]): Promise<void> {
-    const { pageReads } = this.pages.stats();
-    const entries = new EntriesAhead(records, this.catalog, (entry) => this.opened(entry));
-    let at = 0;
-    for (const record of records) {
-      this.assertNext(record);
-      let changesEntries = false;
-      for (const operation of record.operations) {
-        if (changesEntry(operation)) {
-          changesEntries = true;
-          if (this.looksAhead) await this.bringIn(entries, at);
-          at++;
-        }
-        this.carryOut(operation, record.timestamp);
-      }
-      this.timestamp = record.timestamp;
-      this.records++;
-      if (changesEntries) this.transactions++;
+  private apply(record: ReplayedRecord): void {
+    let changesEntries = false;
+    for (const operation of record.operations) {
+      if (operation.kind === OPERATION_PUT || operation.kind === OPERATION_DELETE) changesEntries = true;
+      this.carryOut(operation, record.timestamp);
     }
-    this.looksAhead = (this.pages.stats().pageReads - pageReads) * WORTH_LOOKING > at;
-  }
-
-  /** Brings the page of an entry into memory, without blocking, and with it those of the next ones. */
-  private async bringIn(entries: EntriesAhead, at: number): Promise<void> {
-    for (let loads = 0; loads < MOST_LOADS; loads++) {
-      const wanted = entries.now(at);
-      if (wanted === undefined) return;
-      const { target, key } = wanted;
-      if (attemptRead(this.pages, () => target.index.lookup(key, this.touched)) !== FAULTED) return;
-      this.askAhead(entries, at);
-      await this.pages.loadFault();
-    }
-  }
-
-  /** What is wrong with a page is told to who needs it, if anybody does. */
-  private askAhead(entries: EntriesAhead, at: number): void {
-    try {
-      prefetchEntries(this.pages, entries, at);
-    } catch (error) {
-      if (!isPagewrightError(error)) throw error;
-    }
+    this.timestamp = record.timestamp;
+    this.records++;
+    if (changesEntries) this.transactions++;
   }
 
   private carryOut(operation: LogOperation, timestamp: number): void {
@@ -224,39 +173,4 @@ export class Recovery {
     entry.open(this.pages, this.types);
     return entry;
   }
-}
-
-/** The entries that records change, in order. Those to come are looked for where they would be now: an operation between may put them elsewhere. */
-class EntriesAhead implements WantedEntries {
-  private readonly operations: readonly LogOperation[];
-
-  constructor(
-    records: readonly ReplayedRecord[],
-    private readonly catalog: Catalog,
-    private readonly opened: (entry: IndexEntry) => IndexEntry,
-  ) {
-    this.operations = records.flatMap(({ operations }) => operations.filter(changesEntry));
-  }
-
-  get length(): number {
-    return this.operations.length;
-  }
-
-  /** The one that is to be changed now; undefined if its index is not there. */
-  now(number: number): WantedEntry | undefined {
-    const { index, key } = this.operations[number]!;
-    const entry = this.catalog.live(index);
-    return entry && { target: this.opened(entry), key };
-  }
-
-  /** One to come; undefined if its index is not there yet, or was not used yet. */
-  at(number: number): WantedEntry | undefined {
-    const { index, key } = this.operations[number]!;
-    const entry = this.catalog.live(index);
-    return entry?.isOpen ? { target: entry, key } : undefined;
-  }
-}
-
-function changesEntry({ kind }: LogOperation): boolean {
-  return kind === OPERATION_PUT || kind === OPERATION_DELETE;
 }
