@@ -6,18 +6,26 @@ import { BUILT_IN_POLICIES } from '@pagewright/wal';
 
 const OWN = 'pagewright';
 const MACHINE = 'machine';
+/** For a question of its own: named when it is asked. */
+const SCATTERED = 'pagewright-scattered';
 
 export const policyNames = BUILT_IN_POLICIES.map(({ name }) => name);
 
 /** Of each engine its ways to commit, as what is added to its name, and the options that its module's `open` takes. */
 const WAYS = {
   [OWN]: null,
+  [SCATTERED]: {
+    ' seen': { policy: 'autonomous', dependsOn: 'seen' },
+    ' touched': { policy: 'autonomous', dependsOn: 'touched' },
+  },
   lmdb: { '': { overlappingSync: false }, ' flushed': { overlappingSync: true } },
   'better-sqlite3': { '': {} },
   [MACHINE]: { ' fdatasync': { flush: 'fdatasync' }, ' O_DSYNC': { flush: 'O_DSYNC' } },
 };
 
 export const engineNames = Object.keys(WAYS);
+
+export const defaultNames = engineNames.filter((name) => name !== SCATTERED);
 
 /**
  * @typedef {object} Contestant
@@ -39,7 +47,8 @@ export function checkPolicy(name) {
 export function contestantsOf(name, policies) {
   if (engineNames.includes(name)) {
     const module = new URL(`engines/${name}.mjs`, import.meta.url).href;
-    const [isOwn, isLimit] = [name === OWN, name === MACHINE];
+    const isOwn = name === OWN || name === SCATTERED;
+    const isLimit = name === MACHINE;
     const ways = WAYS[name] ?? Object.fromEntries(policies.map((policy) => [` ${policy}`, { policy }]));
     const isPeer = !isOwn && !isLimit;
     return Object.entries(ways).map(([way, options]) => ({

@@ -1,11 +1,11 @@
 /** What is asked for, from the command line: everything that is wrong is said at once, with what there is instead. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { checkPolicy, contestantsOf, engineNames, policyNames } from './contestants.mjs';
+import { checkPolicy, contestantsOf, defaultNames, engineNames, policyNames } from './contestants.mjs';
 import { partNames } from './parts.mjs';
 
 const OPTIONS = {
-  engines: { type: 'string', default: engineNames.join(',') },
+  engines: { type: 'string', default: defaultNames.join(',') },
   policies: { type: 'string', default: policyNames.join(',') },
   parts: { type: 'string', default: partNames.join(',') },
   rounds: { type: 'string', default: '5' },
@@ -25,7 +25,7 @@ const OPTIONS = {
 
 export const HELP = `npm run bench -- commits [options]
 
-  --engines NAMES     ${engineNames.join(', ')}, or modules by their paths; default: all
+  --engines NAMES     ${engineNames.join(', ')}, or modules by their paths; default: ${defaultNames.join(', ')}
   --policies NAMES    commit policies of pagewright: ${policyNames.join(', ')}; default: all
   --parts NAMES       ${partNames.join(', ')}; default: all
   --rounds N          default 5

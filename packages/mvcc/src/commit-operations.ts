@@ -14,10 +14,8 @@ import {
   type Write,
   type WriteList,
 } from '@pagewright/core';
-import type { CommitCheck } from './commit-path.js';
 import { compareKeys } from './key-text.js';
 import { LentBytes } from './lent-bytes.js';
-import { assertNotDropped } from './visibility.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
@@ -37,13 +35,6 @@ export interface CommitOperations {
   /** The operation of that number, until it is asked for another one: key and value are lent as well. */
   at(number: number): TargetedOperation;
 }
-
-/** Plain writes conflict with nobody. */
-export const PLAIN_CHECK: CommitCheck = {
-  check(operations) {
-    for (let i = 0; i < operations.length; i++) assertNotDropped(operations.at(i).target);
-  },
-};
 
 /** A write as an operation. */
 class PlainOperation implements TargetedOperation {

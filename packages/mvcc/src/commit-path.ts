@@ -49,7 +49,8 @@ interface RecordInMaking extends CommitRecord {
 
 /** Looks for what keeps a commit from going on, when its keys are locked; throws if it finds anything. */
 export interface CommitCheck {
-  check(operations: CommitOperations): void;
+  /** d of its record (T1), below the timestamp that it will take. */
+  check(operations: CommitOperations): number;
 }
 
 /** What a commit needs of the engine, and of all threads. */
@@ -77,18 +78,19 @@ export class CommitPath {
    * Commits operations that are sorted by index and key, each key once, if the check passes. Errors, nothing changed: those of the check, of log and page
    * store, `PW_THREAD_LOST`, `PW_CLOSED`; `PW_ENGINE_FAILED` at any time.
    */
-  commit(operations: CommitOperations, dependsOn: number, check: CommitCheck): CommitTicket {
+  commit(operations: CommitOperations, check: CommitCheck): CommitTicket {
     const { locks, room } = this.parts;
     locks.take(operations);
     let size = 0;
     let timestamp = 0;
     let position = 0;
+    let dependsOn = 0;
     let isOver = false;
+    const { faulting } = this.host.pages;
     try {
       if (this.parts.sharing.isShared) this.host.catchUp(operations.targets);
-      check.check(operations);
-      const { faulting } = this.host.pages;
       this.host.pages.faulting = false;
+      dependsOn = check.check(operations);
       schedulePoint(POINT.commitBegun);
       try {
         const { snapshots } = this.parts;
@@ -111,10 +113,10 @@ export class CommitPath {
         });
       } finally {
         room.give();
-        this.host.pages.faulting = faulting;
         isOver = true;
       }
     } finally {
+      this.host.pages.faulting = faulting;
       locks.give();
       if (isOver) schedulePoint(POINT.commitEnded);
     }

@@ -3,6 +3,7 @@ import { type ConcurrencyHost, isPagewrightError, POINT, schedulePoint } from '@
 import { Collection, type CollectionSurroundings } from './collection.js';
 import { CommitLocks } from './commit-locks.js';
 import { CommitPath } from './commit-path.js';
+import { type PlainChecks, plainChecks } from './dependence.js';
 import { FileRoom } from './file-room.js';
 import { LeftTombstones } from './left-tombstones.js';
 import { SharedCounter } from './shared-counter.js';
@@ -32,6 +33,7 @@ export class MvccParts implements CollectionSurroundings {
   readonly tombstones: Tombstones;
   readonly left: LeftTombstones;
   readonly path: CommitPath;
+  readonly plainChecks: PlainChecks;
   readonly collection: Collection;
   readonly conflicts: SharedCounter;
   readonly transactions: TransactionSurroundings;
@@ -62,6 +64,7 @@ export class MvccParts implements CollectionSurroundings {
     this.left = new LeftTombstones(memory.left, this.blocks, this.versions, latch);
     this.conflicts = new SharedCounter(memory.conflicts);
     this.path = new CommitPath(this);
+    this.plainChecks = plainChecks(this.timestamps);
     this.collection = new Collection(this);
     this.transactions = {
       versions: this.versions,

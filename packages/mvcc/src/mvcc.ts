@@ -14,6 +14,7 @@ import {
   type ConcurrencyHost,
   type ConcurrencyStats,
   type Cursor,
+  type Dependence,
   type EntryCounter,
   type EntryReference,
   invariant,
@@ -25,7 +26,7 @@ import {
   type TransactionCore,
   type Write,
 } from '@pagewright/core';
-import { PLAIN_CHECK, PlainOperations } from './commit-operations.js';
+import { PlainOperations } from './commit-operations.js';
 import { MvccCounter } from './counter.js';
 import { MvccParts } from './mvcc-parts.js';
 import { type CheckedOptions, checkOptions, type MvccOptions } from './options.js';
@@ -97,7 +98,7 @@ export class Mvcc implements Concurrency {
 
   begin(): TransactionCore {
     const { snapshots, transactions } = this.use;
-    return new MvccTransaction(snapshots.open(), transactions);
+    return new MvccTransaction(snapshots.open(), transactions, this.options.dependsOn);
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean {
@@ -113,11 +114,11 @@ export class Mvcc implements Concurrency {
     return new MvccCounter(this.use.versions, target, bounds, snapshot);
   }
 
-  commit(writes: readonly Write[]): CommitTicket {
-    const { path, timestamps } = this.use;
+  commit(writes: readonly Write[], dependence: Dependence = this.options.dependsOn): CommitTicket {
+    const { path, timestamps, plainChecks } = this.use;
     if (writes.length === 0) return { timestamp: timestamps.visible, position: -1, dependsOn: 0 };
     const operations = writes.length === 1 ? this.single.setOne(writes[0]!) : new PlainOperations().setAll(writes);
-    return path.commit(operations, timestamps.visible, PLAIN_CHECK);
+    return path.commit(operations, plainChecks[dependence]);
   }
 
   commitOperation(

@@ -1,5 +1,5 @@
 /** What concurrency control can be asked for, checked once: by the constructor, and by the plugin's schema before any file is opened. */
-import { PagewrightError, parseByteSize } from '@pagewright/core';
+import { type Dependence, PagewrightError, parseByteSize } from '@pagewright/core';
 
 /** Sizes in bytes, or as in `'64MiB'`. */
 export interface MvccOptions {
@@ -9,12 +9,15 @@ export interface MvccOptions {
   readonly versionMemory?: number | string | undefined;
   /** Keys and values that a transaction may write, `PW_TXN_TOO_LARGE` above. Default, and most: what the log takes in one record. */
   readonly maxTransactionBytes?: number | string | undefined;
+  /** What a commit waits for that does not say so itself, and is not there without after a crash. Default: `'seen'`. */
+  readonly dependsOn?: Dependence | undefined;
 }
 
 /** The options in bytes, with defaults for what was left out. */
 export interface CheckedOptions {
   readonly versionMemory: number;
   readonly maxTransactionBytes: number;
+  readonly dependsOn: Dependence;
 }
 
 export interface OptionProblem {
@@ -26,6 +29,7 @@ const DEFAULT_VERSION_MEMORY = 64 * 1024 * 1024;
 /** All places in it are numbers of 31 bits. */
 const MOST_VERSION_MEMORY = 2 ** 31 - 2 ** 20;
 const ISOLATION = 'snapshot';
+const DEPENDENCES: readonly unknown[] = ['seen', 'touched', undefined] satisfies (Dependence | undefined)[];
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
 export function checkOptions(options: MvccOptions): CheckedOptions {
@@ -34,11 +38,12 @@ export function checkOptions(options: MvccOptions): CheckedOptions {
     const { option, message } = problem;
     throw new PagewrightError('PW_OPTION_INVALID', message, { details: { option, value: options[option] } });
   }
-  const { versionMemory = DEFAULT_VERSION_MEMORY, maxTransactionBytes } = options;
+  const { versionMemory = DEFAULT_VERSION_MEMORY, maxTransactionBytes, dependsOn = 'seen' } = options;
   return {
     versionMemory: parseByteSize(versionMemory),
     maxTransactionBytes:
       maxTransactionBytes === undefined ? Number.POSITIVE_INFINITY : parseByteSize(maxTransactionBytes),
+    dependsOn,
   };
 }
 
@@ -48,6 +53,11 @@ export function optionProblems(options: MvccOptions): OptionProblem[] {
   const { isolation } = options;
   if (isolation !== undefined && isolation !== ISOLATION) {
     problems.push({ option: 'isolation', message: `isolation is '${String(isolation)}'; there is: '${ISOLATION}'.` });
+  }
+  const { dependsOn } = options;
+  if (!DEPENDENCES.includes(dependsOn)) {
+    const message = `dependsOn is '${String(dependsOn)}'; there are: 'seen', 'touched'.`;
+    problems.push({ option: 'dependsOn', message });
   }
   for (const option of ['versionMemory', 'maxTransactionBytes'] as const) {
     const value = options[option];

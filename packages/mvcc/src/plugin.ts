@@ -11,6 +11,7 @@ const options = v.pipe(
     isolation: v.exactOptional(v.literal('snapshot')),
     versionMemory: size,
     maxTransactionBytes: size,
+    dependsOn: v.exactOptional(v.picklist(['seen', 'touched'])),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     // Beside options that do not exist or are of a wrong type the others are checked all the same.

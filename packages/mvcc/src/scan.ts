@@ -14,6 +14,7 @@ import {
   TAG_VALUE,
   type Target,
 } from '@pagewright/core';
+import type { Touched } from './dependence.js';
 import type { OwnWrites } from './own-writes.js';
 import { cursorAt, isBeyondEnd } from './scan-bounds.js';
 import type { Tree } from './version-chains.js';
@@ -46,15 +47,19 @@ export class MvccScan implements Scan {
   private limit: number;
   /** Where it ends. */
   private readonly end: Uint8Array | null;
+  /** The changes of the transaction that scans, and what it has read. */
+  private readonly writes: WriteBuffer | null;
+  private readonly touched: Touched | null;
 
   constructor(
     private readonly versions: VersionStore,
     private readonly target: Target,
     private readonly bounds: ScanBounds,
     private readonly snapshot: Snapshot | null,
-    /** The changes of the transaction that scans. */
-    private readonly writes: WriteBuffer | null,
+    transaction: { readonly writes: WriteBuffer; readonly touched: Touched } | null,
   ) {
+    this.writes = transaction?.writes ?? null;
+    this.touched = transaction?.touched ?? null;
     this.batch.wantsValues = bounds.wantsValues;
     const { limit = Number.POSITIVE_INFINITY } = bounds;
     this.limit = limit > 0 && limit <= LARGEST_BATCH ? limit : FIRST_BATCH;
@@ -77,6 +82,7 @@ export class MvccScan implements Scan {
   /** Reads the next batch of the index. If it throws, the position has not changed. */
   private readOn(): void {
     const read = this.snapshot === null ? this.target : incarnationAt(this.target, this.snapshot.timestamp);
+    this.touched?.noteIncarnation(this.target);
     if (read === null) {
       this.treeEnded = true;
       return;
@@ -102,6 +108,7 @@ export class MvccScan implements Scan {
       throw error;
     }
     this.limit = Math.min(LARGEST_BATCH, this.limit * 4);
+    this.touched?.note(batch.timestamp);
     if (!more) {
       batch.count = 0;
       this.treeEnded = true;

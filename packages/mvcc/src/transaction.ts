@@ -4,6 +4,7 @@
  */
 import {
   type CommitTicket,
+  type Dependence,
   type EntryReference,
   PagewrightError,
   POINT,
@@ -17,6 +18,7 @@ import {
 } from '@pagewright/core';
 import type { CommitOperations, EncodedChanges, TargetedOperation } from './commit-operations.js';
 import type { CommitCheck, CommitPath } from './commit-path.js';
+import { stampOf, Touched } from './dependence.js';
 import { MvccScan } from './scan.js';
 import type { ActiveSnapshot } from './snapshots.js';
 import type { VersionStore } from './version-store.js';
@@ -40,11 +42,14 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
   private readonly buffer: WriteBuffer;
   /** The changes as they will be committed; null: there are others since. */
   private changes: EncodedChanges | null = null;
+  private readonly touched: Touched;
 
   constructor(
     readonly snapshot: ActiveSnapshot,
     private readonly shared: TransactionSurroundings,
+    private dependence: Dependence,
   ) {
+    this.touched = new Touched(snapshot.timestamp);
     this.buffer = new WriteBuffer(shared.maxBytes, shared.spare);
   }
 
@@ -65,12 +70,18 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
         return true;
       }
     }
-    return lookupAt(this.shared.versions, target, key, into, this.snapshot);
+    this.touched.noteIncarnation(target);
+    const found = lookupAt(this.shared.versions, target, key, into, this.snapshot);
+    this.touched.note(into.timestamp);
+    return found;
   }
 
   scan(target: Target, bounds: ScanBounds): Scan {
     this.assertOpen();
-    return new MvccScan(this.shared.versions, target, bounds, this.snapshot, this.buffer);
+    return new MvccScan(this.shared.versions, target, bounds, this.snapshot, {
+      writes: this.buffer,
+      touched: this.touched,
+    });
   }
 
   put(target: Target, key: Uint8Array, value: Uint8Array): void {
@@ -98,13 +109,14 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     return this.changes;
   }
 
-  commit(): CommitTicket {
+  commit(dependence: Dependence = this.dependence): CommitTicket {
     this.assertOpen();
     this.closed = true;
+    this.dependence = dependence;
     const { snapshot } = this;
     try {
       if (!this.buffer.hasChanges) return { timestamp: snapshot.timestamp, position: -1, dependsOn: 0 };
-      return this.shared.path.commit(this.changes ?? this.buffer.encode(), snapshot.timestamp, this);
+      return this.shared.path.commit(this.changes ?? this.buffer.encode(), this);
     } finally {
       this.changes = null;
       this.buffer.release();
@@ -113,15 +125,18 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
   }
 
   /** Step 2 of a commit, when the keys are locked. */
-  check(operations: CommitOperations): void {
-    const { snapshot } = this;
+  check(operations: CommitOperations): number {
+    const { snapshot, touched } = this;
     snapshot.assertStands();
     for (let i = 0; i < operations.length; i++) this.validate(operations.at(i));
+    const isNarrow = this.dependence === 'touched';
+    if (isNarrow) touched.note(stampOf(operations));
     // T4: that nothing was found means something only if nothing was given up meanwhile.
     snapshot.assertStands();
     schedulePoint(POINT.transactionChecked);
     // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
     snapshot.release();
+    return isNarrow ? touched.upTo : snapshot.timestamp;
   }
 
   abort(): void {

@@ -41,6 +41,27 @@ describe('transactions', () => {
     transaction.commit();
     expect(rig.records.map((record) => record.dependsOn)).toEqual([0, 1, 1]);
   });
+
+  test('depends, where it is set up so, on what changed the pages that it touched, and on nothing else', () => {
+    const rig = new Rig({ dependsOn: 'touched' });
+    const target = rig.target();
+    rig.put(target, 'a', 'x');
+    rig.put(target, 'b', 'x');
+    rig.put(target, 'c', 'x');
+    const transaction = rig.mvcc.begin();
+    expect(rig.get(target, 'a2', transaction)).toBeUndefined();
+    transaction.put(target, bytes('d'), bytes('x'));
+    transaction.commit();
+    const scans = rig.mvcc.begin();
+    expect(rig.scan(target, scans, { lower: bytes('b2'), upper: bytes('b9') })).toEqual([]);
+    scans.put(target, bytes('e'), bytes('x'));
+    scans.commit();
+    const asked = rig.mvcc.begin();
+    asked.put(target, bytes('f'), bytes('x'));
+    asked.commit('seen');
+    // A scan that ends with the next page has looked at that one as well.
+    expect(rig.records.map((record) => record.dependsOn)).toEqual([0, 0, 0, 1, 3, 5]);
+  });
 });
 
 describe('old versions', () => {

@@ -10,11 +10,14 @@ test('the package exports its plugin by a short name and as default, and it prov
 });
 
 test('sizes are numbers of bytes or written with a unit', () => {
-  expect(new Mvcc({ versionMemory: '1MiB', maxTransactionBytes: 4096, isolation: 'snapshot' })).toBeInstanceOf(Mvcc);
+  expect(
+    new Mvcc({ versionMemory: '1MiB', maxTransactionBytes: 4096, isolation: 'snapshot', dependsOn: 'touched' }),
+  ).toBeInstanceOf(Mvcc);
 });
 
 test.each([
   ['another isolation', { isolation: 'serializable' }, 'isolation'],
+  ['another dependence', { dependsOn: 'all' }, 'dependsOn'],
   ['a size that is none', { versionMemory: 'much' }, 'versionMemory'],
   ['a negative size', { maxTransactionBytes: -1 }, 'maxTransactionBytes'],
   ['no memory at all', { versionMemory: 0 }, 'versionMemory'],

@@ -1,7 +1,9 @@
 /** The concurrency suite finds each fault that was planted in transactions, and nothing in sound ones. */
 import type {
+  CommitTicket,
   Concurrency,
   ConcurrencyHost,
+  Dependence,
   EntryReference,
   Index,
   Scan,
@@ -21,7 +23,7 @@ import {
   type Manifest,
   type NewConcurrency,
 } from '../src/index.js';
-import { changed, partsOf, withTarget } from './concurrency-faulty.js';
+import { changed, insideAll, partsOf, withTarget } from './concurrency-faulty.js';
 import { THREAD_FAULTS } from './concurrency-thread-faults.js';
 import { over } from './over.js';
 
@@ -32,6 +34,11 @@ const ALL: Manifest<ConcurrencyCapability> = {
   revocation: true,
   threads: true,
 };
+/** What says what a commit depends on. */
+interface Check {
+  check(all: unknown): number;
+}
+
 const create: NewConcurrency = (limits) => new Mvcc(limits);
 
 /** The ids of the clauses that the concurrency control breaks. */
@@ -327,6 +334,49 @@ describe('the concurrency suite', () => {
       withTarget(() => ({ predecessor: null })),
       ['cleared-index', 'any-interleaving'],
     ],
+    [
+      'depends on too little though more is asked for',
+      onCommits((commit) => commit('touched')),
+      ['depends-on-seen', 'depends-on-touched'],
+    ],
+    [
+      'depends on what came after its snapshot',
+      insideAll<{ timestamps: { visible: number }; path: { commit(all: unknown, check: Check): unknown } }>(
+        ({ timestamps, path }) => {
+          const commit = path.commit.bind(path);
+          path.commit = (operations, check) =>
+            commit(operations, { check: (all) => Math.max(check.check(all), timestamps.visible) });
+        },
+      ),
+      ['depends-on-touched'],
+    ],
+    [
+      'does not depend on what it looked up',
+      onTransactions((transaction, mvcc) => ({
+        lookup: (target, key, into) =>
+          transaction.hasWrites
+            ? transaction.lookup(target, key, into)
+            : mvcc.lookup(target, key, into, transaction.snapshot),
+      })),
+      ['depends-on-touched'],
+    ],
+    [
+      'does not depend on what it scanned',
+      onTransactions((transaction, mvcc) => ({
+        scan: (target, bounds) =>
+          transaction.hasWrites ? transaction.scan(target, bounds) : mvcc.scan(target, bounds, transaction.snapshot),
+      })),
+      ['depends-on-touched'],
+    ],
+    ['does not depend on what was cleared', withTarget(() => ({ incarnation: 0 })), ['depends-on-touched']],
+    [
+      'does not depend on what it writes to',
+      insideAll<{ plainChecks: Record<string, Check> }>(({ plainChecks }) => {
+        const { touched } = plainChecks;
+        plainChecks.touched = { check: (all) => Math.min(0, touched!.check(all)) };
+      }),
+      ['depends-on-touched'],
+    ],
     ...THREAD_FAULTS,
   ])('finds transactions of which one %s', async (_, faulty, clauses) => {
     expect(await brokenBy(faulty, clauses)).toEqual(
@@ -342,6 +392,16 @@ function onTransactions(
     begin: () => {
       const transaction = mvcc.begin();
       return over(transaction, change(transaction, mvcc));
+    },
+  }));
+}
+
+function onCommits(change: (commit: (dependence?: Dependence) => CommitTicket) => CommitTicket): NewConcurrency {
+  return changed((mvcc) => ({
+    commit: (writes) => change((dependence) => mvcc.commit(writes, dependence)),
+    begin: () => {
+      const transaction = mvcc.begin();
+      return over(transaction, { commit: () => change((dependence) => transaction.commit(dependence)) });
     },
   }));
 }

@@ -317,11 +317,29 @@ export const CURSOR_FAULTS: readonly IndexFault[] = [
       },
     }),
   }),
-  fault('gives no timestamp with a batch', ['stamp-of-batches'], {
+  fault('gives no timestamp with a batch', ['stamp-of-batches', 'stamp-of-gaps'], {
     cursor: (sound) => ({
       next: (batch) => {
         const more = sound.next(batch);
         batch.timestamp = 0;
+        return more;
+      },
+    }),
+  }),
+  fault('gives no timestamp of pages that it goes past for another', ['stamp-of-gaps'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        let more = sound.next(batch);
+        while (more && batch.count === 0) more = sound.next(batch);
+        return more;
+      },
+    }),
+  }),
+  fault('gives no timestamp at the end', ['stamp-of-gaps'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        const more = sound.next(batch);
+        if (!more) batch.timestamp = 0;
         return more;
       },
     }),

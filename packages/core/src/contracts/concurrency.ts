@@ -51,6 +51,14 @@ export interface WriteList extends Iterable<Write> {
   at(number: number): { readonly target: Target; readonly key: Uint8Array } | undefined;
 }
 
+/**
+ * What a commit waits for besides itself, and is not there without after a crash: d of its record (T1).
+ * - `seen`: all that was visible when it began, whether it has looked at it or not. Default.
+ * - `touched`: of that, what may have changed a page that it has read from or writes to (remote flush avoidance). What it did not touch may be missing after a crash
+ *   although the program had seen it before.
+ */
+export type Dependence = 'seen' | 'touched';
+
 /** A commit that is visible here; `position` tells when it is durable. */
 export interface CommitTicket {
   readonly timestamp: number;
@@ -139,8 +147,11 @@ export interface TransactionCore {
   rollbackTo(savepoint: number): void;
   /** The buffered changes, by number of index, then by key, for bringing into memory what the commit will touch. Valid until the next change, rollback, or end. */
   writes(): WriteList;
-  /** Steps 1 to 7 of a commit, at once; waits for threads that commit the same keys. `PW_CONFLICT` names index and key; the transaction is closed either way. */
-  commit(): CommitTicket;
+  /**
+   * Steps 1 to 7 of a commit, at once; waits for threads that commit the same keys. `PW_CONFLICT` names index and key; the transaction is closed either way. Depends on
+   * what is said, or on more; default: as concurrency control is set up.
+   */
+  commit(dependence?: Dependence): CommitTicket;
   /** Idempotent. */
   abort(): void;
 }
@@ -191,8 +202,8 @@ export interface Concurrency {
    * another incarnation meanwhile, counting begins anew.
    */
   count(target: Target, bounds: ScanBounds, snapshot: Snapshot | null): EntryCounter;
-  /** Commits plain writes, without a snapshot to conflict with: all of them or none. The last write of a key counts. */
-  commit(writes: readonly Write[]): CommitTicket;
+  /** Commits plain writes, without a snapshot to conflict with: all of them or none. The last write of a key counts. Depends on what a transaction's commit does. */
+  commit(writes: readonly Write[], dependence?: Dependence): CommitTicket;
   /**
    * Commits one catalog operation: takes a timestamp, appends the record, calls `install` with the timestamp, publishes. Meanwhile no other thread is in
    * such an operation, or commits writes of this index.

@@ -40,7 +40,7 @@ export class EntryBatch {
   readonly keys: Uint8Array[] = [];
   readonly values: Uint8Array[] = [];
   readonly tags: number[] = [];
-  /** The stamp of the page that held them. */
+  /** The highest stamp of the pages that were gone past, whether they held any or not: filled in also where there are none, and at the end. */
   timestamp = 0;
   /** Set it to true to take entries packed as well, from an index that can pack them. */
   mayPack = false;

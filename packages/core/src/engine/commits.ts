@@ -17,6 +17,7 @@ import type { Operations } from './operations.js';
 import { prefetchEntries } from './prefetching.js';
 import type { SharedCatalog } from './shared-catalog.js';
 import type { EngineState } from './state.js';
+import type { WriteOptions } from './write-options.js';
 
 /** M5: pages are brought into memory for so many writes of a commit, many at once; those of further ones are read in place. */
 const TOUCH_QUOTA = 1024;
@@ -69,25 +70,25 @@ export class Commits {
   }
 
   /** Resolves when the writes are as durable as is asked for, or as the log is set up: all of them, or it rejects and there are none. */
-  writes(writes: readonly Write[], durability?: Durability): Promise<void> {
-    const commit = (): CommitTicket => this.concurrency.commit(writes);
+  writes(writes: readonly Write[], { durability, dependsOn }: WriteOptions): Promise<void> {
+    const commit = (): CommitTicket => this.concurrency.commit(writes, dependsOn);
     const manner = { again: true, durability };
     return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
 
-  writesSync(writes: readonly Write[], durability?: Durability): void {
-    this.now(writes, () => this.concurrency.commit(writes), durability);
+  writesSync(writes: readonly Write[], { durability, dependsOn }: WriteOptions): void {
+    this.now(writes, () => this.concurrency.commit(writes, dependsOn), durability);
   }
 
-  transaction(core: TransactionCore, durability?: Durability): Promise<void> {
+  transaction(core: TransactionCore, { durability, dependsOn }: WriteOptions): Promise<void> {
     const writes = core.writes();
-    const commit = (): CommitTicket => core.commit();
+    const commit = (): CommitTicket => core.commit(dependsOn);
     const manner = { durability };
     return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
 
-  transactionSync(core: TransactionCore, durability?: Durability): void {
-    this.now(core.writes(), () => core.commit(), durability);
+  transactionSync(core: TransactionCore, { durability, dependsOn }: WriteOptions): void {
+    this.now(core.writes(), () => core.commit(dependsOn), durability);
   }
 
   /**

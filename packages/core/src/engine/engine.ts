@@ -21,7 +21,7 @@ import type { EngineSnapshot } from './snapshot.js';
 import type { EngineStateName } from './state.js';
 import { Transaction } from './transaction.js';
 import { type VerifyOptions, type VerifyReport, verifyEngine } from './verify.js';
-import { checkDurability, durabilityOf, type WriteOptions } from './write-options.js';
+import { checkWriteOptions, checkWriteValues, WRITE_OPTIONS, type WriteOptions } from './write-options.js';
 
 /** One index, as `engine.indexes()` lists it. */
 export interface IndexInfo {
@@ -53,7 +53,7 @@ export interface EngineStats {
 
 const NOTHING = new Uint8Array(0);
 const DEFAULT_RETRIES = 10;
-const TRANSACTION_OPTIONS = ['retries', 'durability'];
+const TRANSACTION_OPTIONS = ['retries', ...WRITE_OPTIONS];
 /** The longest wait before a transaction is tried again. */
 const MAX_BACKOFF_MS = 64;
 
@@ -187,7 +187,7 @@ export class Engine<Types extends string = string> {
    * something beside the transaction. Errors: `PW_ARGUMENT` if the function is asynchronous.
    */
   transactionSync<Result>(run: (transaction: Transaction) => Result, options: WriteOptions = {}): Result {
-    const { writing } = checkTransaction(run, options, ['durability']);
+    const { writing } = checkTransaction(run, options, WRITE_OPTIONS);
     const transaction = this.begin(writing);
     try {
       const result = run(transaction);
@@ -207,11 +207,11 @@ export class Engine<Types extends string = string> {
 
   /** Begins a transaction that the caller commits or aborts. */
   begin(options?: WriteOptions): Transaction {
-    const durability = durabilityOf(options);
+    const writing = checkWriteOptions(options);
     return new Transaction(
       this.core,
       this.core.withKnownIndexes(() => this.core.concurrency.begin()),
-      durability,
+      writing,
     );
   }
 
@@ -222,7 +222,7 @@ export class Engine<Types extends string = string> {
 
   /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */
   async batch(operations: readonly EngineBatchOperation[], options?: WriteOptions): Promise<void> {
-    const durability = durabilityOf(options);
+    const writing = checkWriteOptions(options);
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
     const writes = operations.map((operation) => {
       const index = operation?.index;
@@ -231,7 +231,7 @@ export class Engine<Types extends string = string> {
       }
       return index.writeOf(operation);
     });
-    await this.core.commits.writes(writes, durability);
+    await this.core.commits.writes(writes, writing);
   }
 
   // ── The store ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -432,13 +432,13 @@ function checkTransaction(
     throw argument('The options of a transaction are an object.', { options });
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    throw argument(`Such a transaction has no option '${name}'. There is: ${known.join(', ')}.`, { option: name });
+    throw argument(`Such a transaction has no option '${name}'. There are: ${known.join(', ')}.`, { option: name });
   }
-  const { retries = DEFAULT_RETRIES, durability } = options;
+  const { retries = DEFAULT_RETRIES } = options;
   if (!Number.isInteger(retries) || retries < 0) {
     throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
   }
-  return { retries, writing: { durability: checkDurability(durability) } };
+  return { retries, writing: checkWriteValues(options) };
 }
 
 /** What was in the way of a transaction may be gone when it is done again. */

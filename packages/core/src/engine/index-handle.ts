@@ -16,7 +16,7 @@ import { prefetchKeys } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
-import { durabilityOf, type WriteOptions } from './write-options.js';
+import { checkWriteOptions, type WriteOptions } from './write-options.js';
 
 export interface ReadOptions {
   /** Read what was there when the snapshot was taken. */
@@ -153,8 +153,8 @@ export class IndexHandle<Key = string, Value = unknown> {
   /** Inserts or replaces. Durable when it resolves, or as the options say. Puts take effect in the order in which they were called. */
   put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
     try {
-      const durability = durabilityOf(options);
-      return this.core.commits.writes([this.putOf(key, value)], durability);
+      const writing = checkWriteOptions(options);
+      return this.core.commits.writes([this.putOf(key, value)], writing);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -162,32 +162,32 @@ export class IndexHandle<Key = string, Value = unknown> {
 
   /** The same, now: it overtakes asynchronous changes that were called before it and are still being prepared. */
   putSync(key: Key, value: Value, options?: WriteOptions): void {
-    const durability = durabilityOf(options);
-    this.core.commits.writesSync([this.putOf(key, value)], durability);
+    const writing = checkWriteOptions(options);
+    this.core.commits.writesSync([this.putOf(key, value)], writing);
   }
 
   /** Deletes; a key that is not there is no error. Durable when it resolves, or as the options say. */
   delete(key: Key, options?: WriteOptions): Promise<void> {
     try {
-      const durability = durabilityOf(options);
-      return this.core.commits.writes([this.deletionOf(key)], durability);
+      const writing = checkWriteOptions(options);
+      return this.core.commits.writes([this.deletionOf(key)], writing);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   deleteSync(key: Key, options?: WriteOptions): void {
-    const durability = durabilityOf(options);
-    this.core.commits.writesSync([this.deletionOf(key)], durability);
+    const writing = checkWriteOptions(options);
+    this.core.commits.writesSync([this.deletionOf(key)], writing);
   }
 
   /** All changes or none. Of several changes of one key the last counts. */
   async batch(operations: readonly BatchOperation<Key, Value>[], options?: WriteOptions): Promise<void> {
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
-    const durability = durabilityOf(options);
+    const writing = checkWriteOptions(options);
     await this.core.commits.writes(
       operations.map((operation) => this.writeOf(operation)),
-      durability,
+      writing,
     );
   }
 

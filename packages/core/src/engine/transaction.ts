@@ -4,13 +4,13 @@
  */
 import type { TransactionCore } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
-import type { Durability } from '../contracts/log.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
+import type { WriteOptions } from './write-options.js';
 
 /**
  * Errors of all methods, besides those of {@link IndexHandle}: `PW_TXN_CLOSED`, and `PW_SNAPSHOT_TOO_OLD` if what the
@@ -27,7 +27,7 @@ export class Transaction {
   constructor(
     private readonly engine: EngineCore,
     private readonly core: TransactionCore,
-    private readonly durability?: Durability,
+    private readonly writing: WriteOptions,
   ) {
     engine.transactions.add(this);
   }
@@ -109,7 +109,7 @@ export class Transaction {
         return Promise.resolve();
       }
       this.ending = 'committing';
-      this.committing = this.engine.commits.transaction(this.core, this.durability).then(
+      this.committing = this.engine.commits.transaction(this.core, this.writing).then(
         () => this.end('committed'),
         (error: unknown) => {
           this.end('aborted');
@@ -126,7 +126,7 @@ export class Transaction {
     this.assertOpen();
     let outcome: 'committed' | 'aborted' = 'aborted';
     try {
-      if (this.core.hasWrites) this.engine.commits.transactionSync(this.core, this.durability);
+      if (this.core.hasWrites) this.engine.commits.transactionSync(this.core, this.writing);
       outcome = 'committed';
     } finally {
       this.end(outcome);

@@ -14,6 +14,7 @@ import { collectionClauses } from './concurrency-collection.js';
 import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
 import { countingClauses } from './concurrency-counting.js';
+import { dependenceClauses } from './concurrency-dependence.js';
 import { failureClauses } from './concurrency-failures.js';
 import { followingClauses } from './concurrency-following.js';
 import { interleavingClauses } from './concurrency-interleavings.js';
@@ -55,6 +56,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...transactionClauses,
     ...conflictClauses,
     ...commitClauses,
+    ...dependenceClauses,
     ...failureClauses,
     ...collectionClauses,
     ...revocationClauses,

@@ -78,7 +78,46 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
       });
     },
   },
+  {
+    id: 'stamp-of-gaps',
+    says: 'gives a timestamp with what it goes past that is not below that of any removal there, also where nothing is left, and at the end',
+    rules: ['X1'],
+    check(subject) {
+      withSeeds(subject, (seed) => {
+        const random = new Random(seed);
+        const model = modelOf(subject);
+        for (let n = 0; n < 400; n++) model.put(keyOf(n), 0, valueBytes(n, 80), 11);
+        for (let n = 0; n < 400; n++) if (random.chance(0.5)) model.remove(keyOf(n), random.between(12, 100_000));
+        const gone = [...model.removed.keys()].sort();
+        for (let scan = 0; scan < 60; scan++) expectGaps(model, random.pick(gone), scan % 2 === 1, gone);
+      });
+    },
+  },
 ];
+
+/** Scans from a key that is not there on. */
+function expectGaps(model: ModeledIndex, from: string, reverse: boolean, gone: readonly string[]): void {
+  const cursor = model.index.cursor();
+  const batch = new EntryBatch();
+  batch.limit = 30;
+  cursor.seek(Buffer.from(from, 'latin1'), { reverse });
+  const isPast = (key: string, other: string): boolean => (reverse ? key <= other : key >= other);
+  let begin = from;
+  for (let more = true; more; ) {
+    let highest = 0;
+    do {
+      more = cursor.next(batch);
+      highest = Math.max(highest, batch.timestamp);
+    } while (more && batch.count === 0);
+    const end = batch.count > 0 ? keyText(batch.keys[batch.count - 1]!) : null;
+    for (const key of gone) {
+      if (!isPast(key, begin) || (end !== null && !isPast(end, key))) continue;
+      const stamp = model.removed.get(key)!;
+      expect(highest >= stamp, `${nameOf(key)}, removed by ${stamp}, was gone past with ${highest}`);
+    }
+    if (end !== null) begin = end;
+  }
+}
 
 function keyOf(n: number): string {
   return `key/${String(n).padStart(6, '0')}`;

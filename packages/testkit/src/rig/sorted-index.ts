@@ -111,6 +111,16 @@ export class SortedIndex implements Index {
     return this.stamps.get(pageOf(text)) ?? 0;
   }
 
+  /** Of the pages from that of one key to that of another, both included; null is open. */
+  highestStamp(from: string | null, to: string | null): number {
+    let highest = 0;
+    for (const [page, stamp] of this.stamps) {
+      const isBefore = from !== null && page < pageOf(from);
+      if (!isBefore && (to === null || page <= pageOf(to))) highest = Math.max(highest, stamp);
+    }
+    return highest;
+  }
+
   private stamp(text: string, timestamp: number): void {
     this.stamps.set(pageOf(text), Math.max(timestamp, this.stampOf(text)));
   }
@@ -136,9 +146,12 @@ class SortedCursor implements Cursor {
     let at = this.start();
     batch.count = 0;
     const first = entries[at];
+    const next = first?.text ?? null;
+    batch.timestamp = this.reverse
+      ? this.index.highestStamp(next, this.from)
+      : this.index.highestStamp(this.from, next);
     if (first === undefined) return false;
     const page = pageOf(first.text);
-    batch.timestamp = this.index.stampOf(first.text);
     while (batch.count < batch.limit) {
       const entry = entries[at];
       if (entry === undefined || pageOf(entry.text) !== page) break;
