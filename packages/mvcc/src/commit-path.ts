@@ -121,7 +121,7 @@ export class CommitPath {
       if (isOver) schedulePoint(POINT.commitEnded);
     }
     this.awaitVisible(timestamp);
-    this.host.committed(size);
+    this.host.committed(size, operations.length);
     return { timestamp, position, dependsOn };
   }
 
@@ -154,7 +154,7 @@ export class CommitPath {
       if (isOver) schedulePoint(POINT.commitEnded);
     }
     this.awaitVisible(timestamp);
-    this.host.committed(size);
+    this.host.committed(size, 0);
     return { timestamp, position, dependsOn: this.record.dependsOn };
   }
 

@@ -335,6 +335,11 @@ describe('the concurrency suite', () => {
       ['cleared-index', 'any-interleaving'],
     ],
     [
+      'says of every commit that it changes one entry',
+      onHost((host) => ({ committed: (bytes) => host.committed(bytes, 1) })),
+      ['one-record', 'any-interleaving'],
+    ],
+    [
       'depends on too little though more is asked for',
       onCommits((commit) => commit('touched')),
       ['depends-on-seen', 'depends-on-touched'],

@@ -119,8 +119,8 @@ export interface ConcurrencyHost {
   assertWritable(): void;
   /** T6: an error between append and publication, in this thread or in another one. The engine fails for good; returns the error to throw. */
   fail(error: unknown): Error;
-  /** Called after each commit of this thread, with the bytes that it appended. */
-  committed(bytes: number): void;
+  /** Called after each commit of this thread, with the bytes that it appended, and how many entries it changes. */
+  committed(bytes: number, changes: number): void;
   /**
    * Makes what targets say of their indexes what it is now, whichever thread has changed it: called with the indexes that a commit changes when it has its
    * locks, which other threads could have, and before it is checked. Errors: `PW_INDEX_LOADING` if one of the indexes takes no changes, `PW_THREAD_LOST`, `PW_CLOSED`.

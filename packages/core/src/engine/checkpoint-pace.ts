@@ -12,7 +12,7 @@ import { type Clock, SYSTEM_CLOCK } from './pace.js';
 export interface Surroundings {
   /** Pages that were read from the device so far, by anyone. */
   readonly pageReads: number;
-  /** Bytes of log since the checkpoint began. */
+  /** Log since the checkpoint began, as the next one comes by it. */
   readonly logged: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * When checkpoints are written: after so many bytes of log, after so much time if anything was committed, and on
- * request. Each one lets go of the log that it makes superfluous. They are written by the thread that opened the store;
+ * When checkpoints are written: after so much log, after so much time if anything was committed, and on
+ * request. Log counts by what its replay takes: bytes, and pages that have to be read for it. Each one lets go of the log that it makes superfluous. They are written by the thread that opened the store;
  * the others tell it when there is log enough.
  *
  * C1: at the gate no commit is under way, in any thread. C3: the log is durable up to the mark before the superblock is
@@ -14,7 +14,7 @@ import { CheckpointPace, type Surroundings } from './checkpoint-pace.js';
 import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {
-  /** A checkpoint begins after so many bytes of log. Default: 64 MiB. */
+  /** A checkpoint begins after so many bytes of log, of which each page that changes had to read counts as 512 more. Default: 64 MiB. */
   readonly logBytes?: number | undefined;
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
   readonly intervalMs?: number | undefined;
@@ -26,6 +26,10 @@ export interface CheckpointOptions {
 }
 
 export const DEFAULT_LOG_BYTES = 64 * 1024 * 1024;
+/** To read a page takes a replay about as long as so much log of small changes (`npm run bench -- recovery`). */
+const READ_BYTES = 512;
+/** After so many parts of the log that a checkpoint comes by, what a replay would have to read is asked for. */
+const LOOKS = 64;
 export const DEFAULT_INTERVAL_MS = 60_000;
 export const DEFAULT_DUTY_CYCLE = 0.25;
 
@@ -45,6 +49,8 @@ export class Checkpoints {
   private running: Promise<CheckpointResult> | null = null;
   /** Those that wait for the checkpoint that is under way, or the next one, and want it soon. */
   private hurrying = 0;
+  /** Pages that anyone had read at the last gate. */
+  private readsAtGate = 0;
   private readonly logBytes: number;
   private readonly intervalMs: number;
   private readonly dutyCycle: number;
@@ -68,17 +74,27 @@ export class Checkpoints {
   }
 
   /** Called after each commit. */
-  committed(bytes: number): void {
+  committed(bytes: number, changes: number): void {
     const { memory, isOwner } = this.state;
-    const before = memory.logged;
-    const logged = memory.addLogged(bytes);
+    const logged = memory.addLogged(bytes, changes);
+    const part = this.logBytes / LOOKS;
+    if (Math.floor(logged / part) === Math.floor((logged - bytes) / part)) return;
     if (isOwner) this.beginIfDue();
-    else if (before < this.logBytes && logged >= this.logBytes) memory.tell();
+    else if (!memory.isCheckpointRunning) memory.tell();
   }
 
   /** Another thread may have logged enough. */
   beginIfDue(): void {
-    if (this.state.memory.logged >= this.logBytes && this.running === null) this.begin();
+    if (this.running === null && this.toReplay(this.pages.stats().pageReads) >= this.logBytes) this.begin();
+  }
+
+  /**
+   * What the log since the last gate takes to replay, as bytes of log. A replay reads no more pages than were read meanwhile, by queries as well, but for those that were in memory then: they are read once. Nor
+   * more than there are changes.
+   */
+  private toReplay(pageReads: number): number {
+    const { logged, changes } = this.state.memory;
+    return logged + READ_BYTES * Math.min(pageReads - this.readsAtGate, changes);
   }
 
   /** Whether commits come faster than checkpoints let go of the log. */
@@ -208,6 +224,7 @@ export class Checkpoints {
           // T6: in any thread.
           this.concurrency.assertSound();
           this.state.memory.clearLogged();
+          this.readsAtGate = this.pages.stats().pageReads;
           pace = this.newPace();
           return { timestamp: this.concurrency.visible, log: logMark() };
         },
@@ -229,7 +246,10 @@ export class Checkpoints {
   private newPace(): CheckpointPace | null {
     const { dutyCycle, logBytes, intervalMs, closing, pages, state } = this;
     if (dutyCycle === 1) return null;
-    const surroundings = (): Surroundings => ({ pageReads: pages.stats().pageReads, logged: state.memory.logged });
+    const surroundings = (): Surroundings => {
+      const { pageReads } = pages.stats();
+      return { pageReads, logged: this.toReplay(pageReads) };
+    };
     const isHurried = (): boolean => this.hurrying > 0 || closing.aborted || state.readOnly || state.hasFailed;
     return new CheckpointPace(dutyCycle, { logBytes, intervalMs }, surroundings, isHurried);
   }

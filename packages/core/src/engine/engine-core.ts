@@ -107,7 +107,7 @@ export class EngineCore {
       log,
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(pages.threads.loss ?? error),
-      committed: (bytes) => checkpoints.committed(bytes),
+      committed: (bytes, changes) => checkpoints.committed(bytes, changes),
       catchUp: (changed) => {
         shared.catchUp();
         this.loads.assertNone(changed);

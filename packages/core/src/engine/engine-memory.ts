@@ -21,6 +21,8 @@ const TOLD = 3;
 const CHECKPOINTS = 4;
 /** 1 when the thread that opened the store has begun to close it. */
 const CLOSED = 5;
+/** Changes that were logged since the last gate. */
+const CHANGES = 6;
 /** Bytes logged since the last gate, as 64 bits. */
 const LOGGED = 8;
 /** For each slot of a thread: its tag, and the news that it has seen. */
@@ -202,13 +204,20 @@ export class EngineMemory {
     return Number(Atomics.load(this.#logged, 0));
   }
 
-  /** Adds to it; returns the sum. */
-  addLogged(bytes: number): number {
+  /** Changes of entries that were logged since the last gate. */
+  get changes(): number {
+    return Atomics.load(this.#words, CHANGES) >>> 0;
+  }
+
+  /** Adds to both; returns the bytes there are now. */
+  addLogged(bytes: number, changes: number): number {
+    Atomics.add(this.#words, CHANGES, changes);
     return Number(Atomics.add(this.#logged, 0, BigInt(bytes))) + bytes;
   }
 
   clearLogged(): void {
     Atomics.store(this.#logged, 0, 0n);
+    Atomics.store(this.#words, CHANGES, 0);
   }
 
   get isCheckpointRunning(): boolean {

@@ -70,13 +70,13 @@ test('at the end both superblocks name no log, and nothing is asked of it', asyn
 
 test('one begins when there is enough log, and commits wait when it does not keep up', async () => {
   const { checkpoints, running } = setUp({ logBytes: 100 });
-  checkpoints.committed(99);
+  checkpoints.committed(99, 1);
   expect(running.length).toBe(0);
-  checkpoints.committed(1);
+  checkpoints.committed(1, 1);
   expect(running.length).toBe(1);
-  checkpoints.committed(399);
+  checkpoints.committed(399, 1);
   expect([running.length, checkpoints.behind]).toEqual([1, false]);
-  checkpoints.committed(1);
+  checkpoints.committed(1, 1);
   expect(checkpoints.behind).toBe(true);
   let caughtUp = false;
   const waiting = checkpoints.catchUp().then(() => {
@@ -90,13 +90,42 @@ test('one begins when there is enough log, and commits wait when it does not kee
   checkpoints.stopTimer();
 });
 
+test('one begins earlier where changes had to read pages, which a replay will read again, and no others', async () => {
+  const { checkpoints, running, counted } = setUp({ logBytes: 64 * 512 });
+  const finished = async () => {
+    running.at(-1)!.finish();
+    await checkpoints.catchUp();
+  };
+  counted.pageReads = 1000;
+  await Promise.all([checkpoints.run(), finished()]);
+  // What was read before the gate does not count.
+  checkpoints.committed(62 * 512, 40);
+  expect(running.length).toBe(1);
+  // Nor does what was read beyond what was changed.
+  await Promise.all([checkpoints.run(), finished()]);
+  counted.pageReads += 1000;
+  checkpoints.committed(512, 1);
+  checkpoints.committed(512, 60);
+  expect(running.length).toBe(2);
+  checkpoints.committed(512, 1);
+  expect(running.length).toBe(3);
+  await finished();
+  checkpoints.committed(31 * 512, 1000);
+  expect(running.length).toBe(3);
+  counted.pageReads += 32;
+  checkpoints.committed(512, 1000);
+  expect(running.length).toBe(4);
+  await finished();
+  checkpoints.stopTimer();
+});
+
 test('one that fails turns the engine read-only, and none begins afterwards', async () => {
   const { checkpoints, running, state } = setUp({ logBytes: 100 });
   const done = checkpoints.run();
   running[0]!.fail(new Error('no space'));
   await expect(done).rejects.toThrow('no space');
   expect(state.name).toBe('read-only');
-  checkpoints.committed(1000);
+  checkpoints.committed(1000, 1);
   expect(running.length).toBe(1);
   await expect(checkpoints.run()).rejects.toMatchObject({ code: 'PW_READ_ONLY' });
   checkpoints.stopTimer();

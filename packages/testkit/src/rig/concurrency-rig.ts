@@ -259,7 +259,7 @@ class RigHost {
   private allowed = false;
   private gate = 0;
   /** Sizes of commits that the host was not told of yet. */
-  private readonly untold: number[] = [];
+  private readonly untold: { readonly size: number; readonly changes: number }[] = [];
 
   constructor(
     private readonly rig: ConcurrencyRig,
@@ -310,7 +310,7 @@ class RigHost {
         rig.failure ??= error;
         return new PagewrightError('PW_ENGINE_FAILED', 'failed', { cause: error });
       },
-      committed: (bytes) => this.committed(bytes),
+      committed: (bytes, changes) => this.committed(bytes, changes),
       catchUp: () => {},
       target: (number) => rig.targetOf(number),
     };
@@ -327,15 +327,17 @@ class RigHost {
     this.reserved = 0;
     this.spaceSecured = false;
     this.allowed = false;
-    this.untold.push(size);
+    const changes = [...operations].filter(({ kind }) => kind === OPERATION_PUT || kind === OPERATION_DELETE);
+    this.untold.push({ size, changes: changes.length });
     return this.rig.take(record);
   }
 
-  private committed(size: number): void {
+  private committed(size: number, changes: number): void {
     const { violations } = this.rig;
     const wanted = this.untold.shift();
     if (wanted === undefined) violations.push('The host was told of a commit that was not logged.');
-    else if (size !== wanted) violations.push(`The host was told of ${size} bytes.`);
+    else if (size !== wanted.size) violations.push(`The host was told of ${size} bytes.`);
+    else if (changes !== wanted.changes) violations.push(`The host was told of ${changes} changes.`);
     if (this.gate > 0) violations.push('A commit has returned in the gate.');
     if (this.claimed > 0) violations.push('A commit has kept room that it does not need any more.');
   }
