@@ -35,6 +35,29 @@ const REFUSED: readonly (readonly [what: string, options: unknown, message: RegE
   ['an unknown dependence', { dependsOn: 'all' }, /'seen' or 'touched', not on "all"/],
 ];
 
+describe.each(['begin', 'transaction', 'transactionSync'] as const)('%s', (name) => {
+  const begin = CHANGES[name]!;
+
+  test('refuses an unknown isolation', async () => {
+    const refused = (async () => begin({ isolation: 'chaos' } as WriteOptions))();
+    const message = expect.stringMatching(/isolation is 'snapshot' or 'serializable', not "chaos"/);
+    await expect(refused).rejects.toMatchObject({ code: 'PW_ARGUMENT', message });
+    expect(index.getSync('a')).toBeUndefined();
+  });
+
+  test('takes each that there is', async () => {
+    for (const isolation of ['snapshot', 'serializable', undefined]) {
+      const begun = (await begin({ isolation } as WriteOptions)) as { abort?: () => void } | undefined;
+      begun?.abort?.();
+    }
+  });
+});
+
+test('a single change has no isolation', async () => {
+  const message = expect.stringMatching(/no option 'isolation'/);
+  await expect(CHANGES.put!({ isolation: 'snapshot' } as WriteOptions)).rejects.toMatchObject({ message });
+});
+
 describe.each(Object.entries(CHANGES))('%s', (_, change) => {
   test.each(REFUSED)('refuses %s', async (_what, options, message) => {
     const refused = (async () => change(options as WriteOptions))();

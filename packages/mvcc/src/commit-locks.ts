@@ -4,6 +4,7 @@
  *
  * While nothing is shared it takes none: a commit is one synchronous step, and nobody else is there.
  */
+import type { Target } from '@pagewright/core';
 import type { CommitOperations } from './commit-operations.js';
 import { IndexLocks } from './index-locks.js';
 import { hashOf } from './key-hash.js';
@@ -22,10 +23,10 @@ export class CommitLocks {
     this.#keys = new KeyLocks(memory.keyLocks, sharing);
   }
 
-  /** Waits until the keys are free. Nothing is held, the gate neither. Errors, and then none is locked: `PW_THREAD_LOST`, `PW_ENGINE_FAILED`, `PW_CLOSED`. */
-  take(operations: CommitOperations): void {
+  /** Waits until the keys are free, and no index that was read gets another tree. Nothing is held, the gate neither. Errors, and then none is locked: `PW_THREAD_LOST`, `PW_ENGINE_FAILED`, `PW_CLOSED`. */
+  take(operations: CommitOperations, read: Iterable<Target> | null = null): void {
     if (!this.sharing.isShared) return;
-    if (operations.length === 1) {
+    if (operations.length === 1 && read === null) {
       const { index, key } = operations.at(0);
       this.takeKey(index, key);
       return;
@@ -35,6 +36,7 @@ export class CommitLocks {
       this.#indexes.want(index);
       this.#keys.want(hashOf(index, key));
     }
+    if (read !== null) for (const { number } of read) this.#indexes.want(number);
     this.#show(1);
     try {
       this.#indexes.takeShared();

@@ -26,6 +26,7 @@ import type { CommitLocks } from './commit-locks.js';
 import type { CommitOperations, TargetedOperation } from './commit-operations.js';
 import type { FileRoom } from './file-room.js';
 import { keyText } from './key-text.js';
+import type { ReadSet } from './read-set.js';
 import { ReplacedEntries, type ReplacedEntry } from './replaced-entry.js';
 import type { Latch, Sharing } from './sharing.js';
 import type { SnapshotList } from './snapshots.js';
@@ -51,6 +52,8 @@ interface RecordInMaking extends CommitRecord {
 export interface CommitCheck {
   /** d of its record (T1), below the timestamp that it will take. */
   check(operations: CommitOperations): number;
+  /** Of a serializable transaction, what it has read, which is validated once more when nobody else can take a timestamp (T5). Its indexes are locked as well. */
+  readonly reads?: ReadSet | null;
 }
 
 /** What a commit needs of the engine, and of all threads. */
@@ -80,7 +83,7 @@ export class CommitPath {
    */
   commit(operations: CommitOperations, check: CommitCheck): CommitTicket {
     const { locks, room } = this.parts;
-    locks.take(operations);
+    locks.take(operations, check.reads?.targets);
     let size = 0;
     let timestamp = 0;
     let position = 0;
@@ -90,6 +93,8 @@ export class CommitPath {
     try {
       if (this.parts.sharing.isShared) this.host.catchUp(operations.targets);
       this.host.pages.faulting = false;
+      const { reads = null } = check;
+      if (reads !== null) reads.validatedUpTo = this.parts.timestamps.visible;
       dependsOn = check.check(operations);
       schedulePoint(POINT.commitBegun);
       try {
@@ -97,10 +102,10 @@ export class CommitPath {
         const { openings } = snapshots;
         let replaced = snapshots.members > 0 ? this.readReplaced(operations, false) : null;
         size = this.prepare(operations.logged, this.pagesFor(operations));
-        if (!this.append(operations.logged, dependsOn, openings)) {
+        if (!this.append(operations.logged, dependsOn, openings, reads)) {
           // A snapshot was opened meanwhile, which was not asked what it wants. This time those that come later are taken into account.
           replaced = this.readReplaced(operations, true);
-          this.append(operations.logged, dependsOn, null);
+          this.append(operations.logged, dependsOn, null, reads);
         }
         ({ timestamp } = this.record);
         ({ position } = this);
@@ -140,7 +145,7 @@ export class CommitPath {
       schedulePoint(POINT.commitBegun);
       try {
         size = this.prepare(operations, SPARE_PAGES);
-        this.append(operations, timestamps.visible, null);
+        this.append(operations, timestamps.visible, null, null);
         ({ timestamp } = this.record);
         ({ position } = this);
         this.installing(timestamp, () => install(timestamp));
@@ -191,9 +196,14 @@ export class CommitPath {
 
   /**
    * Enters the gate, takes the next timestamp and appends the record. False, with nothing changed, if snapshots were opened since there were so
-   * many: they will be below this commit, and it does not know what they want. Null: it does, whatever was opened.
+   * many: they will be below this commit, and it does not know what they want. Null: it does, whatever was opened. Errors, nothing changed: those of validating what was read.
    */
-  private append(operations: LogOperations, dependsOn: number, openings: number | null): boolean {
+  private append(
+    operations: LogOperations,
+    dependsOn: number,
+    openings: number | null,
+    reads: ReadSet | null,
+  ): boolean {
     const { sharing, order, timestamps, snapshots } = this.parts;
     const { record } = this;
     const { log } = this.host;
@@ -206,6 +216,7 @@ export class CommitPath {
         // Whoever closes the store has said so before it waits for the gate: what it writes then is the last.
         if (sharing.isShared) this.host.assertWritable();
         if (openings !== null && snapshots.openings !== openings) return false;
+        if (reads !== null) this.validateAgain(reads);
         record.dependsOn = dependsOn;
         record.operations = operations;
         try {
@@ -223,6 +234,14 @@ export class CommitPath {
     }
     schedulePoint(POINT.commitAppended);
     return true;
+  }
+
+  /** T5: under the order latch, so that all commits with a lower timestamp can be waited for, and none comes between. Most often there was none since the check. */
+  private validateAgain(reads: ReadSet): void {
+    const { taken } = this.parts.timestamps;
+    if (taken === reads.validatedUpTo) return;
+    this.awaitVisible(taken);
+    reads.validate();
   }
 
   /** From the append to the publication, at which the gate is left. */

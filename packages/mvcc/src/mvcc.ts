@@ -1,10 +1,10 @@
 /**
- * Transactions with snapshot isolation, for any index plugin: the newest version of an entry is in the index, older
+ * Transactions with snapshot isolation, or serializable, for any index plugin: the newest version of an entry is in the index, older
  * ones are in memory and only while a snapshot needs them (Freitag et al., Memory-Optimized Multi-Version Concurrency
  * Control for Disk-Based Database Systems, VLDB 2022).
  *
  * What always holds: a snapshot at S sees every commit up to S and none above it, or throws `PW_SNAPSHOT_TOO_OLD`.
- * Rules T1 to T4, T6 and T7 of `docs/architecture.md`. Any number of threads have one object each, over the same memory.
+ * Rules T1 to T7 of `docs/architecture.md`. Any number of threads have one object each, over the same memory.
  *
  * A {@link Target} is one living object for each index: `clear` changes its `index`, `incarnation` and `predecessor`.
  */
@@ -17,6 +17,7 @@ import {
   type Dependence,
   type EntryCounter,
   type EntryReference,
+  type Isolation,
   invariant,
   PagewrightError,
   type Scan,
@@ -29,7 +30,8 @@ import {
 import { PlainOperations } from './commit-operations.js';
 import { MvccCounter } from './counter.js';
 import { MvccParts } from './mvcc-parts.js';
-import { type CheckedOptions, checkOptions, type MvccOptions } from './options.js';
+import { type CheckedOptions, checkOptions, isIsolation, type MvccOptions } from './options.js';
+import { ReadSet } from './read-set.js';
 import { MvccScan } from './scan.js';
 import { handleOf, type MvccHandle, newMemory } from './shared-memory.js';
 import { MvccTransaction } from './transaction.js';
@@ -96,9 +98,18 @@ export class Mvcc implements Concurrency {
     return this.use.snapshots.open();
   }
 
-  begin(): TransactionCore {
+  begin(isolation: Isolation = this.options.isolation): TransactionCore {
+    if (!isIsolation(isolation)) {
+      throw new PagewrightError(
+        'PW_UNSUPPORTED',
+        `There is no isolation ${JSON.stringify(isolation)}. There are: 'snapshot', 'serializable'.`,
+        { details: { isolation } },
+      );
+    }
     const { snapshots, transactions } = this.use;
-    return new MvccTransaction(snapshots.open(), transactions, this.options.dependsOn);
+    const snapshot = snapshots.open();
+    const reads = isolation === 'serializable' ? new ReadSet(snapshot, transactions) : null;
+    return new MvccTransaction(snapshot, transactions, this.options.dependsOn, reads);
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean {

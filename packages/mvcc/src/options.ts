@@ -1,10 +1,10 @@
 /** What concurrency control can be asked for, checked once: by the constructor, and by the plugin's schema before any file is opened. */
-import { type Dependence, PagewrightError, parseByteSize } from '@pagewright/core';
+import { type Dependence, type Isolation, PagewrightError, parseByteSize } from '@pagewright/core';
 
 /** Sizes in bytes, or as in `'64MiB'`. */
 export interface MvccOptions {
-  /** What a transaction may rely on. `snapshot`: it reads the state at its beginning, and of two that write a key the first to commit wins. */
-  readonly isolation?: 'snapshot' | undefined;
+  /** What a transaction may rely on that does not ask for anything else. Default: `'snapshot'`. */
+  readonly isolation?: Isolation | undefined;
   /** What old versions may take. Beyond it the oldest snapshots are revoked (`PW_SNAPSHOT_TOO_OLD`). Default: 64 MiB, most: 2047 MiB. */
   readonly versionMemory?: number | string | undefined;
   /** Keys and values that a transaction may write, `PW_TXN_TOO_LARGE` above. Default, and most: what the log takes in one record. */
@@ -18,6 +18,7 @@ export interface CheckedOptions {
   readonly versionMemory: number;
   readonly maxTransactionBytes: number;
   readonly dependsOn: Dependence;
+  readonly isolation: Isolation;
 }
 
 export interface OptionProblem {
@@ -28,7 +29,7 @@ export interface OptionProblem {
 const DEFAULT_VERSION_MEMORY = 64 * 1024 * 1024;
 /** All places in it are numbers of 31 bits. */
 const MOST_VERSION_MEMORY = 2 ** 31 - 2 ** 20;
-const ISOLATION = 'snapshot';
+const ISOLATIONS: readonly unknown[] = ['snapshot', 'serializable', undefined] satisfies (Isolation | undefined)[];
 const DEPENDENCES: readonly unknown[] = ['seen', 'touched', undefined] satisfies (Dependence | undefined)[];
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
@@ -38,12 +39,18 @@ export function checkOptions(options: MvccOptions): CheckedOptions {
     const { option, message } = problem;
     throw new PagewrightError('PW_OPTION_INVALID', message, { details: { option, value: options[option] } });
   }
-  const { versionMemory = DEFAULT_VERSION_MEMORY, maxTransactionBytes, dependsOn = 'seen' } = options;
+  const {
+    versionMemory = DEFAULT_VERSION_MEMORY,
+    maxTransactionBytes,
+    dependsOn = 'seen',
+    isolation = 'snapshot',
+  } = options;
   return {
     versionMemory: parseByteSize(versionMemory),
     maxTransactionBytes:
       maxTransactionBytes === undefined ? Number.POSITIVE_INFINITY : parseByteSize(maxTransactionBytes),
     dependsOn,
+    isolation,
   };
 }
 
@@ -51,8 +58,9 @@ export function checkOptions(options: MvccOptions): CheckedOptions {
 export function optionProblems(options: MvccOptions): OptionProblem[] {
   const problems: OptionProblem[] = [];
   const { isolation } = options;
-  if (isolation !== undefined && isolation !== ISOLATION) {
-    problems.push({ option: 'isolation', message: `isolation is '${String(isolation)}'; there is: '${ISOLATION}'.` });
+  if (!isIsolation(isolation)) {
+    const message = `isolation is '${String(isolation)}'; there are: 'snapshot', 'serializable'.`;
+    problems.push({ option: 'isolation', message });
   }
   const { dependsOn } = options;
   if (!DEPENDENCES.includes(dependsOn)) {
@@ -65,6 +73,11 @@ export function optionProblems(options: MvccOptions): OptionProblem[] {
     if (message !== null) problems.push({ option, message });
   }
   return problems;
+}
+
+/** Whether there is such an isolation, or none is asked for. */
+export function isIsolation(isolation: unknown): boolean {
+  return ISOLATIONS.includes(isolation);
 }
 
 function sizeProblem(option: string, value: number | string): string | null {

@@ -8,7 +8,7 @@ const size = v.exactOptional(v.union([v.number(), v.string()], "must be a number
 
 const options = v.pipe(
   v.strictObject({
-    isolation: v.exactOptional(v.literal('snapshot')),
+    isolation: v.exactOptional(v.picklist(['snapshot', 'serializable'])),
     versionMemory: size,
     maxTransactionBytes: size,
     dependsOn: v.exactOptional(v.picklist(['seen', 'touched'])),

@@ -16,6 +16,7 @@ import {
 } from '@pagewright/core';
 import type { Touched } from './dependence.js';
 import type { OwnWrites } from './own-writes.js';
+import type { RangeRead, ReadSet } from './read-set.js';
 import { cursorAt, isBeyondEnd } from './scan-bounds.js';
 import type { Tree } from './version-chains.js';
 import { IN_INDEX, type VersionStore, WAS_ABSENT } from './version-store.js';
@@ -50,16 +51,18 @@ export class MvccScan implements Scan {
   /** The changes of the transaction that scans, and what it has read. */
   private readonly writes: WriteBuffer | null;
   private readonly touched: Touched | null;
+  private readonly range: RangeRead | null;
 
   constructor(
     private readonly versions: VersionStore,
     private readonly target: Target,
     private readonly bounds: ScanBounds,
     private readonly snapshot: Snapshot | null,
-    transaction: { readonly writes: WriteBuffer; readonly touched: Touched } | null,
+    transaction: { readonly writes: WriteBuffer; readonly touched: Touched; readonly reads: ReadSet | null } | null,
   ) {
     this.writes = transaction?.writes ?? null;
     this.touched = transaction?.touched ?? null;
+    this.range = transaction?.reads?.noteRange(target, bounds) ?? null;
     this.batch.wantsValues = bounds.wantsValues;
     const { limit = Number.POSITIVE_INFINITY } = bounds;
     this.limit = limit > 0 && limit <= LARGEST_BATCH ? limit : FIRST_BATCH;
@@ -71,7 +74,10 @@ export class MvccScan implements Scan {
     this.snapshot?.assertStands();
     const own = this.writes?.ownOf(this.target) ?? null;
     this.batch.mayPack = own === null && this.bounds.mayPack === true;
-    if (this.at === this.batch.count && !this.treeEnded) this.readOn();
+    if (this.at === this.batch.count && !this.treeEnded) {
+      this.readOn();
+      this.range?.reach(this.lastRead, this.treeEnded);
+    }
     this.count = 0;
     this.packed = null;
     const goesOn = own === null ? this.takeFromIndex() : this.merge(own);

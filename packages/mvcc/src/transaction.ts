@@ -18,7 +18,9 @@ import {
 } from '@pagewright/core';
 import type { CommitOperations, EncodedChanges, TargetedOperation } from './commit-operations.js';
 import type { CommitCheck, CommitPath } from './commit-path.js';
+import { conflict } from './conflict.js';
 import { stampOf, Touched } from './dependence.js';
+import type { ReadSet } from './read-set.js';
 import { MvccScan } from './scan.js';
 import type { ActiveSnapshot } from './snapshots.js';
 import type { VersionStore } from './version-store.js';
@@ -48,6 +50,8 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     readonly snapshot: ActiveSnapshot,
     private readonly shared: TransactionSurroundings,
     private dependence: Dependence,
+    /** What a serializable one has read; null: it is none. */
+    readonly reads: ReadSet | null,
   ) {
     this.touched = new Touched(snapshot.timestamp);
     this.buffer = new WriteBuffer(shared.maxBytes, shared.spare);
@@ -71,6 +75,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
       }
     }
     this.touched.noteIncarnation(target);
+    this.reads?.noteKey(target, key);
     const found = lookupAt(this.shared.versions, target, key, into, this.snapshot);
     this.touched.note(into.timestamp);
     return found;
@@ -81,6 +86,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     return new MvccScan(this.shared.versions, target, bounds, this.snapshot, {
       writes: this.buffer,
       touched: this.touched,
+      reads: this.reads,
     });
   }
 
@@ -133,9 +139,10 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     if (isNarrow) touched.note(stampOf(operations));
     // T4: that nothing was found means something only if nothing was given up meanwhile.
     snapshot.assertStands();
+    this.reads?.validate();
     schedulePoint(POINT.transactionChecked);
     // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
-    snapshot.release();
+    if (this.reads === null) snapshot.release();
     return isNarrow ? touched.upTo : snapshot.timestamp;
   }
 
@@ -165,25 +172,15 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     const by = cleared ? target.incarnation : versions.lastReplacement(target, key);
     if (by <= this.snapshot.timestamp) return;
     this.shared.conflicted();
-    const details = { index: target.name, key: key.slice(), snapshot: this.snapshot.timestamp, committed: by };
-    throw new PagewrightError(
-      'PW_CONFLICT',
-      cleared
-        ? `The index '${target.name}' was created, cleared or loaded after this transaction began. Run the transaction again.`
-        : `Another transaction changed key ${printable(key)} of index '${target.name}' after this one began. Run the transaction again; db.transaction() does that by itself.`,
-      { details },
-    );
+    throw conflict(target, cleared ? null : key, {
+      snapshot: this.snapshot.timestamp,
+      committed: by,
+      has: 'written',
+    });
   }
 
   private assertOpen(): void {
     if (!this.closed) return;
     throw new PagewrightError('PW_TXN_CLOSED', 'The transaction was committed or aborted already. Begin a new one.');
   }
-}
-
-/** The beginning of a key as a person can read it. */
-function printable(key: Uint8Array): string {
-  const start = Buffer.from(key.subarray(0, 32));
-  const isText = start.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return `${isText ? JSON.stringify(start.toString('latin1')) : `0x${start.toString('hex')}`}${key.length > 32 ? '…' : ''}`;
 }

@@ -16,7 +16,7 @@ test('sizes are numbers of bytes or written with a unit', () => {
 });
 
 test.each([
-  ['another isolation', { isolation: 'serializable' }, 'isolation'],
+  ['another isolation', { isolation: 'chaos' }, 'isolation'],
   ['another dependence', { dependsOn: 'all' }, 'dependsOn'],
   ['a size that is none', { versionMemory: 'much' }, 'versionMemory'],
   ['a negative size', { maxTransactionBytes: -1 }, 'maxTransactionBytes'],

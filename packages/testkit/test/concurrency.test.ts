@@ -24,6 +24,7 @@ import {
   type NewConcurrency,
 } from '../src/index.js';
 import { changed, insideAll, partsOf, withTarget } from './concurrency-faulty.js';
+import { SERIALIZABLE_FAULTS } from './concurrency-serializable-faults.js';
 import { THREAD_FAULTS } from './concurrency-thread-faults.js';
 import { over } from './over.js';
 
@@ -33,6 +34,7 @@ const ALL: Manifest<ConcurrencyCapability> = {
   savepoints: true,
   revocation: true,
   threads: true,
+  serializable: true,
 };
 /** What says what a commit depends on. */
 interface Check {
@@ -382,6 +384,7 @@ describe('the concurrency suite', () => {
       }),
       ['depends-on-touched'],
     ],
+    ...SERIALIZABLE_FAULTS,
     ...THREAD_FAULTS,
   ])('finds transactions of which one %s', async (_, faulty, clauses) => {
     expect(await brokenBy(faulty, clauses)).toEqual(

@@ -59,6 +59,14 @@ export interface WriteList extends Iterable<Write> {
  */
 export type Dependence = 'seen' | 'touched';
 
+/**
+ * What a transaction may rely on.
+ * - `snapshot`: it reads the state at its beginning, and of two that write a key the first to commit wins. Two that each read what the other writes may both commit (write skew).
+ * - `serializable`: besides, nobody has changed anything that it has read when it commits, ranges and keys that were not there included: all such transactions have the effect that they
+ *   would have one after the other, in order of their timestamps (T5). One that writes nothing never fails.
+ */
+export type Isolation = 'snapshot' | 'serializable';
+
 /** A commit that is visible here; `position` tells when it is durable. */
 export interface CommitTicket {
   readonly timestamp: number;
@@ -192,7 +200,8 @@ export interface Concurrency {
    */
   advance(timestamp: number): void;
   snapshot(): Snapshot;
-  begin(): TransactionCore;
+  /** Default: as concurrency control is set up. Errors: `PW_UNSUPPORTED` if there is no such isolation. */
+  begin(isolation?: Isolation): TransactionCore;
   /** Reads the newest version, or that of the snapshot. True only if there is a value (tombstones are not). May throw `PageFault`. */
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean;
   /** Without a snapshot, each batch sees what was newest when it was read. */

@@ -21,7 +21,7 @@ import type { EngineSnapshot } from './snapshot.js';
 import type { EngineStateName } from './state.js';
 import { Transaction } from './transaction.js';
 import { type VerifyOptions, type VerifyReport, verifyEngine } from './verify.js';
-import { checkWriteOptions, checkWriteValues, WRITE_OPTIONS, type WriteOptions } from './write-options.js';
+import { type BeginOptions, checkBeginOptions, checkWriteOptions, type WriteOptions } from './write-options.js';
 
 /** One index, as `engine.indexes()` lists it. */
 export interface IndexInfo {
@@ -37,7 +37,7 @@ export type EngineBatchOperation<Key = unknown, Value = unknown> = BatchOperatio
   readonly index: IndexHandle<Key, Value>;
 };
 
-export interface TransactionOptions extends WriteOptions {
+export interface TransactionOptions extends BeginOptions {
   /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
   readonly retries?: number;
 }
@@ -53,7 +53,6 @@ export interface EngineStats {
 
 const NOTHING = new Uint8Array(0);
 const DEFAULT_RETRIES = 10;
-const TRANSACTION_OPTIONS = ['retries', ...WRITE_OPTIONS];
 /** The longest wait before a transaction is tried again. */
 const MAX_BACKOFF_MS = 64;
 
@@ -167,9 +166,9 @@ export class Engine<Types extends string = string> {
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
     options: TransactionOptions = {},
   ): Promise<Result> {
-    const { retries, writing } = checkTransaction(run, options, TRANSACTION_OPTIONS);
+    const { retries, beginning } = checkTransaction(run, options, ['retries']);
     for (let attempt = 1; ; attempt++) {
-      const transaction = this.begin(writing);
+      const transaction = this.begin(beginning);
       try {
         const result = await run(transaction, attempt);
         await transaction.settle();
@@ -186,9 +185,9 @@ export class Engine<Types extends string = string> {
    * The same, now: nothing else runs meanwhile, so there is nothing to conflict with, unless the function itself commits
    * something beside the transaction. Errors: `PW_ARGUMENT` if the function is asynchronous.
    */
-  transactionSync<Result>(run: (transaction: Transaction) => Result, options: WriteOptions = {}): Result {
-    const { writing } = checkTransaction(run, options, WRITE_OPTIONS);
-    const transaction = this.begin(writing);
+  transactionSync<Result>(run: (transaction: Transaction) => Result, options: BeginOptions = {}): Result {
+    const { beginning } = checkTransaction(run, options, []);
+    const transaction = this.begin(beginning);
     try {
       const result = run(transaction);
       if (isThenable(result)) {
@@ -206,11 +205,11 @@ export class Engine<Types extends string = string> {
   }
 
   /** Begins a transaction that the caller commits or aborts. */
-  begin(options?: WriteOptions): Transaction {
-    const writing = checkWriteOptions(options);
+  begin(options?: BeginOptions): Transaction {
+    const { isolation, ...writing } = checkBeginOptions(options);
     return new Transaction(
       this.core,
-      this.core.withKnownIndexes(() => this.core.concurrency.begin()),
+      this.core.withKnownIndexes(() => this.core.concurrency.begin(isolation)),
       writing,
     );
   }
@@ -425,20 +424,15 @@ function unknownIndex(name: string): PagewrightError {
 function checkTransaction(
   run: unknown,
   options: TransactionOptions,
-  known: readonly string[],
-): { readonly retries: number; readonly writing: WriteOptions } {
+  others: readonly string[],
+): { readonly retries: number; readonly beginning: BeginOptions } {
   if (typeof run !== 'function') throw argument('A transaction takes a function.', { run });
-  if (typeof options !== 'object' || options === null)
-    throw argument('The options of a transaction are an object.', { options });
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw argument(`Such a transaction has no option '${name}'. There are: ${known.join(', ')}.`, { option: name });
-  }
+  const beginning = checkBeginOptions(options, others);
   const { retries = DEFAULT_RETRIES } = options;
   if (!Number.isInteger(retries) || retries < 0) {
     throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
   }
-  return { retries, writing: checkWriteValues(options) };
+  return { retries, beginning };
 }
 
 /** What was in the way of a transaction may be gone when it is done again. */

@@ -33,4 +33,4 @@ export { EngineSnapshot } from './snapshot.js';
 export type { EngineStateName } from './state.js';
 export { Transaction } from './transaction.js';
 export type { VerifyOptions, VerifyReport } from './verify.js';
-export type { WriteOptions } from './write-options.js';
+export type { BeginOptions, WriteOptions } from './write-options.js';

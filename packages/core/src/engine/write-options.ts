@@ -1,5 +1,5 @@
 /** How a change, or a transaction, is to be committed. */
-import type { Dependence } from '../contracts/concurrency.js';
+import type { Dependence, Isolation } from '../contracts/concurrency.js';
 import type { Durability } from '../contracts/log.js';
 import { argument } from './range.js';
 
@@ -17,24 +17,50 @@ export interface WriteOptions {
 /** Of those of {@link WriteOptions}, in the order in which messages name them. */
 export const WRITE_OPTIONS: readonly string[] = ['durability', 'dependsOn'] satisfies (keyof WriteOptions)[];
 
+export interface BeginOptions extends WriteOptions {
+  /**
+   * What the transaction may rely on. `snapshot`: it reads the state at its beginning, and of two that write a key the first to commit wins. `serializable`: besides, its commit is refused (`PW_CONFLICT`) if
+   * anything that it has read was changed meanwhile, ranges and keys that were not there included; one that writes nothing never is. Default: as transactions are set up, which by default is `snapshot`.
+   */
+  readonly isolation?: Isolation | undefined;
+}
+
+export const BEGIN_OPTIONS: readonly string[] = [...WRITE_OPTIONS, 'isolation' satisfies keyof BeginOptions];
+
 const DURABILITIES: readonly unknown[] = ['durable', 'relaxed', 'none', undefined] satisfies (Durability | undefined)[];
 
 const DEPENDENCES: readonly unknown[] = ['seen', 'touched', undefined] satisfies (Dependence | undefined)[];
-const AS_SET_UP: WriteOptions = Object.freeze({});
+const ISOLATIONS: readonly unknown[] = ['snapshot', 'serializable', undefined] satisfies (Isolation | undefined)[];
+const AS_SET_UP: BeginOptions = Object.freeze({});
 
-/** Those of a change or a transaction. Errors: `PW_ARGUMENT` for another option, or a value that there is not. */
+/** Those of a change. Errors: `PW_ARGUMENT` for another option, or a value that there is not. */
 export function checkWriteOptions(options: WriteOptions | undefined): WriteOptions {
   if (options === undefined) return AS_SET_UP;
-  if (typeof options !== 'object' || options === null) throw argument('Options are an object.', { options });
-  for (const name of Object.keys(options)) {
-    if (!WRITE_OPTIONS.includes(name))
-      throw argument(`A change has no option '${name}'. There are: ${WRITE_OPTIONS.join(', ')}.`, { option: name });
-  }
+  assertKnown('A change', options, WRITE_OPTIONS);
   return checkWriteValues(options);
 }
 
-/** The same of an object that may have others. */
-export function checkWriteValues({ durability, dependsOn }: WriteOptions): WriteOptions {
+/** Those of a transaction, and others that are named. Errors: as of {@link checkWriteOptions}. */
+export function checkBeginOptions(options: BeginOptions | undefined, others: readonly string[] = []): BeginOptions {
+  if (options === undefined) return AS_SET_UP;
+  assertKnown('A transaction', options, [...others, ...BEGIN_OPTIONS]);
+  const { isolation } = options;
+  if (!ISOLATIONS.includes(isolation)) {
+    const message = `An isolation is 'snapshot' or 'serializable', not ${JSON.stringify(isolation)}.`;
+    throw argument(message, { isolation });
+  }
+  return { ...checkWriteValues(options), isolation };
+}
+
+function assertKnown(whose: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw argument('Options are an object.', { options });
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    throw argument(`${whose} has no option '${name}'. There are: ${known.join(', ')}.`, { option: name });
+  }
+}
+
+function checkWriteValues({ durability, dependsOn }: WriteOptions): WriteOptions {
   if (!DURABILITIES.includes(durability)) {
     const message = `A durability is 'durable', 'relaxed' or 'none', not ${JSON.stringify(durability)}.`;
     throw argument(message, { durability });

@@ -13,8 +13,15 @@ import type { Clause } from './suite.js';
  * - `savepoints`: a transaction rolls back to an earlier point of its own.
  * - `revocation`: memory for old versions is bounded by `versionMemory`, and the oldest snapshots pay for it (T4).
  * - `threads`: other threads of the process commit and read beside the one that has started it.
+ * - `serializable`: transactions that ask for it have the effect of one after the other (T5).
  */
-export type ConcurrencyCapability = 'snapshots' | 'write-conflicts' | 'savepoints' | 'revocation' | 'threads';
+export type ConcurrencyCapability =
+  | 'snapshots'
+  | 'write-conflicts'
+  | 'savepoints'
+  | 'revocation'
+  | 'threads'
+  | 'serializable';
 
 /** Limits that a clause asks for. What is not given is the plugin's default. */
 export interface ConcurrencyLimits {

@@ -20,6 +20,7 @@ import { followingClauses } from './concurrency-following.js';
 import { interleavingClauses } from './concurrency-interleavings.js';
 import { modelClauses } from './concurrency-model.js';
 import { revocationClauses } from './concurrency-revocation.js';
+import { serializableClauses } from './concurrency-serializable.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
 import { threadClauses } from './concurrency-threads.js';
 import { transactionClauses } from './concurrency-transactions.js';
@@ -43,7 +44,14 @@ export interface ConcurrencyConformanceOptions {
 
 /** Registers the suite for one concurrency control with a test runner. */
 export function concurrencyConformance(runner: TestRunner, { create, manifest }: ConcurrencyConformanceOptions): void {
-  const everything = { snapshots: true, 'write-conflicts': true, savepoints: true, revocation: true, threads: true };
+  const everything = {
+    snapshots: true,
+    'write-conflicts': true,
+    savepoints: true,
+    revocation: true,
+    threads: true,
+    serializable: true,
+  };
   runSuite(concurrencySuite, runner, { create: () => new ConcurrencySubject(create) }, manifest ?? everything);
 }
 
@@ -64,6 +72,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...threadClauses,
     ...interleavingClauses,
     ...turnClauses,
+    ...serializableClauses,
     ...modelClauses,
   ].map(watched),
 };
