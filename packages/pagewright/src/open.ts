@@ -120,8 +120,18 @@ export async function restore(options: RestoreStoreOptions): Promise<RestoreRepo
 }
 
 const RESTORING = ['backup', 'archive', 'path', 'until', 'signal', 'onProgress'];
-const OPENING = ['create', 'errorIfExists', 'readOnly', 'follow', 'recover', 'checkpoint', 'onRecovery', 'onFailure'];
-const ATTACHING = ['onFailure'];
+const OPENING = [
+  'create',
+  'errorIfExists',
+  'readOnly',
+  'follow',
+  'recover',
+  'checkpoint',
+  'transactions',
+  'onRecovery',
+  'onFailure',
+];
+const ATTACHING = ['onFailure', 'transactions'];
 const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
 const SHORTHAND_NAMES = Object.keys(SHORTHANDS);
 

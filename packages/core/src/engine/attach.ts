@@ -7,6 +7,8 @@ import { Engine } from './engine.js';
 import { EngineCore } from './engine-core.js';
 import { checkEngineHandle } from './engine-handle.js';
 import { EngineMemory } from './engine-memory.js';
+import { assertTransactionOptions } from './open.js';
+import type { OpenTransactionOptions } from './open-transactions.js';
 import type { EngineParts } from './parts.js';
 import type { RecoveryResult } from './recovery.js';
 import { SharedCatalog } from './shared-catalog.js';
@@ -15,7 +17,11 @@ import { EngineState, type OnFailure } from './state.js';
 export interface AttachOptions {
   /** Told once in this thread if the engine turns read-only, or fails, whichever thread it began in. */
   readonly onFailure?: OnFailure | undefined;
+  /** What becomes of transactions that this thread leaves open. */
+  readonly transactions?: OpenTransactionOptions | undefined;
 }
+
+const KNOWN: readonly string[] = ['onFailure', 'transactions'] satisfies (keyof AttachOptions)[];
 
 /** That was done where the store was opened. */
 const NOTHING_RECOVERED: RecoveryResult = Object.freeze({
@@ -48,7 +54,7 @@ export async function attachEngine<Types extends string = string>(
 async function attach<Types extends string>(
   parts: EngineParts,
   posted: unknown,
-  { onFailure }: AttachOptions,
+  { onFailure, transactions = {} }: AttachOptions,
 ): Promise<Engine<Types>> {
   const { io, pages, indexes, concurrency, log, teardown } = parts;
   const handle = checkEngineHandle(posted);
@@ -61,7 +67,7 @@ async function attach<Types extends string>(
   await log.attach({ io, threads: pages.threads, handle: handle.log, onFailure: onLogFailure });
   teardown.push('the log', () => log.close({ discard: false }));
   const shared = SharedCatalog.join(pages, indexes, memory);
-  const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, handle);
+  const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, transactions, handle);
   teardown.push('the engine', () => core.leave());
   concurrency.attach(core.host, handle.concurrency);
   core.sharing.begin(null, shared.news);
@@ -70,12 +76,15 @@ async function attach<Types extends string>(
 
 function checkOptions(options: AttachOptions): void {
   const isObject = typeof options === 'object' && options !== null;
-  const unknown = isObject ? Object.keys(options).filter((name) => name !== 'onFailure') : [];
+  const unknown = isObject ? Object.keys(options).filter((name) => !KNOWN.includes(name)) : [];
   const { onFailure } = isObject ? options : {};
   const isRight = isObject && unknown.length === 0 && (onFailure === undefined || typeof onFailure === 'function');
-  if (isRight) return;
+  if (isRight) {
+    assertTransactionOptions(options.transactions);
+    return;
+  }
   const problem = unknown.length > 0 ? `There is no ${unknown.join(', ')}.` : 'onFailure is a function.';
-  throw new PagewrightError('PW_OPTION_INVALID', `attach takes a handle, and { onFailure }. ${problem}`, {
+  throw new PagewrightError('PW_OPTION_INVALID', `attach takes a handle, and { onFailure, transactions }. ${problem}`, {
     details: { unknown },
   });
 }

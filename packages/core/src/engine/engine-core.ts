@@ -16,6 +16,7 @@ import { Housekeeping } from './housekeeping.js';
 import { IndexLocks } from './index-locks.js';
 import { LoadsElsewhere } from './loads-elsewhere.js';
 import { LostLoads } from './lost-loads.js';
+import { type OpenTransactionOptions, OpenTransactions } from './open-transactions.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
 import { readAfterFault } from './reading.js';
@@ -23,11 +24,6 @@ import type { SharedCatalog } from './shared-catalog.js';
 import { Sharing } from './sharing.js';
 import { EngineSnapshot } from './snapshot.js';
 import { closedError, type EngineState } from './state.js';
-
-/** Something that closing puts an end to. */
-interface CutOff {
-  cutOff(): void;
-}
 
 export class EngineCore {
   readonly io: IoBackend;
@@ -43,7 +39,7 @@ export class EngineCore {
   readonly following: Following;
   readonly sharing: Sharing;
   readonly catalog: Catalog;
-  readonly transactions = new Set<CutOff>();
+  readonly transactions: OpenTransactions;
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
   private readonly snapshots = new Set<EngineSnapshot>();
@@ -57,6 +53,7 @@ export class EngineCore {
     readonly path: string,
     readonly checkpointOptions: CheckpointOptions,
     follow: FollowOption,
+    watching: OpenTransactionOptions,
     /** In a thread that joins another engine. */
     joined: EngineHandle | null = null,
   ) {
@@ -65,6 +62,7 @@ export class EngineCore {
     this.pages = pages;
     this.log = log;
     this.concurrency = concurrency;
+    this.transactions = new OpenTransactions(path, watching);
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions, this.closing);
     const { catalog } = shared;
     this.catalog = catalog;
@@ -231,13 +229,14 @@ export class EngineCore {
     const { state, operations, housekeeping, checkpoints, following, sharing } = this;
     state.beginClosing();
     this.closed.abort();
+    this.transactions.interrupt(closedError());
     housekeeping.stop();
     checkpoints.stopTimer();
     following.stop();
     sharing.owner?.abort(closedError());
     await operations.idle();
     await sharing.stop();
-    for (const transaction of [...this.transactions]) transaction.cutOff();
+    this.transactions.cutOff();
     for (const snapshot of [...this.snapshots]) snapshot.release();
   }
 }

@@ -14,6 +14,7 @@ import { EngineLog } from './engine-log.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
+import { beginningOf, placeOfCaller } from './open-transactions.js';
 import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
@@ -40,6 +41,8 @@ export type EngineBatchOperation<Key = unknown, Value = unknown> = BatchOperatio
 export interface TransactionOptions extends BeginOptions {
   /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
   readonly retries?: number;
+  /** Aborts the transaction, unless its commit has begun: `transaction()` rejects with the reason when the function has come to its end, and does not run it again. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface EngineStats {
@@ -160,23 +163,30 @@ export class Engine<Types extends string = string> {
    * Runs the function in a transaction and commits it; resolves to what the function returned when that is durable. If
    * another transaction was first to change the same key, all is done again, after a short wait. `attempt` counts from 1. If the
    * function throws, the transaction is aborted and the error passed on. If it has aborted the transaction itself, nothing is committed; a commit that it has begun is
-   * waited for. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed.
+   * waited for. `transaction.signal` tells the function when there is no use in going on. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed, `PW_TXN_CLOSED` if it was open for too long, the reason of the signal.
    */
   async transaction<Result>(
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
     options: TransactionOptions = {},
   ): Promise<Result> {
-    const { retries, beginning } = checkTransaction(run, options, ['retries']);
+    const { retries, signal, beginning } = checkTransaction(run, options, ['retries', 'signal']);
     for (let attempt = 1; ; attempt++) {
-      const transaction = this.begin(beginning);
+      signal?.throwIfAborted();
+      const transaction = this.beginAt(() => beginningOf(run), beginning);
+      const abandon = (): void => transaction.abandon(signal?.reason);
+      signal?.addEventListener('abort', abandon);
       try {
         const result = await run(transaction, attempt);
         await transaction.settle();
         return result;
       } catch (error) {
         transaction.abort();
-        if (!isInTheWay(error) || transaction.committed || attempt > retries) throw error;
+        if (transaction.committed) throw error;
+        signal?.throwIfAborted();
+        if (!isInTheWay(error) || attempt > retries) throw error;
         await backOff(attempt);
+      } finally {
+        signal?.removeEventListener('abort', abandon);
       }
     }
   }
@@ -187,7 +197,7 @@ export class Engine<Types extends string = string> {
    */
   transactionSync<Result>(run: (transaction: Transaction) => Result, options: BeginOptions = {}): Result {
     const { beginning } = checkTransaction(run, options, []);
-    const transaction = this.begin(beginning);
+    const transaction = this.beginAt(() => beginningOf(run), beginning);
     try {
       const result = run(transaction);
       if (isThenable(result)) {
@@ -206,12 +216,15 @@ export class Engine<Types extends string = string> {
 
   /** Begins a transaction that the caller commits or aborts. */
   begin(options?: BeginOptions): Transaction {
-    const { isolation, ...writing } = checkBeginOptions(options);
-    return new Transaction(
-      this.core,
-      this.core.withKnownIndexes(() => this.core.concurrency.begin(isolation)),
-      writing,
-    );
+    const checked = checkBeginOptions(options);
+    return this.beginAt(placeOfCaller(this.begin), checked);
+  }
+
+  private beginAt(place: { readonly stack?: string } | (() => string), options: BeginOptions): Transaction {
+    const { core } = this;
+    const { isolation, ...writing } = options;
+    const begun = core.withKnownIndexes(() => core.concurrency.begin(isolation));
+    return new Transaction(core, begun, writing, place);
   }
 
   /** A view of the store as it is now. Release it when it is not needed any more. */
@@ -425,14 +438,17 @@ function checkTransaction(
   run: unknown,
   options: TransactionOptions,
   others: readonly string[],
-): { readonly retries: number; readonly beginning: BeginOptions } {
+): { readonly retries: number; readonly signal: AbortSignal | undefined; readonly beginning: BeginOptions } {
   if (typeof run !== 'function') throw argument('A transaction takes a function.', { run });
   const beginning = checkBeginOptions(options, others);
-  const { retries = DEFAULT_RETRIES } = options;
+  const { retries = DEFAULT_RETRIES, signal } = options;
   if (!Number.isInteger(retries) || retries < 0) {
     throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
   }
-  return { retries, beginning };
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw argument('The option signal is an AbortSignal.', { signal });
+  }
+  return { retries, signal, beginning };
 }
 
 /** What was in the way of a transaction may be gone when it is done again. */

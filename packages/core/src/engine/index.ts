@@ -25,6 +25,7 @@ export type { EntryStream } from './entry-stream.js';
 export { type BatchOperation, type IndexChange, IndexHandle, type ReadOptions } from './index-handle.js';
 export type { IndexOptions } from './index-options.js';
 export { type OpenOptions, openEngine } from './open.js';
+export type { OpenTransactionOptions, OpenTransactionReport } from './open-transactions.js';
 export type { EngineParts } from './parts.js';
 export type { KeyRange, RangeOptions, TransactionRangeOptions } from './range.js';
 export type { RecoveryProgress, RecoveryResult } from './recovery.js';

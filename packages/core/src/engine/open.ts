@@ -11,6 +11,7 @@ import type { CheckpointOptions } from './checkpoints.js';
 import { Engine } from './engine.js';
 import { EngineCore } from './engine-core.js';
 import { isOvertaken } from './following.js';
+import { type OpenTransactionOptions, openTransactionProblem } from './open-transactions.js';
 import type { EngineParts } from './parts.js';
 import { Recovery, type RecoveryProgress, type RecoveryResult } from './recovery.js';
 import { SharedCatalog } from './shared-catalog.js';
@@ -40,6 +41,8 @@ export interface OpenOptions {
    */
   readonly recover?: DamageHandling | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
+  /** What becomes of transactions that are left open. */
+  readonly transactions?: OpenTransactionOptions | undefined;
   /** Told how far recovery is, now and then and at its end, if there is anything to recover. */
   readonly onRecovery?: ((progress: RecoveryProgress) => void) | undefined;
   /** Told once if the engine turns read-only, or fails. */
@@ -111,7 +114,15 @@ async function open<Types extends string>(
   const { catalog, checkpoint } = readOnly ? await openToRead(parts, found) : openToWrite(parts, found);
   const { timestamp, result } = await recover(parts, catalog, checkpoint, replay, options);
   const shared = new SharedCatalog(catalog, pages, state.memory);
-  core = new EngineCore(parts, shared, state, path, options.checkpoint ?? {}, readOnly ? options.follow : false);
+  core = new EngineCore(
+    parts,
+    shared,
+    state,
+    path,
+    options.checkpoint ?? {},
+    readOnly ? options.follow : false,
+    options.transactions ?? {},
+  );
   concurrency.start(core.host, timestamp);
   const opened = core;
   teardown.push('the engine', () => opened.finish());
@@ -189,7 +200,7 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 function checkOptions(options: OpenOptions): void {
   if (typeof options !== 'object' || options === null) throw invalid('', 'the options are an object');
-  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint', 'follow', 'recover'];
+  const known: readonly string[] = [...BOOLEANS, ...CALLBACKS, 'checkpoint', 'transactions', 'follow', 'recover'];
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw invalid(name, `there is no such option; there are ${known.join(', ')}`);
   }
@@ -210,6 +221,7 @@ function checkOptions(options: OpenOptions): void {
     if (follow !== false && !isInterval(follow))
       throw invalid('follow', `it is false, or a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
   }
+  assertTransactionOptions(options.transactions);
   if (typeof checkpoint !== 'object' || checkpoint === null) throw invalid('checkpoint', 'it is an object');
   for (const name of Object.keys(checkpoint)) {
     if (!(CHECKPOINT_OPTIONS as readonly string[]).includes(name)) {
@@ -223,6 +235,13 @@ function checkOptions(options: OpenOptions): void {
     throw invalid('checkpoint.intervalMs', `it is a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
   if (typeof dutyCycle !== 'number' || !(dutyCycle >= LEAST_DUTY_CYCLE && dutyCycle <= 1))
     throw invalid('checkpoint.dutyCycle', `it is a number from ${LEAST_DUTY_CYCLE} to 1`);
+}
+
+/** Errors: `PW_OPTION_INVALID`. */
+export function assertTransactionOptions(options: OpenTransactionOptions = {}): void {
+  if (typeof options !== 'object' || options === null) throw invalid('transactions', 'it is an object');
+  const found = openTransactionProblem(options);
+  if (found !== null) throw invalid(`transactions.${found.option}`, found.problem);
 }
 
 function isInterval(milliseconds: number): boolean {

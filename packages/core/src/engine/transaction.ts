@@ -8,6 +8,7 @@ import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
+import { framesOf, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { WriteOptions } from './write-options.js';
@@ -16,19 +17,27 @@ import type { WriteOptions } from './write-options.js';
  * Errors of all methods, besides those of {@link IndexHandle}: `PW_TXN_CLOSED`, and `PW_SNAPSHOT_TOO_OLD` if what the
  * transaction reads had to be given up; of commits `PW_CONFLICT`, with `index` and `key` in the details.
  */
-export class Transaction {
+export class Transaction implements Watched {
   private readonly reference = new EntryReference();
   private ending: 'committing' | 'committed' | 'aborted' | null = null;
   private committing: Promise<void> | null = null;
   /** Whether it was the engine that ended it, by being closed. */
   private isCutOff = false;
+  /** Why it was aborted, if not by the program. */
+  private ended: { readonly reason: unknown } | null = null;
+  private interruption: AbortController | null = null;
+  /** @internal */
+  readonly begun: number;
 
   /** @internal */
   constructor(
     private readonly engine: EngineCore,
     private readonly core: TransactionCore,
     private readonly writing: WriteOptions,
+    /** Where it was begun: frames of a stack, or what tells it. */
+    private readonly place: { readonly stack?: string } | (() => string),
   ) {
+    this.begun = engine.transactions.now;
     engine.transactions.add(this);
   }
 
@@ -45,6 +54,13 @@ export class Transaction {
   /** The timestamp of the last commit that it sees. */
   get timestamp(): number {
     return this.core.snapshot.timestamp;
+  }
+
+  /** Aborted when it will not be committed any more, or should come to an end: the engine is being closed, it was open for too long, or who asked for it has no use of it any more. */
+  get signal(): AbortSignal {
+    this.interruption ??= new AbortController();
+    if (this.ended !== null) this.interruption.abort(this.ended.reason);
+    return this.interruption.signal;
   }
 
   get<Key, Value>(index: IndexHandle<Key, Value>, key: Key): Promise<Value | undefined> {
@@ -144,6 +160,7 @@ export class Transaction {
    * @internal
    */
   settle(): Promise<void> {
+    if (this.ended !== null && !this.isCutOff) return Promise.reject(this.ended.reason);
     if (this.isCutOff) {
       const message =
         'The engine was closed before the transaction was committed: nothing of it was. Open the store again, and run it again.';
@@ -157,6 +174,35 @@ export class Transaction {
     if (this.ending !== null) return;
     this.isCutOff = true;
     this.abort();
+  }
+
+  /** @internal */
+  begunAt(): string {
+    return typeof this.place === 'function' ? this.place() : framesOf(this.place);
+  }
+
+  /** Tells who works in it to come to an end. @internal */
+  interrupt(reason: unknown): void {
+    this.interruption?.abort(reason);
+  }
+
+  /** @internal */
+  giveUp(openMs: number): void {
+    this.abandon(
+      new PagewrightError(
+        'PW_TXN_CLOSED',
+        `The transaction was aborted, because it was open for ${Math.round(openMs / 1000)} s. Begin a new one, keep it open for less time, or raise transactions.abortAfterMs.`,
+        { details: { openMs } },
+      ),
+    );
+  }
+
+  /** Aborts it, unless its commit has begun: whatever is done with it afterwards, but to abort it, fails with the reason. @internal */
+  abandon(reason: unknown): void {
+    if (this.ending !== null) return;
+    this.ended = { reason };
+    this.abort();
+    this.interrupt(reason);
   }
 
   /** Aborts the transaction if it is open; waits for its commit if there is one under way. */
@@ -196,6 +242,7 @@ export class Transaction {
   private assertOpen(): void {
     if (this.ending === null) return;
     this.engine.state.assertUsable();
+    if (this.ended !== null) throw this.ended.reason;
     throw new PagewrightError('PW_TXN_CLOSED', 'The transaction was committed or aborted already. Begin a new one.');
   }
 
