@@ -4,54 +4,15 @@
  *
  * `ARCHIVE_HOLES_SEED` repeats a run.
  */
-import type { ArchivedSegment, ArchiveSource, ReplayedRecord } from '@pagewright/core';
+import type { ArchiveSource } from '@pagewright/core';
 import { dropAll, keepAll, Random, type SimulatedDevice } from '@pagewright/testkit';
-import { type LogStore, readAll, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
+import { type LogStore, readAll, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
+import { commitsIn, recordsIn, Shelf, upTo } from './shelf.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
 const SEED = Number(process.env.ARCHIVE_HOLES_SEED ?? Date.now() % 2 ** 31);
-
-/** An archive in memory, which takes so many segments more. */
-class Shelf implements ArchiveSource {
-  readonly kept = new Map<string, Buffer>();
-  room = Number.POSITIVE_INFINITY;
-
-  readonly archive = async (segment: ArchivedSegment): Promise<void> => {
-    if (this.room <= 0) throw new Error('the shelf is full');
-    this.room--;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of segment.read()) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    expect(bytes.length).toBe(segment.bytes);
-    const before = this.kept.get(segment.name);
-    if (before !== undefined) expect(before.equals(bytes), `${segment.name}, archived again`).toBe(true);
-    this.kept.set(segment.name, bytes);
-  };
-
-  list(): Iterable<string> {
-    return this.kept.keys();
-  }
-
-  async read(name: string): Promise<Uint8Array> {
-    return new Uint8Array(this.kept.get(name) as Buffer);
-  }
-}
-
-async function recordsIn(archive: ArchiveSource, { from = 0, until = null as number | null } = {}) {
-  const request = { io: {} as SimulatedDevice, archive, storeId: STORE_ID, timestamp: from, until };
-  const replay = await new WriteAheadLog().replayArchive(request);
-  const found: ReplayedRecord[] = [];
-  for await (const record of replay.records()) found.push(record);
-  return found;
-}
-
-const commitsIn = async (archive: ArchiveSource, options?: { from?: number; until?: number | null }) =>
-  timestampsOf(await recordsIn(archive, options));
-
-const upTo = (last: number): number[] => Array.from({ length: last }, (_, i) => 1 + i);
 
 const without =
   (...missing: readonly Entry[]) =>

@@ -1,61 +1,17 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type ArchivedSegment, type ArchiveSource, isPagewrightError } from '@pagewright/core';
+import { isPagewrightError } from '@pagewright/core';
 import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
 import { LogStore, newSuperblock, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LogArchived } from '../src/archive/diagnostics.js';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
+import { commitsIn, Shelf, upTo } from './shelf.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
-/** An archive in memory, which can be told to fail. */
-class Shelf implements ArchiveSource {
-  readonly kept = new Map<string, Uint8Array>();
-  /** Names, as they were asked to be archived, and of what was said of them. */
-  readonly asked: string[] = [];
-  readonly told = new Map<string, Omit<ArchivedSegment, 'read'>>();
-  failure: Error | null = null;
+/** Segments are archived when they are full. */
+const optionsOf = (shelf: Shelf): WalOptions => ({ ...SMALL, archive: shelf.archive, archiveTimeoutMs: 0 });
 
-  readonly archive = async (segment: ArchivedSegment): Promise<void> => {
-    this.asked.push(segment.name);
-    if (this.failure !== null) throw this.failure;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of segment.read()) chunks.push(chunk);
-    const bytes = new Uint8Array(Buffer.concat(chunks));
-    expect(bytes.length).toBe(segment.bytes);
-    const before = this.kept.get(segment.name);
-    if (before !== undefined) expect(Buffer.compare(before, bytes), `${segment.name}, archived again`).toBe(0);
-    this.kept.set(segment.name, bytes);
-    const { name, storeId, incarnation, segment: number, bytes: size, complete } = segment;
-    const { firstTimestamp, lastTimestamp, lastTime } = segment;
-    const rest = { storeId, bytes: size, complete, firstTimestamp, lastTimestamp, lastTime };
-    this.told.set(name, { name, incarnation, segment: number, ...rest });
-  };
-
-  list(): Iterable<string> {
-    return this.kept.keys();
-  }
-
-  async read(name: string): Promise<Uint8Array> {
-    return this.kept.get(name) as Uint8Array;
-  }
-}
-
-const optionsOf = (shelf: Shelf): WalOptions => ({ ...SMALL, archive: shelf.archive });
-
-/** The commits that an archive has above a backup. */
-async function commitsIn(
-  archive: ArchiveSource,
-  { from = 0, until = null }: { from?: number; until?: number | Date | null } = {},
-): Promise<number[]> {
-  const request = { io: new SimulatedDevice(), archive, storeId: STORE_ID, timestamp: from, until };
-  const replay = await new WriteAheadLog().replayArchive(request);
-  const found: number[] = [];
-  for await (const { timestamp } of replay.records()) found.push(timestamp);
-  return found;
-}
-
-const upTo = (last: number, first = 1): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 const segmentsOn = (disk: SimulatedDevice): string[] => disk.files().filter((path) => path.endsWith('.log'));
 
 async function writeSegments(store: LogStore, commits: number): Promise<void> {
