@@ -5,11 +5,19 @@
  */
 import { type Log, type LogMark, NO_LOG, type ReplayedRecord } from '@pagewright/core';
 import { dropAll, ioError, keepAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
-import { type LogStore, newSuperblock, readAll, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
+import {
+  type LogStore,
+  MemoryArchive,
+  newSuperblock,
+  readAll,
+  recordOf,
+  type Superblock,
+  settled,
+} from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WalOptions } from '../src/options.js';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
-import { commitsIn, recordsIn, Shelf, upTo } from './shelf.js';
+import { commitsIn, recordsIn, upTo } from './archived-records.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
 const SEED = Number(process.env.ARCHIVE_TIMEOUT_SEED ?? Date.now() % 2 ** 31);
@@ -17,14 +25,14 @@ const KIB = 1024;
 const TIMEOUT = 30_000;
 const ARCHIVE = '/archive';
 
-const optionsOf = ({ archive }: Pick<Shelf, 'archive'>, more: WalOptions = {}): WalOptions => ({
+const optionsOf = ({ archive }: Pick<MemoryArchive, 'archive'>, more: WalOptions = {}): WalOptions => ({
   ...SMALL,
   archive,
   archiveTimeoutMs: TIMEOUT,
   ...more,
 });
 
-const openOn = (shelf: Shelf, more: WalOptions = {}, disk = new SimulatedDevice()): Promise<LogStore> =>
+const openOn = (shelf: MemoryArchive, more: WalOptions = {}, disk = new SimulatedDevice()): Promise<LogStore> =>
   openLogStore(disk, newSuperblock(), { options: optionsOf(shelf, more) });
 
 /** So much time passes, and what it begins comes to its end. */
@@ -55,7 +63,7 @@ afterEach(() => {
 
 describe('a segment in use', () => {
   test('is ended and archived when a commit in it has waited for so long, and not before, and so is the next', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     for (let segment = 1; segment <= 4; segment++) {
       for (let i = 0; i < 3; i++) {
@@ -81,7 +89,7 @@ describe('a segment in use', () => {
   });
 
   test('stays as it is as long as there are no commits in it, without a timer', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     await pass(10 * TIMEOUT);
     expect(vi.getTimerCount()).toBe(0);
@@ -101,7 +109,7 @@ describe('a segment in use', () => {
   });
 
   test('that was begun when one was full has all its time', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     await store.commit(100);
     await pass(TIMEOUT - 10);
@@ -117,7 +125,7 @@ describe('a segment in use', () => {
   });
 
   test('is not ended early with a time-out of 0, nor where there is no archive', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     for (const options of [
       { ...optionsOf(shelf), archiveTimeoutMs: 0 },
       { ...SMALL, archiveTimeoutMs: 1 },
@@ -132,7 +140,7 @@ describe('a segment in use', () => {
   });
 
   test('is ended after a minute unless it is said otherwise', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const { archiveTimeoutMs: _, ...options } = optionsOf(shelf);
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options });
     await store.commit(100);
@@ -149,7 +157,7 @@ describe('a segment in use', () => {
     'group',
     'sync',
   ])('has the commits of all threads, and is ended by the one that opened the log, by the policy %s', async (commit) => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf, { commit, groupWindowMs: 0 });
     const others = [await store.attach(new WriteAheadLog()), await store.attach(new WriteAheadLog())];
     const logs = [store.log, ...others.map(({ log }) => log)];
@@ -170,7 +178,7 @@ describe('a segment in use', () => {
   });
 
   test('is not left as long as threads have reserved more than fits into the next', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     const logs = [await store.attach(new WriteAheadLog()), await store.attach(new WriteAheadLog())].map(
       ({ log }) => log,
@@ -198,7 +206,7 @@ describe('a segment in use', () => {
   });
 
   test('has commits that nobody waits for as well, once they are durable', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     await store.log.commit(store.append(100), { durability: 'none' });
     await store.log.commit(store.append(100), { durability: 'relaxed' });
@@ -208,7 +216,7 @@ describe('a segment in use', () => {
   });
 
   test('is ended behind writes that are under way, which are waited for', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf, { commit: 'autonomous' });
     await store.commit(100);
     let goOn: () => void = () => undefined;
@@ -228,7 +236,7 @@ describe('a segment in use', () => {
   });
 
   test('that is ended early takes as much of the disk as was in it, and a busy log goes on with whole files', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf, { segmentSize: '1MiB' });
     const first = 68 * KIB;
     for (let i = 0; i < 5; i++) {
@@ -262,7 +270,7 @@ describe('a segment in use', () => {
   });
 
   test('is not ended while the archive takes none, and is when it does again', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     shelf.failure = new Error('no tape');
     for (let i = 0; i < 20; i++) {
@@ -279,7 +287,7 @@ describe('a segment in use', () => {
   });
 
   test('stays in use while the disk is full, and is ended when it has room', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const hour = 3_600_000;
     const store = await openOn(shelf, { archiveTimeoutMs: hour });
     await store.commit(100);
@@ -295,7 +303,7 @@ describe('a segment in use', () => {
   });
 
   test('whose end cannot be written ends the log, as any failed write, and no timer is left', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     await store.commit(100);
@@ -317,7 +325,7 @@ describe('a segment in use', () => {
   });
 
   test('is read on from by readers that follow, and again from the beginning', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     const following = read(store, 0, true);
     for (let i = 1; i <= 6; i++) {
@@ -338,7 +346,7 @@ describe('a segment in use', () => {
 describe('closing', () => {
   test('and a failure of the log leave no timer', async () => {
     for (const isBroken of [false, true]) {
-      const store = await openOn(new Shelf());
+      const store = await openOn(new MemoryArchive());
       await store.commit(100);
       await pass(TIMEOUT / 2);
       expect(vi.getTimerCount()).toBe(1);
@@ -360,7 +368,7 @@ describe('closing', () => {
     let stops = 0;
     for (let held = 1; held <= 12; held++) {
       for (const isSealed of [false, true]) {
-        const shelf = new Shelf();
+        const shelf = new MemoryArchive();
         const store = await openOn(shelf);
         for (let i = 0; i < 3; i++) await store.commit(100);
         await pass(TIMEOUT - 1);
@@ -395,7 +403,7 @@ describe('closing', () => {
   });
 
   test('does without the time-out when the log was sealed', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(shelf);
     await store.commit(100);
     await store.log.seal?.(1);
@@ -408,7 +416,7 @@ describe('closing', () => {
 
   test('the process does not wait for the time-out', async () => {
     vi.useRealTimers();
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const store = await openOn(shelf);
     await store.commit(100);

@@ -1,16 +1,24 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { isPagewrightError } from '@pagewright/core';
 import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
-import { LogStore, newSuperblock, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
+import {
+  LogStore,
+  MemoryArchive,
+  newSuperblock,
+  recordOf,
+  STORE_ID,
+  type Superblock,
+  settled,
+} from '@pagewright/testkit/rig';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LogArchived } from '../src/archive/diagnostics.js';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
-import { commitsIn, Shelf, upTo } from './shelf.js';
+import { commitsIn, upTo } from './archived-records.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
 /** Segments are archived when they are full. */
-const optionsOf = (shelf: Shelf): WalOptions => ({ ...SMALL, archive: shelf.archive, archiveTimeoutMs: 0 });
+const optionsOf = (shelf: MemoryArchive): WalOptions => ({ ...SMALL, archive: shelf.archive, archiveTimeoutMs: 0 });
 
 const segmentsOn = (disk: SimulatedDevice): string[] => disk.files().filter((path) => path.endsWith('.log'));
 
@@ -25,7 +33,7 @@ afterEach(() => {
 
 describe('segments', () => {
   test('are archived in order, each once, when the log has gone on from them, and the last when it is closed', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
       options: optionsOf(shelf),
       clock: () => 5000,
@@ -52,7 +60,7 @@ describe('segments', () => {
 
   test('are neither removed nor used again before they are archived, and then they are', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     shelf.failure = new Error('no tape');
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     for (let i = 0; i < 6; i++) {
@@ -79,7 +87,7 @@ describe('segments', () => {
 
   test('that cannot be archived are tried again after pauses that grow, up to a minute', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     shelf.failure = new Error('no tape');
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     await writeSegments(store, 4);
@@ -105,7 +113,7 @@ describe('segments', () => {
   });
 
   test('that cannot be archived when the log is closed are kept, which is said, and archived by the next', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const disk = new SimulatedDevice();
     let commits = 0;
@@ -134,7 +142,7 @@ describe('segments', () => {
     'pipelined',
     'autonomous',
   ])('are archived by the thread that opened the log, whichever thread has filled them, and removed by no other, by the policy %s', async (commit) => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
       options: { ...optionsOf(shelf), commit },
     });
@@ -157,7 +165,7 @@ describe('segments', () => {
   });
 
   test('that were archived before a crash are archived again, with the same bytes', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     await writeSegments(store, 10);
@@ -172,7 +180,7 @@ describe('segments', () => {
   });
 
   test('of a log that nobody has begun to use are not archived', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     await store.commit();
@@ -196,7 +204,7 @@ describe('segments', () => {
     const listen = (message: unknown): void => void told.push(message as LogArchived);
     subscribe('pagewright:log:archive', listen);
     try {
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
       await writeSegments(store, 4);
       shelf.failure = new Error('no tape');
@@ -214,7 +222,7 @@ describe('a replay from the archive', () => {
   test('scenario 29: a later replay from the archive finds the gap that an earlier recovery had left, and goes on', async () => {
     for (let seed = 1; ; seed++) {
       expect(seed, 'a seed that leaves a hole in the middle').toBeLessThan(1000);
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       const superblock = newSuperblock();
       const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
       for (let i = 0; i < 3; i++) store.append(2000);
@@ -242,7 +250,7 @@ describe('a replay from the archive', () => {
   });
 
   test('up to a date has all commits that were not made after it', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const disk = new SimulatedDevice();
     let now = 0;
@@ -278,7 +286,7 @@ describe('a replay from the archive', () => {
   });
 
   test('of two copies of a store that went on from the same commit chooses neither', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     for (let i = 0; i < 3; i++) await store.commit();
@@ -305,7 +313,7 @@ describe('a replay from the archive', () => {
   });
 
   test('of an archive that is behind has what was archived', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     await writeSegments(store, 10);
     const last = [...shelf.told.values()].at(-1)?.lastTimestamp as number;

@@ -13,7 +13,7 @@ import type { WalOptions } from '../src/options.js';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { Appender, appendingMemory, hammered } from './appending.js';
 import type { AppendingEnd, AppendingTask } from './appending-program.js';
-import { commitsIn, upTo } from './shelf.js';
+import { commitsIn, upTo } from './archived-records.js';
 import { UnsyncedFiles } from './unsynced-files.js';
 
 const SEED = Number(process.env.STRESS_SEED ?? 1);
