@@ -5,7 +5,8 @@
  * `ARCHIVE_SEED` repeats a run.
  */
 import { dropAll, keepAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
-import { describe, expect, it } from 'vitest';
+import { settled } from '@pagewright/testkit/rig';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ARCHIVE, ArchivedStore, BACKUP, contentOf, RESTORED, SMALL, STORE } from './archived-store.js';
 import { blueprintOn, engineOn } from './engine-on.js';
 
@@ -21,13 +22,24 @@ interface CrashPoint {
 }
 
 /** Writes, is closed and opened, and keeps the disk as it was before operations that are chosen. */
-async function run(seed: number): Promise<{ readonly store: ArchivedStore; readonly points: CrashPoint[] }> {
+async function run(
+  seed: number,
+  isTimed: boolean,
+): Promise<{ readonly store: ArchivedStore; readonly points: CrashPoint[] }> {
   const disk = new SimulatedDevice();
   await disk.makeDirectory('/archive');
   await disk.syncDirectory('/');
   const store = new ArchivedStore(disk, seed);
   const random = new Random(seed).fork('points');
   const points: CrashPoint[] = [];
+  if (isTimed) {
+    const chance = random.fork('time');
+    store.afterCommit = async () => {
+      if (!chance.chance(0.2)) return;
+      await vi.advanceTimersByTimeAsync(60_000);
+      await settled(30);
+    };
+  }
   await store.open();
   await store.put('first', 'value');
   await store.backup();
@@ -51,32 +63,48 @@ async function run(seed: number): Promise<{ readonly store: ArchivedStore; reado
   return { store, points: points.filter((point) => point.at.includes(' /archive') || kept.has(point)) };
 }
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe(`a crash at any operation (seed ${SEED})`, () => {
-  it('leaves nothing out of the archive, and a second one while it is made up for neither', async () => {
-    const { store, points } = await run(SEED);
-    const random = new Random(SEED);
-    expect(points.filter(({ at }) => at.includes(' /archive')).length).toBeGreaterThan(50);
-    for (const [i, { at, device, acknowledged }] of points.entries()) {
-      const seed = SEED + i;
-      let disk = device.afterCrash(random.pick([dropAll, keepAll, keepSome(seed)]));
-      const what = `seed ${SEED}, crash before ${at}`;
-      if (random.chance(0.3)) disk = await crashedAgain(disk, random);
-      const db = await engineOn(disk, STORE, SMALL);
-      const content = await contentOf(db);
-      expect([...store.states.values()], what).toContain(content);
-      await db.close();
-      expect(
-        disk.files().filter((path) => path.startsWith(`${STORE}-wal`)),
-        what,
-      ).toEqual([]);
-      const all = await restored(disk);
-      expect(all.timestamp, what).toBeGreaterThanOrEqual(acknowledged);
-      expect(all.content === content, what).toBe(true);
-      const commits = [...store.states].filter(([timestamp]) => timestamp >= 2 && timestamp <= acknowledged);
-      const [until, wanted] = random.pick(commits);
-      expect((await restored(disk, until)).content === wanted, `${what}, until ${until}`).toBe(true);
-    }
-  }, 180_000);
+  it.each([
+    ['when they are full', false],
+    ['when a time has passed', true],
+  ])(
+    'leaves nothing out of the archive, which gets segments %s, and a second one while it is made up for neither',
+    async (_, isTimed) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+      const { store, points } = await run(SEED, isTimed);
+      vi.useRealTimers();
+      const { disk: last } = store;
+      const early = last.files().filter((path) => path.startsWith(ARCHIVE) && last.contentOf(path).length < 40 * 1024);
+      if (isTimed) expect(early.length).toBeGreaterThan(5);
+      const random = new Random(SEED);
+      expect(points.filter(({ at }) => at.includes(' /archive')).length).toBeGreaterThan(50);
+      for (const [i, { at, device, acknowledged }] of points.entries()) {
+        const seed = SEED + i;
+        let disk = device.afterCrash(random.pick([dropAll, keepAll, keepSome(seed)]));
+        const what = `seed ${SEED}, crash before ${at}`;
+        if (random.chance(0.3)) disk = await crashedAgain(disk, random);
+        const db = await engineOn(disk, STORE, SMALL);
+        const content = await contentOf(db);
+        expect([...store.states.values()], what).toContain(content);
+        await db.close();
+        expect(
+          disk.files().filter((path) => path.startsWith(`${STORE}-wal`)),
+          what,
+        ).toEqual([]);
+        const all = await restored(disk);
+        expect(all.timestamp, what).toBeGreaterThanOrEqual(acknowledged);
+        expect(all.content === content, what).toBe(true);
+        const commits = [...store.states].filter(([timestamp]) => timestamp >= 2 && timestamp <= acknowledged);
+        const [until, wanted] = random.pick(commits);
+        expect((await restored(disk, until)).content === wanted, `${what}, until ${until}`).toBe(true);
+      }
+    },
+    180_000,
+  );
 });
 
 /** Opens and closes the store, and the power goes before some operation of that. */

@@ -9,6 +9,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { isPagewrightError, type RestoreOptions, type RestoreProgress } from '@pagewright/core';
 import { dropAll, ioError, keepAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
+import { settled } from '@pagewright/testkit/rig';
 import { wal } from '@pagewright/wal';
 import { attach, open, restore } from 'pagewright';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -59,11 +60,15 @@ interface Eventful {
 }
 
 /** A store that went through all that a store goes through, with a backup in the middle; closed. */
-async function eventful(seed: number): Promise<Eventful> {
+async function eventful(
+  seed: number,
+  afterCommit: ((store: ArchivedStore) => Promise<void>) | null = null,
+): Promise<Eventful> {
   const disk = new SimulatedDevice();
   await disk.makeDirectory('/archive');
   await disk.syncDirectory('/');
   const store = new ArchivedStore(disk, seed);
+  if (afterCommit !== null) store.afterCommit = () => afterCommit(store);
   await store.open();
   await store.write(60);
   await store.db.checkpoint();
@@ -359,6 +364,36 @@ describe(`a store that was archived from a backup on (seed ${SEED})`, () => {
       expect(copy.files()).toEqual(before);
     }
   });
+});
+
+describe(`a store whose segments are archived after a time (seed ${SEED})`, () => {
+  it('has lost nothing older than that with its disk, and can be restored as it was after every single commit', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+    const random = new Random(SEED).fork('time');
+    let lost = 0;
+    const { store, backup } = await eventful(SEED, async ({ disk, last, states }) => {
+      if (!random.chance(0.3)) return;
+      await vi.advanceTimersByTimeAsync(60_000);
+      await settled(30);
+      if (!(await disk.exists(BACKUP)) || random.chance(0.8)) return;
+      // Only the backup and the archive are left.
+      expect(await restored(disk), `seed ${SEED}, after commit ${last}`).toMatchObject({
+        timestamp: last,
+        content: states.get(last),
+      });
+      lost++;
+    });
+    vi.useRealTimers();
+    expect(lost).toBeGreaterThan(3);
+    const early = segmentsOf(store.disk).filter((path) => store.disk.contentOf(path).length < 48 * 1024);
+    expect(early.length).toBeGreaterThan(25);
+    for (const [timestamp, content] of store.states) {
+      if (timestamp < backup) continue;
+      const found = await restored(store.disk, { until: timestamp });
+      expect(found.timestamp, `seed ${SEED}, commit ${timestamp}`).toBe(timestamp);
+      expect(found.content, `seed ${SEED}, commit ${timestamp}`).toBe(content);
+    }
+  }, 180_000);
 });
 
 function longest(disk: SimulatedDevice): string {

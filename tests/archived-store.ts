@@ -23,6 +23,8 @@ export class ArchivedStore {
   /** What was in the store after each commit, by its timestamp, in order. */
   readonly states = new Map<number, Content>();
   db!: Engine;
+  /** Called after each commit of `write`. */
+  afterCommit: (() => Promise<void>) | null = null;
   readonly #random: Random;
   #model = new Map<string, Map<string, string>>();
 
@@ -60,7 +62,10 @@ export class ArchivedStore {
 
   /** So many commits, one after another, of all kinds. */
   async write(commits: number, size = 3000): Promise<void> {
-    for (let i = 0; i < commits; i++) await this.#change(size);
+    for (let i = 0; i < commits; i++) {
+      await this.#change(size);
+      await this.afterCommit?.();
+    }
   }
 
   async put(key: string, value: string, name = 'a'): Promise<void> {

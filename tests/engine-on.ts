@@ -21,6 +21,7 @@ export interface EngineChoice {
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
   readonly archive?: WalOptions['archive'];
+  readonly archiveTimeoutMs?: number;
   readonly opening?: OpenOptions;
 }
 
@@ -38,7 +39,7 @@ export function blueprintOn(io: IoBackend, choice: EngineChoice = {}): Blueprint
       container.register(IO, { useValue: io });
     },
   });
-  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, archive } = choice;
+  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, archive, archiveTimeoutMs } = choice;
   return compose({
     io: given(),
     pages: bufferPool({ memory: memory ?? '1MiB', translation, ...(pageSize === undefined ? {} : { pageSize }) }),
@@ -48,6 +49,7 @@ export function blueprintOn(io: IoBackend, choice: EngineChoice = {}): Blueprint
       commit: commit ?? 'pipelined',
       segmentSize: segmentSize ?? '64KiB',
       ...(archive === undefined ? {} : { archive }),
+      ...(archiveTimeoutMs === undefined ? {} : { archiveTimeoutMs }),
     }),
   });
 }

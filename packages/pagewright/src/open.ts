@@ -51,6 +51,8 @@ export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOpt
   readonly pageSize?: BufferPoolOptions['pageSize'];
   /** Where the log is archived: a directory, or a function that is called with each segment. Not beside `log`. */
   readonly archive?: WalOptions['archive'];
+  /** `archive`: after so many milliseconds commits are archived though their segment is not full; 0: never. Default: 60,000. Not beside `log`. */
+  readonly archiveTimeoutMs?: WalOptions['archiveTimeoutMs'];
 }
 
 /** What {@link restore} takes: what `Blueprint.restore` takes, the parts of a config, and the shorthand `memory`. */
@@ -63,7 +65,14 @@ export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<s
 export interface AttachStoreOptions<Type extends string = 'btree'> extends AttachOptions, PartsOptions<Type> {}
 
 /** Options that are short for one of a part. */
-const SHORTHANDS = { memory: 'pages', pageSize: 'pages', commit: 'log', durability: 'log', archive: 'log' } as const;
+const SHORTHANDS = {
+  memory: 'pages',
+  pageSize: 'pages',
+  commit: 'log',
+  durability: 'log',
+  archive: 'log',
+  archiveTimeoutMs: 'log',
+} as const;
 
 /**
  * Opens the store at `path`, and creates it if there is none: `await open('./app.pw', { memory: '1GiB' })`. Its log is beside
@@ -94,9 +103,10 @@ export async function attach<Type extends string = 'btree'>(
 ): Promise<Engine<Type>> {
   checkObject('attach takes a handle', options);
   const { parts, rest } = partsOf(options);
+  const { memory, pageSize, archive, archiveTimeoutMs } = parts;
   refuseUnknown(
     'attach',
-    { ...rest, ...given({ memory: parts.memory, pageSize: parts.pageSize, archive: parts.archive }) },
+    { ...rest, ...given({ memory, pageSize, archive, archiveTimeoutMs }) },
     ['commit', 'durability', ...PARTS, ...ATTACHING],
     ATTACHING,
   );
@@ -146,6 +156,7 @@ function partsOf<Options extends OpenStoreOptions<string>>(
     commit,
     durability,
     archive,
+    archiveTimeoutMs,
     from,
     io,
     pages,
@@ -155,21 +166,20 @@ function partsOf<Options extends OpenStoreOptions<string>>(
     plugins,
     ...rest
   } = options;
-  return {
-    parts: { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins },
-    rest,
-  };
+  const shorthands = { memory, pageSize, commit, durability, archive, archiveTimeoutMs };
+  return { parts: { ...shorthands, from, io, pages, indexes, concurrency, log, plugins }, rest };
 }
 
 async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<Blueprint<Type>> {
   refuseDoubles(parts);
-  const { memory, pageSize, commit, durability, archive, from, io, pages, indexes, concurrency, log, plugins } = parts;
+  const { memory, pageSize, from, io, pages, indexes, concurrency, log, plugins } = parts;
+  const { commit, durability, archive, archiveTimeoutMs } = parts;
   const config = {
     io: io ?? ioPosix(),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),
-    log: log ?? wal(given({ commit, durability, archive })),
+    log: log ?? wal(given({ commit, durability, archive, archiveTimeoutMs })),
     ...(plugins === undefined ? {} : { plugins }),
   };
   return (await composeFrom(config, { from })) as Blueprint<Type>;

@@ -14,6 +14,12 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+async function bytesOf(segment: ArchivedSegment): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of segment.read()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
 it('restores a store from a backup and an archive that is a directory, in one call each', async () => {
   const db = await open(at('app.pw'), { archive: at('archive'), memory: '8MiB' });
   const users = await db.index<string, string>('users');
@@ -39,9 +45,7 @@ it('restores a store from a backup and an archive that is a directory, in one ca
 it('calls a function with each segment, and reads from an object', async () => {
   const kept = new Map<string, Uint8Array>();
   const archive = async (segment: ArchivedSegment): Promise<void> => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of segment.read()) chunks.push(chunk);
-    kept.set(segment.name, Buffer.concat(chunks));
+    kept.set(segment.name, await bytesOf(segment));
   };
   const db = await open(at('app.pw'), { archive, memory: '8MiB' });
   await db.backup(at('backup.pw'));
@@ -51,6 +55,26 @@ it('calls a function with each segment, and reads from an object', async () => {
   const source = { list: () => kept.keys(), read: async (name: string) => kept.get(name) as Uint8Array };
   const report = await restore({ backup: at('backup.pw'), archive: source, path: at('restored.pw'), memory: '8MiB' });
   expect(report.commits).toBe(2);
+});
+
+it('archives commits after a time while the store is open', async () => {
+  const kept = new Map<string, Uint8Array>();
+  let last = 0;
+  let tell: () => void = () => undefined;
+  const archive = async (segment: ArchivedSegment): Promise<void> => {
+    kept.set(segment.name, await bytesOf(segment));
+    last = segment.lastTimestamp ?? last;
+    tell();
+  };
+  const db = await open(at('app.pw'), { archive, archiveTimeoutMs: 5, memory: '8MiB' });
+  await db.backup(at('backup.pw'));
+  const users = await db.index<string, string>('users');
+  await users.put('ada', 'Ada');
+  while (last < db.lastCommit) await new Promise<void>((resolve) => (tell = resolve));
+  const source = { list: () => kept.keys(), read: async (name: string) => kept.get(name) as Uint8Array };
+  const report = await restore({ backup: at('backup.pw'), archive: source, path: at('restored.pw'), memory: '8MiB' });
+  expect(report.timestamp).toBe(db.lastCommit);
+  await db.close();
 });
 
 it('takes the archive in a config that is data', async () => {
@@ -78,10 +102,17 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
       code: 'PW_CONFIG',
     });
   }
-  const db = await open(at('app.pw'), { memory: '8MiB' });
-  await expect(attach(db.share(), { archive: at('archive') } as never)).rejects.toMatchObject({
-    code: 'PW_OPTION_INVALID',
+  for (const archiveTimeoutMs of [-1, 86_400_001, Number.NaN, '5000', null]) {
+    const options = { archive: at('archive'), archiveTimeoutMs: archiveTimeoutMs as number };
+    await expect(open(at('a.pw'), options), String(archiveTimeoutMs)).rejects.toMatchObject({ code: 'PW_CONFIG' });
+  }
+  await expect(open(at('a.pw'), { archiveTimeoutMs: 5000, log })).rejects.toMatchObject({
+    code: 'PW_CONFIG',
+    problems: [{ code: 'PW_OPTION_INVALID', path: 'archiveTimeoutMs' }],
   });
+  const db = await open(at('app.pw'), { memory: '8MiB' });
+  for (const options of [{ archive: at('archive') }, { archiveTimeoutMs: 5000 }])
+    await expect(attach(db.share(), options as never)).rejects.toMatchObject({ code: 'PW_OPTION_INVALID' });
   await db.close();
 
   const whole = { backup: at('app.pw'), archive: at('archive'), path: at('restored.pw') };

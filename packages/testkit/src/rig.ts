@@ -25,5 +25,6 @@ export {
   settled,
   stateOf,
 } from './rig/log-store.js';
+export { type ArchivePart, MemoryArchive, recordsIn } from './rig/memory-archive.js';
 export { ScriptedStream } from './rig/scripted-stream.js';
 export { type SortedEntry, SortedIndex, type SortedIndexHooks } from './rig/sorted-index.js';

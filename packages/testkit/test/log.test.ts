@@ -1,5 +1,6 @@
 /** The log suite finds each fault that was planted in a log, or in the device under it, and nothing in a sound one. */
 import type {
+  ArchiveFunction,
   CommitRecord,
   GivenUp,
   IoBackend,
@@ -13,29 +14,27 @@ import type {
   ReplayedRecord,
 } from '@pagewright/core';
 import { isPagewrightError } from '@pagewright/core';
-import { type WalOptions, WriteAheadLog } from '@pagewright/wal';
+import { WriteAheadLog } from '@pagewright/wal';
 import { describe, expect, test } from 'vitest';
-import { brokenClauses, logSuite, type NewLog } from '../src/index.js';
+import { logSuite, type NewLog } from '../src/index.js';
+import {
+  brokenBy,
+  changed,
+  create,
+  dropLast,
+  endAt,
+  inOthers,
+  onFiles,
+  type Records,
+  repeatLast,
+  SMALL,
+  withFiles,
+} from './log-faulty.js';
 import { over } from './over.js';
-
-const SMALL: WalOptions = { segmentSize: '64KiB', maxRecordSize: '1MiB', bufferLimit: '64KiB' };
-const create: NewLog = () => new WriteAheadLog(SMALL);
-
-/** The ids of the clauses that the log breaks. */
-async function brokenBy(faulty: NewLog, ids?: readonly string[]): Promise<string[]> {
-  const factory = { create: () => faulty };
-  const broken = await brokenClauses(
-    logSuite,
-    factory,
-    { recycles: true, threads: true, reads: true },
-    ids && new Set(ids),
-  );
-  return broken.map(({ id }) => id);
-}
 
 describe('the log suite', () => {
   test('finds nothing in a sound log', async () => {
-    expect(await brokenBy(() => new WriteAheadLog({ ...SMALL, commit: 'sync' }))).toEqual([]);
+    expect(await brokenBy((archive) => new WriteAheadLog({ ...SMALL, commit: 'sync', archive }))).toEqual([]);
   });
 
   test.each<[string, NewLog, string[]]>([
@@ -93,7 +92,7 @@ describe('the log suite', () => {
     ['gives what is below the checkpoint as well', ignoresTimestamp, ['above-the-checkpoint']],
     [
       'ends the replay in silence where it is damaged',
-      onReplay(endAtDamage),
+      onReplay(endAt('PW_CORRUPT_LOG')),
       ['flipped-bits', 'cut-short', 'missing-files', 'damage-before-the-end'],
     ],
     [
@@ -295,7 +294,7 @@ describe('the log suite', () => {
       inOthers(() => ({ close: async () => undefined })),
       ['close-ends-a-thread'],
     ],
-    ['removes its files when a thread closes it', removesOnDetach, ['close-ends-a-thread']],
+    ['removes its files when a thread closes it', removesOnDetach, ['close-ends-a-thread', 'archives-of-all']],
     [
       'goes on for others when its owner has closed it',
       inOthers((log) => ({ reserve: (bytes) => log.reserve(bytes).catch(() => undefined) })),
@@ -318,34 +317,6 @@ describe('the log suite', () => {
     );
   });
 });
-
-/** A sound log with some of its methods replaced. */
-function changed(change: (log: Log) => Partial<Log>): NewLog {
-  return () => {
-    const log = create();
-    return over(log, change(log));
-  };
-}
-
-/** A sound log with some of its methods replaced in threads that attach to it. */
-function inOthers(change: (log: Log) => Partial<Log>): NewLog {
-  return () => {
-    const log = create();
-    const faulty = over(log, change(log));
-    let current: Log = log;
-    const attach = async (request: LogAttachRequest) => {
-      await log.attach(request);
-      current = faulty;
-    };
-    return new Proxy(log, {
-      get(_, name) {
-        if (name === 'attach') return attach;
-        const value: unknown = Reflect.get(current, name, current);
-        return typeof value === 'function' ? value.bind(current) : value;
-      },
-    });
-  };
-}
 
 function onAttach(change: (request: LogAttachRequest) => LogAttachRequest): NewLog {
   return changed((log) => ({ attach: async (request) => log.attach(change(request)) }));
@@ -448,8 +419,8 @@ function keepsReservations(): Log {
 }
 
 /** Ends a thread's use as if it were the owner's. */
-function removesOnDetach(): Log {
-  const log = create();
+function removesOnDetach(archive?: ArchiveFunction): Log {
+  const log = create(archive);
   let detach: (() => Promise<void>) | null = null;
   return over(log, {
     attach: async (request) => {
@@ -465,39 +436,6 @@ function removesOnDetach(): Log {
     },
   });
 }
-
-/** A log on files of which some methods were replaced. */
-function onFiles(change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): NewLog {
-  return changed((log) => ({ open: (request) => log.open({ ...request, io: withFiles(request.io, change) }) }));
-}
-
-function withFiles(io: IoBackend, change: Partial<IoFile> | ((file: IoFile) => Partial<IoFile>)): IoBackend {
-  const withChanges = (file: IoFile): IoFile => {
-    const changes = typeof change === 'function' ? change(file) : change;
-    const faulty: IoFile = over(file, {
-      // A batch goes through the same write and sync.
-      submit: async (operations, options) => {
-        await file.submit(operations);
-        if (options?.sync === true) await faulty.sync();
-      },
-      submitSync: (operations, options) => {
-        file.submitSync(operations);
-        if (options?.sync === true) faulty.syncSync();
-      },
-      ...changes,
-    });
-    return faulty;
-  };
-  return over(io, {
-    open: async (path, flags) => withChanges(await io.open(path, flags)),
-    openSync: (path, flags) => withChanges(io.openSync(path, flags)),
-  });
-}
-
-type Records = (
-  replay: LogReplay,
-  records: AsyncIterable<ReplayedRecord>,
-) => AsyncGenerator<ReplayedRecord, void, void>;
 
 /** A log whose replay goes through a filter. */
 function onReplay(filter: Records, torn?: number): NewLog {
@@ -542,23 +480,6 @@ function withTime(timeOf: (record: ReplayedRecord) => number): Records {
   };
 }
 
-async function* dropLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
-  let before: ReplayedRecord | null = null;
-  for await (const record of records) {
-    if (before !== null) yield before;
-    before = record;
-  }
-}
-
-async function* repeatLast(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
-  let last: ReplayedRecord | null = null;
-  for await (const record of records) {
-    last = record;
-    yield record;
-  }
-  if (last !== null) yield last;
-}
-
 async function* inventTorn(replay: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   let timestamp = 0;
   for await (const record of records) {
@@ -566,14 +487,6 @@ async function* inventTorn(replay: LogReplay, records: AsyncIterable<ReplayedRec
     yield record;
   }
   if (replay.tornBytes() > 0) yield { ...NOTHING, timestamp: timestamp + 1 };
-}
-
-async function* endAtDamage(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
-  try {
-    yield* records;
-  } catch (error) {
-    if (!isPagewrightError(error, 'PW_CORRUPT_LOG')) throw error;
-  }
 }
 
 async function* emptyAsMissing(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {

@@ -38,6 +38,11 @@ export interface WalOptions {
    * they give the state after any commit. Default: none is kept.
    */
   readonly archive?: string | ArchiveFunction | undefined;
+  /**
+   * `archive`: so long a commit waits until the segment that it is in is ended and archived, full or not, in milliseconds: up to 86,400,000, which is a day. 0: until the
+   * segment is full. Default: 60,000.
+   */
+  readonly archiveTimeoutMs?: number | undefined;
 }
 
 /** Under which the container of an engine has the options. */
@@ -51,6 +56,7 @@ export interface CheckedOptions extends CommitPolicyOptions {
   readonly maxRecordSize: number;
   readonly bufferLimit: number;
   readonly readerLimit: number;
+  readonly archiveTimeoutMs: number;
 }
 
 export interface OptionProblem {
@@ -69,6 +75,7 @@ const DEFAULTS: CheckedOptions = {
   maxRecordSize: 256 * MIB,
   bufferLimit: 16 * MIB,
   readerLimit: 1024 * MIB,
+  archiveTimeoutMs: 60_000,
 };
 const MOST = 1024 * MIB;
 const SIZES = [
@@ -82,6 +89,7 @@ const SIZES = [
 const NUMBERS = [
   { option: 'groupWindowMs', least: 0, most: 1000, isWhole: false },
   { option: 'depth', least: 1, most: 16, isWhole: true },
+  { option: 'archiveTimeoutMs', least: 0, most: 86_400_000, isWhole: false },
 ] as const;
 const DURABILITIES: readonly Durability[] = ['durable', 'relaxed', 'none'];
 
@@ -103,6 +111,7 @@ export function checkOptions(options: WalOptions): CheckedOptions {
     groupBytes: parseByteSize(options.groupBytes ?? DEFAULTS.groupBytes),
     batchBytes: parseByteSize(options.batchBytes ?? DEFAULTS.batchBytes),
     depth: options.depth ?? DEFAULTS.depth,
+    archiveTimeoutMs: options.archiveTimeoutMs ?? DEFAULTS.archiveTimeoutMs,
   };
 }
 
@@ -113,8 +122,8 @@ export function optionProblems(options: WalOptions): OptionProblem[] {
     return message === null ? [] : [{ option, message }];
   });
   for (const { option, least, most, isWhole } of NUMBERS) {
-    const value = options[option] ?? DEFAULTS[option];
-    if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) continue;
+    const value: unknown = options[option] ?? DEFAULTS[option];
+    if (typeof value === 'number' && value >= least && value <= most && (!isWhole || Number.isInteger(value))) continue;
     const kind = isWhole ? 'a whole number' : 'a number';
     problems.push({ option, message: `${option} is ${value}; it must be ${kind} from ${least} to ${most}.` });
   }

@@ -18,6 +18,7 @@ const options = v.pipe(
     maxRecordSize: size,
     bufferLimit: size,
     readerLimit: size,
+    archiveTimeoutMs: v.exactOptional(v.number()),
     archive: v.exactOptional(
       v.union(
         [v.pipe(v.string(), v.nonEmpty()), v.custom<ArchiveFunction>((value) => typeof value === 'function')],

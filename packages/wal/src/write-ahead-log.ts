@@ -35,6 +35,7 @@ import {
 } from '@pagewright/core';
 import { archiveInto } from './archive/archive-directory.js';
 import { replayArchive } from './archive/archive-replay.js';
+import { ArchiveTimeout } from './archive/archive-timeout.js';
 import { Archiver } from './archive/archiver.js';
 import { findLeftovers } from './archive/leftovers.js';
 import { encodeKept } from './format/kept-timestamps.js';
@@ -93,6 +94,8 @@ interface Writer {
   readonly pressure: BackPressure;
   /** Null if the log is not archived, or this thread has not opened it. */
   readonly archiver: Archiver | null;
+  /** Null if there is no archiver, or segments are archived when they are full. */
+  readonly archiveTimeout: ArchiveTimeout | null;
   readonly readers: Readers;
   /** Whether this thread opened the log. */
   readonly isOwner: boolean;
@@ -204,7 +207,7 @@ export class WriteAheadLog implements Log {
   }
 
   async discardOld(): Promise<void> {
-    const { files, archiver, shape } = this.#open();
+    const { files, archiver, archiveTimeout, shape } = this.#open();
     this.#assertOwner('Old segments are removed');
     await this.#ready;
     if (archiver === null) return files.removeOthers();
@@ -212,6 +215,7 @@ export class WriteAheadLog implements Log {
     const kept = leftovers.flatMap(({ name, list }) => (list === null ? [name] : [name, list]));
     await files.removeOthers(new Set(kept));
     archiver.begin(leftovers);
+    archiveTimeout?.look();
   }
 
   async reserve(bytes: number): Promise<void> {
@@ -375,16 +379,19 @@ export class WriteAheadLog implements Log {
         onDurable: () => {
           pressure.release();
           archiver?.look();
+          archiveTimeout?.look();
         },
         onFailure: (error) => {
           pressure.fail(failedError(error));
           readers.wake();
+          void archiveTimeout?.stop();
           request.onFailure(error);
         },
       },
     );
     const pressure: BackPressure = new BackPressure(stream, bufferLimit);
     const archiver: Archiver | null = isOwner ? this.#archiver(shape, io, files, () => segments, latch, state) : null;
+    const archiveTimeout = archiver === null ? null : this.#archiveTimeout(shape, archiver, stream, state);
     const readers = new Readers({
       limit: shape.options.readerLimit,
       sizeOf: (segment) => latch.holding(() => state.sizeOf(segment)) || segmentSize,
@@ -394,7 +401,7 @@ export class WriteAheadLog implements Log {
     latch.holding(() => slots.enter());
     const policy = this.#policyType.attach(stream, shape.options);
     const relaxed = new RelaxedCommits(stream);
-    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver, readers };
+    const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver, archiveTimeout, readers };
     this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };
     return this.#writer;
   }
@@ -423,6 +430,22 @@ export class WriteAheadLog implements Log {
         await files.removeOther(name);
       },
       onFailed: () => this.#writer?.readers.wake(),
+    });
+  }
+
+  #archiveTimeout(
+    { options: { archiveTimeoutMs: timeoutMs } }: LogShape,
+    archiver: Archiver,
+    stream: RecordStream,
+    state: LogState,
+  ): ArchiveTimeout | null {
+    if (timeoutMs === 0) return null;
+    return new ArchiveTimeout({
+      timeoutMs,
+      segmentToEnd: () => stream.segmentToEnd,
+      progressed: () => state.progressSince(state.progress),
+      isArchiving: () => archiver.stats.lastError === null,
+      end: (segment) => stream.endSegment(segment),
     });
   }
 
@@ -500,6 +523,7 @@ export class WriteAheadLog implements Log {
       if (this.#closing !== null) return false;
       stream.look();
       this.#writer?.archiver?.look();
+      this.#writer?.archiveTimeout?.look();
       return true;
     });
   }
@@ -516,6 +540,7 @@ export class WriteAheadLog implements Log {
     if (writer === null) return;
     const { files, segments, stream, pressure, slots, latch, state, open, archiver, readers, isOwner } = writer;
     pressure.fail(closedError());
+    const timeoutStopped = writer.archiveTimeout?.stop();
     const started = await this.#ready.then(
       () => true,
       () => false,
@@ -528,6 +553,7 @@ export class WriteAheadLog implements Log {
       readers.end();
       state.tellProgress(); // who waits for more waits no longer
       await this.#releasing;
+      await timeoutStopped;
       await archiver?.stop();
       await segments.settled();
       await open.close();

@@ -4,61 +4,27 @@
  *
  * `ARCHIVE_HOLES_SEED` repeats a run.
  */
-import type { ArchivedSegment, ArchiveSource, ReplayedRecord } from '@pagewright/core';
+import type { ArchiveSource } from '@pagewright/core';
 import { dropAll, keepAll, Random, type SimulatedDevice } from '@pagewright/testkit';
-import { type LogStore, readAll, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
+import { type LogStore, MemoryArchive, readAll, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
+import { commitsIn, recordsIn, upTo } from './archived-records.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
 const SEED = Number(process.env.ARCHIVE_HOLES_SEED ?? Date.now() % 2 ** 31);
-
-/** An archive in memory, which takes so many segments more. */
-class Shelf implements ArchiveSource {
-  readonly kept = new Map<string, Buffer>();
-  room = Number.POSITIVE_INFINITY;
-
-  readonly archive = async (segment: ArchivedSegment): Promise<void> => {
-    if (this.room <= 0) throw new Error('the shelf is full');
-    this.room--;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of segment.read()) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    expect(bytes.length).toBe(segment.bytes);
-    const before = this.kept.get(segment.name);
-    if (before !== undefined) expect(before.equals(bytes), `${segment.name}, archived again`).toBe(true);
-    this.kept.set(segment.name, bytes);
-  };
-
-  list(): Iterable<string> {
-    return this.kept.keys();
-  }
-
-  async read(name: string): Promise<Uint8Array> {
-    return new Uint8Array(this.kept.get(name) as Buffer);
-  }
-}
-
-async function recordsIn(archive: ArchiveSource, { from = 0, until = null as number | null } = {}) {
-  const request = { io: {} as SimulatedDevice, archive, storeId: STORE_ID, timestamp: from, until };
-  const replay = await new WriteAheadLog().replayArchive(request);
-  const found: ReplayedRecord[] = [];
-  for await (const record of replay.records()) found.push(record);
-  return found;
-}
-
-const commitsIn = async (archive: ArchiveSource, options?: { from?: number; until?: number | null }) =>
-  timestampsOf(await recordsIn(archive, options));
-
-const upTo = (last: number): number[] => Array.from({ length: last }, (_, i) => 1 + i);
 
 const without =
   (...missing: readonly Entry[]) =>
   (entry: Entry): Fate =>
     missing.includes(entry) ? 'missing' : 'whole';
 
-function openOn(disk: SimulatedDevice, superblock: Superblock, shelf: Shelf, generation = 1): Promise<LogStore> {
+function openOn(
+  disk: SimulatedDevice,
+  superblock: Superblock,
+  shelf: MemoryArchive,
+  generation = 1,
+): Promise<LogStore> {
   return openLogStore(disk, superblock, { options: { ...SMALL, archive: shelf.archive }, generation });
 }
 
@@ -86,7 +52,7 @@ function holed() {
 describe('of a log with a hole', () => {
   test('the archive has what recovery kept, without the log that goes on from there, and with it', async () => {
     const { log, disk } = holed();
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(disk, log.superblock, shelf);
     await settled(20);
     expect([...shelf.kept.keys()]).toHaveLength(2);
@@ -116,7 +82,7 @@ describe('of a log with a hole', () => {
 
   test('no byte of what recovery cut gets into the archive', async () => {
     const { log, cut, disk } = holed();
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     await (await openOn(disk, log.superblock, shelf)).close({ discard: true });
     const all = Buffer.concat([...shelf.kept.values()]);
     for (const entry of log.entries.filter(({ kind }) => kind === 'commit')) {
@@ -129,7 +95,7 @@ describe('of a log with a hole', () => {
 
   test('a part of the archive is taken for what it is: what came first, or a gap', async () => {
     const { log, disk } = holed();
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openOn(disk, log.superblock, shelf);
     await store.commit();
     await store.close({ discard: true });
@@ -144,7 +110,7 @@ describe('of a log with a hole', () => {
 
   test('a kept commit that is damaged in the archive is damage, and what comes before it can be had', async () => {
     const { log, disk } = holed();
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     await (await openOn(disk, log.superblock, shelf)).close({ discard: true });
     const fifth = log.entries.find(({ record }) => record?.timestamp === 5) as Entry;
     const [, second] = [...shelf.kept.values()] as [Buffer, Buffer];
@@ -165,7 +131,7 @@ describe('of a log that is damaged', () => {
       }
       const disk = log.disk();
       await disk.remove(log.pathOf(missing));
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       const options = { ...SMALL, archive: shelf.archive };
       const { log: opened, replay } = openLog(disk, log.superblock, options, undefined, 'stop-before-damage');
       const found = await replay;
@@ -212,7 +178,7 @@ describe(`of any log (seed ${SEED})`, () => {
       const random = new Random(SEED).fork(`round ${round}`);
       const { log, before, disk } = anyLog(random);
       const superblock = log.superblock;
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       shelf.room = random.pick([0, 1, 2, 3, 100]);
       let store = await openOn(disk, superblock, shelf);
       await settled(20);

@@ -1,61 +1,25 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type ArchivedSegment, type ArchiveSource, isPagewrightError } from '@pagewright/core';
+import { isPagewrightError } from '@pagewright/core';
 import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
-import { LogStore, newSuperblock, recordOf, STORE_ID, type Superblock, settled } from '@pagewright/testkit/rig';
+import {
+  LogStore,
+  MemoryArchive,
+  newSuperblock,
+  recordOf,
+  STORE_ID,
+  type Superblock,
+  settled,
+} from '@pagewright/testkit/rig';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LogArchived } from '../src/archive/diagnostics.js';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
+import { commitsIn, upTo } from './archived-records.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
-/** An archive in memory, which can be told to fail. */
-class Shelf implements ArchiveSource {
-  readonly kept = new Map<string, Uint8Array>();
-  /** Names, as they were asked to be archived, and of what was said of them. */
-  readonly asked: string[] = [];
-  readonly told = new Map<string, Omit<ArchivedSegment, 'read'>>();
-  failure: Error | null = null;
+/** Segments are archived when they are full. */
+const optionsOf = (shelf: MemoryArchive): WalOptions => ({ ...SMALL, archive: shelf.archive, archiveTimeoutMs: 0 });
 
-  readonly archive = async (segment: ArchivedSegment): Promise<void> => {
-    this.asked.push(segment.name);
-    if (this.failure !== null) throw this.failure;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of segment.read()) chunks.push(chunk);
-    const bytes = new Uint8Array(Buffer.concat(chunks));
-    expect(bytes.length).toBe(segment.bytes);
-    const before = this.kept.get(segment.name);
-    if (before !== undefined) expect(Buffer.compare(before, bytes), `${segment.name}, archived again`).toBe(0);
-    this.kept.set(segment.name, bytes);
-    const { name, storeId, incarnation, segment: number, bytes: size, complete } = segment;
-    const { firstTimestamp, lastTimestamp, lastTime } = segment;
-    const rest = { storeId, bytes: size, complete, firstTimestamp, lastTimestamp, lastTime };
-    this.told.set(name, { name, incarnation, segment: number, ...rest });
-  };
-
-  list(): Iterable<string> {
-    return this.kept.keys();
-  }
-
-  async read(name: string): Promise<Uint8Array> {
-    return this.kept.get(name) as Uint8Array;
-  }
-}
-
-const optionsOf = (shelf: Shelf): WalOptions => ({ ...SMALL, archive: shelf.archive });
-
-/** The commits that an archive has above a backup. */
-async function commitsIn(
-  archive: ArchiveSource,
-  { from = 0, until = null }: { from?: number; until?: number | Date | null } = {},
-): Promise<number[]> {
-  const request = { io: new SimulatedDevice(), archive, storeId: STORE_ID, timestamp: from, until };
-  const replay = await new WriteAheadLog().replayArchive(request);
-  const found: number[] = [];
-  for await (const { timestamp } of replay.records()) found.push(timestamp);
-  return found;
-}
-
-const upTo = (last: number, first = 1): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 const segmentsOn = (disk: SimulatedDevice): string[] => disk.files().filter((path) => path.endsWith('.log'));
 
 async function writeSegments(store: LogStore, commits: number): Promise<void> {
@@ -69,7 +33,7 @@ afterEach(() => {
 
 describe('segments', () => {
   test('are archived in order, each once, when the log has gone on from them, and the last when it is closed', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
       options: optionsOf(shelf),
       clock: () => 5000,
@@ -96,7 +60,7 @@ describe('segments', () => {
 
   test('are neither removed nor used again before they are archived, and then they are', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     shelf.failure = new Error('no tape');
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     for (let i = 0; i < 6; i++) {
@@ -123,7 +87,7 @@ describe('segments', () => {
 
   test('that cannot be archived are tried again after pauses that grow, up to a minute', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     shelf.failure = new Error('no tape');
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     await writeSegments(store, 4);
@@ -149,7 +113,7 @@ describe('segments', () => {
   });
 
   test('that cannot be archived when the log is closed are kept, which is said, and archived by the next', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const disk = new SimulatedDevice();
     let commits = 0;
@@ -178,7 +142,7 @@ describe('segments', () => {
     'pipelined',
     'autonomous',
   ])('are archived by the thread that opened the log, whichever thread has filled them, and removed by no other, by the policy %s', async (commit) => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), {
       options: { ...optionsOf(shelf), commit },
     });
@@ -201,7 +165,7 @@ describe('segments', () => {
   });
 
   test('that were archived before a crash are archived again, with the same bytes', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     await writeSegments(store, 10);
@@ -216,7 +180,7 @@ describe('segments', () => {
   });
 
   test('of a log that nobody has begun to use are not archived', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     await store.commit();
@@ -240,7 +204,7 @@ describe('segments', () => {
     const listen = (message: unknown): void => void told.push(message as LogArchived);
     subscribe('pagewright:log:archive', listen);
     try {
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
       await writeSegments(store, 4);
       shelf.failure = new Error('no tape');
@@ -258,7 +222,7 @@ describe('a replay from the archive', () => {
   test('scenario 29: a later replay from the archive finds the gap that an earlier recovery had left, and goes on', async () => {
     for (let seed = 1; ; seed++) {
       expect(seed, 'a seed that leaves a hole in the middle').toBeLessThan(1000);
-      const shelf = new Shelf();
+      const shelf = new MemoryArchive();
       const superblock = newSuperblock();
       const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
       for (let i = 0; i < 3; i++) store.append(2000);
@@ -286,7 +250,7 @@ describe('a replay from the archive', () => {
   });
 
   test('up to a date has all commits that were not made after it', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const disk = new SimulatedDevice();
     let now = 0;
@@ -322,7 +286,7 @@ describe('a replay from the archive', () => {
   });
 
   test('of two copies of a store that went on from the same commit chooses neither', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const superblock = newSuperblock();
     const store = await openLogStore(new SimulatedDevice(), superblock, { options: optionsOf(shelf) });
     for (let i = 0; i < 3; i++) await store.commit();
@@ -349,7 +313,7 @@ describe('a replay from the archive', () => {
   });
 
   test('of an archive that is behind has what was archived', async () => {
-    const shelf = new Shelf();
+    const shelf = new MemoryArchive();
     const store = await openLogStore(new SimulatedDevice(), newSuperblock(), { options: optionsOf(shelf) });
     await writeSegments(store, 10);
     const last = [...shelf.told.values()].at(-1)?.lastTimestamp as number;

@@ -19,6 +19,7 @@ commitPolicyConformance(runner, { type: syncPolicy, manifest: { timerless: true 
 
 describe.each(BUILT_IN_POLICIES.map(({ name }) => name))('with the policy %s', (commit) => {
   logConformance(runner, {
-    create: () => new WriteAheadLog({ commit, segmentSize: '64KiB', maxRecordSize: '1MiB', bufferLimit: '64KiB' }),
+    create: (archive) =>
+      new WriteAheadLog({ commit, segmentSize: '64KiB', maxRecordSize: '1MiB', bufferLimit: '64KiB', archive }),
   });
 });

@@ -41,6 +41,9 @@ describe('the plugin', () => {
     [{ segmentSize: '2 GiB' }, 'segmentSize'],
     [{ maxRecordSize: 'much' }, 'maxRecordSize'],
     [{ bufferLimit: -1 }, 'bufferLimit'],
+    [{ archiveTimeoutMs: -1 }, 'archiveTimeoutMs'],
+    [{ archiveTimeoutMs: 86_400_001 }, 'archiveTimeoutMs'],
+    [{ archiveTimeoutMs: '1s' }, 'archiveTimeoutMs'],
     [{ comit: 'sync' }, 'comit'],
   ])('refuses %j', (options, key) => {
     const [issue] = check(options).issues ?? [];
@@ -51,5 +54,10 @@ describe('the plugin', () => {
     expect(() => new WriteAheadLog({ segmentSize: '1KiB' })).toThrow(
       expect.objectContaining({ code: 'PW_OPTION_INVALID', details: { option: 'segmentSize', value: '1KiB' } }),
     );
+    for (const value of [-1, 86_400_001, Number.NaN, '1000'] as number[]) {
+      expect(() => new WriteAheadLog({ archiveTimeoutMs: value })).toThrow(
+        expect.objectContaining({ code: 'PW_OPTION_INVALID', details: { option: 'archiveTimeoutMs', value } }),
+      );
+    }
   });
 });

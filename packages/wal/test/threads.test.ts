@@ -9,9 +9,11 @@ import { Random } from '@pagewright/testkit';
 import { assertSameRecord, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { bundle } from '../../io-posix/test/bundle.js';
+import type { WalOptions } from '../src/options.js';
 import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { Appender, appendingMemory, hammered } from './appending.js';
 import type { AppendingEnd, AppendingTask } from './appending-program.js';
+import { commitsIn, upTo } from './archived-records.js';
 import { UnsyncedFiles } from './unsynced-files.js';
 
 const SEED = Number(process.env.STRESS_SEED ?? 1);
@@ -46,8 +48,10 @@ class Rig {
   constructor(
     commit: string,
     readonly io: NodeFiles = new NodeFiles(),
+    more: WalOptions = {},
   ) {
-    this.log = new WriteAheadLog({ segmentSize: '128KiB', bufferLimit: '256KiB', maxRecordSize: '1MiB', commit });
+    const sizes = { segmentSize: '128KiB', bufferLimit: '256KiB', maxRecordSize: '1MiB' };
+    this.log = new WriteAheadLog({ ...sizes, commit, ...more });
   }
 
   async open(): Promise<void> {
@@ -186,6 +190,34 @@ describe('threads on one log', () => {
       operations: hammered(timestamp, operations[0]!.index),
     }));
     await rig.log.close({ discard: true });
+  });
+
+  test.each([
+    'pipelined',
+    'autonomous',
+  ])('append, flush and go on in the same microseconds in which segments are ended early for the archive (%s)', async (commit) => {
+    const archive = path.join(fs.mkdtempSync(path.join(directory, 'archive-')), 'segments');
+    const rig = new Rig(commit, new UnsyncedFiles(), { archive, archiveTimeoutMs: 1 });
+    await rig.open();
+    const times = 4000;
+    const workers = [1, 2].map((seed) => rig.start({ seed, times, hammers: true }));
+    const running = [SEED, SEED + 1].map((seed) => rig.start({ seed, times: 100, pauses: 4 }));
+    let isOver = false;
+    const ended = Promise.all([...workers, ...running].map((worker) => worker.ended)).finally(() => (isOver = true));
+    const early = (): number => rig.log.mark().segment - rig.log.stats().appendedBytes / (128 * 1024);
+    while (!isOver || early() < 20) {
+      rig.appender.hammer(5);
+      if (rig.appender.mark().timestamp % 3 === 0) await rig.checkpoint();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await ended).toEqual(Array(4).fill({ how: 'done' }));
+    expect(rig.failures).toEqual([]);
+    const { timestamp } = rig.appender.mark();
+    expect(timestamp).toBeGreaterThan(2 * times);
+    await rig.log.seal(timestamp);
+    await rig.log.close({ discard: true });
+    expect(fs.existsSync(rig.directory)).toBe(false);
+    expect(await commitsIn(archive, { io: rig.io, storeId: rig.superblock.storeId })).toEqual(upTo(timestamp));
   });
 
   test('have no files open in the end but those of the segments in use', async () => {

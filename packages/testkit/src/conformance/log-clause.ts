@@ -1,20 +1,21 @@
 /** What the clauses of the log suite have in common. */
 import assert from 'node:assert/strict';
-import { type CommitRecord, type ErrorCode, isPagewrightError, type Log } from '@pagewright/core';
+import { type ArchiveFunction, type CommitRecord, type ErrorCode, isPagewrightError, type Log } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
 import { recordsOn, type Superblock } from '../rig/log-store.js';
 import type { Clause } from './suite.js';
 
-/** Makes a log, as each process makes one that opens the store. */
-export type NewLog = () => Log;
+/** Makes a log, as each process makes one that opens the store; it is archived if it gets what archives it, and can be. */
+export type NewLog = (archive?: ArchiveFunction) => Log;
 
 /**
  * What a log may promise beyond the contract.
  * - `recycles`: what lies before the mark of a checkpoint is given back, so that the log of a busy store does not grow.
  * - `threads`: other threads may attach to it.
  * - `reads`: it can be read while it is written.
+ * - `archives`: it can be archived, sealed, and replayed from an archive.
  */
-export type LogCapability = 'recycles' | 'threads' | 'reads';
+export type LogCapability = 'recycles' | 'threads' | 'reads' | 'archives';
 
 export type LogClause = Clause<NewLog, LogCapability>;
 

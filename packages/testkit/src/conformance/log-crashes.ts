@@ -110,7 +110,8 @@ async function workload(history: LogHistory): Promise<void> {
   await history.wait();
 }
 
-async function lives(history: LogHistory, random: Random): Promise<void> {
+/** Lives of all kinds; the store is open in the end. */
+export async function lives(history: LogHistory, random: Random): Promise<void> {
   for (let life = random.between(1, 4); life > 0; life--) {
     if (random.chance(0.5)) history.disk.crashAt = history.disk.operations + random.below(100);
     const survives = keepSome(random.below(1_000_000), random.pick([0, 0.5, 0.9, 1]));

@@ -171,7 +171,7 @@ export const lifeClauses: readonly LogClause[] = [
 /** What an operation may be that makes durable, and does not change, what is there (L5). */
 const HARMLESS: ReadonlySet<DiskOperation['kind']> = new Set(['open', 'read', 'sync', 'sync-directory']);
 
-function assertNothingWritten(disk: SimulatedDevice): void {
+export function assertNothingWritten(disk: SimulatedDevice): void {
   const changes = disk.history.filter(({ kind }) => !HARMLESS.has(kind));
   assert.deepEqual(changes, [], 'The device was changed.');
 }

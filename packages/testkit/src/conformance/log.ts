@@ -3,7 +3,9 @@
  * crash (L1); damage is told from a torn end (L2); what recovery left out never comes back (L3); and after a failed write
  * nothing is acknowledged any more (IO1). All of it runs on the simulated device.
  */
-import type { Log } from '@pagewright/core';
+import type { ArchiveFunction, Log } from '@pagewright/core';
+import { archiveClauses } from './log-archive.js';
+import { archiveReplayClauses } from './log-archive-replay.js';
 import type { LogCapability, NewLog } from './log-clause.js';
 import { contentClauses } from './log-contents.js';
 import { crashClauses } from './log-crashes.js';
@@ -22,16 +24,17 @@ export type { LogCapability, NewLog } from './log-clause.js';
 export interface LogConformanceOptions {
   /**
    * A new log, as each process makes one that opens the store. The smaller its files, its largest record and the memory for
-   * unflushed records, the more of it is put to the test: 64 KiB, 1 MiB and 64 KiB are good choices.
+   * unflushed records, the more of it is put to the test: 64 KiB, 1 MiB and 64 KiB are good choices. With `archive` it is one that is archived by it, whenever it likes.
    */
-  create(): Log;
+  create(archive?: ArchiveFunction): Log;
   /** Default: all. */
   readonly manifest?: Manifest<LogCapability>;
 }
 
 /** Registers the suite for one log with a test runner. */
 export function logConformance(runner: TestRunner, { create, manifest }: LogConformanceOptions): void {
-  runSuite(logSuite, runner, { create: () => create }, manifest ?? { recycles: true, threads: true, reads: true });
+  const all = { recycles: true, threads: true, reads: true, archives: true };
+  runSuite(logSuite, runner, { create: () => create }, manifest ?? all);
 }
 
 /** The suite itself, for those who test suites. What it tests is a function that makes logs. */
@@ -48,5 +51,7 @@ export const logSuite: Suite<NewLog, LogCapability> = {
     ...spaceClauses,
     ...threadClauses,
     ...readingClauses,
+    ...archiveClauses,
+    ...archiveReplayClauses,
   ],
 };

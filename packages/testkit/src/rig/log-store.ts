@@ -176,7 +176,10 @@ export class LogStore {
   /** Closes with a checkpoint that covers the log, as a clean close does, or without one. */
   async close({ discard }: { readonly discard: boolean }): Promise<void> {
     await this.log.secure(NO_LOG);
-    if (discard) this.#writeSuperblock({ timestamp: this.timestamp, log: NO_LOG });
+    if (discard) {
+      await this.log.seal?.(this.timestamp);
+      this.#writeSuperblock({ timestamp: this.timestamp, log: NO_LOG });
+    }
     await this.log.close({ discard });
   }
 

@@ -39,7 +39,7 @@ export interface LogHandle {
   readonly memory: LogMemory;
 }
 
-const WHAT = 'a log, 2';
+const WHAT = 'a log, 3';
 
 export function handleOf(shape: LogShape, memory: LogMemory): LogHandle {
   return { what: WHAT, shape, memory };

@@ -42,7 +42,8 @@ const BEGINS = RETIRED_SIZES + MOST_RETIRED;
 const SIZES = BEGINS + MOST_UNFLUSHED_SEGMENTS;
 const HANDED = SIZES + MOST_UNFLUSHED_SEGMENTS;
 const LAST_TIME = HANDED + 1;
-const NUMBERS = LAST_TIME + 1;
+const RECORDS_BEFORE = LAST_TIME + 1;
+const NUMBERS = RECORDS_BEFORE + 1;
 
 /** Words behind them. */
 const DURABLE_LOW = 0;
@@ -241,9 +242,15 @@ export class LogState {
     this.#numbers[TOLD_SIZE] = bytes;
   }
 
+  /** Whether it has commits. */
+  get hasCommits(): boolean {
+    return this.records > (this.#numbers[RECORDS_BEFORE] as number);
+  }
+
   /** Goes on in a segment with an empty file. */
   enter(segment: number, allocated: number, toldSize: number): void {
     this.#numbers[SEGMENT] = segment;
+    this.#numbers[RECORDS_BEFORE] = this.records;
     this.#numbers[BEGINS + (segment % MOST_UNFLUSHED_SEGMENTS)] = this.appended;
     this.used = SEGMENT_HEADER_SIZE;
     this.allocated = allocated;

@@ -344,6 +344,32 @@ export class RecordStream implements LogStream {
     }
   }
 
+  /** The segment in use, if it has commits and can be ended; 0 if not. */
+  get segmentToEnd(): number {
+    if (this.#closed || this.failure !== null) return 0;
+    return this.#latch.holding(() => this.#toEnd);
+  }
+
+  /**
+   * Ends a segment that is in use and has commits, however little that is, and makes it durable as a whole. Another one stays as it is, and so does this one if the stream
+   * cannot go on to the next at the moment. Errors: `PW_FULL`, and nothing has changed; `PW_COMMIT_UNKNOWN`.
+   */
+  async endSegment(segment: number): Promise<void> {
+    const { segments } = this.#parts;
+    if (this.segmentToEnd !== segment) return;
+    await segments.prepareToAdvance();
+    const isEnded = this.#latch.holding(() => {
+      if (this.#toEnd !== segment || !segments.mayAdvance) return false;
+      this.#appendBare(RECORD_SEGMENT_END);
+      segments.advance();
+      return true;
+    });
+    if (!isEnded) return;
+    schedulePoint(POINT.segmentBegun);
+    const { appended } = this;
+    while (this.durable < appended && !this.#closed) await this.flush();
+  }
+
   /** Ends the stream with a record that says so, and makes all of it durable. Nothing is appended any more, in any thread. */
   async seal(timestamp: number): Promise<void> {
     if (!this.#sealed) {
@@ -506,6 +532,12 @@ export class RecordStream implements LogStream {
   }
 
   // ── With the latch ──────────────────────────────────────────────────────────────────────────────────────────
+  /** The segment in use, if it has commits and more may follow; 0 if not. */
+  get #toEnd(): number {
+    const state = this.#state;
+    return this.#sealed || state.isClosed || !state.hasCommits ? 0 : state.segment;
+  }
+
   /** Up to where writes have taken what is appended. */
   get #taken(): LogPosition {
     return Math.max(this.#parts.claims.end, this.#state.durable);

@@ -97,6 +97,11 @@ export class SegmentSequence {
     return fits ? false : null;
   }
 
+  /** Whether the stream may go on to the next segment now: what threads have reserved fits there. */
+  get mayAdvance(): boolean {
+    return this.#mayGoOn && this.#nextRoom >= this.#slots.inFile;
+  }
+
   /** Goes on to the next segment. The record that ends the current one has been appended to it. */
   advance(): void {
     const state = this.#state;
@@ -129,6 +134,22 @@ export class SegmentSequence {
         this.#latch.holding(() => this.extendSync(size)); // a whole segment does not fit on the disk, the record may
         return;
       }
+    }
+  }
+
+  /**
+   * Makes a segment to go on to from the current one, which is not full: with as much room as that has used, since the next one may be ended as early. It may still be that
+   * the stream cannot go on, for what others do. `PW_FULL`.
+   */
+  async prepareToAdvance(): Promise<void> {
+    for (let attempt = 1; attempt <= PREPARATIONS; attempt++) {
+      const { mayAdvance, reserved, used } = this.#latch.holding(() => ({
+        mayAdvance: this.mayAdvance,
+        reserved: this.#slots.inFile,
+        used: this.#state.used,
+      }));
+      if (mayAdvance) return;
+      await this.#prepare(reserved, Math.min(sizeFor(used - SEGMENT_HEADER_SIZE), this.#segmentSize));
     }
   }
 
@@ -232,14 +253,15 @@ export class SegmentSequence {
     return fits && !this.#slots.hasWritesUpTo(segment) && this.#state.pushRetired({ segment, size });
   }
 
-  #prepare(size: number): Promise<void> {
-    this.#preparing ??= this.#makeNext(size).finally(() => {
+  /** Makes the next segment, with room for a record of this size, and meant to have a file of so many bytes. */
+  #prepare(size: number, fileSize = this.#segmentSize): Promise<void> {
+    this.#preparing ??= this.#makeNext(size, fileSize).finally(() => {
       this.#preparing = null;
     });
     return this.#preparing;
   }
 
-  async #makeNext(size: number): Promise<void> {
+  async #makeNext(size: number, fileSize: number): Promise<void> {
     const state = this.#state;
     const isMine = this.#latch.holding(() => {
       // Others may have reserved room in it.
@@ -251,7 +273,7 @@ export class SegmentSequence {
     });
     if (!isMine) return;
     try {
-      if (state.nextSegment === 0) await this.#createNext(size);
+      if (state.nextSegment === 0) await this.#createNext(size, fileSize);
       else await this.#growNext(size);
     } finally {
       this.#latch.holding(() => {
@@ -261,10 +283,10 @@ export class SegmentSequence {
     }
   }
 
-  async #createNext(size: number): Promise<void> {
+  async #createNext(size: number, fileSize: number): Promise<void> {
     const segmentSize = this.#segmentSize;
     const least = Math.max(sizeFor(size), Math.min(FIRST_FILE_SIZE, segmentSize));
-    const wanted = Math.max(least, segmentSize);
+    const wanted = Math.max(least, fileSize);
     const segment = this.#state.segment + 1;
     const reused = wanted <= segmentSize ? this.#latch.holding(() => this.#state.popRetired()) : undefined;
     const allocated = await this.#files.create(segment, wanted, least, reused);
