@@ -1,6 +1,6 @@
 /** Ranges as Level asks for them, as bounds on keys of the index. A bound need not be a key that there can be: it may be longer than any. */
 import { isPagewrightError, type KeyRange } from 'pagewright';
-import { bytesOf, type Stored, storedKey } from './stored-bytes.js';
+import { copyOf, type Stored, storedKey } from './stored-bytes.js';
 
 /** What abstract-level hands to an implementation: `gte` and `lte` win over `gt` and `lt`. */
 export interface EncodedRange {
@@ -22,10 +22,9 @@ export function boundsOf({ gt, gte, lt, lte }: EncodedRange): Bounds {
   const lower = gte ?? gt;
   const upper = lte ?? lt;
   return {
-    // Copies: the program may change its bytes while it iterates.
-    lower: lower === undefined ? null : bytesOf(lower).slice(),
+    lower: lower === undefined ? null : copyOf(lower),
     lowerExclusive: gte === undefined,
-    upper: upper === undefined ? null : bytesOf(upper).slice(),
+    upper: upper === undefined ? null : copyOf(upper),
     upperExclusive: lte === undefined,
   };
 }

@@ -6,7 +6,7 @@ import type { AbstractSnapshot } from 'abstract-level';
 import type { EntryStream, RangeOptions } from 'pagewright';
 import { type Bounds, boundsFrom, boundsOf, type EncodedRange, isWithin, openWithin } from './bounds.js';
 import { aborted, levelError, PagewrightLevelError } from './errors.js';
-import { bytesOf, type Format, inFormat, keyFrom, type Stored } from './stored-bytes.js';
+import { copyOf, type Format, inFormat, keyFrom, type Stored } from './stored-bytes.js';
 
 /** A range of the engine, as far as a cursor needs it. */
 export type Stream<Item> = Pick<EntryStream<Item>, 'nextMany'>;
@@ -108,7 +108,7 @@ export class Cursor {
 
   /** Goes to the first entry from `target` on, in its direction. A target that is out of range is the end. */
   seek(target: Stored): void {
-    const key = bytesOf(target).slice();
+    const key = copyOf(target);
     this.taken = [];
     this.at = 0;
     this.isFirst = true;

@@ -41,7 +41,7 @@ import {
   type ValueIteratorOptions,
 } from './iterators.js';
 import { engineSnapshotOf, PagewrightSnapshot } from './snapshot.js';
-import { bytesOf, type Format, inFormat, lendKey, lendValue, type Stored, storedKey } from './stored-bytes.js';
+import { bytesOf, copyOf, type Format, inFormat, lendKey, lendValue, type Stored, storedKey } from './stored-bytes.js';
 import {
   checkTransaction,
   LevelTransaction,
@@ -389,14 +389,12 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   /** Changes that come after clearing what they may be about. Their bytes are the program's until then, so they are copied. */
   async #later(operations: readonly EncodedOperation[], write: ReturnType<typeof engineWrite>): Promise<void> {
     const { entries, clearing } = this.#open;
-    const changes = operations.map((operation) => {
-      const { key, value } = changeOf(operation) as { key: Uint8Array; value?: Uint8Array };
-      return value === undefined
-        ? ({ type: 'delete', key: key.slice() } as const)
-        : ({ type: 'put', key: key.slice(), value: value.slice() } as const);
+    const copies = operations.map((operation): EncodedOperation => {
+      const key = copyOf(operation.key);
+      return operation.type === 'put' ? { type: 'put', key, value: copyOf(operation.value) } : { type: 'del', key };
     });
-    await clearing.after(operations.map(({ key }) => bytesOf(key).slice()));
-    await entries.batch(changes, write);
+    await clearing.after(copies.map(({ key }) => key as Uint8Array));
+    await entries.batch(copies.map(changeOf), write);
   }
 
   /** Reads several keys at the moment of the call. */

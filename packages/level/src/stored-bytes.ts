@@ -52,9 +52,15 @@ export function lendValue(value: Stored): Uint8Array {
   return typeof value === 'string' ? values.bytesOf(value) : value;
 }
 
-/** The bytes of a string, in memory of their own; bytes as they are. */
+/** The bytes of a string; bytes as they are. */
 export function bytesOf(data: Stored): Uint8Array {
   return typeof data === 'string' ? Buffer.from(data) : data;
+}
+
+/** The bytes in memory of their own, whatever the program does to what it has given. */
+export function copyOf(data: Stored): Uint8Array {
+  // Not slice(), which of a Buffer makes no copy.
+  return typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
 }
 
 /** A key as it is in the index. */
