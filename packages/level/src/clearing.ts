@@ -25,6 +25,8 @@ interface UnderWay {
 
 export class Clearing {
   private readonly underWay = new Set<UnderWay>();
+  /** Changes that wait for what is under way. */
+  private readonly waiting = new Set<Promise<void>>();
 
   constructor(
     private readonly engine: Engine,
@@ -36,25 +38,48 @@ export class Clearing {
     return this.underWay.size > 0;
   }
 
-  /** Resolves when nothing that was called before is to change any of the keys, as Level has them; without keys, any at all. */
-  async after(keys: readonly Uint8Array[] | null): Promise<void> {
-    const before: Promise<void>[] = [];
-    for (const { bounds, end } of this.underWay) {
-      if (keys === null || keys.some((key) => isWithin(key, bounds))) before.push(end.catch(() => {}));
+  /** Makes a change of these keys, as Level has them, when no clearing that was called before it is to come to one of them. */
+  async change(keys: readonly Uint8Array[], make: () => Promise<void>): Promise<void> {
+    const before = [...this.underWay].filter(({ bounds }) => keys.some((key) => isWithin(key, bounds)));
+    if (before.length === 0) return make();
+    const change = Promise.allSettled(before.map(({ end }) => end)).then(make);
+    this.waiting.add(change);
+    try {
+      await change;
+    } finally {
+      this.waiting.delete(change);
     }
-    await Promise.all(before);
+  }
+
+  /** When all that is under way is over. */
+  async end(): Promise<void> {
+    await Promise.allSettled([...this.underWay].map(({ end }) => end));
   }
 
   async clear(request: ClearRequest): Promise<void> {
-    const own = request.snapshot === null ? this.engine.snapshot() : null;
-    const end = this.deleteAll(request, request.snapshot ?? own!);
+    const end = this.waiting.size === 0 ? this.begin(request) : this.beginLater(request);
     const underWay = { bounds: request.bounds, end };
     this.underWay.add(underWay);
     try {
       await end;
     } finally {
       this.underWay.delete(underWay);
-      own?.release();
+    }
+  }
+
+  /** After the changes that were called before it. */
+  private async beginLater(request: ClearRequest): Promise<void> {
+    await Promise.allSettled(this.waiting);
+    await this.begin(request);
+  }
+
+  private async begin(request: ClearRequest): Promise<void> {
+    if (request.snapshot !== null) return this.deleteAll(request, request.snapshot);
+    const snapshot = this.engine.snapshot();
+    try {
+      await this.deleteAll(request, snapshot);
+    } finally {
+      snapshot.release();
     }
   }
 

@@ -204,7 +204,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   /** @internal */
   afterClearing(): Promise<void> | null {
     const { clearing } = this.#open;
-    return clearing.any ? clearing.after(null) : null;
+    return clearing.any ? clearing.end() : null;
   }
 
   get #open(): Opened {
@@ -348,7 +348,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
       const bounds = boundsOf(options);
       const write = engineWrite(options);
       const { reverse, limit } = options;
-      if (snapshot === null && limit < 0 && areOpen(bounds)) return await entries.clear();
+      if (snapshot === null && limit < 0 && areOpen(bounds) && !clearing.any) return await entries.clear();
       await clearing.clear({ bounds, reverse, limit, snapshot, write });
     } catch (error) {
       throw levelError(error);
@@ -393,8 +393,8 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
       const key = copyOf(operation.key);
       return operation.type === 'put' ? { type: 'put', key, value: copyOf(operation.value) } : { type: 'del', key };
     });
-    await clearing.after(copies.map(({ key }) => key as Uint8Array));
-    await entries.batch(copies.map(changeOf), write);
+    const keys = copies.map(({ key }) => key as Uint8Array);
+    await clearing.change(keys, () => entries.batch(copies.map(changeOf), write));
   }
 
   /** Reads several keys at the moment of the call. */

@@ -149,6 +149,18 @@ describe('clearing removes what there was when it was called, and nothing that w
     expect(await db.keys().all()).toEqual(rest);
   });
 
+  test('a change that waits for it is there when what is called next clears again', async () => {
+    const first = db.clear(within);
+    const put = db.put(KEY, 'new');
+    const second = db.clear({ gte: KEY, lte: KEY });
+    const last = db.put(`${KEY} and more`, 'new');
+    await Promise.all([first, put, second, last]);
+    expect(await db.keys().all()).toEqual([...rest.slice(0, 10), `${KEY} and more`, ...rest.slice(10)]);
+    const again = [db.clear(within), db.put(KEY, 'new'), db.clear(), db.put('a', 'new')];
+    await Promise.all(again);
+    expect(await db.keys().all()).toEqual(['a']);
+  });
+
   test('of what an explicit snapshot shows, though it was written again before the call', async () => {
     await using snapshot = db.snapshot();
     await db.put('key 0011 and more', 'new');
