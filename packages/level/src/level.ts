@@ -374,7 +374,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   _snapshot(options: { readonly owner: AbstractResource }): AbstractSnapshot {
     const { engine } = this.#open;
     try {
-      return new PagewrightSnapshot(options, this, engine.snapshot());
+      return new PagewrightSnapshot(options, engine.snapshot());
     } catch (error) {
       throw levelError(error);
     }
@@ -383,7 +383,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   // ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #snapshotOf({ snapshot }: { readonly snapshot?: AbstractSnapshot | null | undefined }): EngineSnapshot | null {
-    return snapshot === undefined || snapshot === null ? null : engineSnapshotOf(snapshot, this);
+    return snapshot === undefined || snapshot === null ? null : engineSnapshotOf(snapshot);
   }
 
   /** Changes that come after clearing what they may be about. Their bytes are the program's until then, so they are copied. */

@@ -7,10 +7,8 @@ import { PagewrightLevelError } from './errors.js';
 const Snapshot = AbstractSnapshot as unknown as new (options: { readonly owner: AbstractResource }) => AbstractSnapshot;
 
 export class PagewrightSnapshot extends Snapshot {
-  /** `database`: who alone can read with it. */
   constructor(
     options: { readonly owner: AbstractResource },
-    readonly database: object,
     readonly engineSnapshot: EngineSnapshot,
   ) {
     super(options);
@@ -21,9 +19,9 @@ export class PagewrightSnapshot extends Snapshot {
   }
 }
 
-/** The engine's snapshot of one that a read was given. Errors: `LEVEL_INVALID_OPTION` if it is another database's, or none at all. */
-export function engineSnapshotOf(snapshot: AbstractSnapshot, database: object): EngineSnapshot {
-  if (snapshot instanceof PagewrightSnapshot && snapshot.database === database) return snapshot.engineSnapshot;
+/** The engine's snapshot of one that a read was given; one of another database is for the engine to refuse. Errors: `LEVEL_INVALID_OPTION`. */
+export function engineSnapshotOf(snapshot: AbstractSnapshot): EngineSnapshot {
+  if (snapshot instanceof PagewrightSnapshot) return snapshot.engineSnapshot;
   throw new PagewrightLevelError(
     'LEVEL_INVALID_OPTION',
     'The option snapshot takes what snapshot() of the same database returned.',

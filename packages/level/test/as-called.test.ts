@@ -162,17 +162,22 @@ describe('clearing removes what there was when it was called, and nothing that w
   });
 
   test('of what an explicit snapshot shows, though it was written again before the call', async () => {
-    await using snapshot = db.snapshot();
+    const snapshot = db.snapshot();
     await db.put('key 0011 and more', 'new');
     await db.put(KEY, 'new');
     await db.clear({ ...within, snapshot });
+    expect(db.engine.stats().concurrency.activeSnapshots).toBe(1);
+    await snapshot.close();
+    expect(db.engine.stats().concurrency.activeSnapshots).toBe(0);
     expect(await db.keys().all()).toEqual([...rest.slice(0, 10), 'key 0011 and more', ...rest.slice(10)]);
   });
 
   test('many more entries than one commit takes away, from either end, up to a limit', async () => {
     const many = Array.from({ length: 5000 }, (_, i) => `many ${String(i).padStart(5, '0')}`);
     await db.batch(many.map((key) => ({ type: 'put', key, value: '' })));
+    const { commits } = db.engine.stats().concurrency;
     await db.clear({ gte: 'many', reverse: true, limit: 3000 });
+    expect(db.engine.stats().concurrency.commits - commits).toBeGreaterThanOrEqual(3);
     expect(await db.keys({ gte: 'many' }).all()).toEqual(many.slice(0, 2000));
     await db.clear({ gte: 'many', limit: 1500, sync: false });
     expect(await db.keys({ gte: 'many' }).all()).toEqual(many.slice(1500, 2000));

@@ -265,6 +265,7 @@ describe('arguments', () => {
       () => db.getMany(['a'], { snapshot }),
       () => db.has('a', { snapshot }),
       () => db.iterator({ snapshot }),
+      () => db.get('a', { snapshot: { ref() {}, unref() {} } as never }),
       () => db.clear({ snapshot }),
       () => db.iterator({ highWaterMarkBytes: 1.5 }),
     ];
