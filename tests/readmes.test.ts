@@ -50,6 +50,11 @@ describe('what a README shows runs as it stands there', () => {
     expect(output).toMatch(/^true 1\nfalse\n$/);
   });
 
+  test('a Level database', async () => {
+    const output = await outputOf(await shownIn('packages/level/README.md', 'Use'));
+    expect(output).toBe("{ name: 'Ada' } 0\nvisits 0\n1 [ '1', '2' ]\n");
+  });
+
   test('a page store alone', async () => {
     const output = await outputOf(await shownIn('packages/bufferpool/README.md', 'Alone, without an engine'));
     expect(output).toBe(`${Math.PI}\n`);

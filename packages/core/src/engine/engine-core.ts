@@ -25,6 +25,8 @@ import { Sharing } from './sharing.js';
 import { EngineSnapshot } from './snapshot.js';
 import { closedError, type EngineState } from './state.js';
 
+const READ_OPTIONS = ['snapshot'];
+
 export class EngineCore {
   readonly io: IoBackend;
   readonly pages: PageStore;
@@ -156,14 +158,17 @@ export class EngineCore {
     return reader;
   }
 
-  /** The snapshot that the options of a read name. Errors: `PW_ARGUMENT`. */
-  snapshotFor(options: { readonly snapshot?: EngineSnapshot | undefined } | undefined): EngineSnapshot['core'] | null {
+  /** The snapshot that the options of a read name. `known`: the options that it has. Errors: `PW_ARGUMENT`. */
+  snapshotFor(
+    options: { readonly snapshot?: EngineSnapshot | undefined } | undefined,
+    known: readonly string[] = READ_OPTIONS,
+  ): EngineSnapshot['core'] | null {
     if (options === undefined) return null;
     const isOptions = typeof options === 'object' && options !== null && !(options instanceof EngineSnapshot);
-    const unknown = isOptions ? Object.keys(options).find((name) => name !== 'snapshot') : '';
+    const unknown = isOptions ? Object.keys(options).find((name) => !known.includes(name)) : '';
     if (unknown !== undefined) {
       const what = isOptions ? `A read has no option '${unknown}'.` : 'The options of a read are an object.';
-      throw new PagewrightError('PW_ARGUMENT', `${what} There is: { snapshot }.`);
+      throw new PagewrightError('PW_ARGUMENT', `${what} There is: { ${known.join(', ')} }.`);
     }
     return this.snapshotOf(options.snapshot);
   }

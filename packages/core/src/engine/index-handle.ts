@@ -23,6 +23,15 @@ export interface ReadOptions {
   readonly snapshot?: EngineSnapshot | undefined;
 }
 
+/** Of a read of one key. */
+export interface KeyReadOptions extends ReadOptions {
+  /**
+   * Whether a read that waits for pages shows what was there when it was called, whatever is committed until it has them. Default: false, it shows what is
+   * there then. It may be `PW_SNAPSHOT_TOO_OLD`, as with a snapshot. Of a store that is open read-only it makes no difference: nothing is committed there.
+   */
+  readonly asCalled?: boolean | undefined;
+}
+
 /** One change of a batch. */
 export type BatchOperation<Key, Value> =
   | { readonly type: 'put'; readonly key: Key; readonly value: Value }
@@ -38,6 +47,7 @@ export type IndexChange<Key, Value> =
   | { readonly type: 'drop-index' };
 
 const NOTHING = new Uint8Array(0);
+const KEY_READ_OPTIONS = ['snapshot', 'asCalled'];
 /** Keys read between two turns of the event loop. */
 const ENTRIES_A_TURN = 8192;
 /** Milliseconds of counting between two turns. */
@@ -76,11 +86,11 @@ export class IndexHandle<Key = string, Value = unknown> {
   // ── One entry ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The value, or undefined if there is none. */
-  get(key: Key, options?: ReadOptions): Promise<Value | undefined> {
+  get(key: Key, options?: KeyReadOptions): Promise<Value | undefined> {
     const { core, reference } = this;
     try {
       core.state.assertUsable();
-      const snapshot = core.snapshotFor(options);
+      const snapshot = core.snapshotFor(options, KEY_READ_OPTIONS);
       const lent = this.codec.borrowKey(key);
       let found: boolean;
       core.pages.faulting = true;
@@ -90,6 +100,7 @@ export class IndexHandle<Key = string, Value = unknown> {
         if (!(error instanceof PageFault)) throw error;
         core.pages.faulting = false;
         const bytes = lent.slice();
+        if (snapshot === null && options?.asCalled === true) return this.asCalled((now) => this.read(bytes, now));
         return core.readOn(() => this.read(bytes, snapshot));
       } finally {
         core.pages.faulting = false;
@@ -132,13 +143,15 @@ export class IndexHandle<Key = string, Value = unknown> {
     return values;
   }
 
-  has(key: Key, options?: ReadOptions): Promise<boolean> {
+  has(key: Key, options?: KeyReadOptions): Promise<boolean> {
     try {
       const bytes = this.keyToRead(key);
-      const snapshot = this.core.snapshotFor(options);
+      const snapshot = this.core.snapshotFor(options, KEY_READ_OPTIONS);
       const look = (): boolean => this.isThere(bytes, snapshot);
       const found = attemptRead(this.core.pages, look);
-      return found === FAULTED ? this.core.readOn(look) : Promise.resolve(found);
+      if (found !== FAULTED) return Promise.resolve(found);
+      if (snapshot === null && options?.asCalled === true) return this.asCalled((now) => this.isThere(bytes, now));
+      return this.core.readOn(look);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -357,6 +370,25 @@ export class IndexHandle<Key = string, Value = unknown> {
     return this.core.concurrency.lookup(this.entry, key, reference, snapshot)
       ? this.codec.decodeValue(reference.value)
       : undefined;
+  }
+
+  /** A read of a key whose page is missing, as of now. */
+  private asCalled<Result>(read: (snapshot: EngineSnapshot['core'] | null) => Result): Promise<Result> {
+    const { core } = this;
+    // A reader reads again, from a later checkpoint, when the writer has overtaken it: a snapshot would forbid that.
+    const snapshot = core.state.openedReadOnly ? null : core.snapshot();
+    const look = (): Result => read(snapshot?.core ?? null);
+    const release = (): void => snapshot?.release();
+    try {
+      // Once more: what is read on goes on from the fault that came last.
+      const result = attemptRead(core.pages, look);
+      if (result === FAULTED) return core.readOn(look).finally(release);
+      release();
+      return Promise.resolve(result);
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   private isThere(key: Uint8Array, snapshot: EngineSnapshot['core'] | null): boolean {

@@ -22,7 +22,13 @@ export {
   type LogReadOptions,
 } from './engine-log.js';
 export type { EntryStream } from './entry-stream.js';
-export { type BatchOperation, type IndexChange, IndexHandle, type ReadOptions } from './index-handle.js';
+export {
+  type BatchOperation,
+  type IndexChange,
+  IndexHandle,
+  type KeyReadOptions,
+  type ReadOptions,
+} from './index-handle.js';
 export type { IndexOptions } from './index-options.js';
 export { type OpenOptions, openEngine } from './open.js';
 export type { OpenTransactionOptions, OpenTransactionReport } from './open-transactions.js';

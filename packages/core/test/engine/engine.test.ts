@@ -133,6 +133,55 @@ describe.each(['fan', 'btree'] as const)('an index of type %s that is larger tha
     expect(results.map((result) => result.value)).toEqual([...[...keys].sort(), undefined]);
   });
 
+  test('gives many entries of a range at once, in order with steps for one, and none at its end', async () => {
+    const { db, index } = await setup();
+    const sorted = [...keys].sort();
+    const range = index.keys({ limit: 301 });
+    const first = range.next();
+    const calls = [range.nextMany(7), range.nextMany(1), range.nextMany(1000)];
+    const last = range.next();
+    const some = (await Promise.all(calls)).flat();
+    const got = [(await first).value, ...some, (await last).value];
+    for (let more = await range.nextMany(1000); more.length > 0; more = await range.nextMany(1000)) got.push(...more);
+    expect(got).toEqual(sorted.slice(0, 301));
+    expect((await calls[0])?.length).toBeLessThanOrEqual(7);
+    expect([await range.nextMany(1), (await range.next()).done]).toEqual([[], true]);
+    for (const most of [0, -1, 1.5, '3', undefined]) {
+      expect(await codeOf(() => index.keys().nextMany(most as never))).toBe('PW_ARGUMENT');
+    }
+    const left = index.keys();
+    await left.nextMany(2);
+    await left.return();
+    expect(await left.nextMany(2)).toEqual([]);
+    await db.transaction(async (transaction) => {
+      transaction.delete(index, sorted[0] as string);
+      const entries = await transaction.range(index).nextMany(1);
+      expect(entries.map(([key]) => key)).toEqual([sorted[1]]);
+    });
+    const closed = index.keys();
+    await closed.nextMany(1);
+    await db.close();
+    expect(await codeOf(() => all(closed))).toBe('PW_CLOSED');
+  });
+
+  test('is read as it was when the call was made, if that is asked for, though the page comes later', async () => {
+    const { db, index } = await setup();
+    const [key, gone, added] = [keys[100] as string, keys[200] as string, '~'];
+    const { misses } = db.stats().pages;
+    const asCalled = { asCalled: true };
+    const reads = [index.get(key, asCalled), index.get(gone, asCalled), index.get(added, asCalled), index.get(key)];
+    const looks = [index.has(gone, asCalled), index.has(added, asCalled), index.has(gone)];
+    expect(db.stats().pages.misses, 'they wait for pages').toBeGreaterThan(misses);
+    index.putSync(key, 'new');
+    index.deleteSync(gone);
+    index.putSync(added, 'new');
+    expect(await Promise.all(reads)).toEqual([values[100], values[200], undefined, 'new']);
+    expect(await Promise.all(looks)).toEqual([true, false, false]);
+    expect(await index.get(key, asCalled)).toBe('new');
+    expect(db.stats().concurrency.activeSnapshots).toBe(0);
+    expect(await codeOf(() => index.getMany([key], asCalled as never))).toBe('PW_ARGUMENT');
+  });
+
   test('takes writes in the order in which they were called, though some of them wait for pages', async () => {
     const { index } = await setup();
     index.getSync('!0');

@@ -1,0 +1,331 @@
+/**
+ * A transaction as users of Level have it: keys and values in any encoding, of the database and its sublevels, read at one moment and written together.
+ */
+import { AbstractIterator, type AbstractSublevel } from 'abstract-level';
+import type { IndexHandle, RangeOptions, Transaction, TransactionOptions as EngineOptions } from 'pagewright';
+import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape, type Stream } from './cursor.js';
+import { levelError, PagewrightLevelError } from './errors.js';
+import {
+  type IteratorOptions,
+  type KeyIteratorOptions,
+  PagewrightIterator,
+  PagewrightKeyIterator,
+  PagewrightValueIterator,
+  type ValueIteratorOptions,
+} from './iterators.js';
+import { type Format, inFormat, lendKey, lendValue, type Stored } from './stored-bytes.js';
+import { engineWrite, type WriteOptions } from './write-options.js';
+
+export interface TransactionOptions extends WriteOptions {
+  /** How often the function runs again after a conflict. Default: 10. */
+  readonly retries?: number | undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: keys and values of a sublevel are what its own encodings say.
+type AnySublevel = AbstractSublevel<any, any, any, any>;
+
+type KeyEncoding<K> = NonNullable<IteratorOptions<K, unknown>['keyEncoding']>;
+type ValueEncoding<V> = NonNullable<IteratorOptions<unknown, V>['valueEncoding']>;
+
+export interface KeyOptions<K> {
+  readonly keyEncoding?: KeyEncoding<K> | undefined;
+  /** The sublevel, of the same database, that has the key. Its encodings are the default then. */
+  readonly sublevel?: AnySublevel | undefined;
+}
+
+export interface ValueOptions<K, V> extends KeyOptions<K> {
+  readonly valueEncoding?: ValueEncoding<V> | undefined;
+}
+
+/** Of an iterator in a transaction, which reads at the transaction's moment. */
+export type TransactionRangeOptions<Options> = Omit<Options, 'snapshot'> & {
+  readonly sublevel?: AnySublevel | undefined;
+};
+
+/** With a batch: the transaction whose writes they are. */
+export const WITHIN: unique symbol = Symbol('within');
+
+/** A database or sublevel as abstract-level has it for implementations, which it does not declare, with keys and values of any type. */
+interface Level {
+  /** Of a sublevel: what all its keys begin with, in ASCII. */
+  readonly prefix?: string;
+  /** Of a sublevel: the database. */
+  readonly db?: unknown;
+  readonly hooks: { readonly prewrite: { readonly noop: boolean } };
+  keyEncoding(encoding: unknown): Encoding;
+  valueEncoding(encoding: unknown): Encoding;
+  prefixKey(key: Stored, format: Format, local: boolean): Stored;
+  listenerCount(event: string): number;
+  batch(operations: readonly Operation[], options: { readonly [WITHIN]: Transaction }): Promise<void>;
+  _assertValidKey(key: unknown): void;
+  _assertValidValue(value: unknown): void;
+}
+
+interface Encoding {
+  readonly format: Format;
+  encode(data: unknown): Stored;
+  decode(data: Stored): unknown;
+}
+
+/** The database of a transaction. */
+export interface TransactionHost {
+  /** Waits for clearing that is under way; null: there is none. */
+  afterClearing(): Promise<void> | null;
+}
+
+interface Operation {
+  readonly type: 'put' | 'del';
+  readonly [option: string]: unknown;
+}
+
+/** Errors: `LEVEL_INVALID_OPTION`. */
+export function checkTransaction(run: unknown, options: TransactionOptions): EngineOptions {
+  if (typeof run !== 'function') throw invalid('A transaction takes a function.');
+  if (typeof options !== 'object' || options === null) throw invalid('The options of a transaction are an object.');
+  const { sync, durability, ...rest } = options;
+  return { ...rest, ...engineWrite({ sync, durability }) } as EngineOptions;
+}
+
+/**
+ * Made by `db.transaction()`. Errors of all methods: `LEVEL_TRANSACTION_NOT_OPEN` once the function has returned or thrown, `LEVEL_SNAPSHOT_TOO_OLD` if what it
+ * reads had to be given up, and those of the database.
+ */
+export class LevelTransaction<KDefault = string, VDefault = string> {
+  readonly #db: Level & TransactionHost;
+  readonly #core: Transaction;
+  readonly #entries: IndexHandle<Uint8Array, Uint8Array>;
+  readonly #iterators = new Set<{ close(): Promise<void> }>();
+  /** The writes as the program made them, if a hook or a listener is to be told. */
+  readonly #operations: Operation[] | null;
+  #hasWrites = false;
+
+  /** @internal */
+  constructor(db: TransactionHost, core: Transaction, entries: IndexHandle<Uint8Array, Uint8Array>) {
+    this.#db = db as unknown as Level & TransactionHost;
+    this.#core = core;
+    this.#entries = entries;
+    const { hooks } = this.#db;
+    this.#operations = !hooks.prewrite.noop || this.#db.listenerCount('write') > 0 ? [] : null;
+  }
+
+  /** The value, or undefined if there is none. */
+  get(key: KDefault): Promise<VDefault | undefined>;
+  get<K = KDefault, V = VDefault>(key: K, options: ValueOptions<K, V>): Promise<V | undefined>;
+  async get(key: unknown, options: ValueOptions<unknown, unknown> = {}): Promise<unknown> {
+    try {
+      const { db, stored } = this.#keyOf(key, options);
+      return this.#decode(db, await this.#core.get(this.#entries, lendKey(stored)), options);
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  /** The same, now. */
+  getSync(key: KDefault): VDefault | undefined;
+  getSync<K = KDefault, V = VDefault>(key: K, options: ValueOptions<K, V>): V | undefined;
+  getSync(key: unknown, options: ValueOptions<unknown, unknown> = {}): unknown {
+    try {
+      const { db, stored } = this.#keyOf(key, options);
+      return this.#decode(db, this.#core.getSync(this.#entries, lendKey(stored)), options);
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  /** The values in the order of the keys. */
+  getMany(keys: KDefault[]): Promise<(VDefault | undefined)[]>;
+  getMany<K = KDefault, V = VDefault>(keys: K[], options: ValueOptions<K, V>): Promise<(V | undefined)[]>;
+  async getMany(keys: unknown[], options: ValueOptions<unknown, unknown> = {}): Promise<unknown[]> {
+    if (!Array.isArray(keys)) throw new TypeError("The first argument 'keys' must be an array");
+    return Promise.all(keys.map((key) => this.get<unknown, unknown>(key, options)));
+  }
+
+  has(key: KDefault): Promise<boolean>;
+  has<K = KDefault>(key: K, options: KeyOptions<K>): Promise<boolean>;
+  async has(key: unknown, options: KeyOptions<unknown> = {}): Promise<boolean> {
+    try {
+      const { stored } = this.#keyOf(key, options);
+      return (await this.#core.get(this.#entries, lendKey(stored))) !== undefined;
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  /** Kept in memory until the transaction is committed. */
+  put(key: KDefault, value: VDefault): void;
+  put<K = KDefault, V = VDefault>(key: K, value: V, options: ValueOptions<K, V>): void;
+  put(key: unknown, value: unknown, options: ValueOptions<unknown, unknown> = {}): void {
+    try {
+      const { db, stored } = this.#keyOf(key, options);
+      db._assertValidValue(value);
+      const encoded = db.valueEncoding(options.valueEncoding).encode(value);
+      this.#core.put(this.#entries, lendKey(stored), lendValue(encoded));
+      this.#hasWrites = true;
+      this.#operations?.push({ ...options, type: 'put', key, value });
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  del(key: KDefault): void;
+  del<K = KDefault>(key: K, options: KeyOptions<K>): void;
+  del(key: unknown, options: KeyOptions<unknown> = {}): void {
+    try {
+      const { stored } = this.#keyOf(key, options);
+      this.#core.delete(this.#entries, lendKey(stored));
+      this.#hasWrites = true;
+      this.#operations?.push({ ...options, type: 'del', key });
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  /** Entries in order of key, the transaction's own writes among them. It ends with the transaction. */
+  iterator(): PagewrightIterator<unknown, KDefault, VDefault>;
+  iterator<K = KDefault, V = VDefault>(
+    options: TransactionRangeOptions<IteratorOptions<K, V>>,
+  ): PagewrightIterator<unknown, K, V>;
+  iterator(options: object = {}): PagewrightIterator<unknown, unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('entries', options);
+    return this.#attached(new PagewrightIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
+  }
+
+  keys(): PagewrightKeyIterator<unknown, KDefault>;
+  keys<K = KDefault>(options: TransactionRangeOptions<KeyIteratorOptions<K>>): PagewrightKeyIterator<unknown, K>;
+  keys(options: object = {}): PagewrightKeyIterator<unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('keys', options);
+    return this.#attached(new PagewrightKeyIterator<unknown, unknown>(db, encoded as never, cursor));
+  }
+
+  values(): PagewrightValueIterator<unknown, KDefault, VDefault>;
+  values<K = KDefault, V = VDefault>(
+    options: TransactionRangeOptions<ValueIteratorOptions<K, V>>,
+  ): PagewrightValueIterator<unknown, K, V>;
+  values(options: object = {}): PagewrightValueIterator<unknown, unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('values', options);
+    return this.#attached(new PagewrightValueIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
+  }
+
+  /** Forgets all writes. `db.transaction()` then resolves to what the function returns, and nothing is written. */
+  abort(): void {
+    this.#core.abort();
+  }
+
+  /**
+   * What is left to do before the engine commits: to let clearing that was called earlier come first, and hooks and listeners have their say.
+   * @internal
+   */
+  async settle(): Promise<void> {
+    if (!this.#hasWrites || this.#core.closed) return;
+    await this.#db.afterClearing();
+    if (this.#operations === null || this.#core.closed) return;
+    // It commits within, and only then tells the listeners.
+    await this.#db.batch(this.#operations, { [WITHIN]: this.#core });
+  }
+
+  /** @internal */
+  async end(): Promise<void> {
+    await Promise.all([...this.#iterators].map((iterator) => iterator.close()));
+  }
+
+  #keyOf(key: unknown, options: KeyOptions<unknown>): { readonly db: Level; readonly stored: Stored } {
+    const db = this.#levelOf(options);
+    db._assertValidKey(key);
+    const encoding = db.keyEncoding(options.keyEncoding);
+    return { db, stored: db.prefixKey(encoding.encode(key), encoding.format, false) };
+  }
+
+  #levelOf({ sublevel }: KeyOptions<unknown>): Level {
+    if (sublevel === undefined || sublevel === null) return this.#db;
+    const level = sublevel as unknown as Level;
+    if (level.db === this.#db || level === this.#db) return level;
+    throw invalid('The option sublevel takes a sublevel of the database of the transaction.');
+  }
+
+  #decode(db: Level, bytes: Uint8Array | undefined, options: ValueOptions<unknown, unknown>): unknown {
+    if (bytes === undefined) return undefined;
+    const encoding = db.valueEncoding(options.valueEncoding);
+    try {
+      return encoding.decode(inFormat(bytes, encoding.format));
+    } catch (error) {
+      throw new PagewrightLevelError('LEVEL_DECODE_ERROR', 'Could not decode value', { cause: error });
+    }
+  }
+
+  #range(
+    shape: Shape,
+    given: TransactionRangeOptions<IteratorOptions<unknown, unknown>>,
+  ): { readonly db: Level; readonly encoded: object; readonly cursor: Cursor } {
+    const { sublevel, ...options } = given;
+    const db = this.#levelOf({ sublevel });
+    if ('snapshot' in options)
+      throw invalid('An iterator in a transaction reads at its moment, and takes no snapshot.');
+    const keyEncoding = db.keyEncoding(options.keyEncoding);
+    const valueEncoding = db.valueEncoding(options.valueEncoding);
+    const encoded: Record<string | symbol, unknown> = {
+      ...options,
+      reverse: options.reverse === true,
+      limit: Number.isInteger(options.limit) && (options.limit as number) >= 0 ? options.limit : -1,
+      keyEncoding: keyEncoding.format,
+      valueEncoding: valueEncoding.format,
+      // Where AbstractIterator looks for how to decode.
+      [ITERATOR.keyEncoding]: keyEncoding,
+      [ITERATOR.valueEncoding]: valueEncoding,
+    };
+    for (const bound of BOUNDS) {
+      if (!Object.hasOwn(options, bound)) continue;
+      encoded[bound] = db.prefixKey(keyEncoding.encode(options[bound]), keyEncoding.format, false);
+    }
+    const { prefix = '' } = db;
+    if (prefix !== '') {
+      if (encoded.gt === undefined && encoded.gte === undefined) encoded.gte = prefix;
+      if (encoded.lt === undefined && encoded.lte === undefined) encoded.lte = endOf(prefix);
+    }
+    try {
+      const cursor = new Cursor(this.#source(), shape, encoded as unknown as EncodedIteratorOptions, prefix.length);
+      return { db, encoded, cursor };
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
+  #source(): EntrySource {
+    const range = (options: RangeOptions<Uint8Array>): Stream<[Uint8Array, Uint8Array]> =>
+      this.#core.range(this.#entries, options);
+    return {
+      range,
+      keys: (options) => new OneOfEach(range(options), 0),
+      values: (options) => new OneOfEach(range(options), 1),
+      release: () => {},
+    };
+  }
+
+  #attached<Iterator extends { close(): Promise<void> }>(iterator: Iterator): Iterator {
+    this.#iterators.add(iterator);
+    return iterator;
+  }
+}
+
+const BOUNDS = ['gt', 'gte', 'lt', 'lte'] as const;
+const ITERATOR = AbstractIterator as unknown as { readonly keyEncoding: symbol; readonly valueEncoding: symbol };
+
+/** Keys or values of entries. */
+class OneOfEach implements Stream<Uint8Array> {
+  constructor(
+    private readonly entries: Stream<[Uint8Array, Uint8Array]>,
+    private readonly part: 0 | 1,
+  ) {}
+
+  async nextMany(most: number): Promise<Uint8Array[]> {
+    return (await this.entries.nextMany(most)).map((entry) => entry[this.part]);
+  }
+}
+
+/** As abstract-level has it: the separator is followed by a character that no name has. */
+function endOf(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}
+
+function invalid(message: string): PagewrightLevelError {
+  return new PagewrightLevelError('LEVEL_INVALID_OPTION', message);
+}

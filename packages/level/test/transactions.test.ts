@@ -1,0 +1,295 @@
+/** Transactions behind abstract-level's interface. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LevelTransaction, PagewrightLevel } from '../src/index.js';
+import { codesOf, Rig } from './rig.js';
+
+let rig: Rig;
+let db: PagewrightLevel;
+beforeEach(async () => {
+  rig = new Rig();
+  db = await rig.open();
+});
+afterEach(() => rig.end());
+
+describe('a transaction', () => {
+  test('reads its own writes, and all of them are there together when it resolves', async () => {
+    await db.batch([
+      { type: 'put', key: 'a', value: '1' },
+      { type: 'put', key: 'b', value: '2' },
+    ]);
+    const result = await db.transaction(async (tx) => {
+      tx.put('c', `${await tx.get('a')}${tx.getSync('b')}`);
+      tx.del('a');
+      expect(await tx.getMany(['a', 'b', 'c'])).toEqual([undefined, '2', '12']);
+      expect([await tx.has('a'), await tx.has('c')]).toEqual([false, true]);
+      expect(await db.getMany(['a', 'c'])).toEqual(['1', undefined]);
+      return 'done';
+    });
+    expect(result).toBe('done');
+    expect(await db.iterator().all()).toEqual([
+      ['b', '2'],
+      ['c', '12'],
+    ]);
+  });
+
+  test('writes nothing if its function throws, or aborts it', async () => {
+    const error = new Error('no');
+    await expect(
+      db.transaction((tx) => {
+        tx.put('a', '1');
+        throw error;
+      }),
+    ).rejects.toBe(error);
+    const result = await db.transaction((tx) => {
+      tx.put('a', '1');
+      tx.abort();
+      return 'aborted';
+    });
+    expect(result).toBe('aborted');
+    expect(await db.keys().all()).toEqual([]);
+  });
+
+  test('is run again when another was first, so that no increment is lost', async () => {
+    await db.put('n', '0');
+    let runs = 0;
+    const increment = () =>
+      db.transaction(
+        async (tx) => {
+          runs++;
+          const n = Number(await tx.get('n'));
+          await new Promise(setImmediate);
+          tx.put('n', String(n + 1));
+        },
+        { retries: 1000, durability: 'none' },
+      );
+    await Promise.all(Array.from({ length: 20 }, increment));
+    expect(await db.get('n')).toBe('20');
+    expect(runs).toBeGreaterThan(20);
+  });
+
+  test('that meets a conflict too often is LEVEL_TRANSACTION_CONFLICT, with the engine’s error as its cause', async () => {
+    const attempts: number[] = [];
+    const run = db.transaction(
+      async (tx, attempt) => {
+        attempts.push(attempt);
+        tx.put('a', 'late');
+        await db.put('a', 'first');
+      },
+      { retries: 2 },
+    );
+    await expect(run).rejects.toMatchObject({
+      code: 'LEVEL_TRANSACTION_CONFLICT',
+      cause: { code: 'PW_CONFLICT', details: { index: 'level' } },
+    });
+    expect(attempts).toEqual([1, 2, 3]);
+    expect(await db.get('a')).toBe('first');
+  });
+
+  test('reads at one moment', async () => {
+    await db.put('a', '1');
+    await db.transaction(async (tx) => {
+      await db.put('a', '2');
+      expect([await tx.get('a'), tx.getSync('a'), (await tx.values().all())[0]]).toEqual(['1', '1', '1']);
+    });
+  });
+
+  test('cannot be used once its function has returned', async () => {
+    let left: LevelTransaction | undefined;
+    const iterators: { next(): Promise<unknown> }[] = [];
+    await db.transaction((tx) => {
+      left = tx;
+      tx.put('a', '1');
+      iterators.push(tx.iterator());
+    });
+    const tx = left as LevelTransaction;
+    const calls = [
+      () => tx.get('a'),
+      () => tx.getSync('a'),
+      () => tx.put('a', '2'),
+      () => tx.del('a'),
+      () => tx.keys(),
+    ];
+    for (const call of calls) expect(await codesOf(call)).toEqual(['LEVEL_TRANSACTION_NOT_OPEN', 'PW_TXN_CLOSED']);
+    expect(await codesOf(() => iterators[0]?.next())).toEqual(['LEVEL_ITERATOR_NOT_OPEN']);
+    expect(await db.get('a')).toBe('1');
+  });
+
+  test('is deferred while the database is being opened, and refused when it is closed', async () => {
+    await db.close();
+    expect(await codesOf(() => db.transaction(() => {}))).toEqual(['LEVEL_DATABASE_NOT_OPEN']);
+    const opening = db.open();
+    const put = db.transaction((tx) => tx.put('a', '1'));
+    await opening;
+    await put;
+    expect(await db.get('a')).toBe('1');
+  });
+
+  test('that is under way when the database is closed is not committed', async () => {
+    let goOn = (): void => {};
+    const run = db.transaction(async (tx) => {
+      tx.put('a', '1');
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      return tx.get('a');
+    });
+    const codes = codesOf(() => run);
+    await new Promise(setImmediate);
+    await db.close();
+    goOn();
+    expect(await codes).toEqual(['LEVEL_DATABASE_NOT_OPEN', 'PW_CLOSED']);
+    await db.open();
+    expect(await db.keys().all()).toEqual([]);
+  });
+
+  test('refuses what it does not take', async () => {
+    const refused = [
+      () => db.transaction('no' as never),
+      () => db.transaction(() => {}, null as never),
+      () => db.transaction(() => {}, { retries: -1 }),
+      () => db.transaction(() => {}, { times: 3 } as never),
+      () => db.transaction(() => {}, { sync: true, durability: 'none' }),
+      () => db.transaction((tx) => tx.iterator({ snapshot: db.snapshot() } as never)),
+      () => db.transaction((tx) => tx.iterator({ highWaterMarkBytes: -1 })),
+    ];
+    for (const call of refused) expect((await codesOf(call))[0]).toBe('LEVEL_INVALID_OPTION');
+    expect(await codesOf(() => db.transaction((tx) => tx.put(null as never, '')))).toEqual(['LEVEL_INVALID_KEY']);
+    expect(await codesOf(() => db.transaction((tx) => tx.put('a', undefined as never)))).toEqual([
+      'LEVEL_INVALID_VALUE',
+    ]);
+    expect(await codesOf(() => db.transaction((tx) => tx.put('k'.repeat(10_000), '')))).toEqual([
+      'LEVEL_INVALID_KEY',
+      'PW_KEY_TOO_LARGE',
+    ]);
+  });
+});
+
+describe('encodings and sublevels in a transaction', () => {
+  test('encodings are those of the database, or of the call', async () => {
+    const json = await rig.open<string, { n: number }>({ valueEncoding: 'json' }, 'json.pw');
+    await json.put('a', { n: 1 });
+    await json.transaction(async (tx) => {
+      tx.put('b', { n: ((await tx.get('a'))?.n ?? 0) + 1 });
+      tx.put(Buffer.from('c'), 'text', { keyEncoding: 'buffer', valueEncoding: 'utf8' });
+      expect(await tx.get('c', { valueEncoding: 'view' })).toEqual(new Uint8Array(Buffer.from('text')));
+      expect(await tx.get<string, Buffer>('b', { valueEncoding: 'buffer' })).toEqual(Buffer.from('{"n":2}'));
+      expect(await codesOf(() => tx.get('c'))).toEqual(['LEVEL_DECODE_ERROR', undefined]);
+      expect(await tx.values({ lt: 'c' }).all()).toEqual([{ n: 1 }, { n: 2 }]);
+    });
+    expect(await json.iterator({ valueEncoding: 'utf8' }).all()).toEqual([
+      ['a', '{"n":1}'],
+      ['b', '{"n":2}'],
+      ['c', 'text'],
+    ]);
+  });
+
+  test('keys of sublevels have their prefixes, their encodings are the default, and all is atomic across them', async () => {
+    const users = db.sublevel<string, { name: string }>('users', { valueEncoding: 'json' });
+    const names = db.sublevel('index').sublevel('names');
+    await users.put('1', { name: 'Ada' });
+    await db.transaction(async (tx) => {
+      const ada = await tx.get<string, { name: string }>('1', { sublevel: users });
+      tx.put('2', { name: `${ada?.name} Byron` }, { sublevel: users });
+      tx.put('Ada Byron', '2', { sublevel: names });
+      tx.del('1', { sublevel: users });
+      expect(await tx.has('1', { sublevel: users })).toBe(false);
+      expect(await tx.has('Ada Byron', { sublevel: names })).toBe(true);
+    });
+    expect(await users.iterator().all()).toEqual([['2', { name: 'Ada Byron' }]]);
+    expect(await names.get('Ada Byron')).toBe('2');
+    const failed = db.transaction((tx) => {
+      tx.put('3', { name: 'Eve' }, { sublevel: users });
+      tx.put('Eve', '3', { sublevel: names });
+      throw new Error('no');
+    });
+    await expect(failed).rejects.toThrow('no');
+    expect(await db.keys().all()).toEqual(['!index!!names!Ada Byron', '!users!2']);
+  });
+
+  test('iterators keep to a sublevel, see own writes, take ranges, and seek', async () => {
+    const sub = db.sublevel('sub');
+    await db.batch([
+      { type: 'put', key: 'a', value: '' },
+      { type: 'put', key: '~', value: '' },
+    ]);
+    await sub.batch(['a', 'b', 'c', 'd'].map((key) => ({ type: 'put', key, value: key.toUpperCase() })));
+    await db.transaction(async (tx) => {
+      tx.put('bb', 'BB', { sublevel: sub });
+      tx.del('c', { sublevel: sub });
+      expect(await tx.iterator({ sublevel: sub }).all()).toEqual([
+        ['a', 'A'],
+        ['b', 'B'],
+        ['bb', 'BB'],
+        ['d', 'D'],
+      ]);
+      expect(await tx.keys({ sublevel: sub, reverse: true, limit: 3 }).all()).toEqual(['d', 'bb', 'b']);
+      expect(await tx.values({ sublevel: sub, gt: 'a', lte: 'bb' }).all()).toEqual(['B', 'BB']);
+      expect(
+        await tx.keys({ sublevel: sub, keyEncoding: 'buffer', gte: Buffer.from('b'), lt: Buffer.from('c') }).all(),
+      ).toEqual([Buffer.from('b'), Buffer.from('bb')]);
+      const iterator = tx.iterator({ sublevel: sub, values: false });
+      iterator.seek('bb');
+      expect(await iterator.next()).toEqual(['bb', undefined]);
+      iterator.seek('b');
+      const seen: unknown[] = [];
+      for await (const [key] of iterator) seen.push(key);
+      expect(seen).toEqual(['b', 'bb', 'd']);
+      expect(await tx.keys().all()).toEqual(['!sub!a', '!sub!b', '!sub!bb', '!sub!d', 'a', '~']);
+    });
+  });
+
+  test('a sublevel of another database is refused', async () => {
+    const other = await rig.open({}, 'other.pw');
+    const call = () => db.transaction((tx) => tx.put('a', '', { sublevel: other.sublevel('sub') }));
+    expect(await codesOf(call)).toEqual(['LEVEL_INVALID_OPTION']);
+  });
+});
+
+describe('hooks and events', () => {
+  test('hooks see the writes of a transaction, and what they add is part of it', async () => {
+    const index = db.sublevel('index');
+    db.hooks.prewrite.add((op, batch) => {
+      if (op.type === 'put') batch.add({ type: 'put', key: op.value, value: op.key, sublevel: index });
+    });
+    await db.transaction((tx) => tx.put('ada', 'red'));
+    expect(await db.iterator().all()).toEqual([
+      ['!index!red', 'ada'],
+      ['ada', 'red'],
+    ]);
+  });
+
+  test('listeners are told once, of what was committed', async () => {
+    const told: unknown[] = [];
+    db.on('write', (operations) =>
+      told.push(operations.map(({ type, key }: { type: string; key: string }) => [type, key])),
+    );
+    await db.put('n', '0');
+    told.length = 0;
+    let attempts = 0;
+    await db.transaction(async (tx) => {
+      attempts++;
+      tx.put('n', '1');
+      tx.del('m');
+      if (attempts === 1) {
+        await db.put('n', '2');
+        expect(told).toEqual([[['put', 'n']]]);
+      }
+    });
+    expect(attempts).toBe(2);
+    expect(told).toEqual([
+      [['put', 'n']],
+      [
+        ['put', 'n'],
+        ['del', 'm'],
+      ],
+    ]);
+    await codesOf(() =>
+      db.transaction((tx) => {
+        tx.put('n', '3');
+        throw new Error('no');
+      }),
+    );
+    expect(told.length).toBe(2);
+    expect(await db.get('n')).toBe('1');
+  });
+});
