@@ -56,7 +56,7 @@ describe('a transaction that is left open', () => {
     expect(reports[0]!.begunAt).toMatch(/^\s+at leaveOpen .*open-transactions\.test\.ts:\d+/);
     expect(warnings).toEqual([
       expect.objectContaining({
-        code: 'PW_TXN_OPEN',
+        code: 'PAGEWRIGHT_OPEN_TRANSACTION',
         detail: reports[0]!.begunAt,
         message: expect.stringMatching(/is open for \d+ s/),
       }),

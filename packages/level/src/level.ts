@@ -75,6 +75,7 @@ export interface ChainedBatch<TDatabase, K, V> extends AbstractChainedBatch<TDat
 /** All of them: others that a program gives are for its `postopen` hooks. */
 const ENGINE_OPTIONS = Object.keys({
   archive: true,
+  archiveTimeoutMs: true,
   checkpoint: true,
   commit: true,
   concurrency: true,
@@ -92,6 +93,7 @@ const ENGINE_OPTIONS = Object.keys({
   plugins: true,
   readOnly: true,
   recover: true,
+  transactions: true,
 } satisfies Record<keyof EngineOptions, true>) as (keyof EngineOptions)[];
 
 /** The index of the store that has the entries. */

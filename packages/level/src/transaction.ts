@@ -2,7 +2,7 @@
  * A transaction as users of Level have it: keys and values in any encoding, of the database and its sublevels, read at one moment and written together.
  */
 import { AbstractIterator, type AbstractSublevel } from 'abstract-level';
-import type { IndexHandle, RangeOptions, Transaction, TransactionOptions as EngineOptions } from 'pagewright';
+import type { TransactionOptions as EngineOptions, IndexHandle, RangeOptions, Transaction } from 'pagewright';
 import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape, type Stream } from './cursor.js';
 import { levelError, PagewrightLevelError } from './errors.js';
 import {
@@ -19,6 +19,10 @@ import { engineWrite, type WriteOptions } from './write-options.js';
 export interface TransactionOptions extends WriteOptions {
   /** How often the function runs again after a conflict. Default: 10. */
   readonly retries?: number | undefined;
+  /** With `serializable` it is a conflict, too, if anything that it has read was changed meanwhile. Default: `snapshot`. */
+  readonly isolation?: 'snapshot' | 'serializable' | undefined;
+  /** Aborts the transaction, unless it is being committed: it rejects with the reason when the function has come to its end. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: keys and values of a sublevel are what its own encodings say.

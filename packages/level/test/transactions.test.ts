@@ -85,6 +85,39 @@ describe('a transaction', () => {
     expect(await db.get('a')).toBe('first');
   });
 
+  test('that is serializable meets a conflict where another one changes what it has read, a key that was not there or a range', async () => {
+    await db.batch([
+      { type: 'put', key: 'ada', value: 'on call' },
+      { type: 'put', key: 'bob', value: 'on call' },
+    ]);
+    const leave = (name: string): Promise<boolean> =>
+      db.transaction(
+        async (tx) => {
+          const others = (await tx.iterator().all()).filter(([key, value]) => key !== name && value === 'on call');
+          await new Promise(setImmediate);
+          if (others.length === 0 || (await tx.get('locked')) !== undefined) return false;
+          tx.put(name, 'gone');
+          return true;
+        },
+        { isolation: 'serializable' },
+      );
+    const left = await Promise.all([leave('ada'), leave('bob')]);
+    expect(left.filter(Boolean).length).toBe(1);
+  });
+
+  test('that is aborted from outside writes nothing, and rejects with the reason', async () => {
+    const controller = new AbortController();
+    const run = db.transaction(
+      (tx) => {
+        tx.put('a', '1');
+        controller.abort(new Error('enough'));
+      },
+      { signal: controller.signal },
+    );
+    await expect(run).rejects.toThrow('enough');
+    expect(await db.get('a')).toBeUndefined();
+  });
+
   test('reads at one moment', async () => {
     await db.put('a', '1');
     await db.transaction(async (tx) => {

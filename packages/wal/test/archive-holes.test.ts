@@ -8,8 +8,8 @@ import type { ArchiveSource } from '@pagewright/core';
 import { dropAll, keepAll, Random, type SimulatedDevice } from '@pagewright/testkit';
 import { type LogStore, MemoryArchive, readAll, recordOf, type Superblock, settled } from '@pagewright/testkit/rig';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
 import { commitsIn, recordsIn, upTo } from './archived-records.js';
+import { CraftedLog, type Entry, type Fate, timestampsOf } from './crafted-log.js';
 import { openLog, openLogStore, SMALL } from './store.js';
 
 const SEED = Number(process.env.ARCHIVE_HOLES_SEED ?? Date.now() % 2 ** 31);

@@ -6,7 +6,7 @@ import { channel } from 'node:diagnostics_channel';
 
 export interface OpenTransactionOptions {
   /**
-   * A transaction that is open for so many milliseconds is reported once: as a warning of the process (`PW_TXN_OPEN`), and on the channel `pagewright:transaction:open`. False: none is. Default: 60,000.
+   * A transaction that is open for so many milliseconds is reported once: as a warning of the process (`PAGEWRIGHT_OPEN_TRANSACTION`), and on the channel `pagewright:transaction:open`. False: none is. Default: 60,000.
    */
   readonly reportAfterMs?: number | false | undefined;
   /** A transaction that is open for so many milliseconds is aborted: `PW_TXN_CLOSED` from then on. False: none is. Default: 3,600,000, which is an hour. */
@@ -115,7 +115,7 @@ export class OpenTransactions {
     if (this.#reportAfterMs === Number.POSITIVE_INFINITY) return;
     const outcome = isAborted ? 'was aborted, because it was' : 'is';
     const message = `A transaction of ${path} ${outcome} open for ${Math.round(openMs / 1000)} s: old versions are kept for it. Commit or abort it. It was begun`;
-    process.emitWarning(message, { type: 'PagewrightWarning', code: 'PW_TXN_OPEN', detail: begunAt });
+    process.emitWarning(message, { type: 'PagewrightWarning', code: 'PAGEWRIGHT_OPEN_TRANSACTION', detail: begunAt });
   }
 
   #stop(): void {
