@@ -1,6 +1,29 @@
 /** What the authors of parts test with: conformance suites, a simulated device, a crash explorer, fuzzers. */
 
 export {
+  ANOMALY_NAMES,
+  type Anomaly,
+  type AnomalyKind,
+  type AnomalyReport,
+  allowedBy,
+  type CheckOptions,
+  findAnomalies,
+  forbiddenBy,
+  HistoryError,
+  INITIAL_TAG,
+  type Interval,
+  type IsolationLevel,
+  type List,
+  type Outcome,
+  type RecordedOperation,
+  type RecordedTransaction,
+  type Tag,
+  type TransactionHistory,
+  type TransactionId,
+  tagOf,
+  transactionId,
+} from './anomalies/index.js';
+export {
   type CommitPolicyCapability,
   type CommitPolicyConformanceOptions,
   commitPolicyConformance,
