@@ -16,3 +16,14 @@ export {
   tagOf,
   transactionId,
 } from './transaction-history.js';
+export { HistoryCollector, SharedClock, TransactionRecorder } from './recorder.js';
+export {
+  fillLists,
+  initialKeys,
+  type LoadMemory,
+  type LoadPlan,
+  type LoadShare,
+  readLists,
+  runTransactions,
+  sharedMemoryOf,
+} from './transaction-load.js';
