@@ -228,6 +228,15 @@ describe('the smallest history with each anomaly', () => {
       history(transaction(1, append(X, ONE)), transaction(2, append(X, ONE, TWO)), transaction(3, read(X, TWO))),
     ],
     [
+      'a list has another beginning: garbage',
+      'garbage',
+      history(
+        transaction(1, append(X, ONE)),
+        transaction(2, append(X, ONE, TWO)),
+        transaction(3, append(Y, THREE), read(X, THREE, TWO)),
+      ),
+    ],
+    [
       'the value of another key is read: garbage',
       'garbage',
       history(transaction(1, append(X, ONE), append(Y, tag(1, 1))), transaction(2, read(Y, ONE))),
@@ -257,6 +266,28 @@ describe('the smallest history with each anomaly', () => {
     // As a file has it, and in another order.
     const copy = JSON.parse(JSON.stringify(given)) as TransactionHistory;
     expect(kindsIn({ ...copy, transactions: [...copy.transactions].reverse() })).toEqual([kind]);
+  });
+
+  it('who reads what its transaction replaced depends on that transaction', () => {
+    const given = history(
+      transaction(1, append(X, ONE), append(X, ONE, tag(1, 1)), append(Y, tag(1, 2))),
+      transaction(2, read(X, ONE), read(Y)),
+    );
+    expect(kindsIn(given)).toEqual(['G1b', 'G-single']);
+  });
+
+  it('of a longer cycle with one anti-dependency and a shorter one with two, the first is told', () => {
+    const [a, b, c] = [4, 5, 6];
+    const given = history(
+      transaction(1, append(X, ONE)),
+      transaction(2, append(Y, TWO)),
+      transaction(3, read(X, ONE), read(Y), read(c, tag(6))),
+      transaction(4, read(Y, TWO), read(X), append(a, tag(4))),
+      transaction(5, read(a, tag(4)), append(b, tag(5))),
+      transaction(6, read(b, tag(5)), append(c, tag(6))),
+    );
+    expect(kindsIn(given)).toEqual(['G-single']);
+    expect(findAnomalies(given).anomalies[0]?.transactions).toHaveLength(5);
   });
 
   it('is told so that a person can follow it', () => {
