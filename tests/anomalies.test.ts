@@ -1,0 +1,81 @@
+/**
+ * Threads run random transactions on one engine, on real files; their history is checked for the anomalies that the isolation level does not allow. A failure
+ * names a file that has the history. ANOMALY_SEED chooses other transactions; the soak goes on with them.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { allowedBy, findAnomalies, forbiddenBy, type TransactionHistory } from '@pagewright/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../packages/io-posix/test/bundle.js';
+import { anomalyRound, type RoundOptions, type RoundResult } from '../soak/anomalies/round.js';
+
+const SEED = Number(process.env.ANOMALY_SEED ?? Date.now() % 2 ** 31);
+const TRANSACTIONS = Number(process.env.ANOMALY_TRANSACTIONS ?? 1_000);
+
+let directory: string;
+let program: string;
+
+beforeAll(async () => {
+  directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-anomaly-program-'));
+  program = await bundle('../../../soak/anomalies/worker.ts', directory);
+});
+afterAll(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+function run(options: Partial<RoundOptions>): Promise<RoundResult> {
+  return anomalyRound({
+    program,
+    seed: SEED,
+    level: 'snapshot',
+    threads: [4, 4, null],
+    transactions: TRANSACTIONS,
+    keys: 12,
+    ...options,
+  });
+}
+
+describe(`under snapshot isolation (ANOMALY_SEED=${SEED})`, () => {
+  it('write skew comes up, and nothing else', async () => {
+    const { report, history, aborted } = await run({});
+    const { counts } = report;
+    expect([...counts.keys()].filter((kind) => !allowedBy('snapshot').has(kind))).toEqual([]);
+    expect(counts.get('G2-item') ?? 0, `ANOMALY_SEED=${SEED}`).toBeGreaterThan(0);
+    expect(aborted).toBeGreaterThan(0);
+    // Those of the threads, and all that is there at the end, before and after reopening.
+    expect(history.transactions.length).toBe(3 * TRANSACTIONS + 2);
+  });
+
+  it('nor while pages are evicted and checkpoints written, in threads that are interrupted at schedule points', async () => {
+    const { report, evictions, checkpoints } = await run({
+      threads: [8, null],
+      evicts: true,
+      checkpoints: true,
+      pauses: true,
+      commit: 'group',
+    });
+    expect(report.counts.get('G2-item') ?? 0, `ANOMALY_SEED=${SEED}`).toBeGreaterThan(0);
+    expect(Math.min(evictions, checkpoints), `ANOMALY_SEED=${SEED}`).toBeGreaterThan(0);
+  });
+
+  it('nor where a thread is ended in the midst of it, and the store is opened again', async () => {
+    for (let seed = SEED; seed < SEED + 4; seed++) {
+      const { history } = await run({ seed, threads: [4, null, 2], lose: true });
+      // It had begun, and was not done.
+      expect(history.transactions.length).toBeGreaterThan(2);
+      expect(history.transactions.length).toBeLessThan(3 * TRANSACTIONS);
+    }
+  });
+
+  it('the write skew is found if it is not allowed, and found again in the file that the failure names', async () => {
+    const failure = await run({ level: 'serializable', threads: [8, 8], directory }).then(
+      () => null,
+      (error: Error) => error,
+    );
+    const [, seed, file] = /with seed (\d+), .* The history is in (\S+)\.\n/.exec(`${failure?.message}`) ?? [];
+    expect(Number(seed), `${failure}`).toBe(SEED);
+    const history = JSON.parse(fs.readFileSync(file as string, 'utf8')) as TransactionHistory;
+    const found = forbiddenBy('serializable', findAnomalies(history, { realTime: 'serializable' }));
+    expect(found.length).toBeGreaterThan(0);
+    expect(failure?.message).toContain(found[0]?.text);
+  });
+});
