@@ -79,3 +79,29 @@ describe(`under snapshot isolation (ANOMALY_SEED=${SEED})`, () => {
     expect(failure?.message).toContain(found[0]?.text);
   });
 });
+
+describe(`of serializable transactions (ANOMALY_SEED=${SEED})`, () => {
+  const serializable = { level: 'serializable', begin: { isolation: 'serializable' } } as const;
+
+  it('nothing comes up, and some are refused for what they have read', async () => {
+    const { report, aborted } = await run(serializable);
+    expect([...report.counts.keys()]).toEqual([]);
+    expect(aborted).toBeGreaterThan(0);
+  });
+
+  it('nor while pages are evicted and checkpoints written, in threads that are interrupted at schedule points', async () => {
+    await run({
+      ...serializable,
+      threads: [8, null],
+      evicts: true,
+      checkpoints: true,
+      pauses: true,
+      commit: 'autonomous',
+    });
+  });
+
+  it('nor where a thread is ended in the midst of it, and the store is opened again', async () => {
+    for (let seed = SEED; seed < SEED + 2; seed++)
+      await run({ ...serializable, seed, threads: [4, null, 2], lose: true });
+  });
+});

@@ -36,13 +36,16 @@ export const anomalies: Part = {
   },
 };
 
+const SNAPSHOT = { level: 'snapshot', begin: { isolation: 'snapshot' } } as const;
+const SERIALIZABLE = { level: 'serializable', begin: { isolation: 'serializable' } } as const;
+
 /** Which round follows from a seed. */
 function shapeOf(seed: number): RoundOptions {
   const random = new Random(seed);
   return {
     program: fileURLToPath(new URL('./worker.js', import.meta.url)),
     seed,
-    level: 'snapshot',
+    ...random.pick([SNAPSHOT, SERIALIZABLE]),
     threads: Array.from({ length: random.between(2, 4) }, () => random.pick([null, 1, 2, 4, 8])),
     transactions: random.between(1_000, 20_000),
     keys: random.pick([4, 8, 16, 64]),
