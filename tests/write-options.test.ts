@@ -53,6 +53,16 @@ describe.each(['begin', 'transaction', 'transactionSync'] as const)('%s', (name)
   });
 });
 
+test.each([
+  ['commit', () => db.begin().commit(...([{ durability: 'none' }] as unknown as []))],
+  ['commitSync', () => db.begin().commitSync(...(['touched'] as unknown as []))],
+  ['clear', () => index.clear(...([{ durability: 'none' }] as unknown as []))],
+] as const)('%s refuses options, which others have', async (name, call) => {
+  const refused = (async () => call())();
+  const message = expect.stringMatching(new RegExp(`^${name}\\(\\) takes no options`));
+  await expect(refused).rejects.toMatchObject({ code: 'PW_ARGUMENT', message });
+});
+
 test('a single change has no isolation', async () => {
   const message = expect.stringMatching(/no option 'isolation'/);
   await expect(CHANGES.put!({ isolation: 'snapshot' } as WriteOptions)).rejects.toMatchObject({ message });

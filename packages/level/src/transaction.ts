@@ -112,6 +112,11 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
     this.#operations = !hooks.prewrite.noop || this.#db.listenerCount('write') > 0 ? [] : null;
   }
 
+  /** Aborted when there is no use in going on: by the option `signal`, because it was open for too long, or because the database is being closed. */
+  get signal(): AbortSignal {
+    return this.#core.signal;
+  }
+
   /** The value, or undefined if there is none. */
   get(key: KDefault): Promise<VDefault | undefined>;
   get<K = KDefault, V = VDefault>(key: K, options: ValueOptions<K, V>): Promise<V | undefined>;

@@ -111,6 +111,7 @@ describe('a transaction', () => {
       (tx) => {
         tx.put('a', '1');
         controller.abort(new Error('enough'));
+        expect(tx.signal.reason).toMatchObject({ message: 'enough' });
       },
       { signal: controller.signal },
     );

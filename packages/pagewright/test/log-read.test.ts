@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { attach, type LoggedTransaction, type OpenStoreOptions, open } from '../src/index.js';
+import { attach, type LoggedTransaction, type OpenStoreOptions, open, restore } from '../src/index.js';
 
 let directory: string;
 const at = (name: string): string => join(directory, name);
@@ -54,7 +54,7 @@ describe('the log of a store', () => {
       LoggedTransaction,
     ];
     expect(creation.operations[0]?.index).toMatchObject({ name: 'users', type: 'btree', key: 'utf8', value: 'json' });
-    expect([...users.changesIn(creation)]).toEqual([]);
+    expect([...users.changesIn(creation)]).toEqual([{ type: 'create-index' }]);
     expect([...users.changesIn(changes)]).toEqual([
       { type: 'put', key: 'ada', value: { name: 'Ada' } },
       { type: 'delete', key: 'bob' },
@@ -64,6 +64,55 @@ describe('the log of a store', () => {
     expect([...ages.changesIn(dropping)]).toEqual([{ type: 'drop-index' }]);
     expect(changes.time.getTime()).toBeGreaterThanOrEqual(begun.getTime());
     expect(changes.time.getTime()).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('shows a handle that its index was made anew: what another one had which was dropped is gone', async () => {
+    await using db = await openHere();
+    await (await db.index<string, number>('users', { value: 'json' })).put('ada', 1);
+    await db.dropIndex('users');
+    const users = await db.index<string, number>('users', { value: 'json' });
+    await users.put('bob', 2);
+    const copy = new Map([['ada', 1]]);
+    for await (const transaction of db.log.read(2, { follow: false })) {
+      for (const change of users.changesIn(transaction)) {
+        if (change.type === 'put') copy.set(change.key, change.value);
+        else if (change.type === 'create-index') copy.clear();
+      }
+    }
+    expect([...copy]).toEqual([['bob', 2]]);
+  });
+
+  it('of a store that was restored is none for a consumer that has what was undone, however often it was opened since', async () => {
+    const archive = at('archive');
+    const [own, path] = [at('own'), at('restored.pw')];
+    let good = 0;
+    {
+      await using db = await openHere({ archive });
+      await db.backup(at('backup.pw'));
+      const users = await db.index<string, number>('users', { value: 'json' });
+      await users.put('ada', 1);
+      good = db.lastCommit;
+      await users.put('ada', 2);
+      await users.put('ada', 3);
+    }
+    await restore({ backup: at('backup.pw'), archive, path, until: good });
+    for (let opening = 1; opening <= 3; opening++) {
+      await using db = await open(path, { memory: '8MiB', archive: own });
+      const users = await db.index<string, number>('users');
+      await users.put('bob', opening);
+      const has = async (from: number): Promise<number[]> => {
+        const given: number[] = [];
+        for await (const transaction of db.log.read(from, { follow: false })) {
+          for (const change of users.changesIn(transaction)) if (change.type === 'put') given.push(change.value);
+        }
+        return given;
+      };
+      const all = Array.from({ length: opening }, (_, at) => at + 1);
+      expect(await has(good)).toEqual(all);
+      for (const undone of [good + 1, good + 2]) {
+        await expect(has(undone), `opening ${opening}`).rejects.toMatchObject({ code: 'PW_LOG_GONE' });
+      }
+    }
   });
 
   it('keeps a copy up to date, from a snapshot on, while transactions go on', async () => {
@@ -156,7 +205,7 @@ describe('the log of a store', () => {
     ]);
     expect([...users.changesIn(found[0]!)]).toEqual([{ type: 'put', key: 'ada', value: 1 }]);
     expect([...users.changesIn(found[1]!)]).toEqual([{ type: 'load-index' }]);
-    expect(found.flatMap((each) => [...again.changesIn(each)])).toEqual([]);
+    expect(found.flatMap((each) => [...again.changesIn(each)])).toEqual([{ type: 'create-index' }]);
   });
 
   it('is left at any time, also by who waits for the next transaction', async () => {

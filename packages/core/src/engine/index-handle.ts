@@ -16,7 +16,7 @@ import { prefetchKeys } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
-import { checkWriteOptions, type WriteOptions } from './write-options.js';
+import { checkWriteOptions, refuseOptions, type WriteOptions } from './write-options.js';
 
 export interface ReadOptions {
   /** Read what was there when the snapshot was taken. */
@@ -40,6 +40,8 @@ export type BatchOperation<Key, Value> =
 /** A change of an index, as a transaction in the log has it. */
 export type IndexChange<Key, Value> =
   | BatchOperation<Key, Value>
+  /** There is nothing in it, and nothing of an index that had the name before. */
+  | { readonly type: 'create-index' }
   /** All entries went. */
   | { readonly type: 'clear-index' }
   /** All entries are others, from a bulk load, and to be read in the index itself. */
@@ -274,7 +276,8 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /** Removes all entries, at once whatever their number. Older snapshots still see them. Durable when it resolves. */
-  async clear(): Promise<void> {
+  async clear(...options: readonly never[]): Promise<void> {
+    refuseOptions('clear', options);
     const { core, entry } = this;
     await core.commits.operation(
       () => {
@@ -309,12 +312,12 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /**
-   * What a transaction from the log has changed in this index, in order, with keys and values as this handle has them. Those of an index of that name which was dropped
-   * before are not its own. Errors, while they are iterated over: `PW_ENCODING`.
+   * What a transaction from the log has changed in this index, in order, with keys and values as this handle has them. The first is `create-index`: what an index of that name had which was dropped
+   * before is gone then, and changes of that one are not among these. Errors, while they are iterated over: `PW_ENCODING`.
    */
   *changesIn({ operations }: LoggedTransaction): Generator<IndexChange<Key, Value>, void, void> {
     for (const { type, index, key, value } of operations) {
-      if (index.number !== this.entry.number || type === 'create-index') continue;
+      if (index.number !== this.entry.number) continue;
       if (type === 'put') yield { type, key: this.codec.decodeKey(key), value: this.codec.decodeValue(value) };
       else if (type === 'delete') yield { type, key: this.codec.decodeKey(key) };
       else yield { type };

@@ -11,7 +11,7 @@ import { IndexHandle } from './index-handle.js';
 import { framesOf, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
-import type { WriteOptions } from './write-options.js';
+import { refuseOptions, type WriteOptions } from './write-options.js';
 
 /**
  * Errors of all methods, besides those of {@link IndexHandle}: `PW_TXN_CLOSED`, and `PW_SNAPSHOT_TOO_OLD` if what the
@@ -116,9 +116,10 @@ export class Transaction implements Watched {
     this.core.rollbackTo(savepoint);
   }
 
-  /** Resolves when the writes are durable, or as the transaction was asked to. Without writes there is nothing to wait for. */
-  commit(): Promise<void> {
+  /** Resolves when the writes are durable, or as the transaction was asked to. Without writes there is nothing to wait for. Options are those of `begin`: `PW_ARGUMENT` for any. */
+  commit(...options: readonly never[]): Promise<void> {
     try {
+      refuseOptions('commit', options);
       this.assertOpen();
       if (!this.core.hasWrites) {
         this.end('committed');
@@ -138,7 +139,8 @@ export class Transaction implements Watched {
     }
   }
 
-  commitSync(): void {
+  commitSync(...options: readonly never[]): void {
+    refuseOptions('commitSync', options);
     this.assertOpen();
     let outcome: 'committed' | 'aborted' = 'aborted';
     try {

@@ -52,6 +52,13 @@ export function checkBeginOptions(options: BeginOptions | undefined, others: rea
   return { ...checkWriteValues(options), isolation };
 }
 
+/** What has no options is not given any, which would be thought to count: `PW_ARGUMENT`. */
+export function refuseOptions(call: string, given: readonly unknown[]): void {
+  if (given.length === 0 || (given.length === 1 && given[0] === undefined)) return;
+  const where = call === 'clear' ? 'It is always durable.' : 'Give them to begin() or transaction().';
+  throw argument(`${call}() takes no options. ${where}`, { given });
+}
+
 function assertKnown(whose: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw argument('Options are an object.', { options });
   for (const name of Object.keys(options)) {

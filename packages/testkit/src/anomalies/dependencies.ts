@@ -4,8 +4,8 @@
  */
 import type { Findings } from './findings.js';
 import type { Observations } from './observations.js';
-import type { RecordedTransaction } from './transaction-history.js';
 import type { Steps } from './steps.js';
+import type { RecordedTransaction } from './transaction-history.js';
 import { deedText } from './wording.js';
 import { NONE, type WriteIndex } from './write-index.js';
 

@@ -2,6 +2,7 @@
 export { ANOMALY_NAMES, type AnomalyKind, allowedBy, type IsolationLevel } from './anomaly-kinds.js';
 export { type AnomalyReport, type CheckOptions, findAnomalies, forbiddenBy } from './checker.js';
 export type { Anomaly } from './findings.js';
+export { HistoryCollector, SharedClock, TransactionRecorder } from './recorder.js';
 export {
   HistoryError,
   INITIAL_TAG,
@@ -16,7 +17,6 @@ export {
   tagOf,
   transactionId,
 } from './transaction-history.js';
-export { HistoryCollector, SharedClock, TransactionRecorder } from './recorder.js';
 export {
   fillLists,
   initialKeys,

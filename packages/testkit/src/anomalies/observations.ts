@@ -3,6 +3,7 @@
  * and what a transaction must not see whatever the order, is found here (internal, garbage, G1a, G1b).
  */
 import type { Findings } from './findings.js';
+import type { Steps } from './steps.js';
 import {
   INITIAL_TAG,
   type List,
@@ -10,7 +11,6 @@ import {
   type RecordedOperation,
   type RecordedTransaction,
 } from './transaction-history.js';
-import type { Steps } from './steps.js';
 import { deedText, listText } from './wording.js';
 import { NONE, type WriteIndex, type WriteOperation } from './write-index.js';
 

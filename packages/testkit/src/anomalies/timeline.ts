@@ -2,9 +2,10 @@
  * What was before what by the clock. Events that lie between two instants come to a graph by a chain of nodes, one for each end of an event in order of time: an event
  * leads to its own node, and is led to by the last one before it. So one event can be reached from another by the chain just if that was over before it was asked for.
  */
+
+import { SILENT } from './cycle-search.js';
 import type { Digraph } from './digraph.js';
 import { HistoryError, type Interval, nameOf, type RecordedTransaction } from './transaction-history.js';
-import { SILENT } from './cycle-search.js';
 
 /** Label of the edge from the chain to an event. */
 export const BY_TIME = -2;

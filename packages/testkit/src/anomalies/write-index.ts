@@ -2,6 +2,8 @@
  * All that was written in a history, by tag and by key, and what became of it. Before the first write of a key stands its root: what was there when the history
  * began, or nothing. Writes are known by their positions; the roots come first, in order of key.
  */
+
+import type { Steps } from './steps.js';
 import {
   HistoryError,
   INITIAL_TAG,
@@ -14,7 +16,6 @@ import {
   type TransactionHistory,
   transactionOf,
 } from './transaction-history.js';
-import type { Steps } from './steps.js';
 
 /** Of roots: no transaction, no operation. */
 export const NONE = -1;

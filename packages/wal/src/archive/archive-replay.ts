@@ -139,12 +139,18 @@ function beforeBackup(until: number, timestamp: number): PagewrightError {
   );
 }
 
+/** In milliseconds since 1970: the year 2017. */
+const LIKELY_TIME = 1.5e12;
+
 function beyondEnd(until: number | Date, last: number, time: number | null): PagewrightError {
   const wanted = typeof until === 'number' ? `Commit ${until}` : until.toISOString();
   const when = time === null || time === 0 ? '' : `, and nothing later than ${new Date(time).toISOString()}`;
+  // The likeliest mistake: a number of milliseconds, which Date.now() gives.
+  const isTime = typeof until === 'number' && until >= LIKELY_TIME;
+  const meant = isTime ? ` A point in time is a Date: new Date(${until}).` : '';
   return new PagewrightError(
     'PW_RESTORE_POINT',
-    `${wanted} is beyond the end of the archive: its last commit is ${last}${when}. Leave out \`until\` to have all that there is, or archive what is missing.`,
+    `${wanted} is beyond the end of the archive: its last commit is ${last}${when}. Leave out \`until\` to have all that there is, or archive what is missing.${meant}`,
     { details: { until: typeof until === 'number' ? until : until.toISOString(), last } },
   );
 }

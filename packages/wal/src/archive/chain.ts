@@ -61,7 +61,7 @@ export async function findChain(
   let end = backup;
   let forkedAt = Number.POSITIVE_INFINITY;
   for (;;) {
-    const next = left.filter(({ first }) => (chain.length === 0 ? first <= backup : first === end));
+    const next = left.filter((one) => (chain.length === 0 ? goesOnFrom(one, backup) : one.first === end));
     if (next.length > 1) forkedAt = end;
     if (next.length !== 1) break;
     const [found] = next as [Incarnation];
@@ -82,6 +82,15 @@ export async function findChain(
   );
   const backupTime = all.find(({ last, lastTime }) => last === backup && lastTime >= 0)?.lastTime ?? null;
   return { legs, segments, end, forkedAt, beyond, backupTime, isDamaged: all.some(({ isDamaged }) => isDamaged) };
+}
+
+/**
+ * Whether a backup with all up to that commit is of the history that an incarnation goes on with. Between the last commit before it and its own first one lie those that recovery or a
+ * restoration has given up: who has one of them is of another history.
+ */
+function goesOnFrom({ first, origin }: Incarnation, backup: number): boolean {
+  const isGivenUp = origin.keptRanges === 0 && backup > origin.timestamp && backup < origin.first - 1;
+  return first <= backup && !isGivenUp;
 }
 
 /** An incarnation of which the end cannot be read is taken to lead to the next one, so that whoever needs it meets the damage. */
