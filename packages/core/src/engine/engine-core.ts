@@ -229,12 +229,18 @@ export class EngineCore {
   /** All that is under way in this thread comes to its end, and nothing begins. */
   private async end(): Promise<void> {
     const { state, operations, housekeeping, checkpoints, following, sharing } = this;
+    const { turns } = this.concurrency;
     state.beginClosing();
     this.closed.abort();
     housekeeping.stop();
     checkpoints.stopTimer();
     following.stop();
     sharing.owner?.abort(closedError());
+    if (turns !== undefined) {
+      // Whoever waits for the turn of a transaction waits for this engine's program, which may wait for the end.
+      for (const transaction of [...this.transactions]) transaction.cutOff();
+      turns.close();
+    }
     await operations.idle();
     await sharing.stop();
     for (const transaction of [...this.transactions]) transaction.cutOff();

@@ -1,7 +1,7 @@
 /** An open store, as programs use it. */
 
 import type { TeardownStack } from '../composition/teardown.js';
-import type { ConcurrencyStats } from '../contracts/concurrency.js';
+import type { ConcurrencyStats, TransactionCore, WriterTurns } from '../contracts/concurrency.js';
 import { type LogStats, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX } from '../contracts/log.js';
 import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
 import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
@@ -161,7 +161,8 @@ export class Engine<Types extends string = string> {
    * Runs the function in a transaction and commits it; resolves to what the function returned when that is durable. If
    * another transaction was first to change the same key, all is done again, after a short wait. `attempt` counts from 1. If the
    * function throws, the transaction is aborted and the error passed on. If it has aborted the transaction itself, nothing is committed; a commit that it has begun is
-   * waited for. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed.
+   * waited for. Where one writes at a time, it waits until those that were asked for before have ended, has no conflicts then, and must not wait for another change
+   * of the same store itself. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed.
    */
   async transaction<Result>(
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
@@ -169,7 +170,7 @@ export class Engine<Types extends string = string> {
   ): Promise<Result> {
     const { retries, writing } = checkTransaction(run, options, TRANSACTION_OPTIONS);
     for (let attempt = 1; ; attempt++) {
-      const transaction = this.begin(writing);
+      const transaction = this.turns === undefined ? this.begin(writing) : await this.beginWriting(this.turns, writing);
       try {
         const result = await run(transaction, attempt);
         await transaction.settle();
@@ -188,7 +189,8 @@ export class Engine<Types extends string = string> {
    */
   transactionSync<Result>(run: (transaction: Transaction) => Result, options: WriteOptions = {}): Result {
     const { writing } = checkTransaction(run, options, WRITE_OPTIONS);
-    const transaction = this.begin(writing);
+    const { turns } = this;
+    const transaction = turns === undefined ? this.begin(writing) : this.begun(() => turns.beginNow(), writing);
     try {
       const result = run(transaction);
       if (isThenable(result)) {
@@ -208,11 +210,7 @@ export class Engine<Types extends string = string> {
   /** Begins a transaction that the caller commits or aborts. */
   begin(options?: WriteOptions): Transaction {
     const writing = checkWriteOptions(options);
-    return new Transaction(
-      this.core,
-      this.core.withKnownIndexes(() => this.core.concurrency.begin()),
-      writing,
-    );
+    return this.begun(() => this.core.concurrency.begin(), writing);
   }
 
   /** A view of the store as it is now. Release it when it is not needed any more. */
@@ -364,6 +362,31 @@ export class Engine<Types extends string = string> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Where one writes at a time, and changes are accepted. */
+  private get turns(): WriterTurns | undefined {
+    return this.core.state.readOnly ? undefined : this.core.concurrency.turns;
+  }
+
+  private async beginWriting(turns: WriterTurns, writing: WriteOptions): Promise<Transaction> {
+    this.core.state.assertUsable();
+    const begun = await turns.begin();
+    return this.begun(() => begun, writing);
+  }
+
+  private begun(begin: () => TransactionCore, writing: WriteOptions): Transaction {
+    let begun: TransactionCore | null = null;
+    try {
+      const core = this.core.withKnownIndexes(() => {
+        begun = begin();
+        return begun;
+      });
+      return new Transaction(this.core, core, writing);
+    } catch (error) {
+      (begun as TransactionCore | null)?.abort();
+      throw error;
+    }
   }
 
   /** Closing waits for it. */

@@ -23,6 +23,7 @@ import { revocationClauses } from './concurrency-revocation.js';
 import { snapshotClauses } from './concurrency-snapshots.js';
 import { threadClauses } from './concurrency-threads.js';
 import { transactionClauses } from './concurrency-transactions.js';
+import { writerClauses } from './concurrency-writers.js';
 import { turnClauses } from './concurrency-turns.js';
 import type { Manifest, Suite, TestRunner } from './suite.js';
 import { runSuite } from './suite.js';
@@ -37,7 +38,7 @@ export {
 export interface ConcurrencyConformanceOptions {
   /** New concurrency control, with the limits that a clause asks for. */
   readonly create: NewConcurrency;
-  /** Default: all. */
+  /** Default: all but `turns`. */
   readonly manifest?: Manifest<ConcurrencyCapability>;
 }
 
@@ -64,6 +65,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...threadClauses,
     ...interleavingClauses,
     ...turnClauses,
+    ...writerClauses,
     ...modelClauses,
   ].map(watched),
 };
