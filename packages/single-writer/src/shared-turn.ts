@@ -90,6 +90,12 @@ export class SharedTurn {
     });
   }
 
+  /** Takes it from a thread that has ended, though nobody has noticed yet; whether it is this thread's then. */
+  takeFromEnded(): boolean {
+    this.#lookAround();
+    return this.take();
+  }
+
   /** Blocks until another one has it than this, or for so long at most. */
   waitNow(owner: number, milliseconds: number): void {
     if (Atomics.wait(this.#words, OWNER, owner, Math.min(milliseconds, LOOK_MS)) === 'timed-out') this.#lookAround();

@@ -181,6 +181,7 @@ export class WriterLine {
         const { owner } = turn;
         const left = begun + this.waits.waitSyncMs - performance.now();
         if (!mayWait && (turn.isKept || left <= 0)) return false;
+        if (left <= 0 && turn.takeFromEnded()) return true;
         if (left <= 0) throw this.#busy(performance.now() - begun);
         turn.waitNow(owner, left);
       }
