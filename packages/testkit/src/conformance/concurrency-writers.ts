@@ -88,6 +88,8 @@ export const writerClauses: readonly ConcurrencyClause[] = [
         const all = Array.from({ length: 12 }, (_, number) =>
           increment(rig.concurrency, target, random, () => order.push(number), rig),
         );
+        // Looked at when the first of them has failed: the others fail with it.
+        for (const each of all) each.catch(() => undefined);
         await Promise.resolve();
         assert.deepEqual(order, [], `Seed ${seed}: somebody wrote beside a writer.`);
         holder.abort();
@@ -109,7 +111,13 @@ export const writerClauses: readonly ConcurrencyClause[] = [
       const { rig, target } = filled(subject.rig());
       const turns = turnsOf(rig.concurrency);
       const unready = turns.line();
-      const begins = turns.begin();
+      let begun: TransactionCore | null = null;
+      turns.begin().then(
+        (transaction) => {
+          begun = transaction;
+        },
+        () => undefined,
+      );
       await Promise.resolve();
       rig.put(target, 'a', 'at once');
       assert.equal(
@@ -118,9 +126,10 @@ export const writerClauses: readonly ConcurrencyClause[] = [
         'A step went before those who wait.',
       );
       unready.leave();
-      const writer = await begins;
-      assert.equal(rig.get(target, 'a', writer), 'at once');
-      writer.commit();
+      for (let times = 0; times < 100 && begun === null; times++) await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(begun !== null, 'It waits for who has left.');
+      assert.equal(rig.get(target, 'a', begun), 'at once');
+      (begun as TransactionCore).commit();
       await assert.rejects(
         turns.line().run(() => {
           throw new Error('its own');
@@ -140,6 +149,7 @@ export const writerClauses: readonly ConcurrencyClause[] = [
       const holder = turns.beginNow();
       const begins = turns.begin().catch((error) => error.code);
       const puts = turns.line().run(() => rig.put(target, 'a', 'last'));
+      puts.catch(() => undefined);
       turns.close();
       assert.equal(await begins, 'PW_CLOSED');
       assert.equal(await turns.begin().catch((error) => error.code), 'PW_CLOSED');
@@ -174,6 +184,7 @@ export const writerClauses: readonly ConcurrencyClause[] = [
         transaction.put(target, bytes('counter'), bytes(`${value + 1}`));
         transaction.commit();
       });
+      for (const each of all) each.catch(() => undefined);
       await new Promise((resolve) => setImmediate(resolve));
       assert.deepEqual(order, []);
       writer.commit();
@@ -206,6 +217,7 @@ export const writerClauses: readonly ConcurrencyClause[] = [
           const never = turnsOf(third.concurrency).begin();
           never.catch(() => {});
           const waiting = waits ? turnsOf(first.concurrency).begin() : null;
+          waiting?.catch(() => undefined);
           for (const thread of [third, second]) {
             if (detaches) thread.concurrency.detach();
             else thread.end();
