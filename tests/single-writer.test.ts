@@ -221,6 +221,24 @@ describe('a store where one writes at a time', () => {
     expect([...loaded.rangeSync()]).toEqual(Object.entries({ a: 11, b: 2, c: 3 }));
   });
 
+  it('makes a change that was asked for after the load of an index after it, also when both have waited for a transaction', async () => {
+    const db = await opened();
+    const index = await db.index('things', COUNTS);
+    const holder = db.begin();
+    holder.put(index, 'a', 1);
+    async function* input(): AsyncGenerator<[string, number]> {
+      for (const key of ['b', 'c']) {
+        await turn();
+        yield [key, 2];
+      }
+    }
+    const all = [index.put('before', 1), index.bulkLoad(input()), index.put('after', 3), index.delete('c')];
+    await turn();
+    await holder.commit();
+    await Promise.all(all);
+    expect([...index.rangeSync()]).toEqual(Object.entries({ after: 3, b: 2 }));
+  });
+
   it('is closed while some write and others wait: what waits for a transaction of the program does not wait for ever', async () => {
     const db = await opened();
     const index = await db.index('things', COUNTS);

@@ -143,8 +143,7 @@ export class WriterLine {
   /** No transaction begins any more, and no other change waits for a transaction of another thread. */
   close(): void {
     this.#isClosing = true;
-    const isElsewhere = this.#writer === null && this.#turn?.isKept === true;
-    this.#refuse((waiting) => waiting.isTransaction || isElsewhere, closed());
+    this.#refuse((waiting) => waiting.isTransaction, closed());
     this.#serve();
   }
 

@@ -8,6 +8,8 @@ import { WriterLine } from '../src/writer-line.js';
 
 const SEED = Number(process.env.WRITER_LINE_SEED ?? 1);
 const WAITS = { waitMs: 100, waitSyncMs: 0 };
+/** Where time is that of the machine, which may stand still for a while. */
+const LONG = { waitMs: 100_000, waitSyncMs: 0 };
 
 /** What has become of a promise so far. */
 function outcomeOf(promise: Promise<unknown>): { is: unknown } {
@@ -74,7 +76,7 @@ describe('the patience of those who wait', () => {
 });
 
 test('a step that fails, and a transaction that does not begin, let the next one have the turn', async () => {
-  const line = new WriterLine(WAITS);
+  const line = new WriterLine(LONG);
   const fails = (): never => {
     throw new RangeError('as the test wants');
   };
@@ -91,11 +93,16 @@ describe('several threads', () => {
     threads: new SharedArrayBuffer(Threads.bytes()),
   });
 
+  interface ThreadOfTest {
+    readonly line: WriterLine;
+    readonly threads: Threads;
+  }
+
   /** Lines of so many threads, as each has it. */
-  function lines(count: number, { turn, latch, threads } = memory()) {
+  function lines(count: number, { turn, latch, threads } = memory()): ThreadOfTest[] {
     return Array.from({ length: count }, () => {
       const own = new Threads(threads);
-      const line = new WriterLine(WAITS);
+      const line = new WriterLine(LONG);
       line.share({ turn, latch }, own);
       return { line, threads: own };
     });
@@ -110,22 +117,43 @@ describe('several threads', () => {
     third.moment(() => undefined);
   });
 
-  test('one that takes the slot of another has not asked for it, nor has it the turn of that one', () => {
+  test('one that takes the slot of another has not asked for it, nor has it the turn of that one', async () => {
     const shared = memory();
-    const [first, second] = lines(2, shared);
+    const [first, second] = lines(2, shared) as [ThreadOfTest, ThreadOfTest];
     const writer = {};
-    first!.line.takeNow(writer);
-    void second!.line.transaction(() => ({})).catch(() => undefined);
-    second!.threads.leave();
-    const [third] = lines(1, shared);
-    expect(third!.threads.slot).toBe(second!.threads.slot);
-    first!.line.end(writer);
-    first!.line.moment(() => undefined);
-    third!.line.takeNow(writer);
-    third!.threads.leave();
-    const [fourth] = lines(1, shared);
-    expect(fourth!.threads.slot).toBe(third!.threads.slot);
-    expect(codeOf(() => fourth!.line.moment(() => undefined))).toBe('none');
+    first.line.takeNow(writer);
+    void second.line.transaction(() => ({})).catch(() => undefined);
+    second.threads.leave();
+    const [third, last] = lines(2, shared) as [ThreadOfTest, ThreadOfTest];
+    expect(third.threads.slot).toBe(second.threads.slot);
+    // It asks before the other one, and has its turn before.
+    const order: string[] = [];
+    const asks = ['third', 'last'].map(async (name) => {
+      const transaction = {};
+      const { line } = name === 'third' ? third : last;
+      await line.transaction(() => transaction);
+      order.push(name);
+      line.end(transaction);
+    });
+    first.line.end(writer);
+    await Promise.all(asks);
+    expect(order).toEqual(['third', 'last']);
+    third.line.takeNow(writer);
+    third.threads.leave();
+    const [fourth] = lines(1, shared) as [ThreadOfTest];
+    expect(fourth.threads.slot).toBe(third.threads.slot);
+    expect(codeOf(() => fourth.line.moment(() => undefined))).toBe('none');
+  });
+
+  test('pass over one that has asked and ended: the turn is free at once', () => {
+    const [first, second, third] = lines(3) as [ThreadOfTest, ThreadOfTest, ThreadOfTest];
+    const writer = {};
+    first.line.takeNow(writer);
+    void second.line.transaction(() => ({})).catch(() => undefined);
+    second.threads.leave();
+    first.line.end(writer);
+    expect(third.line.atOnce(() => writer)).toBe(writer);
+    expect(first.line.atOnce(() => writer)).toBe(writer);
   });
 
   test('never write side by side, whatever they do, and all have their turn', async () => {

@@ -25,7 +25,7 @@ const ALL: Manifest<ConcurrencyCapability> = {
 const OF_TURNS = new Set(concurrencySuite.clauses.filter(({ needs }) => needs?.includes('turns')).map(({ id }) => id));
 
 /** Nobody waits long for what a fault keeps from coming. */
-const WAITS = { waitMs: 200, waitSyncMs: 0 };
+const WAITS = { waitMs: 1000, waitSyncMs: 0 };
 
 const sound: NewConcurrency = (limits) => new SingleWriter(new Mvcc(limits), WAITS);
 
