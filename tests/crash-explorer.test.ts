@@ -12,14 +12,25 @@ const CHOICES = [
   { pageSize: 4096, commit: 'sync', memory: 64 * 4096, translation: 'hash' },
   { pageSize: 4096, commit: 'autonomous', memory: 64 * 4096, translation: 'array' },
 ] as const;
+/** Those that are about changes side by side, where one writes at a time. */
+const WITH_TURNS = ['mixed', 'indexes', 'loading', 'snapshots'] as const;
 
-for (const [at, theme] of THEMES.entries()) {
-  const open: OpenOn = (io, path) => engineOn(io, path, CHOICES[at % CHOICES.length]);
+const CASES = [
+  ...THEMES.map((theme, at) => ({ theme, choice: CHOICES[at % CHOICES.length]!, turns: '' })),
+  ...WITH_TURNS.map((theme, at) => ({
+    theme,
+    choice: { ...CHOICES[at % CHOICES.length]!, concurrency: 'single-writer' as const },
+    turns: ', one writer at a time',
+  })),
+];
+
+for (const [at, { theme, choice, turns }] of CASES.entries()) {
+  const open: OpenOn = (io, path) => engineOn(io, path, choice);
   const workload = makeWorkload(theme, SEED + at, STEPS);
   // On every other device what is in flight overtakes what was issued before.
   const device = at % 2 === 0 ? {} : { seed: SEED, schedule: {} };
 
-  describe(`a store that is used with a bent for ${theme}`, () => {
+  describe(`a store that is used with a bent for ${theme}${turns}`, () => {
     it('has, after a crash at any operation, what was acknowledged, is whole, and takes writes', async () => {
       const losses = { exhaustive: 2, samples: 1 };
       const explorer = new CrashExplorer(open, { seed: SEED, losses, recrash: 0.005, device });

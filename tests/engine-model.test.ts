@@ -61,7 +61,13 @@ class Subject {
   states: Content[] = [new Map()];
   #version = 0;
 
-  constructor(readonly choice: { pageSize: number; commit: 'sync' | 'group' | 'pipelined' | 'autonomous' }) {}
+  constructor(
+    readonly choice: {
+      pageSize: number;
+      commit: 'sync' | 'group' | 'pipelined' | 'autonomous';
+      concurrency: 'mvcc' | 'single-writer';
+    },
+  ) {}
 
   get now(): Content {
     return this.states[this.states.length - 1] as Content;
@@ -264,6 +270,7 @@ it('an engine agrees with a sorted map through any sequence of changes, reopenin
       fc.record({
         pageSize: fc.constantFrom(4096, 16384),
         commit: fc.constantFrom('sync' as const, 'pipelined' as const, 'autonomous' as const, 'group' as const),
+        concurrency: fc.constantFrom('mvcc' as const, 'single-writer' as const),
       }),
       fc.array(step, { minLength: 5, maxLength: 120, size: 'max' }),
       async (choice, steps) => {

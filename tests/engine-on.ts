@@ -11,12 +11,14 @@ import {
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
 import { mvcc } from '@pagewright/mvcc';
+import { singleWriter } from '@pagewright/single-writer';
 import { type WalOptions, wal } from '@pagewright/wal';
 
 export interface EngineChoice {
   readonly pageSize?: number;
   readonly memory?: number;
   readonly translation?: string;
+  readonly concurrency?: 'mvcc' | 'single-writer';
   readonly commit?: 'sync' | 'group' | 'pipelined' | 'autonomous';
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
@@ -39,12 +41,21 @@ export function blueprintOn(io: IoBackend, choice: EngineChoice = {}): Blueprint
       container.register(IO, { useValue: io });
     },
   });
-  const { pageSize, memory, translation = 'swizzled', commit, segmentSize, archive, archiveTimeoutMs } = choice;
+  const {
+    pageSize,
+    memory,
+    translation = 'swizzled',
+    commit,
+    segmentSize,
+    archive,
+    archiveTimeoutMs,
+    concurrency,
+  } = choice;
   return compose({
     io: given(),
     pages: bufferPool({ memory: memory ?? '1MiB', translation, ...(pageSize === undefined ? {} : { pageSize }) }),
     indexes: btree(),
-    concurrency: mvcc(),
+    concurrency: concurrency === 'single-writer' ? singleWriter() : mvcc(),
     log: wal({
       commit: commit ?? 'pipelined',
       segmentSize: segmentSize ?? '64KiB',

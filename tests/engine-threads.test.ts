@@ -36,7 +36,19 @@ interface Report {
   readonly kind: 'begun' | 'done' | 'failed';
   readonly code?: string;
   readonly message?: string;
-  readonly done: { readonly transfers: number; readonly sums: number; readonly rows: number; readonly indexes: number };
+  readonly done: {
+    readonly transfers: number;
+    readonly sums: number;
+    readonly rows: number;
+    readonly indexes: number;
+    readonly restarts: number;
+  };
+}
+
+interface Kind {
+  readonly sync?: boolean;
+  /** Name of the plugin. Default: that of the default engine. */
+  readonly concurrency?: string;
 }
 
 /** A bank, and threads that are at it. */
@@ -59,7 +71,7 @@ class Bank {
     return new Bank(db);
   }
 
-  async start(number: number, { sync = false } = {}): Promise<void> {
+  async start(number: number, { sync = false, concurrency }: Kind = {}): Promise<void> {
     const { acknowledged, stop } = this;
     const workerData = {
       handle: this.db.share(),
@@ -70,6 +82,7 @@ class Bank {
       acknowledged,
       stop,
       sync,
+      concurrency,
     };
     const worker = new Worker(PROGRAM, { workerData, execArgv: [] });
     this.workers.push(worker);
@@ -124,14 +137,16 @@ async function settled(condition: () => boolean): Promise<void> {
 }
 
 describe('threads on one store', () => {
-  for (const [name, options] of [
+  for (const [name, options, concurrency] of [
     ['asynchronous', [{ sync: false }, { sync: false }, { sync: false }]],
     ['synchronous', [{ sync: true }, { sync: true }]],
     ['of both kinds', [{ sync: true }, { sync: false }]],
+    ['of which one writes at a time', [{ sync: true }, { sync: false }, { sync: false }], '@pagewright/single-writer'],
   ] as const) {
     it(`${name}: no money is lost or made, in any snapshot of any thread, and all is there after reopening`, async () => {
-      const bank = await Bank.open();
-      for (const [number, kind] of options.entries()) await bank.start(number, kind);
+      const bank = await Bank.open(concurrency === undefined ? {} : { concurrency });
+      for (const [number, kind] of options.entries())
+        await bank.start(number, concurrency === undefined ? kind : { ...kind, concurrency });
       // This thread is at it, too.
       const own = await bank.db.index('bank', BALANCES);
       const random = new Random(SEED).fork('own');
@@ -152,6 +167,7 @@ describe('threads on one store', () => {
       const reports = await bank.end();
       for (const { kind, message } of reports) expect([kind, message], `seed ${SEED}`).toEqual(['done', undefined]);
       for (const { done } of reports) expect(Math.min(done.transfers, done.sums, done.rows)).toBeGreaterThan(0);
+      if (concurrency !== undefined) for (const { done } of reports) expect(done.restarts).toBe(0);
       await expectWhole(bank.db, bank);
       await bank.db.close();
       const again = await open(path);

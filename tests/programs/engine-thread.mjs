@@ -5,14 +5,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Random } from '@pagewright/testkit';
 import { attach } from 'pagewright';
 
-const { handle, number, seed, accounts, total, acknowledged, stop, sync } = workerData;
+const { handle, number, seed, accounts, total, acknowledged, stop, sync, concurrency } = workerData;
 const random = new Random(seed).fork(`thread ${number}`);
 const rows = new Int32Array(acknowledged);
 const stopped = new Int32Array(stop);
 const done = { transfers: 0, sums: 0, rows: 0, indexes: 0, restarts: 0 };
 const balances = { key: 'u32', value: 'u32' };
 
-const db = await attach(handle);
+const db = await attach(handle, concurrency === undefined ? {} : { concurrency });
 const bank = await db.index('bank', balances);
 const row = await db.index(`row ${number}`, balances);
 
@@ -41,10 +41,21 @@ async function transfer() {
 function moveNow(move) {
   for (;;) {
     try {
-      return db.transactionSync(move);
+      return whenFree(() => db.transactionSync(move));
     } catch (error) {
       if (error.code !== 'PW_CONFLICT') throw error;
       done.restarts++;
+    }
+  }
+}
+
+/** Where one writes at a time, another thread's transaction may last longer than a change in place waits. */
+function whenFree(change) {
+  for (;;) {
+    try {
+      return change();
+    } catch (error) {
+      if (error.code !== 'PW_WRITER_BUSY') throw error;
     }
   }
 }
@@ -67,7 +78,7 @@ async function sum() {
 /** A number is there when all before it are, in this thread and, once acknowledged, for good. */
 async function writeRow() {
   const next = rows[number] + 1;
-  if (sync) row.putSync(next, next * 3);
+  if (sync) whenFree(() => row.putSync(next, next * 3));
   else await row.put(next, next * 3);
   Atomics.store(rows, number, next);
   const found = row.getSync(next);

@@ -55,6 +55,7 @@ export const ERROR_CODES = {
 
   // Transactions
   PW_CONFLICT: 'Another transaction committed a change to the same key first.',
+  PW_WRITER_BUSY: 'Another transaction writes, and this change can wait for it no longer.',
   PW_SNAPSHOT_TOO_OLD: 'The versions that the snapshot needs are gone.',
   PW_TXN_CLOSED: 'The transaction was committed or aborted already.',
   PW_TXN_TOO_LARGE: 'The transaction writes more than the log takes in one record.',

@@ -164,6 +164,37 @@ export interface TransactionCore {
   abort(): void;
 }
 
+/** A place in the line of those who write, for a change that is no transaction. */
+export interface WriterPlace {
+  /**
+   * Runs a step that commits, when it is its turn: at once, if it is. Once. Errors: those of the step; `PW_WRITER_BUSY`, `PW_THREAD_LOST`, `PW_CLOSED`, and then the
+   * step has not run.
+   */
+  run<Result>(step: () => Result): Promise<Result>;
+  /** Who has a place and does not come to run gives it up. Idempotent. */
+  leave(): void;
+}
+
+/**
+ * How those who write take turns, where one does at a time. Of one thread they have it in the order in which they asked. A transaction has it until it ends,
+ * any other change for its commit alone. Catalog operations that make an index, or put a loaded tree in its place, need none.
+ */
+export interface WriterTurns {
+  /**
+   * Begins a transaction that writes: resolves when it is its turn, and reads what is newest then. Nobody commits entries until it ends. Errors: `PW_WRITER_BUSY` if
+   * another transaction does not end, `PW_CLOSED` after `close`, `PW_THREAD_LOST`.
+   */
+  begin(...options: Parameters<Concurrency['begin']>): Promise<TransactionCore>;
+  /** The same now: no transaction of this thread is waited for, and one of another thread not for long. Errors: `PW_WRITER_BUSY`, `PW_THREAD_LOST`, `PW_CLOSED`. */
+  beginNow(...options: Parameters<Concurrency['begin']>): TransactionCore;
+  /** A place behind all that have asked. */
+  line(): WriterPlace;
+  /** Runs a step that commits if nobody has the turn or has asked for it; null if not, and then it has not run. */
+  atOnce<Result extends object>(step: () => Result): Result | null;
+  /** No transaction begins any more, and no change waits for one of another thread: those who do get `PW_CLOSED`. What is before them comes to its end. Idempotent. */
+  close(): void;
+}
+
 export interface ConcurrencyStats {
   readonly visible: number;
   readonly activeSnapshots: number;
@@ -176,6 +207,11 @@ export interface ConcurrencyStats {
 }
 
 export interface Concurrency {
+  /**
+   * Only where one writes at a time. Then a transaction of `begin` that writes has the turn from its first write on, and that throws `PW_WRITER_BUSY` if another one has
+   * it, or `PW_CONFLICT` if it has read what was changed since; `commit` and `commitOperation` throw `PW_WRITER_BUSY` as well.
+   */
+  readonly turns?: WriterTurns;
   /** V: the highest timestamp below which all commits of all threads are published. */
   readonly visible: number;
   /** The timestamp of the oldest snapshot that is open in any thread; `visible` if there is none. No snapshot below it can be opened any more. */

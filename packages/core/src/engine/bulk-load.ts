@@ -72,7 +72,7 @@ export async function bulkLoad<Key, Value>(
   input: unknown,
   options: BulkLoadOptions,
 ): Promise<BulkLoadReport> {
-  const { closing, housekeeping, locks, operations, state } = core;
+  const { closing, commits, housekeeping, locks, operations, state } = core;
   state.assertWritable();
   assertNotDropped(entry);
   checkOptions(options);
@@ -83,7 +83,7 @@ export async function bulkLoad<Key, Value>(
   operations.begin();
   let release = (): void => {};
   try {
-    release = await locks.take(entry);
+    release = await commits.behindAll(() => locks.take(entry));
     return await new BulkLoader(core, entry, codec, entries, options).run();
   } finally {
     release();

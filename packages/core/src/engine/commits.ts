@@ -3,8 +3,20 @@
  * memory and waits for space in the log; then the commit itself is one synchronous step, and what is left is to wait for
  * the log. Commits take effect in the order in which they were asked for, however long each prepares. One that need not prepare anything takes
  * effect at once: most of what a commit cost was to find that out by way of a dozen promises.
+ *
+ * Where one writes at a time (`WriterTurns`), that order is the order of turns: a plain change has its place in the line from when it was asked for, and
+ * prepares meanwhile. A transaction that commits has the turn already, and must wait for nothing that may wait for it: neither for those that were asked for
+ * before, nor for the load of an index.
  */
-import type { CommitTicket, Concurrency, Target, TransactionCore, Write, WriteList } from '../contracts/concurrency.js';
+import type {
+  CommitTicket,
+  Concurrency,
+  Target,
+  TransactionCore,
+  Write,
+  WriteList,
+  WriterTurns,
+} from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import type { Durability, Log } from '../contracts/log.js';
 import { PageFault, type PageStore } from '../contracts/pages.js';
@@ -39,6 +51,8 @@ interface CommitManner {
   /** Whether it can be made once more when an index that it writes has been loaded meanwhile. */
   readonly again?: boolean;
   readonly durability?: Durability | undefined;
+  /** Whether it is that of a transaction, which has the turn where there are turns. */
+  readonly isWriters?: boolean;
 }
 
 /** As the log has it. */
@@ -82,13 +96,28 @@ export class Commits {
 
   transaction(core: TransactionCore, { durability, dependsOn }: WriteOptions): Promise<void> {
     const writes = core.writes();
+    if (this.turns !== undefined && this.locks.any) {
+      const locked = this.lockAmong(writes);
+      if (locked !== null) return this.giveUp(core, [...writes.targets], locked);
+    }
     const commit = (): CommitTicket => core.commit(dependsOn);
-    const manner = { durability };
+    const manner = { durability, isWriters: true };
     return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
 
   transactionSync(core: TransactionCore, { durability, dependsOn }: WriteOptions): void {
     this.now(core.writes(), () => core.commit(dependsOn), durability);
+  }
+
+  /** Runs a step when all changes that were asked for before have taken effect or failed, as far as others would have to wait for those. */
+  async behindAll<Result>(step: () => Result | Promise<Result>): Promise<Result> {
+    if (this.turns === undefined) return step();
+    const place = this.turns.line();
+    try {
+      return await place.run(step);
+    } finally {
+      place.leave();
+    }
   }
 
   /**
@@ -133,9 +162,9 @@ export class Commits {
   private atOnce(
     writes: Writes,
     commit: () => CommitTicket,
-    { again = false, durability }: CommitManner,
+    { again = false, durability, isWriters = false }: CommitManner,
   ): Promise<void> | null {
-    let ticket: CommitTicket;
+    let ticket: CommitTicket | null;
     try {
       this.state.assertWritable();
       if (!this.isFree || writes.length > TOUCH_QUOTA) return null;
@@ -143,7 +172,8 @@ export class Commits {
       schedulePoint(POINT.writeTouched);
       const { log } = this;
       if (log.hasRoom?.(Math.min(mostBytesOf(writes), log.maxRecordSize)) !== true || !this.isFree) return null;
-      ticket = commit();
+      ticket = this.turns === undefined || isWriters ? commit() : this.turns.atOnce(commit);
+      if (ticket === null) return null;
     } catch (error) {
       // The load of another thread is waited for.
       return again && isPagewrightError(error, 'PW_INDEX_LOADING') ? null : Promise.reject(this.noted(error));
@@ -179,12 +209,15 @@ export class Commits {
   private async inOrder(
     writes: Writes,
     commit: () => CommitTicket,
-    { changed, again = false, durability }: CommitManner,
+    { changed, again = false, durability, isWriters = false }: CommitManner,
   ): Promise<void> {
     this.state.assertWritable();
     this.operations.begin();
     try {
-      const ticket = await this.whenFree(writes, commit, changed, again);
+      const hasTurn = isWriters && this.turns !== undefined;
+      const ticket = await (hasTurn
+        ? this.prepared(writes).then(commit)
+        : this.whenFree(writes, commit, changed, again));
       schedulePoint(POINT.writeVisible);
       const { position, dependsOn } = ticket;
       if (position >= 0) await this.log.commit(position, { durability, dependsOn });
@@ -214,7 +247,10 @@ export class Commits {
     };
     const turn = (): Promise<CommitTicket> => {
       goOn();
-      return this.inTurn(writes, commit);
+      const { turns } = this;
+      // A new index, or a loaded tree, needs no turn.
+      if (turns === undefined || (writes.length === 0 && changed === undefined)) return this.inTurn(writes, commit);
+      return this.inLine(turns, writes, commit, changed);
     };
     try {
       return await this.whenPossible(writes, turn, changed, again);
@@ -271,6 +307,67 @@ export class Commits {
       tookEffect();
       if (this.last === turn) this.last = null;
     }
+  }
+
+  /** The same where one writes at a time. */
+  private async inLine(
+    turns: WriterTurns,
+    writes: Writes,
+    commit: () => CommitTicket,
+    changed: Target | undefined,
+  ): Promise<CommitTicket> {
+    const place = turns.line();
+    schedulePoint(POINT.writeAsked);
+    try {
+      await this.prepared(writes);
+      return await place.run(() => {
+        schedulePoint(POINT.writeInTurn);
+        this.state.assertAcceptsCommits();
+        // A load that was asked for before has its lock by now.
+        if (this.locks.any) this.locks.assertFree(targetsOf(writes, changed));
+        return commit();
+      });
+    } finally {
+      place.leave();
+    }
+  }
+
+  /** All that a commit may wait for, but for other commits. */
+  private async prepared(writes: Writes): Promise<void> {
+    const bytes = await this.touch(writes);
+    schedulePoint(POINT.writeTouched);
+    if (this.checkpoints.behind) await this.checkpoints.catchUp();
+    this.state.assertAcceptsCommits();
+    await this.log.reserve(Math.min(bytes, this.log.maxRecordSize));
+    schedulePoint(POINT.writeReserved);
+    this.state.assertAcceptsCommits();
+  }
+
+  private get turns(): WriterTurns | undefined {
+    return this.concurrency.turns;
+  }
+
+  /** What is thrown if one of the indexes is being loaded; null if none is. */
+  private lockAmong(writes: WriteList): Error | null {
+    try {
+      this.locks.assertFree(writes.targets);
+      return null;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /**
+   * A transaction with the turn has changed an index that is being loaded. When that is over it would have a conflict, and until then nobody could write: it ends, and its caller is told
+   * when it can be done again.
+   */
+  private async giveUp(core: TransactionCore, targets: readonly Target[], error: Error): Promise<never> {
+    core.abort();
+    await this.locks.whenFree(
+      () => targets,
+      () => Promise.resolve(),
+    );
+    throw error;
   }
 
   /** Brings the pages of the written entries into memory. Returns the bytes that the record may have. */

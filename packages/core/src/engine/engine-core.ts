@@ -232,6 +232,7 @@ export class EngineCore {
   /** All that is under way in this thread comes to its end, and nothing begins. */
   private async end(): Promise<void> {
     const { state, operations, housekeeping, checkpoints, following, sharing } = this;
+    const { turns } = this.concurrency;
     state.beginClosing();
     this.closed.abort();
     this.transactions.interrupt(closedError());
@@ -239,6 +240,11 @@ export class EngineCore {
     checkpoints.stopTimer();
     following.stop();
     sharing.owner?.abort(closedError());
+    if (turns !== undefined) {
+      // Whoever waits for the turn of a transaction waits for this engine's program, which may wait for the end.
+      this.transactions.cutOff();
+      turns.close();
+    }
     await operations.idle();
     await sharing.stop();
     this.transactions.cutOff();

@@ -1,7 +1,7 @@
 /** An open store, as programs use it. */
 
 import type { TeardownStack } from '../composition/teardown.js';
-import type { ConcurrencyStats } from '../contracts/concurrency.js';
+import type { ConcurrencyStats, TransactionCore, WriterTurns } from '../contracts/concurrency.js';
 import { type LogStats, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX } from '../contracts/log.js';
 import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
 import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
@@ -14,7 +14,7 @@ import { EngineLog } from './engine-log.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
-import { beginningOf, placeOfCaller } from './open-transactions.js';
+import { beginningOf, type Place, placeOfCaller } from './open-transactions.js';
 import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
@@ -163,7 +163,8 @@ export class Engine<Types extends string = string> {
    * Runs the function in a transaction and commits it; resolves to what the function returned when that is durable. If
    * another transaction was first to change the same key, all is done again, after a short wait. `attempt` counts from 1. If the
    * function throws, the transaction is aborted and the error passed on. If it has aborted the transaction itself, nothing is committed; a commit that it has begun is
-   * waited for. `transaction.signal` tells the function when there is no use in going on. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed, `PW_TXN_CLOSED` if it was open for too long, the reason of the signal.
+   * waited for. `transaction.signal` tells the function when there is no use in going on. Where one writes at a time, it waits until those that were asked for before have ended, has no conflicts then, and must not wait
+   * for another change of the same store itself. Errors: those of `commit`, `PW_CLOSED` if the engine was closed before it was committed, `PW_TXN_CLOSED` if it was open for too long, the reason of the signal.
    */
   async transaction<Result>(
     run: (transaction: Transaction, attempt: number) => Result | PromiseLike<Result>,
@@ -172,9 +173,13 @@ export class Engine<Types extends string = string> {
     const { retries, signal, beginning } = checkTransaction(run, options, ['retries', 'signal']);
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
-      const transaction = this.beginAt(() => beginningOf(run), beginning);
+      const place = (): string => beginningOf(run);
+      const { turns } = this;
+      const transaction =
+        turns === undefined ? this.beginAt(place, beginning) : await this.beginWriting(turns, place, beginning);
       const abandon = (): void => transaction.abandon(signal?.reason);
       signal?.addEventListener('abort', abandon);
+      if (signal?.aborted) abandon();
       try {
         const result = await run(transaction, attempt);
         await transaction.settle();
@@ -197,7 +202,12 @@ export class Engine<Types extends string = string> {
    */
   transactionSync<Result>(run: (transaction: Transaction) => Result, options: BeginOptions = {}): Result {
     const { beginning } = checkTransaction(run, options, []);
-    const transaction = this.beginAt(() => beginningOf(run), beginning);
+    const place = (): string => beginningOf(run);
+    const { turns } = this;
+    const transaction =
+      turns === undefined
+        ? this.beginAt(place, beginning)
+        : this.begun(() => turns.beginNow(beginning.isolation), place, beginning);
     try {
       const result = run(transaction);
       if (isThenable(result)) {
@@ -220,11 +230,8 @@ export class Engine<Types extends string = string> {
     return this.beginAt(placeOfCaller(this.begin), checked);
   }
 
-  private beginAt(place: { readonly stack?: string } | (() => string), options: BeginOptions): Transaction {
-    const { core } = this;
-    const { isolation, ...writing } = options;
-    const begun = core.withKnownIndexes(() => core.concurrency.begin(isolation));
-    return new Transaction(core, begun, writing, place);
+  private beginAt(place: Place, options: BeginOptions): Transaction {
+    return this.begun(() => this.core.concurrency.begin(options.isolation), place, options);
   }
 
   /** A view of the store as it is now. Release it when it is not needed any more. */
@@ -376,6 +383,31 @@ export class Engine<Types extends string = string> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Where one writes at a time, and changes are accepted. */
+  private get turns(): WriterTurns | undefined {
+    return this.core.state.readOnly ? undefined : this.core.concurrency.turns;
+  }
+
+  private async beginWriting(turns: WriterTurns, place: Place, options: BeginOptions): Promise<Transaction> {
+    this.core.state.assertUsable();
+    const begun = await turns.begin(options.isolation);
+    return this.begun(() => begun, place, options);
+  }
+
+  private begun(begin: () => TransactionCore, place: Place, { isolation: _, ...writing }: BeginOptions): Transaction {
+    let begun: TransactionCore | null = null;
+    try {
+      const core = this.core.withKnownIndexes(() => {
+        begun = begin();
+        return begun;
+      });
+      return new Transaction(this.core, core, writing, place);
+    } catch (error) {
+      (begun as TransactionCore | null)?.abort();
+      throw error;
+    }
   }
 
   /** Closing waits for it. */

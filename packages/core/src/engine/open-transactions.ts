@@ -136,6 +136,9 @@ export function openTransactionProblem(options: OpenTransactionOptions): { optio
   return null;
 }
 
+/** Where a transaction was begun: frames of a stack, or what tells it. */
+export type Place = { readonly stack?: string } | (() => string);
+
 /** Where the caller of a function is: with the calls that led there, which are formatted if anyone asks. */
 export function placeOfCaller(below: (...given: never[]) => unknown): { readonly stack?: string } {
   const { stackTraceLimit } = Error;

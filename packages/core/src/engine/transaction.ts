@@ -8,7 +8,7 @@ import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
-import { framesOf, type Watched } from './open-transactions.js';
+import { framesOf, type Place, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import { refuseOptions, type WriteOptions } from './write-options.js';
@@ -34,8 +34,7 @@ export class Transaction implements Watched {
     private readonly engine: EngineCore,
     private readonly core: TransactionCore,
     private readonly writing: WriteOptions,
-    /** Where it was begun: frames of a stack, or what tells it. */
-    private readonly place: { readonly stack?: string } | (() => string),
+    private readonly place: Place,
   ) {
     this.begun = engine.transactions.now;
     engine.transactions.add(this);

@@ -42,6 +42,8 @@ const COMMIT = 9;
 const ORDER_LATCH = 10;
 const VERSION_LATCH = 11;
 const CATALOG_LATCH = 12;
+/** Above 0 while it has the latch under which the turn to write goes from one to another. */
+const TURN_LATCH = 13;
 
 /** So many looks at threads that are at work while the store closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
@@ -65,7 +67,8 @@ export type Held =
   | 'commit'
   | 'orderLatch'
   | 'versionLatch'
-  | 'catalogLatch';
+  | 'catalogLatch'
+  | 'turnLatch';
 
 const FIELDS: Readonly<Record<Held, number>> = {
   latches: LATCHES,
@@ -77,6 +80,7 @@ const FIELDS: Readonly<Record<Held, number>> = {
   orderLatch: ORDER_LATCH,
   versionLatch: VERSION_LATCH,
   catalogLatch: CATALOG_LATCH,
+  turnLatch: TURN_LATCH,
 };
 
 export class Threads {

@@ -9,7 +9,9 @@ import type { Clause } from './suite.js';
  * - `snapshots`: readers see the state at their beginning while commits go on (T2, T3, T4).
  * - `write-conflicts`: several transactions that write are open at a time, beside plain commits, and the first to
  *   commit wins. Without it a plugin has one writer at a time, and is never asked for more: no plain commit comes between
- *   the first write of a transaction and its end.
+ *   the first write of a transaction and its end, and no commit of another thread in the midst of one.
+ * - `turns`: one writes at a time, and those who write take turns (`WriterTurns`). Instead of `write-conflicts`. Those who must have the turn at once are to wait
+ *   for no other thread, or for an instant.
  * - `savepoints`: a transaction rolls back to an earlier point of its own.
  * - `revocation`: memory for old versions is bounded by `versionMemory`, and the oldest snapshots pay for it (T4).
  * - `threads`: other threads of the process commit and read beside the one that has started it.
@@ -21,7 +23,8 @@ export type ConcurrencyCapability =
   | 'savepoints'
   | 'revocation'
   | 'threads'
-  | 'serializable';
+  | 'serializable'
+  | 'turns';
 
 /** Limits that a clause asks for. What is not given is the plugin's default. */
 export interface ConcurrencyLimits {

@@ -17,8 +17,8 @@ export const interleavingClauses: readonly ConcurrencyClause[] = [
   {
     id: 'snapshot-in-preparation',
     rules: ['T2'],
-    says: 'shows a snapshot that another thread opens while a commit prepares nothing of it, though none was open before',
-    needs: ['threads', 'snapshots'],
+    says: 'shows a snapshot that another thread opens while a commit prepares nothing of it, nor of what that thread commits then, though none was open before',
+    needs: ['threads', 'snapshots', 'write-conflicts'],
     check(subject) {
       for (const at of BEFORE_ITS_TIMESTAMP) {
         const { target, threads } = shared(subject, 2);
@@ -41,6 +41,34 @@ export const interleavingClauses: readonly ConcurrencyClause[] = [
         for (const thread of threads) assertReads(thread, target, snapshot!, OLD, `Opened at ${POINT_NAMES[at]}`);
         for (const thread of threads)
           assertReads(thread, target, null, ['a=new', 'c=old', 'd=theirs', 'e=new'], 'The newest state');
+        snapshot!.release();
+      }
+    },
+  },
+  {
+    id: 'snapshot-alone-in-preparation',
+    rules: ['T2'],
+    says: 'shows a snapshot that another thread opens while a commit prepares nothing of it, though none was open before',
+    needs: ['threads', 'snapshots'],
+    check(subject) {
+      for (const at of BEFORE_ITS_TIMESTAMP) {
+        const { target, threads } = shared(subject, 2);
+        const [first, second] = threads as [RigThread, RigThread];
+        const writes = [
+          { target, key: bytes('a'), value: bytes('new') },
+          { target, key: bytes('b'), value: null },
+        ];
+        let snapshot: Snapshot | undefined;
+        atPoint(
+          at,
+          () => {
+            snapshot ??= second.concurrency.snapshot();
+          },
+          () => first.concurrency.commit(writes),
+        );
+        for (const thread of threads) assertReads(thread, target, snapshot!, OLD, `Opened at ${POINT_NAMES[at]}`);
+        for (const thread of threads)
+          assertReads(thread, target, null, ['a=new', 'c=old', 'd=old'], 'The newest state');
         snapshot!.release();
       }
     },
@@ -80,7 +108,7 @@ export const interleavingClauses: readonly ConcurrencyClause[] = [
     id: 'commits-beside-preparation',
     rules: ['T1'],
     says: 'lets a thread commit other keys while a commit of another one prepares: timestamps are dense, and both are there',
-    needs: ['threads'],
+    needs: ['threads', 'write-conflicts'],
     check(subject) {
       for (const at of BEFORE_ITS_TIMESTAMP) {
         const { rig, target, threads } = shared(subject, 2);

@@ -25,6 +25,7 @@ import { snapshotClauses } from './concurrency-snapshots.js';
 import { threadClauses } from './concurrency-threads.js';
 import { transactionClauses } from './concurrency-transactions.js';
 import { turnClauses } from './concurrency-turns.js';
+import { writerClauses } from './concurrency-writers.js';
 import type { Manifest, Suite, TestRunner } from './suite.js';
 import { runSuite } from './suite.js';
 
@@ -38,7 +39,7 @@ export {
 export interface ConcurrencyConformanceOptions {
   /** New concurrency control, with the limits that a clause asks for. */
   readonly create: NewConcurrency;
-  /** Default: all. */
+  /** Default: all but `turns`. */
   readonly manifest?: Manifest<ConcurrencyCapability>;
 }
 
@@ -73,6 +74,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...interleavingClauses,
     ...turnClauses,
     ...serializableClauses,
+    ...writerClauses,
     ...modelClauses,
   ].map(watched),
 };
