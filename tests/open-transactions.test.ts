@@ -139,6 +139,29 @@ describe('a transaction that is left open', () => {
     await expect(refused).rejects.toMatchObject({ code: 'PW_OPTION_INVALID', details: { option } });
   });
 
+  test('for its commit is reported as what it is, and not aborted', async () => {
+    const disk = new SimulatedDevice();
+    const db = await engineOn(disk, '/app.pw');
+    const index = await db.index<string, string>('things', { key: 'utf8', value: 'utf8' });
+    await index.put('a', '1');
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    let goOn = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    disk.hold = ({ kind, path }) => (kind !== 'read' && path.includes('-wal') ? held : undefined);
+    const slow = db.begin();
+    slow.put(index, 'a', '2');
+    const committing = slow.commit();
+    vi.advanceTimersByTime(4_000_000);
+    expect(reports.map(({ isAborted }) => isAborted)).toEqual([false]);
+    disk.hold = null;
+    goOn();
+    await committing;
+    expect(slow.committed).toBe(true);
+    await db.close();
+  });
+
   test('keeps no timer when none is open', async () => {
     const { db } = await opened();
     for (let i = 0; i < 3; i++) {
@@ -198,6 +221,13 @@ describe('a signal', () => {
     const refused = db.transaction(() => 1, { signal: 'now' as unknown as AbortSignal });
     await expect(refused).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
     await db.close();
+  });
+
+  test('that is asked for when the engine was closed tells so as well', async () => {
+    const { db } = await opened();
+    const left = leaveOpen(db);
+    await db.close();
+    expect(left.signal.reason).toMatchObject({ code: 'PW_CLOSED' });
   });
 
   test('of a transaction tells that the engine is being closed', async () => {

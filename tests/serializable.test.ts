@@ -48,6 +48,24 @@ test('with snapshot isolation both go through, which is why there is the other o
   await db.close();
 });
 
+test('a transaction whose function fails beside its own commit is not run again when that has gone through', async () => {
+  const { db } = await hospital();
+  const counts = await db.index<string, number>('counts', { key: 'utf8', value: 'json' });
+  await counts.put('own', 0);
+  let runs = 0;
+  const running = db.transaction(async (tx) => {
+    runs++;
+    tx.put(counts, 'own', (await tx.get(counts, 'own'))! + 1);
+    const inner = db.begin();
+    inner.put(counts, 'other', runs);
+    if (runs === 1) counts.putSync('other', 100);
+    await Promise.all([tx.commit(), inner.commit()]);
+  });
+  await expect(running).rejects.toMatchObject({ code: 'PW_CONFLICT' });
+  expect([runs, await counts.get('own')]).toEqual([1, 1]);
+  await db.close();
+});
+
 test('a conflict says which key was read, and by which commit it was changed', async () => {
   const { db } = await hospital();
   const doctors = await db.index<string, boolean>('doctors');

@@ -26,7 +26,7 @@ interface UnderWay {
 export class Clearing {
   private readonly underWay = new Set<UnderWay>();
   /** Changes that wait for what is under way. */
-  private readonly waiting = new Set<Promise<void>>();
+  private readonly waiting = new Set<{ readonly keys: readonly Uint8Array[]; readonly end: Promise<void> }>();
 
   constructor(
     private readonly engine: Engine,
@@ -35,17 +35,21 @@ export class Clearing {
 
   /** Whether there may be anything to wait for: one test on the way of every change. */
   get any(): boolean {
-    return this.underWay.size > 0;
+    return this.underWay.size > 0 || this.waiting.size > 0;
   }
 
   /** Makes a change of these keys, as Level has them, when no clearing that was called before it is to come to one of them. */
   async change(keys: readonly Uint8Array[], make: () => Promise<void>): Promise<void> {
-    const before = [...this.underWay].filter(({ bounds }) => keys.some((key) => isWithin(key, bounds)));
+    const texts = new Set(keys.map((key) => Buffer.from(key).toString('latin1')));
+    const before: { readonly end: Promise<void> }[] = [
+      ...[...this.underWay].filter(({ bounds }) => keys.some((key) => isWithin(key, bounds))),
+      ...[...this.waiting].filter((other) => other.keys.some((key) => texts.has(Buffer.from(key).toString('latin1')))),
+    ];
     if (before.length === 0) return make();
-    const change = Promise.allSettled(before.map(({ end }) => end)).then(make);
+    const change = { keys, end: Promise.allSettled(before.map(({ end }) => end)).then(make) };
     this.waiting.add(change);
     try {
-      await change;
+      await change.end;
     } finally {
       this.waiting.delete(change);
     }
@@ -53,11 +57,12 @@ export class Clearing {
 
   /** When all that is under way is over. */
   async end(): Promise<void> {
-    await Promise.allSettled([...this.underWay].map(({ end }) => end));
+    await Promise.allSettled([...this.underWay, ...this.waiting].map(({ end }) => end));
   }
 
   async clear(request: ClearRequest): Promise<void> {
-    const end = this.waiting.size === 0 ? this.begin(request) : this.beginLater(request);
+    const before = [...this.waiting, ...(request.limit < 0 ? [] : this.underWay)].map((each) => each.end);
+    const end = before.length === 0 ? this.begin(request) : this.beginLater(request, before);
     const underWay = { bounds: request.bounds, end };
     this.underWay.add(underWay);
     try {
@@ -68,13 +73,15 @@ export class Clearing {
   }
 
   /** After the changes that were called before it. */
-  private async beginLater(request: ClearRequest): Promise<void> {
-    await Promise.allSettled(this.waiting);
+  private async beginLater(request: ClearRequest, before: readonly Promise<void>[]): Promise<void> {
+    await Promise.allSettled(before);
     await this.begin(request);
   }
 
   private async begin(request: ClearRequest): Promise<void> {
     if (request.snapshot !== null) return this.deleteAll(request, request.snapshot);
+    // Changes that were called before it and have not taken effect are to be seen.
+    await this.entries.batch([]);
     const snapshot = this.engine.snapshot();
     try {
       await this.deleteAll(request, snapshot);

@@ -165,12 +165,13 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   put<K = KDefault, V = VDefault>(key: K, value: V, options: ValueOptions<K, V>): void;
   put(key: unknown, value: unknown, options: ValueOptions<unknown, unknown> = {}): void {
     try {
-      const { db, stored } = this.#keyOf(key, options);
+      const { db, stored, own } = this.#keyOf(key, options);
       db._assertValidValue(value);
-      const encoded = db.valueEncoding(options.valueEncoding).encode(value);
+      const encoding = db.valueEncoding(options.valueEncoding);
+      const encoded = encoding.encode(value);
       this.#core.put(this.#entries, lendKey(stored), lendValue(encoded));
       this.#hasWrites = true;
-      this.#operations?.push({ ...options, type: 'put', key, value });
+      this.#operations?.push({ ...options, type: 'put', key: own(), value: ownOf(encoding, encoded) });
     } catch (error) {
       throw levelError(error);
     }
@@ -180,10 +181,10 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   del<K = KDefault>(key: K, options: KeyOptions<K>): void;
   del(key: unknown, options: KeyOptions<unknown> = {}): void {
     try {
-      const { stored } = this.#keyOf(key, options);
+      const { stored, own } = this.#keyOf(key, options);
       this.#core.delete(this.#entries, lendKey(stored));
       this.#hasWrites = true;
-      this.#operations?.push({ ...options, type: 'del', key });
+      this.#operations?.push({ ...options, type: 'del', key: own() });
     } catch (error) {
       throw levelError(error);
     }
@@ -237,11 +238,16 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
     await Promise.all([...this.#iterators].map((iterator) => iterator.close()));
   }
 
-  #keyOf(key: unknown, options: KeyOptions<unknown>): { readonly db: Level; readonly stored: Stored } {
+  /** The key as it is stored, and as it is now, whatever becomes of what the program has given. */
+  #keyOf(
+    key: unknown,
+    options: KeyOptions<unknown>,
+  ): { readonly db: Level; readonly stored: Stored; readonly own: () => unknown } {
     const db = this.#levelOf(options);
     db._assertValidKey(key);
     const encoding = db.keyEncoding(options.keyEncoding);
-    return { db, stored: db.prefixKey(encoding.encode(key), encoding.format, false) };
+    const encoded = encoding.encode(key);
+    return { db, stored: db.prefixKey(encoded, encoding.format, false), own: () => ownOf(encoding, encoded) };
   }
 
   #levelOf({ sublevel }: KeyOptions<unknown>): Level {
@@ -337,4 +343,9 @@ function endOf(prefix: string): string {
 
 function invalid(message: string): PagewrightLevelError {
   return new PagewrightLevelError('LEVEL_INVALID_OPTION', message);
+}
+
+/** A key or value of a program as hooks and listeners are given it, once more from its bytes: the program may change its own when the call has returned. */
+function ownOf(encoding: Encoding, encoded: Stored): unknown {
+  return encoding.decode(inFormat(Uint8Array.from(lendValue(encoded)), encoding.format));
 }

@@ -119,6 +119,21 @@ describe('a transaction', () => {
     expect(await db.get('a')).toBeUndefined();
   });
 
+  test.each([
+    false,
+    true,
+  ])('writes what was put, whatever becomes of the buffer (told to listeners: %s)', async (isTold) => {
+    const buffers = await rig.open<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' }, `${isTold}.pw`);
+    if (isTold) buffers.on('write', () => {});
+    await buffers.transaction((tx) => {
+      const [key, value] = [Buffer.from('a'), Buffer.from('value')];
+      tx.put(key, value);
+      key.fill('b');
+      value.fill('-');
+    });
+    expect(await buffers.iterator().all()).toEqual([[Buffer.from('a'), Buffer.from('value')]]);
+  });
+
   test('reads at one moment', async () => {
     await db.put('a', '1');
     await db.transaction(async (tx) => {

@@ -185,7 +185,8 @@ export class Engine<Types extends string = string> {
         await transaction.settle();
         return result;
       } catch (error) {
-        transaction.abort();
+        // A commit that the function has begun may still go through: then it must not be run again.
+        await transaction[Symbol.asyncDispose]();
         if (transaction.committed) throw error;
         signal?.throwIfAborted();
         if (!isInTheWay(error) || attempt > retries) throw error;

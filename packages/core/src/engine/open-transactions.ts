@@ -31,6 +31,8 @@ export interface Watched {
   readonly timestamp: number;
   /** When it was begun, by {@link OpenTransactions.now}. */
   readonly begun: number;
+  /** Whether it has ended, or is being committed: then it is not aborted any more. */
+  readonly closed: boolean;
   /** Tells where it was begun. */
   begunAt(): string;
   /** It is to end, because the engine is about to be closed: who works in it is told. */
@@ -97,9 +99,9 @@ export class OpenTransactions {
     // In the order in which they were begun: behind the first that is young there are only younger ones.
     for (const transaction of [...this.#open]) {
       const openMs = now - transaction.begun;
-      const isAborted = openMs >= this.#abortAfterMs;
+      const isAborted = openMs >= this.#abortAfterMs && !transaction.closed;
       const isNew = openMs >= this.#reportAfterMs && !this.#reported.has(transaction);
-      if (!isAborted && openMs < this.#reportAfterMs) break;
+      if (openMs < Math.min(this.#reportAfterMs, this.#abortAfterMs)) break;
       if (isAborted) transaction.giveUp(openMs);
       if (isAborted || isNew) this.#report(transaction, openMs, isAborted);
     }

@@ -11,6 +11,7 @@ import { IndexHandle } from './index-handle.js';
 import { framesOf, type Place, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
+import { closedError } from './state.js';
 import { refuseOptions, type WriteOptions } from './write-options.js';
 
 /**
@@ -174,7 +175,9 @@ export class Transaction implements Watched {
   cutOff(): void {
     if (this.ending !== null) return;
     this.isCutOff = true;
+    this.ended = { reason: closedError() };
     this.abort();
+    this.interrupt(this.ended.reason);
   }
 
   /** @internal */
