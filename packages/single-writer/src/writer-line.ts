@@ -199,7 +199,7 @@ export class WriterLine {
   /** Nobody has the turn here any more, if nobody writes. */
   #goOn(): void {
     if (this.#writer !== null || this.#moments > 0) return;
-    this.#quietly(() => this.#turn?.give(this.#isWanted));
+    this.#quietly(() => this.#turn?.give());
     if (this.#line.length > 0) this.#serveSoon();
     else this.#disarm();
   }
