@@ -221,6 +221,25 @@ describe('a store where one writes at a time', () => {
     expect([...loaded.rangeSync()]).toEqual(Object.entries({ a: 11, b: 2, c: 3 }));
   });
 
+  it('ends the load of an index while a transaction writes another one', async () => {
+    const db = await opened();
+    const [index, other] = [await db.index('things', COUNTS), await db.index('other', COUNTS)];
+    const holder = db.begin();
+    let isHeld = false;
+    await index.bulkLoad(
+      (async function* (): AsyncGenerator<[string, number]> {
+        await turn();
+        holder.put(other, 'a', 1);
+        isHeld = true;
+        yield ['b', 2];
+      })(),
+    );
+    expect(isHeld).toBe(true);
+    expect([...index.rangeSync()]).toEqual([['b', 2]]);
+    await holder.commit();
+    expect(other.getSync('a')).toBe(1);
+  });
+
   it('makes a change that was asked for after the load of an index after it, also when both have waited for a transaction', async () => {
     const db = await opened();
     const index = await db.index('things', COUNTS);
@@ -291,11 +310,13 @@ describe('threads of which one writes at a time', () => {
     ];
     for (let times = 0; times < 5; times++) await turn();
     expect(index.getSync('a')).toBe(undefined);
+    const ended = once(worker, 'exit');
     worker.postMessage('commit');
     await Promise.all(all);
     expect(isThere).toBe(true);
     index.putSync('c', 1);
     expect([...index.rangeSync()]).toEqual(Object.entries({ a: 2, b: 1, c: 1, lost: 1 }));
+    await ended;
   });
 
   it.skipIf(!linux)('go on when one has ended that wrote: what it had not committed is not there', async () => {

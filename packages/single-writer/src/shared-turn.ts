@@ -72,13 +72,10 @@ export class SharedTurn {
     Atomics.store(this.#words, OWNER, isMoment ? -this.#tag : this.#tag);
   }
 
-  /** Gives it on; `again`: it is wanted here again, after those that have asked. Whether it is this thread's still. */
-  give(again: boolean): boolean {
-    return this.#latch.holding(() => {
-      if (!this.isMine) return false;
-      if (again) this.#register();
-      this.#passOn();
-      return this.isMine;
+  /** Gives it on. */
+  give(): void {
+    this.#latch.holding(() => {
+      if (this.isMine) this.#passOn();
     });
   }
 

@@ -8,6 +8,7 @@
 import { isPagewrightError, PagewrightError, type Threads } from '@pagewright/core';
 import type { WaitOptions } from './options.js';
 import { SharedTurn } from './shared-turn.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** What the line needs of who stands in it. */
 interface Waiting {
@@ -27,7 +28,7 @@ export interface LineMemory {
 }
 
 export class WriterLine {
-  readonly #line: Waiting[] = [];
+  readonly #line = new WaitingLine<Waiting>();
   #writer: object | null = null;
   /** Above 0 in a step that commits. */
   #moments = 0;
@@ -102,7 +103,7 @@ export class WriterLine {
   transaction<Transaction extends object>(begin: () => Transaction): Promise<Transaction> {
     if (this.#isClosing) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
-      this.#line.push({
+      this.#line.join({
         readySince: performance.now(),
         isTransaction: true,
         begin: () => {
@@ -122,7 +123,7 @@ export class WriterLine {
 
   place(): Place {
     const place = new Place(this);
-    this.#line.push(place);
+    this.#line.join(place);
     return place;
   }
 
@@ -134,10 +135,9 @@ export class WriterLine {
 
   /** Of the line alone. */
   leaves(place: Place): void {
-    const at = this.#line.indexOf(place);
-    if (at < 0) return;
-    this.#line.splice(at, 1);
-    if (at === 0) this.#goOn();
+    const wasFirst = this.#line.first === place;
+    this.#line.leave((waiting) => waiting === place);
+    if (wasFirst) this.#goOn();
   }
 
   /** No transaction begins any more, and no other change waits for a transaction of another thread. */
@@ -167,6 +167,7 @@ export class WriterLine {
     if (this.#writer !== null) throw this.#busy(0);
     const turn = this.#turn;
     if (turn === null) return true;
+    if (!mayWait && turn.isKept) return false;
     if (!turn.take() && !this.#awaitNow(turn, mayWait)) return false;
     turn.use(isMoment);
     return true;
@@ -192,16 +193,16 @@ export class WriterLine {
 
   /** Whether the first in line could go on. */
   get #isWanted(): boolean {
-    const [first] = this.#line;
+    const { first } = this.#line;
     return first !== undefined && first.readySince !== null;
   }
 
-  /** Nobody has the turn here any more, if nobody writes. */
+  /** Gives the turn on if nobody writes here, and does not keep a place for nobody. */
   #goOn(): void {
+    if (this.#line.length === 0) this.#disarm();
     if (this.#writer !== null || this.#moments > 0) return;
-    this.#quietly(() => this.#turn?.give(this.#isWanted));
+    this.#quietly(() => (this.#isWanted ? this.#turn?.give() : this.#turn?.withdraw()));
     if (this.#line.length > 0) this.#serveSoon();
-    else this.#disarm();
   }
 
   #serveSoon(): void {
@@ -215,7 +216,7 @@ export class WriterLine {
 
   /** Gives the turn to the first in line, if it can be. */
   #serve(): void {
-    const [first] = this.#line;
+    const { first } = this.#line;
     if (first === undefined || first.readySince === null || this.#moments > 0) return;
     if (this.#writer !== null) {
       this.#arm();
@@ -231,8 +232,7 @@ export class WriterLine {
       this.#refuseAll(error);
       return;
     }
-    this.#line.shift();
-    if (this.#line.length === 0) this.#disarm();
+    this.#line.serve();
     this.#run(() => first.begin());
   }
 
@@ -258,8 +258,8 @@ export class WriterLine {
       this.#isAwaiting = false;
     }
     if (this.#turn !== turn) return;
-    if (this.#line.length > 0) this.#serveSoon();
-    else if (this.#writer === null && this.#moments === 0) this.#quietly(() => turn.withdraw());
+    if (this.#isWanted) this.#serveSoon();
+    else this.#goOn();
   }
 
   // ── Patience ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,8 +267,7 @@ export class WriterLine {
   /** It keeps the process alive: somebody waits. */
   #arm(): void {
     if (this.#timer !== null) return;
-    const [first] = this.#line;
-    const left = this.#deadlineOf(first!) - performance.now();
+    const left = this.#deadlineOf(this.#line.first!) - performance.now();
     this.#timer = setTimeout(() => this.#lookAtTime(), Math.max(1, left));
   }
 
@@ -291,13 +290,9 @@ export class WriterLine {
   }
 
   #refuse(which: (waiting: Waiting) => boolean, error: unknown): void {
-    const refused = this.#line.filter(which);
-    if (refused.length === 0) return;
-    const kept = this.#line.filter((waiting) => !refused.includes(waiting));
-    this.#line.splice(0, this.#line.length, ...kept);
+    const refused = this.#line.leave(which);
     for (const waiting of refused) waiting.refuse(error);
-    if (kept.length === 0) this.#disarm();
-    else this.#serveSoon();
+    if (refused.length > 0) this.#goOn();
   }
 
   #refuseAll(error: unknown): void {
@@ -332,6 +327,7 @@ export class Place implements Waiting {
   #refuse: (error: unknown) => void = () => {};
   /** Why it lost its place, before it was ready. */
   #refusal: { readonly error: unknown } | null = null;
+  #isInLine = true;
 
   constructor(private readonly line: WriterLine) {}
 
@@ -351,14 +347,17 @@ export class Place implements Waiting {
   }
 
   leave(): void {
-    this.line.leaves(this);
+    if (this.#isInLine) this.line.leaves(this);
+    this.#isInLine = false;
   }
 
   begin(): void {
+    this.#isInLine = false;
     this.#begin();
   }
 
   refuse(error: unknown): void {
+    this.#isInLine = false;
     this.#refusal = { error };
     this.#refuse(error);
   }

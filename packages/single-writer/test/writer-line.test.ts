@@ -57,8 +57,11 @@ describe('the patience of those who wait', () => {
     expect([behind.is, change.is, late.is]).toEqual(['PW_WRITER_BUSY', 'PW_WRITER_BUSY', 'waits']);
     await vi.advanceTimersByTimeAsync(90);
     expect(late.is).toBe('PW_WRITER_BUSY');
+    const last = outcomeOf(line.transaction(() => ({})));
     line.end(second);
-    line.moment(() => undefined);
+    await settle();
+    expect(last.is).toBe('has it');
+    // Nobody waits any more, and nothing keeps the process alive.
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -108,6 +111,15 @@ describe('several threads', () => {
     });
   }
 
+  test('tell a turn for a single commit, which ends by itself, from one that is kept', () => {
+    const shared = memory();
+    const [first, second] = lines(2, shared) as [ThreadOfTest, ThreadOfTest];
+    const seen = new SharedTurn(shared.turn, shared.latch, second.threads);
+    first.line.moment(() => expect([seen.owner < 0, seen.isKept]).toEqual([true, false]));
+    first.line.takeNow({});
+    expect([seen.owner > 0, seen.isKept]).toEqual([true, true]);
+  });
+
   test('one that was refused has not asked: the turn does not come to it', () => {
     const [first, second, third] = lines(3).map(({ line }) => line) as [WriterLine, WriterLine, WriterLine];
     const writer = {};
@@ -146,12 +158,14 @@ describe('several threads', () => {
   });
 
   test('pass over one that has asked and ended: the turn is free at once', () => {
-    const [first, second, third] = lines(3) as [ThreadOfTest, ThreadOfTest, ThreadOfTest];
+    const shared = memory();
+    const [first, second, third] = lines(3, shared) as [ThreadOfTest, ThreadOfTest, ThreadOfTest];
     const writer = {};
     first.line.takeNow(writer);
     void second.line.transaction(() => ({})).catch(() => undefined);
     second.threads.leave();
     first.line.end(writer);
+    expect(new SharedTurn(shared.turn, shared.latch, third.threads).owner).toBe(0);
     expect(third.line.atOnce(() => writer)).toBe(writer);
     expect(first.line.atOnce(() => writer)).toBe(writer);
   });
@@ -179,7 +193,11 @@ describe('several threads', () => {
         } else if (kind === 1) {
           if (codeOf(() => line.moment(() => alone(() => {}))) !== 'none') done++;
         } else if (kind === 2) {
-          if (line.atOnce(() => (alone(() => {}), {})) === null) done++;
+          const step = (): object => {
+            alone(() => {});
+            return line;
+          };
+          if (line.atOnce(step) === null) done++;
         } else {
           const transaction = {};
           if (kind === 3) await line.transaction(() => transaction);
