@@ -11,6 +11,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // A file for each processor: left to itself it keeps one free, which is half of two.
+    maxWorkers: '100%',
     reporters: ['default', './scripts/summary-reporter.mjs'],
   },
 });
