@@ -326,6 +326,15 @@ export const CURSOR_FAULTS: readonly IndexFault[] = [
       },
     }),
   }),
+  fault('gives no timestamp of pages that it goes past for another', ['stamp-of-gaps'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        let more = sound.next(batch);
+        while (more && batch.count === 0) more = sound.next(batch);
+        return more;
+      },
+    }),
+  }),
   fault('gives no timestamp at the end', ['stamp-of-gaps'], {
     cursor: (sound) => ({
       next: (batch) => {
