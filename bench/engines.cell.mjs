@@ -9,6 +9,9 @@ import { NotThere } from './comparison/not-there.mjs';
 import { readPaths } from './comparison/paths.mjs';
 import { Stopwatch } from './comparison/stopwatch.mjs';
 
+/** Of what a workload needs, what is opened for it. Others open stores themselves. */
+const OPENED = new Set(['filled', 'empty']);
+
 process.on('message', async (task) => {
   let answer;
   try {
@@ -30,7 +33,7 @@ async function run(task) {
     if (limit === undefined) throw new NotThere('there is no limit to hold it against');
     return { version: engine.version(), measured: limit(context) };
   }
-  const store = workload.needs === 'closed' ? null : await engine.open(directory, data);
+  const store = OPENED.has(workload.needs) ? await engine.open(directory, data) : null;
   const measured = await workload.run({ ...context, store });
   // A workload that measures what is in the file has closed it.
   await store?.close();

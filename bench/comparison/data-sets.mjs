@@ -12,6 +12,7 @@ import { VALUE_BYTES } from './values.mjs';
  * @property {number} keyBytes Bytes of a key, on average.
  * @property {number} valueBytes
  * @property {(numbers: ArrayLike<number>) => (string | number)[]} keysOf
+ * @property {(key: string | number) => string | number} after A key that is not there, right behind one that is.
  * @property {() => string | number} missing A key that is not there, and would be the last.
  */
 
@@ -40,6 +41,7 @@ function decimals(count) {
     keyBytes: 16,
     valueBytes: VALUE_BYTES,
     keysOf: (numbers) => Array.from(numbers, (number) => flat(String(number).padStart(16, '0'))),
+    after: (key) => flat(`${key}+`),
     missing: () => '9999999999999999',
   };
 }
@@ -55,6 +57,8 @@ function u64s(count) {
     keyBytes: 8,
     valueBytes: VALUE_BYTES,
     keysOf: (numbers) => Array.from(numbers, (number) => all[number]),
+    // Of a million among 2⁵³ hardly two are neighbours; if they are, the scan that checks all says so.
+    after: (key) => key + 1,
     missing: () => 2 ** 53 - 1,
   };
 }
@@ -73,6 +77,8 @@ function paths(count, base) {
     keyBytes: '/machines/000000'.length + sample.reduce((sum, path) => sum + path.length, 0) / sample.length,
     valueBytes: VALUE_BYTES,
     keysOf: (numbers) => Array.from(numbers, keyOf),
+    // Before anything that has more of the path: no path has a character before the space, or ends with one.
+    after: (key) => flat(`${key} `),
     missing: () => '/nowhere',
   };
 }

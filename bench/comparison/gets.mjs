@@ -22,7 +22,7 @@ export function timeGets({ store, data, seed, operations, stopwatch }, first, sp
   return stopwatch.each(operations);
 }
 
-function getAll(store, keys) {
+export function getAll(store, keys) {
   let sum = 0;
   for (let at = 0; at < keys.length; at++) sum = (sum + glance(store.get(keys[at]))) | 0;
   return sum;

@@ -2,12 +2,12 @@
  * The order in which cells run: for each data set and each workload all engines take their turns, round after round, and each round
  * begins with another one. What the machine does meanwhile meets all alike.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCell } from './cells.mjs';
 
 /**
- * @param {object} plan As `options.mjs` makes it.
+ * @param {object} plan As `options.mjs` makes it; `program` if its cells have one of their own.
  * @param {string} directory For stores; empty, and cleared by whoever made it.
  * @param {(line: string) => void} tell What is going on.
  * @param {(results: object[]) => void} keep Told all results so far whenever the rounds of a workload are over.
@@ -26,7 +26,7 @@ export async function runRounds(plan, directory, tell, keep) {
           const result = ofEngines[at];
           if (result.notThere !== undefined || result.failed !== undefined) continue;
           const task = { ...plan.task, module: engine.module, data, workload: name, seed: plan.seed + round };
-          const answer = await runOn(workload.needs, task, engine, filled, directory);
+          const answer = await runOn(workload.needs, task, engine, filled, directory, { program: plan.program });
           take(result, answer, round);
           tell(line(result, round, answer));
         }
@@ -40,23 +40,29 @@ export async function runRounds(plan, directory, tell, keep) {
   return results;
 }
 
-/** Gives the cell the store that it needs: an empty one, or the one that was filled for this engine, once, by random puts. */
-async function runOn(needs, task, engine, filled, directory) {
+/** Gives the cell the store that it needs: an empty one, or the one that was filled for this engine, once, by random puts, or a copy of that. */
+async function runOn(needs, task, engine, filled, directory, how) {
   if (needs === 'empty' || engine.isLimit) {
     const empty = join(directory, 'empty');
     mkdirSync(empty);
-    const answer = await runCell({ ...task, directory: empty });
+    const answer = await runCell({ ...task, directory: empty }, how);
     rmSync(empty, { recursive: true });
     return answer;
   }
   let store = filled.get(engine.name);
   if (store === undefined) {
     const place = join(directory, String(filled.size));
-    const answer = await runCell({ ...task, workload: 'random-load', directory: place });
+    const answer = await runCell({ ...task, workload: 'random-load', directory: place }, how);
     store = answer.measured === undefined ? { answer } : { directory: place };
     filled.set(engine.name, store);
   }
-  return store.directory === undefined ? store.answer : runCell({ ...task, directory: store.directory });
+  if (store.directory === undefined) return store.answer;
+  if (needs !== 'copy') return runCell({ ...task, directory: store.directory }, how);
+  const copy = join(directory, 'copy');
+  cpSync(store.directory, copy, { recursive: true });
+  const answer = await runCell({ ...task, directory: copy }, how);
+  rmSync(copy, { recursive: true });
+  return answer;
 }
 
 function take(result, answer, round) {

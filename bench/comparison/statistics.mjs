@@ -23,3 +23,8 @@ export function timesFaster(costs, costsOfPeer) {
   });
   return ratios.length === 0 ? Number.NaN : median(ratios);
 }
+
+/** Of several runs the middle of each time, by the clock and of the processor. */
+export function middleOf(runs) {
+  return { wallNs: median(runs.map(({ wallNs }) => wallNs)), cpuNs: median(runs.map(({ cpuNs }) => cpuNs)) };
+}

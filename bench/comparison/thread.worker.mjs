@@ -2,11 +2,8 @@
  * One thread of `threads`: reads and writes of keys that are chosen as Zipf has it. What is written is what is there already, so that every answer is
  * known. Nobody waits for one write: some hundreds may be on their way to the device, and all are durable at the end.
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import { loadEngine } from './choices.mjs';
-import { dataSet } from './data-sets.mjs';
-import { readPaths } from './paths.mjs';
 import { Random } from './random.mjs';
+import { takeTurns } from './thread-turns.mjs';
 import { expectedGlance, glance, valuesOf } from './values.mjs';
 import { WrongAnswer } from './wrong-answer.mjs';
 import { Zipf } from './zipf.mjs';
@@ -15,32 +12,10 @@ const WRITE_SHARE = 0.05;
 const MOST_WRITES_UNDER_WAY = 512;
 const OPERATIONS_A_TURN = 256;
 
-const { module, data: dataName, keys: count, pathsFile, operations, handle, thread } = workerData;
-const data = dataSet(dataName, count, pathsFile === null ? [] : readPaths(pathsFile));
-const engine = await loadEngine(module);
-const store = await engine.attach(handle, data);
-let prepared = null;
-
-parentPort.on('message', async (message) => {
-  if (message.end) {
-    await store.close();
-    parentPort.close();
-    return;
-  }
-  try {
-    if (message.prepare === undefined) parentPort.postMessage(await work(prepared));
-    else {
-      prepared = prepare(message.prepare * 7919 + thread);
-      parentPort.postMessage({});
-    }
-  } catch (error) {
-    parentPort.postMessage({ failed: error.stack });
-  }
-});
-parentPort.postMessage({});
+await takeTurns(prepare, work);
 
 /** Keys; the value where it is a write, else null; and what the reads must give. */
-function prepare(seed) {
+function prepare({ data, operations, seed }) {
   const zipf = new Zipf(data.count, seed);
   const random = new Random(seed + 1);
   const numbers = Uint32Array.from({ length: operations }, () => zipf.next());
@@ -52,7 +27,7 @@ function prepare(seed) {
   return { keys: data.keysOf(numbers), values, expected };
 }
 
-async function work({ keys, values, expected }) {
+async function work(store, { keys, values, expected }) {
   let sum = 0;
   let writes = [];
   const begun = performance.now();

@@ -2,16 +2,16 @@
 import { Worker } from 'node:worker_threads';
 import { Stopwatch } from './stopwatch.mjs';
 
-const WORKER = new URL('./thread.worker.mjs', import.meta.url);
+const MIXED = new URL('./thread.worker.mjs', import.meta.url);
 
 export class Threads {
   #workers = [];
 
-  /** `task`: what a cell was given. `handle`: what the engine's `attach` takes. */
-  static async start(count, task, handle) {
+  /** `task`: what a cell was given. `handle`: what the engine's `attach` takes. `program`: what they do. */
+  static async start(count, task, handle, program = MIXED) {
     const threads = new Threads();
     for (let thread = 0; thread < count; thread++) {
-      const worker = new Worker(WORKER, { workerData: { ...task, handle, thread } });
+      const worker = new Worker(program, { workerData: { ...task, handle, thread } });
       threads.#workers.push(worker);
       await answerOf(worker);
     }

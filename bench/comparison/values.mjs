@@ -27,6 +27,27 @@ export function valuesOf(numbers) {
   return values;
 }
 
+/** The value of a key that was written again: version 0 is what {@link valuesOf} gives. First and last word tell the version. */
+export function valueAt(number, version) {
+  const words = new Uint32Array(WORDS);
+  fill(words, 0, number);
+  words[0] += version;
+  words[WORDS - 1] ^= version;
+  return Buffer.from(words.buffer);
+}
+
+/** The version that the first word of a value of that key tells. What is no such value tells one that was never written, as likely as not. */
+export function versionOf(value, number) {
+  if (value?.length !== VALUE_BYTES) return -1;
+  const word = value[0] | (value[1] << 8) | (value[2] << 16) | (value[3] << 24);
+  return (word - mixed(number)) >>> 0;
+}
+
+/** Whether it is {@link valueAt}, all bytes of it. */
+export function isValueAt(value, number, version) {
+  return value?.length === VALUE_BYTES && valueAt(number, version).equals(value);
+}
+
 /** A few bytes of both ends, so that a timed loop reads what it was given and hardly takes longer for it. */
 export function glance(value) {
   return (value[0] | (value[1] << 8) | (value[2] << 16) | (value[3] << 24)) ^ (value.length + value[VALUE_BYTES - 1]);

@@ -19,10 +19,11 @@ export const engine = {
 
   version: () => versionOf(PACKAGE),
 
-  async open(directory, data) {
+  async open(directory, data, durability = 'durable') {
     const db = new Database(join(directory, 'bench.db'));
     db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = FULL');
+    // OFF: what is committed survives the process, but not the machine.
+    db.pragma(`synchronous = ${durability === 'relaxed' ? 'OFF' : 'FULL'}`);
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     db.pragma(`mmap_size = ${MAPPED_BYTES}`);
@@ -34,6 +35,10 @@ export const engine = {
     const insert = db.prepare('INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)');
     const select = db.prepare('SELECT value FROM entries WHERE key = ?').pluck();
     const all = db.prepare('SELECT key, value FROM entries ORDER BY key').raw();
+    const some = db.prepare('SELECT key, value FROM entries WHERE key >= ? ORDER BY key LIMIT ?').raw();
+    const modify = db.transaction((key, change) => {
+      insert.run(key, change(select.get(key)));
+    });
     const put = db.transaction((batches) => {
       for (const { keys, values } of batches) {
         for (let at = 0; at < keys.length; at++) insert.run(keys[at], values[at]);
@@ -45,6 +50,19 @@ export const engine = {
       put: (batches) => put(batches),
 
       load: (batches) => put(batches),
+
+      write(key, value) {
+        insert.run(key, value);
+      },
+
+      /** `immediate`: it will write, so it takes the lock at once. */
+      modify(key, change) {
+        modify.immediate(key, change);
+      },
+
+      scanFrom(from, limit, visit) {
+        for (const [key, value] of some.iterate(from, limit)) visit(key, value);
+      },
 
       get: (key) => select.get(key),
 

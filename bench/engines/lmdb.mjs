@@ -12,8 +12,9 @@ export const engine = {
 
   version: () => versionOf('lmdb'),
 
-  async open(directory) {
-    const db = opened(directory);
+  async open(directory, _data, durability = 'durable') {
+    const isRelaxed = durability === 'relaxed';
+    const db = opened(directory, isRelaxed);
     const put = (batches, options) => {
       db.transactionSync(() => {
         for (const { keys, values } of batches) {
@@ -27,10 +28,22 @@ export const engine = {
       /** `batch`, which leaves the work to another thread, took as long, and more of the processor. */
       put: (batches) => put(batches),
 
+      ...(isRelaxed ? writesInPlace(db) : writesUnderWay(db)),
+
+      scanFrom(start, limit, visit) {
+        for (const { key, value } of db.getRange({ start, limit })) visit(key, value);
+      },
+
       /** Each put goes behind the last key, without a search. */
       load: (batches) => put(batches, APPEND),
 
       get: (key) => db.getBinary(key),
+
+      snapshot() {
+        const transaction = db.useReadTransaction();
+        const options = { transaction };
+        return { get: (key) => db.getBinary(key, options), release: () => transaction.done() };
+      },
 
       scan(visit) {
         for (const { key, value } of db.getRange()) visit(key, value);
@@ -47,12 +60,40 @@ export const engine = {
     const db = opened(directory);
     return {
       get: (key) => db.getBinary(key),
-      write: (key, value) => db.put(key, value),
+      ...writesUnderWay(db),
       close: () => db.close(),
     };
   },
 };
 
-function opened(directory) {
-  return open({ path: directory, encoding: 'binary', overlappingSync: false });
+/** Resolve when they are durable. What is written in one turn of the event loop is one transaction of LMDB. */
+function writesUnderWay(db) {
+  return {
+    write: (key, value) => db.put(key, value),
+
+    modify: (key, change) =>
+      db.transaction(() => {
+        db.put(key, change(db.getBinary(key)));
+      }),
+  };
+}
+
+/** Are over when they return. */
+function writesInPlace(db) {
+  return {
+    write(key, value) {
+      db.putSync(key, value);
+    },
+
+    modify(key, change) {
+      db.transactionSync(() => {
+        db.put(key, change(db.getBinary(key)));
+      });
+    },
+  };
+}
+
+/** `noSync`: what is committed survives the process, but not the machine. */
+function opened(directory, noSync = false) {
+  return open({ path: directory, encoding: 'binary', overlappingSync: false, noSync });
 }

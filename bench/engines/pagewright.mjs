@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as pagewright from 'pagewright';
 
-const LOG = ['@pagewright/wal', { maxRecordSize: '1GiB' }];
+const LOG = { maxRecordSize: '1GiB' };
 
 export const engine = {
   name: 'pagewright',
@@ -12,12 +12,19 @@ export const engine = {
     return JSON.parse(readFileSync(new URL('../../packages/pagewright/package.json', import.meta.url), 'utf8')).version;
   },
 
-  async open(directory, data) {
+  async open(directory, data, durability = 'durable') {
     const memory = memoryFor(data);
-    const db = await pagewright.open(join(directory, 'bench.pw'), { memory, log: LOG, from: import.meta.url });
+    const options = { memory, log: logOf({ ...LOG, durability }), from: import.meta.url };
+    const db = await pagewright.open(join(directory, 'bench.pw'), options);
     const index = await indexOf(db, data);
     return {
       settings: `${Math.round(memory / 2 ** 20)} MiB of pool, else the defaults`,
+
+      ...(durability === 'relaxed' ? writesInPlace(db, index) : writesUnderWay(db, index)),
+
+      scanFrom(from, limit, visit) {
+        for (const [key, value] of index.rangeSync({ gte: from, limit })) visit(key, value);
+      },
 
       put(batches) {
         db.transactionSync((transaction) => {
@@ -31,6 +38,12 @@ export const engine = {
 
       get: (key) => index.getSync(key),
 
+      snapshot() {
+        const snapshot = db.snapshot();
+        const options = { snapshot };
+        return { get: (key) => index.getSync(key, options), release: () => snapshot.release() };
+      },
+
       scan(visit) {
         for (const [key, value] of index.rangeSync()) visit(key, value);
       },
@@ -43,15 +56,41 @@ export const engine = {
 
   /** In another thread: what it needs of a store there. */
   async attach(handle, data) {
-    const db = await pagewright.attach(handle, { log: LOG, from: import.meta.url });
+    const db = await pagewright.attach(handle, { log: logOf(LOG), from: import.meta.url });
     const index = await indexOf(db, data);
     return {
       get: (key) => index.getSync(key),
-      write: (key, value) => index.put(key, value),
+      ...writesUnderWay(db, index),
       close: () => db.close(),
     };
   },
 };
+
+function logOf(options) {
+  return ['@pagewright/wal', options];
+}
+
+/** Resolve when they are durable. */
+function writesUnderWay(db, index) {
+  return {
+    write: (key, value) => index.put(key, value),
+
+    modify: (key, change) => db.transaction((transaction) => changeIn(transaction, index, key, change)),
+  };
+}
+
+/** Are over when they return. */
+function writesInPlace(db, index) {
+  return {
+    write: (key, value) => index.putSync(key, value),
+
+    modify: (key, change) => db.transactionSync((transaction) => changeIn(transaction, index, key, change)),
+  };
+}
+
+function changeIn(transaction, index, key, change) {
+  transaction.put(index, key, change(transaction.getSync(index, key)));
+}
 
 function indexOf(db, { kind }) {
   return db.index('bench', { key: kind, value: 'buffer' });

@@ -3,6 +3,7 @@
  * interrupted, even where it never gives its next item.
  */
 import { argument } from './range.js';
+import { isThenable } from './thenable.js';
 
 /** The longest that the event loop is held up, but for an item that takes longer by itself. */
 const STEP_MS = 4;
@@ -108,8 +109,4 @@ export class EntriesToLoad {
       return undefined;
     }
   }
-}
-
-function isThenable<Value>(value: Value | PromiseLike<Value> | undefined): value is PromiseLike<Value> {
-  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }

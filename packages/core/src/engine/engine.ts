@@ -20,6 +20,7 @@ import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
 import type { EngineSnapshot } from './snapshot.js';
 import type { EngineStateName } from './state.js';
+import { isThenable } from './thenable.js';
 import { Transaction } from './transaction.js';
 import { type VerifyOptions, type VerifyReport, verifyEngine } from './verify.js';
 import { type BeginOptions, checkBeginOptions, checkWriteOptions, type WriteOptions } from './write-options.js';
@@ -181,7 +182,9 @@ export class Engine<Types extends string = string> {
       signal?.addEventListener('abort', abandon);
       if (signal?.aborted) abandon();
       try {
-        const result = await run(transaction, attempt);
+        const returned = run(transaction, attempt);
+        // Where there is nothing to wait for nothing is waited for: so no other transaction of this thread comes between, which one of the two would pay for by a conflict.
+        const result = isThenable(returned) ? await returned : returned;
         await transaction.settle();
         return result;
       } catch (error) {
@@ -492,8 +495,4 @@ function isInTheWay(error: unknown): boolean {
 /** Waits a random time that grows with the attempts, so that those who met once do not meet again. */
 function backOff(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(MAX_BACKOFF_MS, 2 ** attempt)));
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
