@@ -93,11 +93,18 @@ function planOf(args) {
 /** Errors: one that says what there is. */
 function engineNamed(name) {
   if (ENGINES.includes(name))
-    return { name, module: new URL(`orders/engines/${name}.mjs`, import.meta.url).href, isPeer: name !== OWN, isLimit: false };
+    return {
+      name,
+      module: new URL(`orders/engines/${name}.mjs`, import.meta.url).href,
+      isPeer: name !== OWN,
+      isLimit: false,
+    };
   const path = resolve(name);
   if (name.endsWith('.mjs') && existsSync(path))
     return { name, module: pathToFileURL(path).href, isPeer: false, isLimit: false };
-  throw new Error(`There is no engine "${name}". There are: ${ENGINES.join(', ')}, and any module that is named by its path.`);
+  throw new Error(
+    `There is no engine "${name}". There are: ${ENGINES.join(', ')}, and any module that is named by its path.`,
+  );
 }
 
 /** The exit code: whether every cell that is there ran, and its tables were as they have to be. */
@@ -108,12 +115,27 @@ async function compare() {
     const loadBefore = loadavg();
     const file = plan.json ?? join(ROOT, 'bench', 'results', `orders-${began.toISOString().replaceAll(':', '')}.json`);
     mkdirSync(dirname(file), { recursive: true });
-    const results = await runRounds(plan, directory, (line) => console.error(line), () => {});
+    const results = await runRounds(
+      plan,
+      directory,
+      (line) => console.error(line),
+      () => {},
+    );
     const rows = rowsOf(results, plan.workloads, PEER);
     const { task, rounds, seed } = plan;
     const machine = machineOf(loadBefore);
     const seconds = Math.round((Date.now() - began.getTime()) / 1000);
-    const report = { benchmark: 'orders', began: began.toISOString(), seconds, ...task, rounds, seed, machine, rows, results };
+    const report = {
+      benchmark: 'orders',
+      began: began.toISOString(),
+      seconds,
+      ...task,
+      rounds,
+      seed,
+      machine,
+      rows,
+      results,
+    };
     writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
     console.error(`\n${file}\n`);
     print(report);
@@ -123,7 +145,9 @@ async function compare() {
 
 function print({ machine, rounds, rows, results }) {
   const { cpu, cpus: count, node, loadBefore, loadAfter } = machine;
-  console.log(`${rounds} rounds; ${count} × ${cpu}, Node.js ${node}, load ${loadBefore[0].toFixed(1)} to ${loadAfter[0].toFixed(1)}\n`);
+  console.log(
+    `${rounds} rounds; ${count} × ${cpu}, Node.js ${node}, load ${loadBefore[0].toFixed(1)} to ${loadAfter[0].toFixed(1)}\n`,
+  );
   for (const { engine, version, settings, notThere } of results)
     console.log(`- ${[engine, version].filter(Boolean).join(' ')}: ${notThere ?? settings}`);
   console.log(`\n${tablesOf(rows, PEER, Object.fromEntries(plan.data.map((name) => [name, name])))}`);

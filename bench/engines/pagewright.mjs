@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as pagewright from 'pagewright';
 
+const RELAXED = { durability: 'relaxed' };
 const LOG = { maxRecordSize: '1GiB' };
 
 export const engine = {
@@ -54,6 +55,9 @@ export const engine = {
     };
   },
 
+  /** Whether a thread can do without durability where the store has it. */
+  canRelaxInThreads: true,
+
   /** In another thread: what it needs of a store there. */
   async attach(handle, data) {
     const db = await pagewright.attach(handle, { log: logOf(LOG), from: import.meta.url });
@@ -61,6 +65,11 @@ export const engine = {
     return {
       get: (key) => index.getSync(key),
       ...writesUnderWay(db, index),
+
+      modifyInPlace(key, change) {
+        db.transactionSync((transaction) => changeIn(transaction, index, key, change), RELAXED);
+      },
+
       close: () => db.close(),
     };
   },

@@ -25,7 +25,8 @@ export function checkTables(store, counted) {
     const by = paid.of(['of', w, d, c]);
     expectSame(`the balance of customer ${w}/${d}/${c}`, balance, BALANCE - by);
     expectSame(`what customer ${w}/${d}/${c} paid`, ytdPayment, YTD_PAYMENT + by);
-    if (payments - 1 > 0 !== by > 0) throw new WrongAnswer(`Customer ${w}/${d}/${c} has ${payments} payments, of ${by}`);
+    if (payments - 1 > 0 !== by > 0)
+      throw new WrongAnswer(`Customer ${w}/${d}/${c} has ${payments} payments, of ${by}`);
   }
 }
 

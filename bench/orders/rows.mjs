@@ -1,6 +1,16 @@
 /** What the tables have before anything is ordered, after clause 4.3 of TPC-C: rows in the order of their keys, the same for the same seed. */
 import { Random } from '../comparison/random.mjs';
-import { BALANCE, CUSTOMERS, DISTRICT_CHARACTERS, DISTRICT_YTD, DISTRICTS, FIRST_ORDER, ITEMS, WAREHOUSE_YTD, YTD_PAYMENT } from './tables.mjs';
+import {
+  BALANCE,
+  CUSTOMERS,
+  DISTRICT_CHARACTERS,
+  DISTRICT_YTD,
+  DISTRICTS,
+  FIRST_ORDER,
+  ITEMS,
+  WAREHOUSE_YTD,
+  YTD_PAYMENT,
+} from './tables.mjs';
 
 const SYLLABLES = ['BAR', 'OUGHT', 'ABLE', 'PRI', 'PRES', 'ESE', 'ANTI', 'CALLY', 'ATION', 'EING'];
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -72,7 +82,16 @@ function* stocks(random, warehouses) {
   for (let w = 1; w <= warehouses; w++) {
     for (let i = 1; i <= ITEMS; i++) {
       const all = DISTRICTS * DISTRICT_CHARACTERS;
-      yield { w, i, quantity: 10 + random.below(91), districts: text(random, all, all), ytd: 0, orders: 0, remotes: 0, data: text(random, 26, 50) };
+      yield {
+        w,
+        i,
+        quantity: 10 + random.below(91),
+        districts: text(random, all, all),
+        ytd: 0,
+        orders: 0,
+        remotes: 0,
+        data: text(random, 26, 50),
+      };
     }
   }
 }

@@ -1,8 +1,8 @@
 /** SQLite by better-sqlite3, as one writes it in SQL: columns, an index of names, statements prepared once. The settings are those of `engines`. */
 import { join } from 'node:path';
 import { engine as compared, Database } from '../../engines/better-sqlite3.mjs';
-import { chunksOf } from '../keyed-rows.mjs';
 import { middleOne, noted, priceOf } from '../in-rows.mjs';
+import { chunksOf } from '../keyed-rows.mjs';
 import { DISTRICT_CHARACTERS, TABLES, tableNames } from '../tables.mjs';
 
 const ROWS_A_TRANSACTION = 10_000;

@@ -45,7 +45,8 @@ export const engine = {
       payment: (input) => run(payment, input),
 
       *rows(table) {
-        for (const { key, value } of tables[table].getRange()) yield rowOf(table, Array.isArray(key) ? key : [key], value);
+        for (const { key, value } of tables[table].getRange())
+          yield rowOf(table, Array.isArray(key) ? key : [key], value);
       },
 
       close: () => root.close(),
