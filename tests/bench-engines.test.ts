@@ -96,6 +96,31 @@ const LIARS = [
     workload: 'random-load',
     code: 'return { ...store, *some(batches) { for (const { keys, values } of batches) yield { keys: keys.slice(1), values: values.slice(1) }; }, put(batches) { store.put(this.some(batches)); } };',
   },
+  {
+    what: 'a value that was written over',
+    workload: 'ycsb-a',
+    code: 'const first = new Map(); return { ...store, get(key) { if (!first.has(key)) first.set(key, store.get(key)); return first.get(key); } };',
+  },
+  {
+    what: 'no more what one write has written',
+    workload: 'ycsb-a',
+    code: 'let writes = 0; return { ...store, write: (key, value) => (++writes === 10 ? Promise.resolve() : store.write(key, value)) };',
+  },
+  {
+    what: 'what another transaction has replaced, to one that writes it',
+    workload: 'ycsb-f',
+    code: 'let last; return { ...store, modify: (key, change) => store.modify(key, (value) => { const found = last?.key === key ? last.value : value; last = { key, value }; return change(found); }) };',
+  },
+  {
+    what: 'a scan from the entry behind',
+    workload: 'ycsb-e',
+    code: 'return { ...store, scanFrom(key, length, visit) { let at = 0; store.scanFrom(key, length + 1, (k, v) => { if (at++ > 0) visit(k, v); }); } };',
+  },
+  {
+    what: 'to a snapshot what was written after it began',
+    workload: 'long-snapshot',
+    code: 'return { ...store, snapshot: () => ({ get: store.get, release() {} }) };',
+  },
 ];
 
 describe('the comparison with other engines', () => {
@@ -104,15 +129,17 @@ describe('the comparison with other engines', () => {
     expect(output).toContain('| pagewright | machine | wanted |');
     expect(status).toBe(0);
     const measured = measuredOf(report());
-    for (const measure of ['get', 'scan', 'put', 'size', 'open']) expect(measured).toContain(`decimal ${measure}`);
+    const wanted = ['get', 'scan', 'put', 'size', 'open', 'one', 'two', 'relaxedTwo', 'snapshot', 'beside', 'durable', 'relaxed'];
+    for (const measure of wanted) expect(measured).toContain(`decimal ${measure}`);
   });
 
   it('measures with keys that are numbers or paths', () => {
     const from = join(ROOT, 'packages');
-    const some = ['--engines', 'pagewright', '--workloads', 'random-get,scan'];
+    const some = ['--engines', 'pagewright', '--workloads', 'random-get,scan,ycsb-e'];
     const { status, report } = compare(...some, '--data', 'u64,path', '--paths-from', from);
     expect(status).toBe(0);
-    expect(measuredOf(report())).toEqual(['u64 get', 'u64 scan', 'path get', 'path scan']);
+    const measures = ['get', 'scan', 'durable', 'relaxed'];
+    expect(measuredOf(report())).toEqual(['u64', 'path'].flatMap((data) => measures.map((measure) => `${data} ${measure}`)));
   });
 
   it.each(LIARS)('fails a cell that gives $what', ({ workload, code }) => {

@@ -13,8 +13,8 @@ export function writeLiar(directory: string, name: string, honest: string, code:
     `import { engine as honest } from '${honest}';
     export const engine = {
       ...honest,
-      async open(directory, task) {
-        const store = await honest.open(directory, task);
+      async open(directory, task, ...rest) {
+        const store = await honest.open(directory, task, ...rest);
         ${code}
       },
     };`,

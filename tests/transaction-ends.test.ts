@@ -97,3 +97,35 @@ it('a transaction that its function has aborted resolves, and nothing is committ
   });
   expect([result, await after()]).toEqual(['given up', []]);
 });
+
+describe('many transactions of one key, begun in the same turn', () => {
+  const ADDERS = 50;
+  const add = async (body: (transaction: Transaction, add: () => void) => unknown): Promise<{ sum: unknown; attempts: number }> => {
+    const index = await db.index<string, number>('data');
+    let attempts = 0;
+    const one = (transaction: Transaction): unknown => {
+      attempts++;
+      return body(transaction, () => transaction.put(index, 'sum', 1 + (transaction.getSync(index, 'sum') ?? 0)));
+    };
+    await Promise.all(Array.from({ length: ADDERS }, () => db.transaction(one, { retries: 1000 })));
+    return { sum: await index.get('sum'), attempts };
+  };
+
+  it('have no conflicts if their functions wait for nothing', async () => {
+    const { sum, attempts } = await add((_, addOne) => addOne());
+    expect([sum, attempts]).toEqual([ADDERS, ADDERS]);
+  });
+
+  it('are waited for, whatever is thenable', async () => {
+    // A function that has `then`, as some libraries give back.
+    const later = (_: Transaction, addOne: () => void): unknown =>
+      Object.assign(() => {}, {
+        // biome-ignore lint/suspicious/noThenProperty: this is what it is about
+        then(resolve: (value: undefined) => void) {
+          addOne();
+          resolve(undefined);
+        },
+      });
+    expect((await add(later)).sum).toBe(ADDERS);
+  });
+});

@@ -40,9 +40,9 @@ export async function runRounds(plan, directory, tell, keep) {
   return results;
 }
 
-/** Gives the cell the store that it needs: an empty one, or the one that was filled for this engine, once, by random puts, or a copy of that. */
+/** Gives the cell the store that it needs: an empty one, or a place to make its `own`, or the one that was filled for this engine, once, by random puts, or a copy of that. */
 async function runOn(needs, task, engine, filled, directory, how) {
-  if (needs === 'empty' || engine.isLimit) {
+  if (needs === 'empty' || needs === 'own' || engine.isLimit) {
     const empty = join(directory, 'empty');
     mkdirSync(empty);
     const answer = await runCell({ ...task, directory: empty }, how);

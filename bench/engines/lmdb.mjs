@@ -5,6 +5,7 @@
 import { open } from 'lmdb';
 import { versionOf } from '../comparison/peers.mjs';
 
+const FIRST = { limit: 1 };
 const APPEND = { append: true };
 
 export const engine = {
@@ -90,6 +91,15 @@ function writesInPlace(db) {
         db.put(key, change(db.getBinary(key)));
       });
     },
+
+    moveOn: (key, value) =>
+      db.transactionSync(() => {
+        for (const first of db.getRange(FIRST)) {
+          db.remove(first.key);
+          db.put(key, value);
+          return first.value;
+        }
+      }),
   };
 }
 

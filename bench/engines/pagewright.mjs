@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as pagewright from 'pagewright';
 
+const FIRST = { limit: 1 };
 const RELAXED = { durability: 'relaxed' };
 const LOG = { maxRecordSize: '1GiB' };
 
@@ -94,7 +95,18 @@ function writesInPlace(db, index) {
     write: (key, value) => index.putSync(key, value),
 
     modify: (key, change) => db.transactionSync((transaction) => changeIn(transaction, index, key, change)),
+
+    /** Takes the first entry away, puts this one in, and gives the first one's value. */
+    moveOn: (key, value) => db.transactionSync((transaction) => moveOn(transaction, index, key, value)),
   };
+}
+
+function moveOn(transaction, index, key, value) {
+  for (const [first, found] of transaction.rangeSync(index, FIRST)) {
+    transaction.delete(index, first);
+    transaction.put(index, key, value);
+    return found;
+  }
 }
 
 function changeIn(transaction, index, key, change) {

@@ -19,6 +19,13 @@ import { keyText } from './key-text.js';
 import type { LeftTombstones } from './left-tombstones.js';
 import { Tombstone } from './tombstones.js';
 
+/** With fewer in this thread, it is not looked which of them no one needs. */
+const FEW_TOMBSTONES = 64;
+/** With more snapshots at once neither: to go through them takes too long. */
+const MOST_SNAPSHOTS = 256;
+/** Tombstones that are looked at for each that may be removed. */
+const LOOKS_A_REMOVAL = 4;
+
 export interface CollectionSurroundings extends CommitSurroundings {
   readonly left: LeftTombstones;
   /** Timestamps up to it are of an earlier process, and no snapshot of this one is below it. */
@@ -50,11 +57,50 @@ export class Collection {
     const versionsLeft = versions.hasPassed;
     for (let removed = 0; removed < budgetLeft; removed++) {
       const tombstone = tombstones.ripe(oldestNeeded);
-      if (tombstone === null) return versionsLeft;
+      if (tombstone === null) return this.collectAmong(budgetLeft - removed) || versionsLeft;
       this.bury(tombstone);
       schedulePoint(POINT.tombstoneCollected);
     }
     return versionsLeft || tombstones.ripe(oldestNeeded) !== null;
+  }
+
+  /**
+   * Removes tombstones that the oldest snapshot has not passed, and that none needs all the same: a tombstone is needed by those that see a value of its key.
+   * A key that was put and deleted while a snapshot was open is seen by no one then, so that a queue beside a long snapshot does not fill with what was taken out of it.
+   * Removes `budget` at most; true if it has removed some, and there may be more.
+   */
+  private collectAmong(budget: number): boolean {
+    const { tombstones, snapshots } = this.parts;
+    // Of few, and beside snapshots that end soon, nobody is in anyone's way.
+    if (tombstones.known < FEW_TOMBSTONES) return false;
+    const stand = snapshots.timestampsOf(MOST_SNAPSHOTS);
+    if (stand === null) return false;
+    tombstones.forgetSnapshots((timestamp) => stand.has(timestamp));
+    let removed = 0;
+    for (let looks = LOOKS_A_REMOVAL * budget; looks > 0 && removed < budget; looks--) {
+      const tombstone = tombstones.nextOfUnknown;
+      if (tombstone === null) return false;
+      const viewer = this.buryUnseen(tombstone);
+      if (viewer >= 0) tombstones.noteNeeded(viewer);
+      else removed++;
+      schedulePoint(POINT.tombstoneCollected);
+    }
+    return removed > 0 && tombstones.nextOfUnknown !== null;
+  }
+
+  /** Removes a tombstone, unless a snapshot sees a value of its key: then its timestamp, else -1. */
+  private buryUnseen(tombstone: Tombstone): number {
+    const { tombstones, versions } = this.parts;
+    const { target, index, incarnation, key, timestamp } = tombstone;
+    let viewer = -1;
+    this.withKey(target, key, () => {
+      if (target.dropped || target.incarnation !== incarnation || target.index !== index) return;
+      if (!index.lookup(key, this.marker) || this.marker.tag !== TAG_TOMBSTONE) return;
+      viewer = versions.newestViewer(target, key);
+      if (viewer < 0) index.remove(key, timestamp);
+    });
+    if (viewer < 0) tombstones.remove(tombstone);
+    return viewer;
   }
 
   /** If it throws, what was passed and not removed waits for the next sweep from the beginning. */

@@ -169,6 +169,19 @@ export class SnapshotList {
     }
   }
 
+  /** Timestamps of all that are open, each once; null if there are more than `most` members. */
+  timestampsOf(most: number): ReadonlySet<number> | null {
+    const found = new Set<number>();
+    this.latch.take();
+    try {
+      if (this.members > most) return null;
+      for (let member = this.first; member !== 0; member = this.after(member)) found.add(this.timestampOf(member));
+    } finally {
+      this.latch.give();
+    }
+    return found;
+  }
+
   // ── Under the version latch ─────────────────────────────────────────────────────────────────────────────────
 
   /** The oldest member; 0 if there is none. */

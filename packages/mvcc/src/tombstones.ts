@@ -13,6 +13,8 @@ import type { SharedCounter } from './shared-counter.js';
 export class Tombstone implements Links<Tombstone> {
   ahead: Tombstone | null = null;
   behind: Tombstone | null = null;
+  /** Whether this thread knows of it no more. */
+  isGone = false;
 
   constructor(
     readonly target: Target,
@@ -26,10 +28,18 @@ export class Tombstone implements Links<Tombstone> {
   ) {}
 }
 
+/** Lists shorter than that have as many in vain as they like. */
+const FEW = 64;
+
 export class Tombstones {
   private readonly byIndex = new Map<Index, Map<string, Tombstone>>();
   /** In order of their commits. */
   private readonly queue = new LinkedQueue<Tombstone>();
+  /** Those of which it was not looked who needs them, oldest first, from `nextNew` on. */
+  private news: Tombstone[] = [];
+  private nextNew = 0;
+  /** The others, by the timestamp of a snapshot that needs them. */
+  private readonly needed = new Map<number, Tombstone[]>();
 
   constructor(private readonly counter: SharedCounter) {}
 
@@ -65,6 +75,7 @@ export class Tombstones {
     if (keys.size === 0) this.byIndex.set(tombstone.index, keys);
     keys.set(tombstone.text, tombstone);
     this.queue.append(tombstone);
+    this.nextNew = this.append(this.news, tombstone, this.nextNew);
   }
 
   /** The key was inserted again: its entry is no tombstone any more. */
@@ -88,6 +99,49 @@ export class Tombstones {
     return first !== null && first.timestamp <= oldestNeeded ? first : null;
   }
 
+  /** How many this thread knows. */
+  get known(): number {
+    return this.queue.count;
+  }
+
+  /** The next one of which it is not known who needs it; null if there is none. It stays the next one until it is removed, or {@link noteNeeded}. */
+  get nextOfUnknown(): Tombstone | null {
+    for (; this.nextNew < this.news.length; this.nextNew++) {
+      const tombstone = this.news[this.nextNew]!;
+      if (!tombstone.isGone) return tombstone;
+    }
+    this.news = [];
+    this.nextNew = 0;
+    return null;
+  }
+
+  /** The snapshot of that timestamp needs the {@link nextOfUnknown}: it is looked at again when that has gone. */
+  noteNeeded(snapshot: number): void {
+    const tombstone = this.news[this.nextNew++]!;
+    const others = this.needed.get(snapshot);
+    if (others === undefined) this.needed.set(snapshot, [tombstone]);
+    else this.append(others, tombstone, 0);
+  }
+
+  /** Of tombstones that only snapshots needed which have gone it is not known any more who needs them. */
+  forgetSnapshots(stands: (timestamp: number) => boolean): void {
+    for (const [snapshot, tombstones] of this.needed) {
+      if (stands(snapshot)) continue;
+      this.needed.delete(snapshot);
+      for (const tombstone of tombstones) this.nextNew = this.append(this.news, tombstone, this.nextNew);
+    }
+  }
+
+  /** Appends to a list that goes on at `next`, and leaves out those that are gone when they are most of it. Where it goes on. */
+  private append(list: Tombstone[], tombstone: Tombstone, next: number): number {
+    list.push(tombstone);
+    if (list.length <= 2 * this.queue.count + FEW) return next;
+    const left = list.slice(next).filter(({ isGone }) => !isGone);
+    list.length = 0;
+    for (const one of left) list.push(one);
+    return 0;
+  }
+
   remove(tombstone: Tombstone): void {
     this.release(tombstone);
     this.counter.add(-1);
@@ -95,6 +149,7 @@ export class Tombstones {
 
   /** It is known elsewhere from now on. */
   release(tombstone: Tombstone): void {
+    tombstone.isGone = true;
     this.queue.remove(tombstone);
     const keys = this.byIndex.get(tombstone.index);
     keys?.delete(tombstone.text);

@@ -135,6 +135,32 @@ export class VersionStore {
     }
   }
 
+  /**
+   * The newest snapshot that sees a value which the key had and has no more; -1 if there is none. To be asked while no commit of the key is under way: snapshots that are opened later are not
+   * below what is committed, so that it stays as it is.
+   */
+  newestViewer(tree: Tree, key: Uint8Array): number {
+    const { words } = this.blocks;
+    const { snapshots } = this;
+    let viewer = -1;
+    this.latch.take();
+    const chain = this.chains.find(tree, key);
+    if (chain !== 0) {
+      let madeBy = 0;
+      let version = words[this.blocks.wordOf(chain) + CHAIN_FIRST]!;
+      for (; version !== 0; version = words[this.blocks.wordOf(version) + VERSION_YOUNGER]!) {
+        const replacedBy = this.#replacedBy(version);
+        if (words[this.blocks.wordOf(version) + VERSION_LENGTH] !== ABSENT) {
+          const newest = snapshots.newestBelow(replacedBy);
+          if (newest >= madeBy) viewer = newest;
+        }
+        madeBy = replacedBy;
+      }
+    }
+    this.latch.give();
+    return viewer;
+  }
+
   /** Whether someone may want to see what the key holds now, when it is replaced. */
   isWanted(tree: Tree, key: Uint8Array): boolean {
     this.latch.take();

@@ -316,6 +316,18 @@ describe('the concurrency suite', () => {
     ],
     ['collects nothing', changed(() => ({ collect: () => false })), ['nothing-kept-for-no-one', 'collect-budget']],
     [
+      'keeps all that was deleted since the oldest snapshot began',
+      changedInside<{ collection: object }>(({ collection }) => {
+        Reflect.set(collection, 'collectAmong', () => false);
+      }),
+      ['queue-beside-a-snapshot'],
+    ],
+    [
+      'asks of what was deleted only whether the oldest snapshot has seen it last',
+      seesForTheOldest,
+      ['queue-beside-a-snapshot'],
+    ],
+    [
       'collects without regard to its budget',
       changed((mvcc) => ({ collect: () => mvcc.collect(1_000_000) })),
       ['collect-budget'],
@@ -442,6 +454,20 @@ function changedInside<Parts>(change: (parts: Parts, mvcc: Mvcc) => void): NewCo
 /** Lets everything go, as if no snapshot were open. */
 const collectsTooMuch = changedInside<{ snapshots: object }>(({ snapshots }) => {
   Object.defineProperty(snapshots, 'first', { get: () => 0 });
+});
+
+/** Forgets younger snapshots when it asks who has seen a value. */
+const seesForTheOldest = changedInside<{
+  versions: {
+    find(tree: object, key: Uint8Array, at: number): number;
+    newestViewer(tree: object, key: Uint8Array): number;
+  };
+  snapshots: { readonly first: number; timestampOf(member: number): number };
+}>(({ versions, snapshots }) => {
+  versions.newestViewer = (tree, key) => {
+    const oldest = snapshots.timestampOf(snapshots.first);
+    return versions.find(tree, key, oldest) > 0 ? oldest : -1;
+  };
 });
 
 const seesConflictsEverywhere = changedInside<{ versions: { lastReplacement(): number } }>(({ versions }, mvcc) => {

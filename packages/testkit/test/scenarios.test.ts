@@ -38,11 +38,11 @@ describe('the list of scenarios', () => {
       it(`has a test of scenario ${number}: ${goesWrong}`, ({ skip }) => skip(`waits for ${state.waitsFor}`));
       continue;
     }
-    it(`has a test of scenario ${number}: ${goesWrong}`, () => {
-      const path = join(REPOSITORY, state.tested);
-      expect(existsSync(path), state.tested).toBe(true);
-      const named = testNames(readFileSync(path, 'utf8')).filter((name) => name.includes(state.name));
-      expect(named, `tests of ${state.tested} with '${state.name}' in their names`).toHaveLength(1);
+    it.each([state, ...(state.also ?? [])])(`has a test of scenario ${number}: ${goesWrong}`, ({ tested, name }) => {
+      const path = join(REPOSITORY, tested);
+      expect(existsSync(path), tested).toBe(true);
+      const named = testNames(readFileSync(path, 'utf8')).filter((one) => one.includes(name));
+      expect(named, `tests of ${tested} with '${name}' in their names`).toHaveLength(1);
       expect(named[0]).toMatch(new RegExp(`\\bscenario ${number}\\b`));
     });
     if (state.except === undefined) continue;

@@ -91,7 +91,7 @@ test('one begins when there is enough log, and commits wait when it does not kee
 });
 
 test('one begins earlier where changes had to read pages, which a replay will read again, and no others', async () => {
-  const { checkpoints, running, counted } = setUp({ logBytes: 64 * 512 });
+  const { checkpoints, running, counted } = setUp({ logBytes: 64 * 1024 });
   const finished = async () => {
     running.at(-1)!.finish();
     await checkpoints.catchUp();
@@ -99,21 +99,21 @@ test('one begins earlier where changes had to read pages, which a replay will re
   counted.pageReads = 1000;
   await Promise.all([checkpoints.run(), finished()]);
   // What was read before the gate does not count.
-  checkpoints.committed(62 * 512, 40);
+  checkpoints.committed(62 * 1024, 40);
   expect(running.length).toBe(1);
   // Nor does what was read beyond what was changed.
   await Promise.all([checkpoints.run(), finished()]);
   counted.pageReads += 1000;
-  checkpoints.committed(512, 1);
-  checkpoints.committed(512, 60);
+  checkpoints.committed(1024, 1);
+  checkpoints.committed(1024, 60);
   expect(running.length).toBe(2);
-  checkpoints.committed(512, 1);
+  checkpoints.committed(1024, 1);
   expect(running.length).toBe(3);
   await finished();
-  checkpoints.committed(31 * 512, 1000);
+  checkpoints.committed(31 * 1024, 1000);
   expect(running.length).toBe(3);
   counted.pageReads += 32;
-  checkpoints.committed(512, 1000);
+  checkpoints.committed(1024, 1000);
   expect(running.length).toBe(4);
   await finished();
   checkpoints.stopTimer();

@@ -91,6 +91,49 @@ export const collectionClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'queue-beside-a-snapshot',
+    rules: ['T3', 'T4'],
+    says: 'collects keys that were put and deleted beside an open snapshot, which has never seen them, and none that it sees',
+    needs: ['snapshots'],
+    check(subject) {
+      const rig = subject.rig();
+      const target = rig.target();
+      const key = (number: number): string => String(number).padStart(5, '0');
+      // Of what the snapshot sees some is deleted, some is deleted, put and deleted again, and some stays.
+      for (let i = 0; i < 30; i++) rig.put(target, key(i), 'old');
+      const state = rig.scan(target);
+      const snapshot = rig.concurrency.snapshot();
+      for (let i = 0; i < 20; i++) rig.put(target, key(i), null);
+      for (let i = 0; i < 10; i++) rig.put(target, key(i), 'again');
+      for (let i = 0; i < 10; i++) rig.put(target, key(i), null);
+      const count = 1000;
+      for (let i = 30; i < 30 + count; i++) {
+        rig.put(target, key(i), 'queued');
+        // Now and then there is another one beside it, which sees what is in the queue.
+        const brief = i % 7 === 0 ? rig.concurrency.snapshot() : null;
+        const seen = brief === null ? [] : rig.scan(target);
+        rig.put(target, key(i), null);
+        while (i % 50 === 0 && rig.concurrency.collect(64)) {}
+        if (brief !== null) assertReads(rig, target, brief, seen, `A snapshot beside key ${i}`);
+        brief?.release();
+      }
+      collectAll(rig);
+      assert.ok(
+        target.index.entries.length < count / 2,
+        `The index has ${target.index.entries.length} entries, of which 20 are needed by a snapshot.`,
+      );
+      assertReads(rig, target, snapshot, state, 'The snapshot');
+      assertReads(rig, target, null, state.slice(20), 'The newest state');
+      snapshot.release();
+      collectAll(rig);
+      assertNothingKept(
+        rig,
+        target,
+        state.slice(20).map((entry) => entry.split('=')[0]!),
+      );
+    },
+  },
+  {
     id: 'reinserted',
     rules: ['T3'],
     says: 'does not collect a key that was put again after it was deleted, in this or in a cleared tree',

@@ -69,7 +69,7 @@ export const conflictClauses: readonly ConcurrencyClause[] = [
     needs: ['write-conflicts'],
     check(subject) {
       const { rig, target } = filled(subject.rig());
-      const transactions = ['a', 'b', 'new'].map((key) => {
+      const transactions = ['a', 'b', 'new', 'queued7'].map((key) => {
         const transaction = rig.concurrency.begin();
         transaction.put(target, bytes(key), bytes('late'));
         return transaction;
@@ -79,6 +79,10 @@ export const conflictClauses: readonly ConcurrencyClause[] = [
       rig.put(target, 'b', null);
       rig.put(target, 'new', 'x');
       rig.put(target, 'new', null);
+      for (let i = 0; i < 200; i++) {
+        rig.put(target, `queued${i}`, 'x');
+        rig.put(target, `queued${i}`, null);
+      }
       for (let i = 0; i < 50; i++) {
         const brief = rig.concurrency.snapshot();
         rig.put(target, `k${i % 7}`, `${i}`);

@@ -76,7 +76,7 @@ export const serializableClauses: readonly ConcurrencyClause[] = [
   {
     id: 'write-skew',
     rules: ['T5'],
-    says: 'lets of two serializable transactions that each read what the other writes only one commit, and of two others both',
+    says: 'lets of two serializable transactions that each read what the other writes only one commit (write skew, scenario 37), and of two others both',
     needs: ['serializable', 'write-conflicts'],
     check(subject) {
       for (const [isolation, code] of [
@@ -101,7 +101,7 @@ export const serializableClauses: readonly ConcurrencyClause[] = [
   {
     id: 'reads-are-kept',
     rules: ['T5'],
-    says: 'refuses a serializable transaction that writes if anything that it has read was changed, keys that were not there and ranges as far as they were gone through included, and no other one',
+    says: 'refuses a serializable transaction that writes if anything that it has read was changed, keys that were not there and ranges as far as they were gone through, phantoms included (scenario 37), and no other one',
     needs: ['serializable', 'write-conflicts'],
     check(subject) {
       for (const { what, read, refused, passed } of READS) {
@@ -173,7 +173,7 @@ export const serializableClauses: readonly ConcurrencyClause[] = [
   {
     id: 'changed-in-the-midst',
     rules: ['T5'],
-    says: 'refuses a serializable transaction also if another thread changes what it has read when it was looked at for the last time but one',
+    says: 'refuses a serializable transaction also if another thread changes what it has read when it was looked at for the last time but one (scenario 37)',
     needs: ['serializable', 'write-conflicts', 'threads'],
     check(subject) {
       for (const at of [POINT.transactionChecked, POINT.commitBegun, POINT.commitPrepared]) {
