@@ -105,7 +105,9 @@ export const collectionClauses: readonly ConcurrencyClause[] = [
       const snapshot = rig.concurrency.snapshot();
       for (let i = 0; i < 20; i++) rig.put(target, key(i), null);
       for (let i = 0; i < 10; i++) rig.put(target, key(i), 'again');
+      const between = rig.concurrency.snapshot();
       for (let i = 0; i < 10; i++) rig.put(target, key(i), null);
+      between.release();
       const count = 1000;
       for (let i = 30; i < 30 + count; i++) {
         rig.put(target, key(i), 'queued');
