@@ -129,7 +129,20 @@ describe('the comparison with other engines', () => {
     expect(output).toContain('| pagewright | machine | wanted |');
     expect(status).toBe(0);
     const measured = measuredOf(report());
-    const wanted = ['get', 'scan', 'put', 'size', 'open', 'one', 'two', 'relaxedTwo', 'snapshot', 'beside', 'durable', 'relaxed'];
+    const wanted = [
+      'get',
+      'scan',
+      'put',
+      'size',
+      'open',
+      'one',
+      'two',
+      'relaxedTwo',
+      'snapshot',
+      'beside',
+      'durable',
+      'relaxed',
+    ];
     for (const measure of wanted) expect(measured).toContain(`decimal ${measure}`);
   });
 
@@ -139,7 +152,9 @@ describe('the comparison with other engines', () => {
     const { status, report } = compare(...some, '--data', 'u64,path', '--paths-from', from);
     expect(status).toBe(0);
     const measures = ['get', 'scan', 'durable', 'relaxed'];
-    expect(measuredOf(report())).toEqual(['u64', 'path'].flatMap((data) => measures.map((measure) => `${data} ${measure}`)));
+    expect(measuredOf(report())).toEqual(
+      ['u64', 'path'].flatMap((data) => measures.map((measure) => `${data} ${measure}`)),
+    );
   });
 
   it.each(LIARS)('fails a cell that gives $what', ({ workload, code }) => {

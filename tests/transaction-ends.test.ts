@@ -100,7 +100,9 @@ it('a transaction that its function has aborted resolves, and nothing is committ
 
 describe('many transactions of one key, begun in the same turn', () => {
   const ADDERS = 50;
-  const add = async (body: (transaction: Transaction, add: () => void) => unknown): Promise<{ sum: unknown; attempts: number }> => {
+  const add = async (
+    body: (transaction: Transaction, add: () => void) => unknown,
+  ): Promise<{ sum: unknown; attempts: number }> => {
     const index = await db.index<string, number>('data');
     let attempts = 0;
     const one = (transaction: Transaction): unknown => {

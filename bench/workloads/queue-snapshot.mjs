@@ -76,7 +76,8 @@ class Queue {
     }
     if (snapshot !== null) {
       const [key] = this.#data.keysOf([first]);
-      if (!isValueOf(snapshot.get(key), first)) throw new WrongAnswer(`The snapshot has lost ${key}, which was first when it began`);
+      if (!isValueOf(snapshot.get(key), first))
+        throw new WrongAnswer(`The snapshot has lost ${key}, which was first when it began`);
       snapshot.release();
     }
     return { watch, moved };

@@ -19,9 +19,7 @@ import { keyText } from './key-text.js';
 import type { LeftTombstones } from './left-tombstones.js';
 import { Tombstone } from './tombstones.js';
 
-/** With fewer in this thread, it is not looked which of them no one needs. */
-const FEW_TOMBSTONES = 64;
-/** With more snapshots at once neither: to go through them takes too long. */
+/** With more snapshots at once it is not looked which tombstones none of them needs: to go through them takes too long. */
 const MOST_SNAPSHOTS = 256;
 /** Tombstones that are looked at for each that may be removed. */
 const LOOKS_A_REMOVAL = 4;
@@ -71,8 +69,7 @@ export class Collection {
    */
   private collectAmong(budget: number): boolean {
     const { tombstones, snapshots } = this.parts;
-    // Of few, and beside snapshots that end soon, nobody is in anyone's way.
-    if (tombstones.known < FEW_TOMBSTONES) return false;
+    if (tombstones.first === null) return false;
     const stand = snapshots.timestampsOf(MOST_SNAPSHOTS);
     if (stand === null) return false;
     tombstones.forgetSnapshots((timestamp) => stand.has(timestamp));

@@ -99,11 +99,6 @@ export class Tombstones {
     return first !== null && first.timestamp <= oldestNeeded ? first : null;
   }
 
-  /** How many this thread knows. */
-  get known(): number {
-    return this.queue.count;
-  }
-
   /** The next one of which it is not known who needs it; null if there is none. It stays the next one until it is removed, or {@link noteNeeded}. */
   get nextOfUnknown(): Tombstone | null {
     for (; this.nextNew < this.news.length; this.nextNew++) {
