@@ -26,7 +26,7 @@ import { regionsOfSegment, untilIdle } from './log-anatomy.js';
 import { type Region, regionsOfPageFile, tallestTree } from './page-file-anatomy.js';
 import { endAll, start, tell } from './store-process.js';
 
-const SAMPLED = Number(process.env.FLIPS ?? 400);
+const SAMPLED = Number(process.env.FLIPS ?? 250);
 const SEED = Number(process.env.FLIP_SEED ?? Date.now() % 2 ** 31);
 const random = new Random(SEED);
 const below = (limit: number): number => Math.floor(random.fraction() * limit);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { engineOn } from './engine-on.js';
 
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const STEPS = Number(process.env.CRASH_STEPS ?? 15);
+const STEPS = Number(process.env.CRASH_STEPS ?? 10);
 
 const CHOICES = [
   { pageSize: 4096, commit: 'pipelined', memory: 64 * 4096 },

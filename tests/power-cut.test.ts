@@ -15,7 +15,7 @@ import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { powerCutFor } from '../soak/power-cut/power-cut-for.js';
 import { newHome, storeSubject, type WriterChoice } from '../soak/power-cut/store-subject.js';
 
-const ROUNDS = Number(process.env.POWER_CUT_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.POWER_CUT_ROUNDS ?? 2);
 const SEED = Number(process.env.POWER_CUT_SEED ?? Date.now() % 2 ** 31);
 /** A writer that does not sync must be caught within so many. */
 const ROUNDS_TO_BE_CAUGHT = 60;
