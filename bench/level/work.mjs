@@ -25,7 +25,7 @@ export const MEASURES = {
 
 export async function measureLevel(db, { keys: count, operations, seed }) {
   const keyOf = (number) => String(number).padStart(16, '0');
-  const valueOf = (number, version) => `${version}:${number}:`.padEnd(100, '.');
+  const textOf = (number, version) => `${version}:${number}:`.padEnd(100, '.');
   const versions = new Uint32Array(count);
   const random = new Random(seed);
   const timed = async (many, work) => {
@@ -37,7 +37,7 @@ export async function measureLevel(db, { keys: count, operations, seed }) {
     return watch.each(many);
   };
   const check = (value, number) => {
-    if (value !== valueOf(number, versions[number])) throw new WrongAnswer(`${keyOf(number)} has ${value}`);
+    if (value !== textOf(number, versions[number])) throw new WrongAnswer(`${keyOf(number)} has ${value}`);
   };
   const measured = {};
 
@@ -45,7 +45,7 @@ export async function measureLevel(db, { keys: count, operations, seed }) {
   measured.batch = await timed(count, async () => {
     for (let from = 0; from < count; from += OPERATIONS_A_BATCH) {
       const some = order.subarray(from, from + OPERATIONS_A_BATCH);
-      const operations = Array.from(some, (number) => ({ type: 'put', key: keyOf(number), value: valueOf(number, 0) }));
+      const operations = Array.from(some, (number) => ({ type: 'put', key: keyOf(number), value: textOf(number, 0) }));
       await db.batch(operations, { sync: true });
     }
   });
@@ -82,7 +82,7 @@ export async function measureLevel(db, { keys: count, operations, seed }) {
     const one = async () => {
       while (next < many) {
         const number = numbers[next++];
-        await db.put(keyOf(number), valueOf(number, ++versions[number]), options);
+        await db.put(keyOf(number), textOf(number, ++versions[number]), options);
       }
     };
     await Promise.all(Array.from({ length: inFlight }, one));
