@@ -3,6 +3,7 @@
  * memory that another has left behind. Sends its parent one message: what was measured, or that it is not there, or what failed.
  */
 import { mkdirSync } from 'node:fs';
+import { answerWith } from './comparison/cell-process.mjs';
 import { loadEngine, loadWorkload } from './comparison/choices.mjs';
 import { dataSet } from './comparison/data-sets.mjs';
 import { NotThere } from './comparison/not-there.mjs';
@@ -12,15 +13,7 @@ import { Stopwatch } from './comparison/stopwatch.mjs';
 /** Of what a workload needs, what is opened for it. Others open stores themselves. */
 const OPENED = new Set(['filled', 'empty']);
 
-process.on('message', async (task) => {
-  let answer;
-  try {
-    answer = await run(task);
-  } catch (error) {
-    answer = error instanceof NotThere ? { notThere: error.message } : { failed: error.stack };
-  }
-  process.send(answer, () => process.exit(0));
-});
+answerWith(run);
 
 async function run(task) {
   const { module, workload: name, keys, pathsFile, seed, operations, directory } = task;

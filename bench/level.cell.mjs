@@ -1,18 +1,10 @@
 /** One database of abstract-level, in a process of its own. Sends its parent one message: what was measured, or that it is not there, or what failed. */
 import { mkdirSync } from 'node:fs';
-import { NotThere } from './comparison/not-there.mjs';
+import { answerWith } from './comparison/cell-process.mjs';
 import { ENGINES } from './level/engines.mjs';
 import { measureLevel } from './level/work.mjs';
 
-process.on('message', async (task) => {
-  let answer;
-  try {
-    answer = await run(task);
-  } catch (error) {
-    answer = error instanceof NotThere ? { notThere: error.message } : { failed: error.stack };
-  }
-  process.send(answer, () => process.exit(0));
-});
+answerWith(run);
 
 async function run(task) {
   mkdirSync(task.directory, { recursive: true });

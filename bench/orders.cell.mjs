@@ -1,7 +1,7 @@
 /** The orders and payments of one engine, in a process of its own. Sends its parent one message: what was measured, or that it is not there, or what failed. */
 import { mkdirSync } from 'node:fs';
+import { answerWith } from './comparison/cell-process.mjs';
 import { loadEngine } from './comparison/choices.mjs';
-import { NotThere } from './comparison/not-there.mjs';
 import { Stopwatch } from './comparison/stopwatch.mjs';
 import { checkTables } from './orders/check.mjs';
 import { inputsOf } from './orders/inputs.mjs';
@@ -11,15 +11,7 @@ import { Terminals } from './orders/terminals.mjs';
 const TERMINALS = { durable: 64, relaxed: 1 };
 const WARM_UP_MS = 1000;
 
-process.on('message', async (task) => {
-  let answer;
-  try {
-    answer = await run(task);
-  } catch (error) {
-    answer = error instanceof NotThere ? { notThere: error.message } : { failed: error.stack };
-  }
-  process.send(answer, () => process.exit(0));
-});
+answerWith(run);
 
 async function run({ module, warehouses, seed, operations, seconds, directory }) {
   const engine = await loadEngine(module);

@@ -9,7 +9,7 @@ import { DEFAULT_PARTS } from '../soak/schedules/subjects.js';
 const SEED = Number(process.env.SCHEDULE_SEED ?? 1);
 const SECONDS = Number(process.env.SCHEDULE_SECONDS ?? 0);
 /** Enough for every point to be hammered. */
-const ROUNDS = 240;
+const ROUNDS = 320;
 
 let summary: ScheduleSummary;
 

@@ -1,4 +1,4 @@
-/** Pagewright as `open` composes it: an index for each table, tuples as keys, rows as JSON (which Node.js makes faster than MessagePack), and an index of names. */
+/** Pagewright as `open` composes it: an index for each table, tuples as keys, rows as JSON, which is the default, and an index of names. */
 import { join } from 'node:path';
 import * as pagewright from 'pagewright';
 import { engine as compared } from '../../engines/pagewright.mjs';

@@ -17,14 +17,15 @@ for (const type of builtInTranslations) {
   });
 }
 
-/** Every two choices meet. */
 const POOLS = [
   { pageSize: 4096, replacement: 'cooling', translation: 'swizzled' },
+  { pageSize: 4096, replacement: 'clock', translation: 'swizzled' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'swizzled' },
   { pageSize: 16_384, replacement: 'clock', translation: 'swizzled' },
-  { pageSize: 4096, replacement: 'clock', translation: 'hash' },
-  { pageSize: 16_384, replacement: 'cooling', translation: 'hash' },
-  { pageSize: 4096, replacement: 'cooling', translation: 'array' },
-  { pageSize: 16_384, replacement: 'clock', translation: 'array' },
+  { pageSize: 4096, replacement: 'cooling', translation: 'hash' },
+  { pageSize: 16_384, replacement: 'clock', translation: 'hash' },
+  { pageSize: 4096, replacement: 'clock', translation: 'array' },
+  { pageSize: 16_384, replacement: 'cooling', translation: 'array' },
 ];
 
 for (const options of POOLS) {
