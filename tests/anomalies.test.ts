@@ -52,6 +52,7 @@ describe(`under snapshot isolation (ANOMALY_SEED=${SEED})`, () => {
       checkpoints: true,
       pauses: true,
       commit: 'group',
+      inFunctions: true,
     });
     expect(report.counts.get('G2-item') ?? 0, `ANOMALY_SEED=${SEED}`).toBeGreaterThan(0);
     expect(Math.min(evictions, checkpoints), `ANOMALY_SEED=${SEED}`).toBeGreaterThan(0);
@@ -103,5 +104,28 @@ describe(`of serializable transactions (ANOMALY_SEED=${SEED})`, () => {
   it('nor where a thread is ended in the midst of it, and the store is opened again', async () => {
     for (let seed = SEED; seed < SEED + 2; seed++)
       await run({ ...serializable, seed, threads: [4, null, 2], lose: true });
+  });
+});
+
+describe(`where one transaction writes at a time (ANOMALY_SEED=${SEED})`, () => {
+  const oneWriter = { level: 'serializable', oneWriter: true } as const;
+
+  it('nothing comes up, and what runs in a function has no conflicts', async () => {
+    const { report, aborted, history } = await run({ ...oneWriter, threads: [4, 4], inFunctions: true });
+    expect([...report.counts.keys()]).toEqual([]);
+    // All but those that gave up: each was asked for once, and ran once.
+    expect(history.transactions.length).toBe(2 * TRANSACTIONS + 2);
+    expect(aborted, `ANOMALY_SEED=${SEED}`).toBeLessThan(0.1 * 2 * TRANSACTIONS);
+  });
+
+  it('nor where some are begun by hand, and refused, in threads that are interrupted at schedule points', async () => {
+    const { report, aborted } = await run({ ...oneWriter, threads: [4, null, 2], pauses: true, checkpoints: true });
+    expect([...report.counts.keys()]).toEqual([]);
+    expect(aborted).toBeGreaterThan(0);
+  });
+
+  it('nor where a thread is ended in the midst of it, and the store is opened again', async () => {
+    for (let seed = SEED; seed < SEED + 2; seed++)
+      await run({ ...oneWriter, seed, threads: [4, null, 2], inFunctions: true, lose: true });
   });
 });

@@ -1,3 +1,5 @@
+/** How long one waits for the writer, where there is one: in place for a moment only, so that a transaction which has the turn in another thread is met as well. */
+export const WAITS = { waitSyncMs: 20 };
 /** Entries that are there only to take room: more of them than the pool holds. */
 export const FILLING = { key: 'u32', value: 'buffer' } as const;
 export const FILLING_ENTRIES = 4_000;

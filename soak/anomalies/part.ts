@@ -54,5 +54,7 @@ function shapeOf(seed: number): RoundOptions {
     checkpoints: random.chance(0.5),
     pauses: random.chance(0.3),
     lose: random.chance(0.2),
+    oneWriter: random.chance(0.25),
+    inFunctions: random.chance(0.4),
   };
 }

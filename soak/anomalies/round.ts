@@ -7,6 +7,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Engine } from '@pagewright/core';
+import { singleWriter } from '@pagewright/single-writer';
 import {
   type AnomalyReport,
   fillLists,
@@ -21,7 +22,7 @@ import {
   type TransactionHistory,
 } from '@pagewright/testkit';
 import { open } from 'pagewright';
-import { FILLING, FILLING_BYTES, FILLING_ENTRIES } from './filling.js';
+import { FILLING, FILLING_BYTES, FILLING_ENTRIES, WAITS } from './filling.js';
 import type { FromLoad, LoadTask } from './worker.js';
 
 export interface RoundOptions {
@@ -39,6 +40,10 @@ export interface RoundOptions {
   /** Of each of two indexes: those that are written at a time. */
   readonly keys: number;
   readonly commit?: string;
+  /** One transaction writes at a time. */
+  readonly oneWriter?: boolean;
+  /** Transactions are run by `db.transaction`. */
+  readonly inFunctions?: boolean;
   /** The pool is smaller than what is read. */
   readonly evicts?: boolean;
   /** Checkpoints are written all the time. */
@@ -93,11 +98,12 @@ class Round {
     private readonly options: RoundOptions,
     private readonly path: string,
   ) {
-    const { seed, keys, begin, threads, transactions } = options;
+    const { seed, keys, begin, inFunctions, threads, transactions } = options;
     // About half of the transactions let a list grow by one.
     const generations = 2 + Math.ceil((threads.length * transactions) / (keys * LONGEST));
     const memory = sharedMemoryOf(keys);
-    this.#plan = { seed, keys, generations, longest: LONGEST, memory, ...(begin === undefined ? {} : { begin }) };
+    const form = { inFunctions: inFunctions === true, ...(begin === undefined ? {} : { begin }) };
+    this.#plan = { seed, keys, generations, longest: LONGEST, memory, ...form };
     this.#collector = new HistoryCollector(initialKeys(this.#plan));
     this.#random = new Random(seed).fork('round');
   }
@@ -132,13 +138,14 @@ class Round {
   }
 
   #open(): Promise<Engine> {
-    const { commit } = this.options;
+    const { commit, oneWriter } = this.options;
     const checkpoint = { logBytes: 300_000 };
     return open(this.path, {
       memory: '2MiB',
       pageSize: '4KiB',
       checkpoint,
       ...(commit === undefined ? {} : { commit }),
+      ...(oneWriter === true ? { concurrency: singleWriter(WAITS) } : {}),
     });
   }
 
@@ -180,9 +187,18 @@ class Round {
   }
 
   #start(db: Engine, at: number) {
-    const { program, threads, transactions, evicts = false, pauses = false, lose = false } = this.options;
+    const {
+      program,
+      threads,
+      transactions,
+      evicts = false,
+      pauses = false,
+      lose = false,
+      oneWriter = false,
+    } = this.options;
     const task: LoadTask = {
       handle: db.share(),
+      oneWriter,
       plan: this.#plan,
       thread: at + 1,
       transactions,

@@ -1,10 +1,11 @@
 /** A thread of a round of transactions: attaches to the engine, does its share, and tells what it has done, and how it ended. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type EngineHandle, isPagewrightError } from '@pagewright/core';
+import { singleWriter } from '@pagewright/single-writer';
 import { type LoadPlan, Random, type RecordedTransaction, runTransactions } from '@pagewright/testkit';
 import { attach } from 'pagewright';
 import { pauseAtPoints } from '../threads/pauses.js';
-import { FILLING, FILLING_ENTRIES } from './filling.js';
+import { FILLING, FILLING_ENTRIES, WAITS } from './filling.js';
 
 export interface LoadTask {
   readonly handle: EngineHandle;
@@ -16,6 +17,7 @@ export interface LoadTask {
   /** Reads now and then what is larger than the pool. */
   readonly evicts: boolean;
   readonly pauses: boolean;
+  readonly oneWriter: boolean;
   /** The thread may be ended at any moment: all that it has done is told at once. */
   readonly tellsAtOnce: boolean;
 }
@@ -39,8 +41,8 @@ function tell(): void {
 }
 
 async function run(): Promise<void> {
-  const { handle, plan, thread, transactions, open, evicts, pauses, tellsAtOnce } = task;
-  const db = await attach(handle);
+  const { handle, plan, thread, transactions, open, evicts, pauses, tellsAtOnce, oneWriter } = task;
+  const db = await attach(handle, oneWriter ? { concurrency: singleWriter(WAITS) } : {});
   try {
     const filling = await db.index('filling', FILLING);
     if (pauses) pauseAtPoints(plan.seed + thread, new Random(plan.seed).fork(`pauses ${thread}`));

@@ -19,8 +19,10 @@ export interface LoadPlan {
   readonly generations: number;
   /** A list that is as long as this is let go. */
   readonly longest: number;
-  /** Passed on to `engine.begin` as it is. */
+  /** Passed on to `engine.begin`, or `engine.transaction`, as it is. */
   readonly begin?: Parameters<Engine['begin']>[0];
+  /** Those that are not synchronous are run by `engine.transaction`, as often as it takes. */
+  readonly inFunctions?: boolean;
   /** What the threads know of one another: {@link sharedMemoryOf}. */
   readonly memory: LoadMemory;
 }
@@ -100,15 +102,19 @@ export async function runTransactions(engine: Engine, plan: LoadPlan, share: Loa
 }
 
 /** Errors of a commit after which it is known that nothing of it was written, and the transaction can be done again. */
-const ABORTED = ['PW_CONFLICT', 'PW_SNAPSHOT_TOO_OLD'] as const;
+const ABORTED = ['PW_CONFLICT', 'PW_SNAPSHOT_TOO_OLD', 'PW_WRITER_BUSY'] as const;
 /** Errors of a commit that is there as a whole, or not at all. */
 const UNKNOWN = ['PW_COMMIT_UNKNOWN', 'PW_ENGINE_FAILED', 'PW_THREAD_LOST'] as const;
+
+/** A transaction is aborted for no reason. */
+const GIVEN_UP = new Error('The transaction is given up');
 
 class TransactionLoad {
   readonly #random: Random;
   readonly #clock: SharedClock;
   readonly #generations: Int32Array;
   #begun = 0;
+  #recorded = 0;
   #failure: unknown = null;
 
   constructor(
@@ -132,7 +138,8 @@ class TransactionLoad {
     while (this.#begun < this.share.transactions && this.#failure === null) {
       const number = ++this.#begun;
       try {
-        await new RandomTransaction(this.engine, number, isSync, this).run();
+        if (this.plan.inFunctions === true && !isSync) await this.#runFunction();
+        else await this.#runBegun(isSync);
       } catch (error) {
         this.#failure ??= error;
       }
@@ -140,14 +147,42 @@ class TransactionLoad {
     }
   }
 
-  get surroundings() {
-    return {
-      random: this.#random,
-      clock: this.#clock,
-      lists: this.lists,
-      begin: this.plan.begin,
-      share: this.share,
+  async #runBegun(isSync: boolean): Promise<void> {
+    const recorder = this.#newRecorder();
+    const transaction = this.engine.begin(this.plan.begin);
+    recorder.began();
+    await new RandomTransaction(transaction, recorder, isSync, this).run();
+  }
+
+  /** Each time that the function runs is a transaction of its own to whoever looks at the history. */
+  async #runFunction(): Promise<void> {
+    let recorder = this.#newRecorder();
+    let last: RandomTransaction | null = null;
+    const run = async (transaction: Transaction): Promise<void> => {
+      last?.end('aborted');
+      recorder.began();
+      last = new RandomTransaction(transaction, recorder, false, this);
+      await last.act();
+      // The next one is asked for as soon as this one cannot commit.
+      recorder = this.#newRecorder();
+      last.ending();
     };
+    const ended = (outcome: 'committed' | 'unknown' | 'aborted'): void => last?.end(outcome);
+    try {
+      await this.engine.transaction(run, this.plan.begin);
+      ended('committed');
+    } catch (error) {
+      ended(isOneOf(error, UNKNOWN) ? 'unknown' : 'aborted');
+      if (error !== GIVEN_UP && !isOneOf(error, ABORTED)) throw error;
+    }
+  }
+
+  #newRecorder(): TransactionRecorder {
+    return new TransactionRecorder(transactionId(this.share.thread, ++this.#recorded), this.#clock);
+  }
+
+  get surroundings() {
+    return { random: this.#random, lists: this.lists, share: this.share };
   }
 
   /** A key, more often one of the first. The one of now, or seldom one that was, or is to be. */
@@ -174,48 +209,53 @@ class TransactionLoad {
 
 /** One of them. */
 class RandomTransaction {
-  readonly #recorder: TransactionRecorder;
-  readonly #transaction: Transaction;
   readonly #savepoints: number[] = [];
+  readonly #transaction: Transaction;
+  readonly #recorder: TransactionRecorder;
 
   constructor(
-    engine: Engine,
-    number: number,
+    transaction: Transaction,
+    recorder: TransactionRecorder,
     private readonly isSync: boolean,
     private readonly load: TransactionLoad,
   ) {
-    const { clock, share, begin } = load.surroundings;
-    this.#recorder = new TransactionRecorder(transactionId(share.thread, number), clock);
-    this.#transaction = engine.begin(begin);
-    this.#recorder.began();
+    this.#transaction = transaction;
+    this.#recorder = recorder;
   }
 
   async run(): Promise<void> {
-    const { random, share } = this.load.surroundings;
     try {
-      for (let left = random.between(1, MOST_OPERATIONS); left > 0; left--) await this.#act();
+      await this.act();
     } catch (error) {
-      this.#end('aborted');
-      if (isOneOf(error, ABORTED)) return;
+      this.end('aborted');
+      if (error === GIVEN_UP || isOneOf(error, ABORTED)) return;
       throw error;
     }
-    if (random.chance(0.04)) {
-      this.#end('aborted');
-      return;
-    }
-    const inDoubt = this.#recorder.ending();
-    if (this.#recorder.hasWrites) share.onRecord(inDoubt);
+    this.ending();
     try {
       if (this.isSync) this.#transaction.commitSync();
       else await this.#transaction.commit();
-      this.#end('committed');
+      this.end('committed');
     } catch (error) {
-      this.#end(isOneOf(error, UNKNOWN) ? 'unknown' : 'aborted');
+      this.end(isOneOf(error, UNKNOWN) ? 'unknown' : 'aborted');
       if (!isOneOf(error, ABORTED)) throw error;
     }
   }
 
-  #end(outcome: 'committed' | 'aborted' | 'unknown'): void {
+  /** Does what it does before it commits. Errors: {@link GIVEN_UP}. */
+  async act(): Promise<void> {
+    const { random } = this.load.surroundings;
+    for (let left = random.between(1, MOST_OPERATIONS); left > 0; left--) await this.#act();
+    if (random.chance(0.04)) throw GIVEN_UP;
+  }
+
+  /** It is about to be committed. */
+  ending(): void {
+    const inDoubt = this.#recorder.ending();
+    if (this.#recorder.hasWrites) this.load.surroundings.share.onRecord(inDoubt);
+  }
+
+  end(outcome: 'committed' | 'aborted' | 'unknown'): void {
     // Without effect where it has ended.
     this.#transaction.abort();
     this.load.surroundings.share.onRecord(this.#recorder.ended(outcome));

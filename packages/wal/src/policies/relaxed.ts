@@ -15,12 +15,16 @@ export interface HandedStream {
 
 const HANDED = Promise.resolve();
 
+/** After so many writes the event loop turns. */
+const WRITES_A_TURN = 16;
+
 export class RelaxedCommits {
   readonly #stream: HandedStream;
   /** The write under way, and the end of what it covers. */
   #current: Promise<void> | null = null;
   #target: LogPosition = 0;
   #next: Promise<void> | null = null;
+  #writes = 0;
 
   constructor(stream: HandedStream) {
     this.#stream = stream;
@@ -39,7 +43,7 @@ export class RelaxedCommits {
 
   async #afterCurrent(): Promise<void> {
     if (this.#current !== null) await this.#current.catch(() => undefined);
-    else await HANDED; // those that commit in this turn go together
+    else await this.#endOfTurn();
     const write = this.#write();
     this.#current = write;
     this.#next = null;
@@ -48,6 +52,12 @@ export class RelaxedCommits {
     };
     write.then(over, over);
     return write;
+  }
+
+  /** Those that commit before it go together. A write in place is over at once, so that whoever commits in a loop would never let the event loop turn. */
+  #endOfTurn(): Promise<void> {
+    this.#writes = (this.#writes + 1) % WRITES_A_TURN;
+    return new Promise((resolve) => (this.#writes === 0 ? setImmediate(resolve) : process.nextTick(resolve)));
   }
 
   async #write(): Promise<void> {

@@ -45,6 +45,8 @@ import { Waiters } from './waiters.js';
 
 /** So often a reservation flushes what others fill up again, before its record goes past the memory. */
 const FLUSHES_FOR_ROOM = 3;
+/** Bytes that are given to the system in place, though nobody asked for that. */
+const MOST_IN_PLACE = 64 * 1024;
 /** Memory beside what is reserved that is left for the records which end segments, when a mark is appended. */
 const BESIDE = (1 + MOST_UNFLUSHED_SEGMENTS) * RECORD_HEADER_SIZE;
 
@@ -294,12 +296,17 @@ export class RecordStream implements LogStream {
     return this.#waiters.until(isReached);
   }
 
-  /** Gives all that is appended when it is called to the operating system, which keeps it if this process dies. Nothing gets durable by it. */
+  /**
+   * Gives all that is appended when it is called to the operating system, which keeps it if this process dies. Nothing gets durable by it. A little is
+   * given in place: to have another thread do it takes longer, unless the system is still writing what went before.
+   */
   async hand(): Promise<LogPosition> {
     if (this.failure !== null) throw this.failure;
     const batch = this.#collectUnhanded();
     if (batch === null) return this.handed;
-    await this.#track(this.#writer.write(batch, { sync: false }));
+    const isLittle = batch.target - batch.begin <= MOST_IN_PLACE;
+    if (isLittle && !this.#isWriting) this.#writer.writeInPlace(batch, { sync: false });
+    else await this.#track(this.#writer.write(batch, { sync: false }));
     if (this.failure !== null) throw this.failure;
     return this.#noteHanded(batch);
   }
@@ -464,6 +471,11 @@ export class RecordStream implements LogStream {
     const over = (): boolean => this.#writes.delete(work);
     work.then(over, over);
     return work;
+  }
+
+  /** Whether this thread has given something to the device, or has others give something to the system, that is not over. */
+  get #isWriting(): boolean {
+    return this.#flushing !== null || this.#writes.size > 0;
   }
 
   #collectUnhanded(): Batch | null {
