@@ -91,8 +91,8 @@ export class BtreeCursor implements Cursor {
   }
 
   count(into: EntryCount): boolean {
-    into.count = into.values = 0;
-    into.isTooNew = false;
+    into.count = into.values = into.timestamp = 0;
+    into.isTooNew = into.hasValues = false;
     if (this.#ended) return false;
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
@@ -207,7 +207,9 @@ export class BtreeCursor implements Cursor {
   #measure(frame: number, into: EntryCount): boolean {
     const segment = this.#pages.segmentOf(frame);
     const base = this.#pages.baseOf(frame);
-    into.isTooNew = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]! > into.newest;
+    into.timestamp = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
+    into.isTooNew = into.timestamp > into.newest;
+    into.hasValues = false;
     if (into.isTooNew) return true;
     this.#leafCount ??= new LeafCount(this.#pages.pageSize);
     const { lowerFence, lowerFenceLength } = this.#descent;
@@ -218,14 +220,16 @@ export class BtreeCursor implements Cursor {
       lowerFence,
       lowerFenceLength,
     };
-    return this.#leafCount.measure(segment, base, place, into);
+    const isSound = this.#leafCount.measure(segment, base, place, into);
+    into.hasValues = into.deletedOnly && into.values > 0;
+    return isSound;
   }
 
   /** Goes past what was measured. */
   #pass(frame: number, isSound: boolean, into: EntryCount): boolean {
     if (!isSound) throw this.#damaged(frame);
-    if (into.isTooNew) {
-      into.count = into.values = 0;
+    if (into.isTooNew || into.hasValues) {
+      into.count = into.values = into.timestamp = 0;
       return true;
     }
     const { isLast, entries, fence, fenceLength } = this.#leafCount!;

@@ -3,7 +3,9 @@ import type {
   CommitTicket,
   Concurrency,
   ConcurrencyHost,
+  Cursor,
   Dependence,
+  EntryCount,
   EntryReference,
   Index,
   Scan,
@@ -328,6 +330,41 @@ describe('the concurrency suite', () => {
       ['queue-beside-a-snapshot'],
     ],
     [
+      'gets by what was deleted also where a page has changed since',
+      countingWith((into, count) => {
+        const { newest } = into;
+        into.newest = Number.POSITIVE_INFINITY;
+        const more = count(into);
+        into.newest = newest;
+        return more;
+      }),
+      ['scan-past-deleted'],
+    ],
+    [
+      'gets by what was not deleted',
+      countingWith((into, count) => {
+        into.deletedOnly = false;
+        return count(into);
+      }),
+      ['scan-past-deleted', 'range-past-deleted'],
+    ],
+    [
+      'forgets of what it got by when it was deleted',
+      countingWith((into, count) => {
+        const more = count(into);
+        into.timestamp = 0;
+        return more;
+      }),
+      ['depends-on-deleted'],
+    ],
+    [
+      'is handed out all that was deleted',
+      withTarget((target) => ({
+        index: over(target.index, { cursor: () => over(target.index.cursor(), { count: undefined } as object) }),
+      })),
+      ['scan-gets-by-deleted'],
+    ],
+    [
       'collects without regard to its budget',
       changed((mvcc) => ({ collect: () => mvcc.collect(1_000_000) })),
       ['collect-budget'],
@@ -432,6 +469,18 @@ function onHost(change: (host: ConcurrencyHost) => Partial<ConcurrencyHost>): Ne
 
 function onWrites(change: (writes: readonly Write[]) => readonly Write[]): NewConcurrency {
   return changed((mvcc) => ({ commit: (writes) => mvcc.commit(change(writes)) }));
+}
+
+/** Counts entries in another way than it is asked to. */
+function countingWith(change: (into: EntryCount, count: (into: EntryCount) => boolean) => boolean): NewConcurrency {
+  return withTarget(({ index }) => {
+    const cursor = (): Cursor => {
+      const sound = index.cursor();
+      const { count } = sound;
+      return count === undefined ? sound : over(sound, { count: (into) => change(into, count.bind(sound)) });
+    };
+    return { index: over(index, { cursor }) };
+  });
 }
 
 function forgetTombstones(index: Index): Index['upsert'] {

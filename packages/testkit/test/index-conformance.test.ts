@@ -62,7 +62,7 @@ it('registers its clauses with a runner, and skips what the manifest does not pr
     'prefetches)',
     'prefetches)',
     ...new Array<string>(7).fill('loads)'),
-    ...new Array<string>(4).fill('counts)'),
+    ...new Array<string>(5).fill('counts)'),
     ...new Array<string>(2).fill('estimates)'),
     'store)',
   ]);

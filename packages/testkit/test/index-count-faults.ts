@@ -10,11 +10,12 @@ function counting(name: string, caughtBy: readonly string[], change: (sound: Cur
 
 /** What is asked for, with something about it changed. */
 function asked(into: EntryCount, change: Partial<EntryCount>): EntryCount {
-  return Object.assign(new EntryCount(), { end: into.end, inclusive: into.inclusive, newest: into.newest }, change);
+  const { end, inclusive, newest, deletedOnly } = into;
+  return Object.assign(new EntryCount(), { end, inclusive, newest, deletedOnly }, change);
 }
 
-function answer(into: EntryCount, { count, values, isTooNew }: EntryCount): void {
-  Object.assign(into, { count, values, isTooNew });
+function answer(into: EntryCount, { count, values, timestamp, isTooNew, hasValues }: EntryCount): void {
+  Object.assign(into, { count, values, timestamp, isTooNew, hasValues });
 }
 
 export const COUNT_FAULTS: readonly IndexFault[] = [
@@ -43,6 +44,17 @@ export const COUNT_FAULTS: readonly IndexFault[] = [
     const own = asked(into, { newest: Number.POSITIVE_INFINITY });
     const more = sound.count!(own);
     answer(into, own);
+    return more;
+  }),
+  counting('passes values as well', ['count-passes-deleted'], (sound) => (into) => {
+    const own = asked(into, { deletedOnly: false });
+    const more = sound.count!(own);
+    answer(into, own);
+    return more;
+  }),
+  counting('says nothing of the stamps that it has passed', ['count-passes-deleted'], (sound) => (into) => {
+    const more = sound.count!(into);
+    into.timestamp = 0;
     return more;
   }),
   fault('begins to count anew after a page fault', ['count-after-faults'], {

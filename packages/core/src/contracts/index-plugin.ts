@@ -104,11 +104,17 @@ export class EntryCount {
   inclusive = false;
   /** Entries of a page with a higher stamp are not counted: they must be looked at one by one. */
   newest = Number.POSITIVE_INFINITY;
+  /** With it, entries are passed only where none of those on a page that would be has the tag {@link TAG_VALUE}: so whoever looks for values gets by what was deleted. */
+  deletedOnly = false;
   /** Entries that were passed, and how many of these have the tag {@link TAG_VALUE}. */
   count = 0;
   values = 0;
+  /** The highest stamp of the pages that were gone past, 0 if there is none. */
+  timestamp = 0;
   /** The cursor stands before entries of a page whose stamp is above `newest`, and has passed none. */
   isTooNew = false;
+  /** The same where `deletedOnly` forbids it. */
+  hasValues = false;
 }
 
 /** Told of each thing that is wrong on a page. */

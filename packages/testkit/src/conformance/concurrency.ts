@@ -14,6 +14,7 @@ import { collectionClauses } from './concurrency-collection.js';
 import { commitClauses } from './concurrency-commits.js';
 import { conflictClauses } from './concurrency-conflicts.js';
 import { countingClauses } from './concurrency-counting.js';
+import { deletedClauses } from './concurrency-deleted.js';
 import { dependenceClauses } from './concurrency-dependence.js';
 import { failureClauses } from './concurrency-failures.js';
 import { followingClauses } from './concurrency-following.js';
@@ -68,6 +69,7 @@ export const concurrencySuite: Suite<ConcurrencySubject, ConcurrencyCapability> 
     ...dependenceClauses,
     ...failureClauses,
     ...collectionClauses,
+    ...deletedClauses,
     ...revocationClauses,
     ...followingClauses,
     ...threadClauses,

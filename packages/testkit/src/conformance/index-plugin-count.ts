@@ -1,5 +1,5 @@
 /** Clauses about counting entries without handing them out, and about estimates of how many there are. */
-import { EntryBatch, EntryCount } from '@pagewright/core';
+import { EntryBatch, EntryCount, TAG_VALUE } from '@pagewright/core';
 import { Random } from '../random.js';
 import { someEntries } from './index-plugin-entries.js';
 import { onPages, withFaults } from './index-plugin-failures.js';
@@ -11,6 +11,15 @@ import { expect, type IndexClause, modelOf, withSeeds } from './index-plugin-sub
 interface CountForm extends ScanForm {
   readonly end: string | null;
   readonly inclusive: boolean;
+}
+
+/** Long runs of deleted entries among others. */
+function isDeleted(at: number): boolean {
+  return at % 800 >= 100 && at % 800 < 700;
+}
+
+function keyAt(at: number): string {
+  return `key/${String(at).padStart(5, '0')}`;
 }
 
 /** More calls are no count that goes on, but one that does not end. */
@@ -87,6 +96,44 @@ export const COUNT_CLAUSES: readonly IndexClause[] = [
         expect(counted + handedOut === model.entries.size, `${counted} and ${handedOut} of ${model.entries.size}`);
         for (const [key, { stamp }] of model.entries)
           if (stamp > newest) expect(changed.has(key), `${nameOf(key)} was counted, and is too new`);
+      }
+    },
+  },
+  {
+    id: 'count-passes-deleted',
+    says: 'goes past entries that are no values, where it is asked to pass no others, and stands before those of a page that has any; says how new what it passed is',
+    rules: ['X1', 'T3'],
+    needs: ['counts'],
+    check(subject) {
+      const model = modelOf(subject);
+      for (let i = 0; i < 1600; i++) model.put(keyAt(i), isDeleted(i) ? 1 : 0, valueBytes(i, isDeleted(i) ? 0 : 60));
+      for (const reverse of [false, true]) {
+        const cursor = model.index.cursor();
+        cursor.seek(null, { reverse });
+        const into = new EntryCount();
+        into.deletedOnly = true;
+        const batch = new EntryBatch();
+        batch.wantsValues = false;
+        batch.limit = model.entries.size;
+        const order = reverse ? model.sorted.toReversed() : model.sorted;
+        let at = 0;
+        let passed = 0;
+        for (let calls = 0; cursor.count!(into); calls++) {
+          expect(calls < MOST_CALLS, 'It answers true again and again, and does not end');
+          const some = order.slice(at, at + into.count).map((key) => model.entries.get(key)!);
+          expect(some.every(({ tag }) => tag !== TAG_VALUE) && into.values === 0, 'It has passed values');
+          const newest = Math.max(0, ...some.map(({ stamp }) => stamp));
+          expect(into.timestamp >= newest, `It passed entries of commit ${newest}, and tells of ${into.timestamp}`);
+          at += into.count;
+          passed += into.count;
+          if (!into.hasValues) continue;
+          expect(into.count === 0, 'It has passed entries, and says that it must not');
+          expect(cursor.next(batch) && batch.count > 0, 'It stands before no entry');
+          expect(batch.tags.slice(0, batch.count).includes(TAG_VALUE), 'The page has no values');
+          at += batch.count;
+        }
+        expect(at === order.length, `It has gone past ${at} of ${order.length} entries`);
+        expect(passed > 300, `It passed ${passed} entries alone`);
       }
     },
   },

@@ -173,20 +173,27 @@ class SortedCursor implements Cursor {
   countPage(into: EntryCount): boolean {
     into.count = 7; // What a fault leaves is not said.
     this.index.touch();
-    into.count = into.values = 0;
-    into.isTooNew = false;
+    into.count = into.values = into.timestamp = 0;
+    into.isTooNew = into.hasValues = false;
     const { entries } = this.index;
-    const first = entries[this.start()];
+    let at = this.start();
+    const first = entries[at];
     if (first === undefined || this.isBeyond(first.text, into)) return false;
-    into.isTooNew = this.index.stampOf(first.text) > into.newest;
-    for (let entry: SortedEntry | undefined = first; !into.isTooNew && entry !== undefined; ) {
+    const stamp = this.index.stampOf(first.text);
+    into.isTooNew = stamp > into.newest;
+    if (into.isTooNew) return true;
+    const passed: SortedEntry[] = [];
+    for (let entry: SortedEntry | undefined = first; entry !== undefined; entry = entries[at]) {
       if (pageOf(entry.text) !== pageOf(first.text) || this.isBeyond(entry.text, into)) break;
-      into.count++;
-      if (entry.tag === TAG_VALUE) into.values++;
-      this.from = entry.text;
-      this.exclusive = true;
-      entry = entries[this.start()];
+      passed.push(entry);
+      at += this.reverse ? -1 : 1;
     }
+    const values = passed.filter(({ tag }) => tag === TAG_VALUE).length;
+    into.hasValues = into.deletedOnly && values > 0;
+    if (into.hasValues) return true;
+    Object.assign(into, { count: passed.length, values, timestamp: stamp });
+    this.from = passed.at(-1)!.text;
+    this.exclusive = true;
     return true;
   }
 
