@@ -68,6 +68,21 @@ test('relaxed commits that come together are one write, and those that come mean
   expect(await countAfter(store, 'kill')).toBe(40);
 });
 
+test('who makes one relaxed commit after the other lets the event loop turn now and then', async () => {
+  const store = await openStore();
+  let turns = 0;
+  let isOver = false;
+  const turn = (): void => {
+    turns++;
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for (let i = 0; i < 100; i++) await store.log.commit(store.append(10), { durability: 'relaxed' });
+  isOver = true;
+  expect(turns).toBeGreaterThan(2);
+  expect(await countAfter(store, 'kill')).toBe(100);
+});
+
 test('what nobody waits for is durable in a second all the same', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const store = await openStore();
