@@ -17,7 +17,7 @@ import {
 import { damagedPage } from './damage.js';
 import { BELOW_KEY, type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_FIRST, TO_KEY, TO_LAST } from './descent.js';
 import { compareKeys } from './key-order.js';
-import { type CursorPlace, LeafCount } from './leaf-count.js';
+import type { CursorPlace } from './leaf-count.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { copyFence, copyKey } from './node-keys.js';
 import { countOf, NO_FENCE } from './node-layout.js';
@@ -47,8 +47,6 @@ export class BtreeCursor implements Cursor {
   #image: Segment;
   #imageBase = 0;
   #packs = false;
-  /** Made when it is first wanted. */
-  #leafCount: LeafCount | null = null;
 
   constructor(parts: TreeParts) {
     this.#parts = parts;
@@ -211,7 +209,6 @@ export class BtreeCursor implements Cursor {
     into.isTooNew = into.timestamp > into.newest;
     into.hasValues = false;
     if (into.isTooNew) return true;
-    this.#leafCount ??= new LeafCount(this.#pages.pageSize);
     const { lowerFence, lowerFenceLength } = this.#descent;
     const place: CursorPlace = {
       key: this.#key,
@@ -220,7 +217,7 @@ export class BtreeCursor implements Cursor {
       lowerFence,
       lowerFenceLength,
     };
-    const isSound = this.#leafCount.measure(segment, base, place, into);
+    const isSound = this.#parts.workspace.leafCount.measure(segment, base, place, into);
     into.hasValues = into.deletedOnly && into.values > 0;
     return isSound;
   }
@@ -232,7 +229,7 @@ export class BtreeCursor implements Cursor {
       into.count = into.values = into.timestamp = 0;
       return true;
     }
-    const { isLast, entries, fence, fenceLength } = this.#leafCount!;
+    const { isLast, entries, fence, fenceLength } = this.#parts.workspace.leafCount;
     this.#readAhead.took(into.count);
     if (isLast) this.#ended = true;
     else if (this.#reverse) this.#goBelowLeaf(frame);

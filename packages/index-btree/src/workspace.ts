@@ -3,6 +3,7 @@
  * an engine, because operations are synchronous and none calls another. Nothing in it outlives an operation.
  */
 import { Segment, SwipList } from '@pagewright/core';
+import { LeafCount } from './leaf-count.js';
 import { LeafPacker } from './leaf-packer.js';
 import { ResultSlab } from './result-slab.js';
 
@@ -26,6 +27,7 @@ export class Workspace {
   readonly rightFence: Uint8Array;
   readonly results = new ResultSlab();
   readonly packer: LeafPacker;
+  readonly leafCount: LeafCount;
   /** Pages that are asked for ahead. */
   readonly wanted = new SwipList(MOST_WANTED);
 
@@ -34,6 +36,7 @@ export class Workspace {
     this.rightImage = pageSize;
     this.thirdImage = 2 * pageSize;
     this.packer = new LeafPacker(pageSize);
+    this.leafCount = new LeafCount(pageSize);
     const longest = pageSize >>> 2;
     this.keyA = new Uint8Array(longest);
     this.keyB = new Uint8Array(longest);

@@ -400,7 +400,7 @@ export class Engine<Types extends string = string> {
     return this.begun(() => begun, place, options);
   }
 
-  private begun(begin: () => TransactionCore, place: Place, { isolation: _, ...writing }: BeginOptions): Transaction {
+  private begun(begin: () => TransactionCore, place: Place, writing: BeginOptions): Transaction {
     let begun: TransactionCore | null = null;
     try {
       const core = this.core.withKnownIndexes(() => {

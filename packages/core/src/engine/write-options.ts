@@ -37,19 +37,22 @@ const AS_SET_UP: BeginOptions = Object.freeze({});
 export function checkWriteOptions(options: WriteOptions | undefined): WriteOptions {
   if (options === undefined) return AS_SET_UP;
   assertKnown('A change', options, WRITE_OPTIONS);
-  return checkWriteValues(options);
+  const { durability, dependsOn } = options;
+  checkWriteValues(durability, dependsOn);
+  return { durability, dependsOn };
 }
 
 /** Those of a transaction, and others that are named. Errors: as of {@link checkWriteOptions}. */
 export function checkBeginOptions(options: BeginOptions | undefined, others: readonly string[] = []): BeginOptions {
   if (options === undefined || isEmpty(options)) return AS_SET_UP;
-  assertKnown('A transaction', options, [...others, ...BEGIN_OPTIONS]);
-  const { isolation } = options;
+  assertKnown('A transaction', options, BEGIN_OPTIONS, others);
+  const { durability, dependsOn, isolation } = options;
   if (!ISOLATIONS.includes(isolation)) {
     const message = `An isolation is 'snapshot' or 'serializable', not ${JSON.stringify(isolation)}.`;
     throw argument(message, { isolation });
   }
-  return { ...checkWriteValues(options), isolation };
+  checkWriteValues(durability, dependsOn);
+  return { durability, dependsOn, isolation };
 }
 
 /** What has no options is not given any, which would be thought to count: `PW_ARGUMENT`. */
@@ -66,15 +69,17 @@ function isEmpty(options: object): boolean {
   return true;
 }
 
-function assertKnown(whose: string, options: object, known: readonly string[]): void {
+/** Goes through names without a list of them: it is done for each transaction. */
+function assertKnown(whose: string, options: object, known: readonly string[], others: readonly string[] = []): void {
   if (typeof options !== 'object' || options === null) throw argument('Options are an object.', { options });
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw argument(`${whose} has no option '${name}'. There are: ${known.join(', ')}.`, { option: name });
+  for (const name in options) {
+    if (known.includes(name) || others.includes(name) || !Object.hasOwn(options, name)) continue;
+    const all = [...others, ...known].join(', ');
+    throw argument(`${whose} has no option '${name}'. There are: ${all}.`, { option: name });
   }
 }
 
-function checkWriteValues({ durability, dependsOn }: WriteOptions): WriteOptions {
+function checkWriteValues(durability: Durability | undefined, dependsOn: Dependence | undefined): void {
   if (!DURABILITIES.includes(durability)) {
     const message = `A durability is 'durable', 'relaxed' or 'none', not ${JSON.stringify(durability)}.`;
     throw argument(message, { durability });
@@ -84,5 +89,4 @@ function checkWriteValues({ durability, dependsOn }: WriteOptions): WriteOptions
       dependsOn,
     });
   }
-  return { durability, dependsOn };
 }
