@@ -62,6 +62,41 @@ function codeNow(call: () => unknown): string {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+it('closing at any moment leaves no turn with a transaction that was to begin', async () => {
+  for (const ends of ['abort', 'commit'] as const) {
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const db = await opened();
+      const index = await db.index<string, number>('counts', COUNTS);
+      const first = db.begin();
+      first.put(index, 'first', ticks);
+      const second = codeOf(db.transaction((transaction) => transaction.put(index, 'second', ticks)));
+      const plain = codeOf(index.put('plain', ticks));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (ends === 'abort') first.abort();
+      else first.commitSync();
+      for (let tick = 0; tick < ticks; tick++) await null;
+      await db.close();
+      expect(['none', 'PW_CLOSED'], `${ends}, ${ticks} ticks`).toContain(await second);
+      expect(await plain, `${ends}, ${ticks} ticks`).toBe('none');
+    }
+  }
+});
+
+it('an empty batch is over when all that was asked for before has taken effect', async () => {
+  const db = await opened();
+  const index = await db.index<string, number>('counts', COUNTS);
+  const first = db.begin();
+  first.put(index, 'first', 1);
+  const put = index.put('plain', 1);
+  const order: string[] = [];
+  const empty = index.batch([]).then(() => order.push(`${index.getSync('plain')}`));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(order).toEqual([]);
+  first.commitSync();
+  await Promise.all([put, empty]);
+  expect(order).toEqual(['1']);
+});
+
 describe('a store where one writes at a time', () => {
   it('is asked for by name, and counts right: transactions side by side run once each, in the order in which they came', async () => {
     const db = await open(path, { concurrency: '@pagewright/single-writer' });

@@ -131,3 +131,18 @@ describe('many transactions of one key, begun in the same turn', () => {
     expect((await add(later)).sum).toBe(ADDERS);
   });
 });
+
+it('what plain changes leave beside a snapshot is collected without a transaction that ends, and so is what a revoked one needed', async () => {
+  const index = await db.index<number, string>('queue', { key: 'u32', value: 'utf8' });
+  await index.put(0, 'seen');
+  const snapshot = db.snapshot();
+  for (let at = 1; at <= 500; at++) {
+    await index.put(at, 'brief', { durability: 'none' });
+    await index.delete(at, { durability: 'none' });
+  }
+  const { concurrency } = db.stats();
+  // Whatever was to be done between turns of the event loop is done when nothing is left of it.
+  for (let turns = 0; db.stats().concurrency.tombstones > 0 && turns < 1000; turns++) await new Promise(setImmediate);
+  expect(db.stats().concurrency.tombstones, `of ${concurrency.tombstones}`).toBe(0);
+  snapshot.release();
+});

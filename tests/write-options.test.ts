@@ -63,6 +63,20 @@ test.each([
   await expect(refused).rejects.toMatchObject({ code: 'PW_ARGUMENT', message });
 });
 
+test('options of a transaction may be given by the getters of a class', async () => {
+  class Asked {
+    get isolation(): 'serializable' {
+      return 'serializable';
+    }
+  }
+  await index.put('a', '1');
+  const begun = db.begin(new Asked());
+  expect(begun.getSync(index, 'a')).toBe('1');
+  await index.put('a', '2');
+  begun.put(index, 'b', '1');
+  await expect(begun.commit()).rejects.toMatchObject({ code: 'PW_CONFLICT' });
+});
+
 test('a single change has no isolation', async () => {
   const message = expect.stringMatching(/no option 'isolation'/);
   await expect(CHANGES.put!({ isolation: 'snapshot' } as WriteOptions)).rejects.toMatchObject({ message });

@@ -65,7 +65,7 @@ export class Collection {
   /**
    * Removes tombstones that the oldest snapshot has not passed, and that none needs all the same: a tombstone is needed by those that see a value of its key.
    * A key that was put and deleted while a snapshot was open is seen by no one then, so that a queue beside a long snapshot does not fill with what was taken out of it.
-   * Removes `budget` at most; true if it has removed some, and there may be more.
+   * Removes `budget` at most; true if there are more of which it is not known who needs them.
    */
   private collectAmong(budget: number): boolean {
     const { tombstones, snapshots } = this.parts;
@@ -82,7 +82,7 @@ export class Collection {
       else removed++;
       schedulePoint(POINT.tombstoneCollected);
     }
-    return removed > 0 && tombstones.nextOfUnknown !== null;
+    return tombstones.nextOfUnknown !== null;
   }
 
   /** Removes a tombstone, unless a snapshot sees a value of its key: then its timestamp, else -1. */

@@ -311,6 +311,7 @@ export class CommitPath {
       target.noteTombstones();
       index.upsert(key, TAG_TOMBSTONE, NOTHING, timestamp);
       tombstones.add(new Tombstone(target, index, target.incarnation, key.slice(), keyText(key), timestamp));
+      this.host.kept();
     }
   }
 

@@ -71,6 +71,11 @@ export class Tombstones {
     }
     // Another thread may have put the key since this one has deleted it for the first time.
     const before = keys.get(tombstone.text);
+    if (before !== undefined && before.timestamp > tombstone.timestamp) {
+      // What was left is of before that. The entry is a tombstone of the later commit, and goes when that may.
+      this.forgetLeft();
+      return;
+    }
     if (before !== undefined) this.remove(before);
     if (keys.size === 0) this.byIndex.set(tombstone.index, keys);
     keys.set(tombstone.text, tombstone);
@@ -84,7 +89,7 @@ export class Tombstones {
     if (tombstone !== undefined) this.remove(tombstone);
   }
 
-  /** One that another thread has left is of a tree that is no more. */
+  /** One that another thread has left is of a tree, or an entry, that is no more. */
   forgetLeft(): void {
     this.counter.add(-1);
   }

@@ -301,6 +301,7 @@ export class VersionStore {
   #tellRevoked(): void {
     if (!this.#hasRevoked) return;
     this.#hasRevoked = false;
+    this.sharing.host.kept();
     schedulePoint(POINT.snapshotRevoked);
   }
 

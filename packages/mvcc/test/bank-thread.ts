@@ -68,6 +68,7 @@ async function run(task: BankTask): Promise<BankReport> {
       assertWritable() {},
       fail: (error: unknown) => error as Error,
       committed() {},
+      kept() {},
       catchUp() {},
       target: () => target,
     };

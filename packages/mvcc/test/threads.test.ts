@@ -85,6 +85,7 @@ async function run({
       assertWritable() {},
       fail: (error: unknown) => error as Error,
       committed() {},
+      kept() {},
       catchUp() {},
       target: () => target,
     };

@@ -330,6 +330,19 @@ describe('the concurrency suite', () => {
       ['queue-beside-a-snapshot'],
     ],
     [
+      'does not tell the host of what it keeps',
+      onHost(() => ({ kept: () => {} })),
+      ['collection-is-called-for', 'revocation'],
+    ],
+    [
+      'gives up looking at what was deleted when all of some is needed',
+      changedInside<{ collection: { collectAmong(budget: number): boolean } }>(({ collection }) => {
+        const collectAmong = collection.collectAmong.bind(collection);
+        collection.collectAmong = (budget) => collectAmong(budget) && false;
+      }),
+      ['collection-is-called-for'],
+    ],
+    [
       'gets by what was deleted also where a page has changed since',
       countingWith((into, count) => {
         const { newest } = into;

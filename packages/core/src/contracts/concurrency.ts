@@ -129,6 +129,8 @@ export interface ConcurrencyHost {
   fail(error: unknown): Error;
   /** Called after each commit of this thread, with the bytes that it appended, and how many entries it changes. */
   committed(bytes: number, changes: number): void;
+  /** Something is kept in this thread that `collect` may remove by now, or soon. Called in the midst of commits. */
+  kept(): void;
   /**
    * Makes what targets say of their indexes what it is now, whichever thread has changed it: called with the indexes that a commit changes when it has its
    * locks, which other threads could have, and before it is checked. Errors: `PW_INDEX_LOADING` if one of the indexes takes no changes, `PW_THREAD_LOST`, `PW_CLOSED`.

@@ -86,6 +86,7 @@ export class Commits {
   /** Resolves when the writes are as durable as is asked for, or as the log is set up: all of them, or it rejects and there are none. */
   writes(writes: readonly Write[], { durability, dependsOn }: WriteOptions): Promise<void> {
     const commit = (): CommitTicket => this.concurrency.commit(writes, dependsOn);
+    if (writes.length === 0 && this.turns !== undefined) return this.behindOthers();
     const manner = { again: true, durability };
     return this.atOnce(writes, commit, manner) ?? this.inOrder(writes, commit, manner);
   }
@@ -107,6 +108,17 @@ export class Commits {
 
   transactionSync(core: TransactionCore, { durability, dependsOn }: WriteOptions): void {
     this.now(core.writes(), () => core.commit(dependsOn), durability);
+  }
+
+  /** Where one writes at a time, what changes nothing is over when all that was asked for before has taken effect: as elsewhere. */
+  private async behindOthers(): Promise<void> {
+    this.state.assertWritable();
+    this.operations.begin();
+    try {
+      await this.behindAll(() => {});
+    } finally {
+      this.operations.end();
+    }
   }
 
   /** Runs a step when all changes that were asked for before have taken effect or failed, as far as others would have to wait for those. */

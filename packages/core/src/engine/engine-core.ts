@@ -108,6 +108,7 @@ export class EngineCore {
       assertWritable: () => state.assertAcceptsCommits(),
       fail: (error) => state.fail(pages.threads.loss ?? error),
       committed: (bytes, changes) => checkpoints.committed(bytes, changes),
+      kept: () => this.housekeeping.wake(),
       catchUp: (changed) => {
         shared.catchUp();
         this.loads.assertNone(changed);

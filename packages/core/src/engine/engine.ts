@@ -397,7 +397,13 @@ export class Engine<Types extends string = string> {
   private async beginWriting(turns: WriterTurns, place: Place, options: BeginOptions): Promise<Transaction> {
     this.core.state.assertUsable();
     const begun = await turns.begin(options.isolation);
-    return this.begun(() => begun, place, options);
+    try {
+      return this.begun(() => begun, place, options);
+    } catch (error) {
+      // The engine was closed, or has failed, when its turn came: the turn goes on.
+      if (!begun.closed) begun.abort();
+      throw error;
+    }
   }
 
   private begun(begin: () => TransactionCore, place: Place, writing: BeginOptions): Transaction {

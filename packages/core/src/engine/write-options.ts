@@ -44,7 +44,7 @@ export function checkWriteOptions(options: WriteOptions | undefined): WriteOptio
 
 /** Those of a transaction, and others that are named. Errors: as of {@link checkWriteOptions}. */
 export function checkBeginOptions(options: BeginOptions | undefined, others: readonly string[] = []): BeginOptions {
-  if (options === undefined || isEmpty(options)) return AS_SET_UP;
+  if (options === undefined) return AS_SET_UP;
   assertKnown('A transaction', options, BEGIN_OPTIONS, others);
   const { durability, dependsOn, isolation } = options;
   if (!ISOLATIONS.includes(isolation)) {
@@ -60,13 +60,6 @@ export function refuseOptions(call: string, given: readonly unknown[]): void {
   if (given.length === 0 || (given.length === 1 && given[0] === undefined)) return;
   const where = call === 'clear' ? 'It is always durable.' : 'Give them to begin() or transaction().';
   throw argument(`${call}() takes no options. ${where}`, { given });
-}
-
-/** Nearly every transaction is begun without. */
-function isEmpty(options: object): boolean {
-  if (typeof options !== 'object' || options === null) return false;
-  for (const _ in options) return false;
-  return true;
 }
 
 /** Goes through names without a list of them: it is done for each transaction. */

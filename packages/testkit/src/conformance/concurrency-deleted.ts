@@ -1,8 +1,9 @@
-/** Clauses on scans past long runs of entries that were deleted, and are there for older snapshots. */
+/** Clauses on entries that were deleted, and are there for older snapshots: scans past long runs of them, and what becomes of them. */
 import assert from 'node:assert/strict';
 import type { Snapshot, TransactionCore } from '@pagewright/core';
 import { bytes, type ConcurrencyRig, codeOf, EVERYTHING, type RigTarget } from '../rig/concurrency-rig.js';
 import type { ConcurrencyClause } from './concurrency-clause.js';
+import { assertNothingKept, collectAll } from './concurrency-collection.js';
 
 /** Each is a page of the index, of so many entries. */
 const PAGES = ['b', 'c', 'd', 'e', 'f', 'g'];
@@ -70,6 +71,61 @@ export const deletedClauses: readonly ConcurrencyClause[] = [
       }
       rig.faults = null;
       oldest.release();
+    },
+  },
+  {
+    id: 'collection-is-called-for',
+    rules: ['T3', 'T4'],
+    says: 'tells the host of each deletion that leaves something to be collected, and goes on with those that can go behind any number that cannot, without being called for again',
+    needs: ['snapshots'],
+    check(subject) {
+      const rig = subject.rig();
+      const target = rig.target();
+      const many = 3000;
+      const key = (at: number): string => String(at).padStart(5, '0');
+      for (let i = 0; i < many; i++) rig.put(target, key(i), 'old');
+      assert.equal(rig.kept, 0, 'The host was called for nothing.');
+      const snapshot = rig.concurrency.snapshot();
+      for (let i = 0; i < many; i++) rig.put(target, key(i), null);
+      assert.equal(rig.kept, many, 'The host was not told that something was deleted beside a snapshot.');
+      for (let i = many; i < 2 * many; i++) {
+        rig.put(target, key(i), 'brief');
+        rig.put(target, key(i), null);
+      }
+      collectAll(rig);
+      assert.equal(rig.concurrency.stats().tombstones, many, 'What the snapshot sees is kept, and nothing else.');
+      snapshot.release();
+      collectAll(rig);
+      assertNothingKept(rig, target, []);
+    },
+  },
+  {
+    id: 'left-by-an-earlier-deletion',
+    rules: ['T3'],
+    says: 'does not take what another thread has left of a key for all there is to collect of it, if it was put and deleted again since',
+    needs: ['threads', 'snapshots', 'write-conflicts'],
+    check(subject) {
+      for (const deleter of ['one that stays', 'one that leaves as well']) {
+        const rig = subject.rig();
+        const target = rig.target();
+        rig.put(target, 'k', 'first');
+        const [one, other] = [rig.attach(subject.another()), rig.attach(subject.another())];
+        const older = rig.concurrency.snapshot();
+        one.put(target, 'k', null);
+        rig.put(target, 'k', 'second');
+        const newer = rig.concurrency.snapshot();
+        if (deleter === 'one that stays') rig.put(target, 'k', null);
+        else other.put(target, 'k', null);
+        one.concurrency.detach();
+        other.concurrency.detach();
+        collectAll(rig);
+        older.release();
+        collectAll(rig);
+        assert.equal(rig.get(target, 'k', newer), 'second');
+        newer.release();
+        collectAll(rig);
+        assertNothingKept(rig, target, []);
+      }
     },
   },
   {

@@ -28,6 +28,7 @@ export const revocationClauses: readonly ConcurrencyClause[] = [
         const { versionBytes } = rig.concurrency.stats();
         assert.ok(versionBytes <= versionMemory, `Versions take ${versionBytes} bytes; ${versionMemory} are allowed.`);
       }
+      assert.ok(rig.kept > 0, 'The host was not told that what the oldest snapshot needed can be collected.');
       assertCode(() => oldest.assertStands(), 'PW_SNAPSHOT_TOO_OLD', 'The oldest snapshot');
       assertCode(() => rig.get(target, 'k0', oldest), 'PW_SNAPSHOT_TOO_OLD', 'A look-up');
       assertCode(() => rig.scan(target, oldest), 'PW_SNAPSHOT_TOO_OLD', 'A scan');

@@ -62,6 +62,8 @@ export class ConcurrencyRig {
   /** What the host was told to fail with (T6). */
   failure: unknown = null;
   writable = true;
+  /** How often the hosts were told that something may be collected. */
+  kept = 0;
   /** Set to refuse a commit before anything is appended. */
   refuse: 'log' | 'space' | null = null;
   /** Whether a page is missing when it is accessed while `faulting` is on. */
@@ -311,6 +313,9 @@ class RigHost {
         return new PagewrightError('PW_ENGINE_FAILED', 'failed', { cause: error });
       },
       committed: (bytes, changes) => this.committed(bytes, changes),
+      kept: () => {
+        rig.kept++;
+      },
       catchUp: () => {},
       target: (number) => rig.targetOf(number),
     };
