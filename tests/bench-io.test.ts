@@ -22,11 +22,11 @@ interface Row {
 
 test('every backend that is there is measured at every depth, and what is not there is said', async () => {
   const json = join(directory, 'io.json');
-  const options = ['--rounds', '1', '--seconds', '0.1', '--mib', '4', '--depths', '1,4', '--directory', directory];
+  const options = ['--rounds', '1', '--seconds', '0.1', '--mib', '4', '--depths', '4', '--directory', directory];
   const ours = ['--contestants', 'node:fs,io-posix', '--json', json];
   const { stdout } = await promisify(execFile)(process.execPath, ['bench/io.mjs', ...options, ...ours], { cwd: ROOT });
   const { rows } = JSON.parse(readFileSync(json, 'utf8')) as { rows: Row[] };
-  expect(rows.map(({ kind, depth }) => `${kind} ${depth}`)).toEqual(['read 1', 'read 4', 'flush 1']);
+  expect(rows.map(({ kind, depth }) => `${kind} ${depth}`)).toEqual(['read 4', 'flush 1']);
   for (const { cells } of rows) {
     expect(cells.map(({ name }) => name)).toEqual(['node:fs', 'io-posix']);
     for (const { name, left, rounds } of cells) {
