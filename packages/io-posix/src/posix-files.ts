@@ -1,11 +1,12 @@
 /** Files by the best that this system has: the addon's calls where it loads, `node:fs` everywhere else. */
+import fs from 'node:fs';
 import { type IoBackend, type IoModule, type OpenFlags, PagewrightError } from '@pagewright/core/contracts';
 import { DEFAULT_DEPTH } from './backend.js';
 import { Directories } from './directories.js';
 import { OpenFile } from './file.js';
 import { loadAddon } from './native.js';
 import { NativeCalls } from './native-calls.js';
-import { nativeThread } from './native-thread.js';
+import { type NativeThread, nativeThread } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
 import { openDirect, PosixFile } from './posix-file.js';
@@ -85,7 +86,7 @@ export class PosixFiles extends Directories implements IoBackend {
     if (native === false || loadAddon().addon === null) {
       return new OpenFile(new NodeCalls(target, depth ?? DEFAULT_DEPTH), settings);
     }
-    const thread = nativeThread();
+    const thread = threadFor(target);
     thread.addon.allow(threads);
     const way = direct ? openDirect(thread.addon, target, settings.readOnly) : null;
     const file = new PosixFile(new NativeCalls(target, thread, { depth: depth ?? threads, direct: way }), settings);
@@ -99,6 +100,16 @@ export class PosixFiles extends Directories implements IoBackend {
     throw new PagewrightError('PW_UNSUPPORTED', `Cannot open files by ${this.name}: ${reason}.`, {
       details: { reason },
     });
+  }
+}
+
+/** Leaves no descriptor open if there is no way into the addon. */
+function threadFor(target: Target): NativeThread {
+  try {
+    return nativeThread();
+  } catch (error) {
+    fs.closeSync(target.fd);
+    throw error;
   }
 }
 
