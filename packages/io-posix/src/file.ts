@@ -1,8 +1,7 @@
 /**
- * An open file on `node:fs`. Arguments are checked here, once, before anything is transferred; below this file they are
- * trusted. A descriptor is closed only when no operation uses it any more, so that its number cannot name another file.
+ * An open file, whatever moves its bytes. Arguments are checked here, once, before anything is transferred; what is below ({@link FileCalls})
+ * trusts them. A file is closed only when no operation uses it any more, so that the number of its descriptor cannot name another one.
  */
-import fs from 'node:fs';
 import {
   type FileLock,
   type IoFile,
@@ -10,164 +9,116 @@ import {
   PagewrightError,
   type ReaderPin,
 } from '@pagewright/core/contracts';
-import { type DurableWrites, openDurableWrites } from './durable-writes.js';
-import { closed, faultOf, readOnly } from './fault.js';
+import { closed, readOnly } from './fault.js';
+import { type Done, type FileCalls, NotDurable } from './file-calls.js';
 import { acquireLock, joinLock } from './lock.js';
 import { livingPins, publishPin } from './reader-pins.js';
-import { joinNeighbours, run, runSync } from './submission.js';
-import { type Done, type Transfer, transfer, transferSync } from './transfer.js';
-import { zeroFill, zeroFillSync } from './zero-fill.js';
 
 /** What an open file is told by the backend that opened it. */
 export interface FileSettings {
   readonly readOnly: boolean;
-  /** Transfers of a batch that are in flight at a time. */
-  readonly depth: number;
 }
 
-/** A file that {@link NodeFiles} opened. */
-export class NodeFile implements IoFile {
+/** A file that a backend on this package opened. */
+export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
   readonly path: string;
   /** The descriptor. */
   readonly fd: number;
-  readonly #settings: FileSettings;
+  /** What moves its bytes. */
+  protected readonly calls: Calls;
+  readonly #isReadOnly: boolean;
   #inFlight = 0;
   #closing: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
   #lock: FileLock | undefined;
-  /** Whose writes are durable when they are over; null where there is none. */
-  #durable: DurableWrites | null | undefined;
-  /** Tail of the queue of allocations: two at once would both extend the file. */
-  #allocations: Promise<void> = Promise.resolve();
   /** The first sync that failed. The system has dropped what it could not write, so no later sync may succeed (IO1). */
   #syncFailure: PagewrightError | undefined;
 
-  constructor(fd: number, path: string, settings: FileSettings) {
-    this.fd = fd;
-    this.path = path;
-    this.#settings = settings;
+  constructor(calls: Calls, settings: FileSettings) {
+    this.fd = calls.fd;
+    this.path = calls.path;
+    this.calls = calls;
+    this.#isReadOnly = settings.readOnly;
   }
 
   size(): number {
     this.#assertOpen('measure');
-    try {
-      return fs.fstatSync(this.fd).size;
-    } catch (error) {
-      throw faultOf(error, { operation: 'measure', path: this.path });
-    }
+    return this.calls.size();
   }
 
   read(buffer: Uint8Array, offset: number): Promise<void> {
-    return this.#track((done) => {
-      this.#assertTransfer('read', buffer, offset);
-      if (buffer.length === 0) done(null);
-      else transfer(this, { kind: 'read', offset, buffers: [buffer] }, done);
-    });
+    return this.#transfer({ kind: 'read', buffer, offset });
   }
 
   readSync(buffer: Uint8Array, offset: number): void {
-    this.#assertTransfer('read', buffer, offset);
-    if (buffer.length > 0) transferSync(this, { kind: 'read', offset, buffers: [buffer] });
+    this.#transferSync({ kind: 'read', buffer, offset });
   }
 
   write(buffer: Uint8Array, offset: number): Promise<void> {
-    return this.#track((done) => {
-      this.#assertTransfer('write', buffer, offset);
-      if (buffer.length === 0) done(null);
-      else transfer(this, { kind: 'write', offset, buffers: [buffer] }, done);
-    });
+    return this.#transfer({ kind: 'write', buffer, offset });
   }
 
   writeSync(buffer: Uint8Array, offset: number): void {
-    this.#assertTransfer('write', buffer, offset);
-    if (buffer.length > 0) transferSync(this, { kind: 'write', offset, buffers: [buffer] });
+    this.#transferSync({ kind: 'write', buffer, offset });
   }
 
   sync(): Promise<void> {
     return this.#track((done) => {
       this.#assertOpen('sync');
-      this.#syncThen(done);
+      this.#assertSyncable();
+      this.calls.sync(this.#durably(done));
     });
   }
 
   syncSync(): void {
     this.#assertOpen('sync');
     this.#assertSyncable();
-    try {
-      fs.fdatasyncSync(this.fd);
-    } catch (error) {
-      throw this.#syncFailed(error);
-    }
+    this.#durablySync(() => this.calls.syncSync());
   }
 
   truncate(size: number): Promise<void> {
     return this.#track((done) => {
       this.#assertChange('truncate', size, 0);
-      fs.ftruncate(this.fd, size, (error) => done(error && this.#truncateFailed(error, size)));
+      this.calls.truncate(size, done);
     });
   }
 
   truncateSync(size: number): void {
     this.#assertChange('truncate', size, 0);
-    try {
-      fs.ftruncateSync(this.fd, size);
-    } catch (error) {
-      throw this.#truncateFailed(error, size);
-    }
+    this.calls.truncateSync(size);
   }
 
   allocate(offset: number, length: number): Promise<void> {
     return this.#track((done) => {
       this.#assertChange('allocate', offset, length);
-      const filled = this.#allocations.then(() => zeroFill(this, offset + length));
-      this.#allocations = filled.catch(() => {});
-      filled.then(() => done(null), done);
+      this.calls.allocate(offset, length, done);
     });
   }
 
   allocateSync(offset: number, length: number): void {
     this.#assertChange('allocate', offset, length);
-    zeroFillSync(this, offset + length);
+    this.calls.allocateSync(offset, length);
   }
 
   submit(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): Promise<void> {
     return this.#track((done) => {
       const sync = options.sync === true;
       this.#assertBatch(operations, sync);
-      const transfers = joinNeighbours(operations);
-      const durable = sync ? this.#durableFor(transfers) : null;
-      if (durable !== null) {
-        transfer(durable, transfers[0]!, (error) => done(error && this.#syncFailed(error)));
-        return;
-      }
-      run(this, transfers, this.#settings.depth, (error) => {
-        if (error !== null || !sync) done(error);
-        else this.#syncThen(done);
-      });
+      this.calls.submit(operations, sync, sync ? this.#durably(done) : done);
     });
   }
 
   submitSync(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): void {
     const sync = options.sync === true;
     this.#assertBatch(operations, sync);
-    const transfers = joinNeighbours(operations);
-    const durable = sync ? this.#durableFor(transfers) : null;
-    if (durable === null) {
-      runSync(this, transfers);
-      if (sync) this.syncSync();
-      return;
-    }
-    try {
-      transferSync(durable, transfers[0]!);
-    } catch (error) {
-      throw this.#syncFailed(error);
-    }
+    if (sync) this.#durablySync(() => this.calls.submitSync(operations, true));
+    else this.calls.submitSync(operations, false);
   }
 
   /** Also of a file that is open read-only: it keeps others from writing. The directory must be writable. */
   async lock(): Promise<FileLock> {
     return await this.#tracked('lock', async () => {
-      this.#lock = await acquireLock(this);
+      this.#lock = await acquireLock(this, this.calls.kernelLocks);
       return this.#lock;
     });
   }
@@ -175,7 +126,7 @@ export class NodeFile implements IoFile {
   /** On Linux a holder that has ended is told from one that lives, within a process; elsewhere it holds until the process ends, joined or not. */
   async joinLock(name: string): Promise<FileLock> {
     return await this.#tracked('lock', async () => {
-      this.#lock = await joinLock(this, name);
+      this.#lock = await joinLock(this, name, this.calls.kernelLocks);
       return this.#lock;
     });
   }
@@ -194,6 +145,12 @@ export class NodeFile implements IoFile {
     return this.#closing;
   }
 
+  /** @throws PW_CLOSED, PW_ARGUMENT */
+  protected assertPlace(operation: string, offset: number, length: number): void {
+    this.#assertOpen(operation);
+    this.#assertRange(operation, offset, length);
+  }
+
   async #closeWhenIdle(): Promise<void> {
     if (this.#inFlight > 0) {
       await new Promise<void>((resolve) => {
@@ -202,21 +159,24 @@ export class NodeFile implements IoFile {
     }
     try {
       await new Promise<void>((resolve, reject) => {
-        fs.close(this.fd, (error) => (error ? reject(error) : resolve()));
+        this.calls.close((error) => (error ? reject(error) : resolve()));
       });
-    } catch (error) {
-      throw faultOf(error, { operation: 'close', path: this.path });
     } finally {
-      this.#durable?.close();
       await this.#lock?.release();
     }
   }
 
-  /** By what one write alone is durable as soon as it is over, if the system has that: one call instead of two. */
-  #durableFor(transfers: readonly Transfer[]): DurableWrites | null {
-    if (transfers.length !== 1 || transfers[0]!.kind !== 'write') return null;
-    if (this.#durable === undefined) this.#durable = openDurableWrites(this);
-    return this.#durable;
+  #transfer(operation: IoOperation): Promise<void> {
+    return this.#track((done) => {
+      this.#assertTransfer(operation);
+      if (operation.buffer.length === 0) done(null);
+      else this.calls.transfer(operation, done);
+    });
+  }
+
+  #transferSync(operation: IoOperation): void {
+    this.#assertTransfer(operation);
+    if (operation.buffer.length > 0) this.calls.transferSync(operation);
   }
 
   /** Counted as in flight as {@link #track} does. */
@@ -245,35 +205,40 @@ export class NodeFile implements IoFile {
       try {
         start(done);
       } catch (error) {
-        done(error);
+        done(this.#noted(error));
       }
     });
   }
 
-  /** Calls back with the error, never throws it: it runs in callbacks, too. */
-  #syncThen(done: Done): void {
+  /** Notes a sync that failed. One that goes well beside it may have been told of success for what the other has lost. */
+  #durably(done: Done): Done {
+    return (error) => {
+      if (error) done(this.#noted(error));
+      else done(this.#syncFailure === undefined ? null : this.#refusal(this.#syncFailure));
+    };
+  }
+
+  #durablySync(work: () => void): void {
     try {
-      this.#assertSyncable();
-      fs.fdatasync(this.fd, (error) => done(error && this.#syncFailed(error)));
+      work();
     } catch (error) {
-      done(error);
+      throw this.#noted(error);
     }
+    this.#assertSyncable();
   }
 
-  #syncFailed(error: unknown): PagewrightError {
-    const failure = faultOf(error, { operation: 'sync', path: this.path });
-    this.#syncFailure ??= failure;
-    return failure;
-  }
-
-  #truncateFailed(error: unknown, size: number): PagewrightError {
-    return faultOf(error, { operation: 'truncate', path: this.path, offset: size });
+  #noted(error: unknown): unknown {
+    if (!(error instanceof NotDurable)) return error;
+    this.#syncFailure ??= error.fault;
+    return error.fault;
   }
 
   #assertSyncable(): void {
-    const failure = this.#syncFailure;
-    if (failure === undefined) return;
-    throw new PagewrightError(
+    if (this.#syncFailure !== undefined) throw this.#refusal(this.#syncFailure);
+  }
+
+  #refusal(failure: PagewrightError): PagewrightError {
+    return new PagewrightError(
       'PW_IO',
       `Cannot sync ${this.path}: an earlier sync failed (${String(failure.details.errno)}), and what it should have made durable may be lost. Close the file, and recover from what is known to be durable.`,
       { cause: failure, details: { errno: failure.details.errno, operation: 'sync', path: this.path } },
@@ -284,7 +249,7 @@ export class NodeFile implements IoFile {
     if (this.#closing !== undefined) throw closed(operation, this.path);
   }
 
-  #assertTransfer(kind: 'read' | 'write', buffer: Uint8Array, offset: number): void {
+  #assertTransfer({ kind, buffer, offset }: IoOperation): void {
     if (!(buffer instanceof Uint8Array)) {
       throw new PagewrightError('PW_ARGUMENT', `Cannot ${kind} ${this.path}: the buffer must be a Uint8Array.`, {
         details: { operation: kind, path: this.path, offset },
@@ -300,7 +265,7 @@ export class NodeFile implements IoFile {
   #assertChange(operation: string, offset: number, length: number): void {
     this.#assertOpen(operation);
     this.#assertRange(operation, offset, length);
-    if (this.#settings.readOnly) throw readOnly(operation, this.path, offset);
+    if (this.#isReadOnly) throw readOnly(operation, this.path, offset);
   }
 
   /** Not left to `node:fs`: a negative or fractional offset would there mean "wherever the descriptor stands". */
@@ -315,17 +280,16 @@ export class NodeFile implements IoFile {
 
   #assertBatch(operations: readonly IoOperation[], sync: boolean): void {
     this.#assertOpen('submit');
-    for (const { kind, buffer, offset } of operations) {
+    for (const operation of operations) {
+      const { kind, offset } = operation;
       if (kind !== 'read' && kind !== 'write') {
         throw new PagewrightError(
           'PW_ARGUMENT',
           `Cannot submit to ${this.path}: '${kind}' is neither read nor write.`,
-          {
-            details: { operation: 'submit', path: this.path, offset },
-          },
+          { details: { operation: 'submit', path: this.path, offset } },
         );
       }
-      this.#assertTransfer(kind, buffer, offset);
+      this.#assertTransfer(operation);
     }
     if (sync) this.#assertSyncable();
   }

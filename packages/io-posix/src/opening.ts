@@ -1,0 +1,48 @@
+/** How a file is opened: what is no file is refused, and no descriptor is left of it. */
+import fs from 'node:fs';
+import type { OpenFlags } from '@pagewright/core/contracts';
+import { ask, askSync } from './ask.js';
+import { faultOf } from './fault.js';
+import type { Target } from './transfer.js';
+
+/** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
+export async function openTarget(path: string, flags: OpenFlags): Promise<Target> {
+  const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, modeOf(flags), done));
+  try {
+    assertFile(await ask<fs.Stats>({ operation: 'open', path }, (done) => fs.fstat(fd, done)), path);
+    return { fd, path };
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+/** @throws the same as {@link openTarget} */
+export function openTargetSync(path: string, flags: OpenFlags): Target {
+  const attempt = { operation: 'open', path };
+  const fd = askSync(attempt, () => fs.openSync(path, modeOf(flags)));
+  try {
+    assertFile(
+      askSync(attempt, () => fs.fstatSync(fd)),
+      path,
+    );
+    return { fd, path };
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+/** A directory opens for reading like a file, and fails at the first transfer; a pipe takes what nobody will read. */
+function assertFile(stats: fs.Stats, path: string): void {
+  if (stats.isDirectory()) throw faultOf({ code: 'EISDIR' }, { operation: 'open', path });
+  if (stats.isFIFO()) throw faultOf({ code: 'ENOTSUP' }, { operation: 'open', path });
+}
+
+function modeOf({ readOnly, create }: OpenFlags): number {
+  return (
+    (readOnly === true ? fs.constants.O_RDONLY : fs.constants.O_RDWR) |
+    (create === true ? fs.constants.O_CREAT : 0) |
+    (fs.constants.O_NONBLOCK ?? 0) // a pipe would wait for its other end
+  );
+}
