@@ -8,7 +8,7 @@
 //     those of this name) that come while the work is at this point; with `begun` it has just been handed to the system
 import { writeSync } from 'node:fs';
 import { definePlugin, IO } from '@pagewright/core';
-import { NodeFiles } from '@pagewright/io-posix';
+import { PosixFiles } from '@pagewright/io-posix';
 import { EndlessWork } from '@pagewright/testkit';
 import { wal } from '@pagewright/wal';
 import { open } from 'pagewright';
@@ -42,7 +42,7 @@ const hook = (operation, perform) => {
   process.kill(process.pid, 'SIGKILL');
 };
 // What is forgotten, and where it dies, is a write or a sync.
-const files = hooked(new NodeFiles(), hook, { splits: forget !== undefined || killAt !== undefined });
+const files = hooked(new PosixFiles(), hook, { splits: forget !== undefined || killAt !== undefined });
 const hookedIo = definePlugin({
   name: 'files-with-hooks',
   kind: 'io',
