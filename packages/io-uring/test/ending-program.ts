@@ -10,6 +10,7 @@ import { loadAddon } from '../src/addon.js';
 import { UringFiles, type UringFilesOptions } from '../src/index.js';
 import { checked } from '../src/options.js';
 import { READ, ThreadRing } from '../src/thread-ring.js';
+import { type SharedMemory, sharedMemory } from './shared-memory.js';
 
 interface Work {
   readonly addon: string;
@@ -25,7 +26,7 @@ interface Work {
 interface ThreadWork extends Work {
   /** Of a pipe, for a thread that waits for what nobody writes. */
   readonly pipe?: number;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   readonly round: number;
 }
 
@@ -42,14 +43,12 @@ function openWith({ addon, path }: Work, options: UringFilesOptions) {
   }
 }
 
-/** Shared, and aligned as direct transfers must be: a plain SharedArrayBuffer is not. */
-function aligned({ count = 1000, length = 4096 }: Work): WebAssembly.Memory {
-  const pages = Math.ceil((count * length) / 65_536);
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+function memoryFor({ count = 1000, length = 4096 }: Work): SharedMemory {
+  return sharedMemory(count * length);
 }
 
 /** Begins as many reads as the work says, all over the file. */
-function begin(work: Work, memory: WebAssembly.Memory, depth: number): Promise<void>[] {
+function begin(work: Work, memory: SharedMemory, depth: number): Promise<void>[] {
   const { count = 1000, length = 4096 } = work;
   const file = openWith(work, { depth });
   const places = Math.floor(file.size() / length);
@@ -69,10 +68,10 @@ function started(data: ThreadWork): Promise<Worker> {
 
 async function terminate(work: Work): Promise<void> {
   const { rounds = 1 } = work;
-  const another = aligned(work);
+  const another = memoryFor(work);
   let inFlight = 0;
   for (let round = 0; round < rounds; round++) {
-    const memory = aligned(work);
+    const memory = memoryFor(work);
     const data: ThreadWork = { ...work, memory, round };
     const worker = await started(data);
     inFlight += work.count ?? 0;
@@ -95,7 +94,7 @@ async function cancel(work: Work): Promise<void> {
   const { count = 1000 } = work;
   spawnSync('mkfifo', [work.path]);
   const pipe = fs.openSync(work.path, 'r+');
-  const memory = aligned({ ...work, length: 1 });
+  const memory = sharedMemory(count);
   const worker = await started({ ...work, memory, round: 0, pipe });
   await worker.terminate();
   const written = fs.writeSync(pipe, new Uint8Array(count).fill(0x55));
@@ -153,12 +152,12 @@ async function main(): Promise<void> {
       await cancel(work);
       break;
     case 'exit':
-      begin(work, aligned(work), 1024);
+      begin(work, memoryFor(work), 1024);
       process.exit(7);
       break;
     case 'run-out': {
       let over = 0;
-      for (const read of begin(work, aligned(work), 64)) {
+      for (const read of begin(work, memoryFor(work), 64)) {
         read.then(() => {
           over++;
         });
