@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { type IoSubject, ioConformance } from '@pagewright/testkit';
 import { describe, it } from 'vitest';
 import { UringFiles, type UringFilesOptions } from '../src/index.js';
-import { emptyDirectory, whyNot } from './native.js';
+import { describeNative, emptyDirectory } from './native.js';
 
 const VARIANTS: readonly UringFilesOptions[] = [
   {},
@@ -12,7 +12,7 @@ const VARIANTS: readonly UringFilesOptions[] = [
 ];
 
 for (const options of VARIANTS) {
-  describe.skipIf(whyNot !== null)(`with ${JSON.stringify(options)}`, () => {
+  describeNative(`with ${JSON.stringify(options)}`, () => {
     ioConformance(
       { describe, it },
       {

@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { emptyDirectory, whyNot } from './native.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeNative, emptyDirectory } from './native.js';
 import { bundled, runProgram } from './programs.js';
 
 const ROUNDS = Number(process.env.URING_ENDING_ROUNDS ?? 6);
 const SEED = Number(process.env.URING_SEED ?? Date.now() % 2 ** 31);
 
-describe.skipIf(whyNot !== null)('a thread or process that ends with operations in flight', () => {
+describeNative('a thread or process that ends with operations in flight', () => {
   let directory: string;
   let program: string;
   let file: string;

@@ -2,13 +2,16 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { describe, test } from 'vitest';
 import { UringFiles } from '../src/index.js';
 
 const probed = new UringFiles().probe();
 
-/** Null where io_uring works. */
-export const whyNot: string | null = probed.supported ? null : (probed.reason ?? 'it does not say why');
-if (whyNot !== null) console.warn(`Tests of @pagewright/io-uring are skipped: ${whyNot}`);
+/** Tests that need io_uring. */
+export function describeNative(name: string, tests: () => void): void {
+  if (probed.supported) describe(name, tests);
+  else test(name, ({ skip }) => skip(`io_uring: ${probed.reason}`));
+}
 
 /** An empty directory. */
 export function emptyDirectory(): string {

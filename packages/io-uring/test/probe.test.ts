@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadAddon, platformPackages } from '../src/addon.js';
 import { ioUring, UringFiles } from '../src/index.js';
-import { emptyDirectory, whyNot } from './native.js';
+import { describeNative, emptyDirectory } from './native.js';
 import { bundled, runProgram } from './programs.js';
 
 /** Answers io_uring_setup with an errno, as the filter of a container does, and runs its arguments. */
@@ -38,7 +38,7 @@ const hasPython = spawnSync('python3', ['-c', 'import ctypes, resource']).status
 /** ctypes describes the processor's calls by their number, which is the same on the two that there are packages for. */
 const canFilter = hasPython && platformPackages().length > 0;
 
-describe.skipIf(whyNot !== null)('the probe', () => {
+describeNative('the probe', () => {
   let directory: string;
   let program: string;
 

@@ -3,16 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { IoFile } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { UringFiles } from '../src/index.js';
-import { emptyDirectory, whyNot } from './native.js';
+import { describeNative, emptyDirectory } from './native.js';
 import { sharedMemory } from './shared-memory.js';
 
 const SEED = Number(process.env.URING_SEED ?? Date.now() % 2 ** 31);
 const PAGES = 4096;
 const PAGE = 512;
 
-describe.skipIf(whyNot !== null)('the ring of a thread', () => {
+describeNative('the ring of a thread', () => {
   let directory: string;
   let bytes: Uint8Array;
   const open: IoFile[] = [];
