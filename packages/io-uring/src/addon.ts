@@ -43,7 +43,7 @@ export interface Addon {
     results: Float64Array,
     notify: (told: number) => void,
   ) => NativeRing;
-  probe(kernelThreadIdleMs?: number): {
+  probe(options: NativeRingOptions): {
     readonly errno: number;
     readonly missing: readonly string[];
     readonly memlockBytes: number;

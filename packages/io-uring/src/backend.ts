@@ -38,7 +38,7 @@ export class UringFiles extends Directories implements IoBackend {
     return { url: new URL('./in-thread.js', import.meta.url).href, options: this.#options };
   }
 
-  /** Loads the native part, makes a small ring, and lets it go. Takes about a millisecond the first time. */
+  /** Loads the native part, makes a ring, and lets it go. Takes about two milliseconds the first time. */
   probe(): Probed {
     return probe(this.#options);
   }

@@ -9,11 +9,11 @@ export interface Probed {
   readonly reason?: string;
 }
 
-/** Makes a small ring, and lets it go. */
+/** Makes a ring as a thread would have it, and lets it go. */
 export function probe(options: CheckedOptions): Probed {
   const loaded = loadAddon(options.addon);
   if (loaded.addon === null) return { supported: false, reason: loaded.reason };
-  const { errno, missing } = loaded.addon.probe(options.kernelThreadIdleMs);
+  const { errno, missing } = loaded.addon.probe(options);
   if (errno !== 0) return { supported: false, reason: reasonOf(errnoName(errno), options) };
   if (missing.length === 0) return { supported: true };
   return {

@@ -10,9 +10,9 @@ pub struct Found {
     pub missing: Vec<String>,
 }
 
-/// Makes a ring of the smallest size, asks it, and lets it go.
-pub fn probe(kernel_thread_idle: Option<u32>) -> Found {
-    let ring = match Ring::new(Setup { entries: 4, completions: 8, kernel_thread_idle, poll: false }) {
+/// Makes a ring as it would be made for a thread, for its memory may be more than the process may lock; asks it, and lets it go.
+pub fn probe(setup: Setup) -> Found {
+    let ring = match Ring::new(setup) {
         Ok(ring) => ring,
         Err(error) => return Found { errno: error.raw_os_error().unwrap_or(libc::EIO), missing: Vec::new() },
     };

@@ -25,6 +25,23 @@ pub struct RingOptions {
     pub kernel_thread_idle_ms: Option<u32>,
 }
 
+impl RingOptions {
+    fn depth(&self) -> usize {
+        self.depth.clamp(16, 4096) as usize
+    }
+
+    /// Completions have room for the line, as many again that are waited for in place, and cancellations.
+    fn setup(&self) -> Setup {
+        let depth = self.depth() as u32;
+        Setup {
+            entries: depth.min(512),
+            completions: depth * 4,
+            kernel_thread_idle: self.kernel_thread_idle_ms,
+            poll: false,
+        }
+    }
+}
+
 /// What a ring has done, for tests and measurements.
 #[napi(object)]
 pub struct RingFigures {
@@ -70,14 +87,8 @@ impl Ring {
         results: Numbers,
         notify: Kept,
     ) -> Result<Self, String> {
-        let depth = options.depth.clamp(16, 4096);
-        let setup = Setup {
-            entries: depth.min(512),
-            completions: depth * 4,
-            kernel_thread_idle: options.kernel_thread_idle_ms,
-            poll: false,
-        };
-        let mut driver = Driver::new(setup, depth as usize).map_err(of_system)?;
+        let setup = options.setup();
+        let mut driver = Driver::new(setup, options.depth()).map_err(of_system)?;
         let fd = driver.ring.watch().map_err(of_system)?;
         let state = State { driver, memories: Memories::default(), commands, results, _held: held };
         let thread = Rc::new(Thread { state: RefCell::new(state), watch: RefCell::new(None), notify });
@@ -252,7 +263,7 @@ fn of_errno(errno: i32) -> Error<String> {
     Error::new(errno.to_string(), "io_uring")
 }
 
-/// What the kernel can, found out by making a small ring: zero or an errno, and the operations that it lacks.
+/// What the kernel can, found out by making a ring: zero or an errno, and the operations that it lacks.
 #[napi(object)]
 pub struct Probed {
     /// Zero, or why there is no ring.
@@ -264,7 +275,7 @@ pub struct Probed {
 }
 
 #[napi]
-pub fn probe(kernel_thread_idle_ms: Option<u32>) -> Probed {
-    let found = probe::probe(kernel_thread_idle_ms);
+pub fn probe(options: RingOptions) -> Probed {
+    let found = probe::probe(options.setup());
     Probed { errno: found.errno, missing: found.missing, memlock_bytes: super::system::memlock_limit() as f64 }
 }
