@@ -66,7 +66,7 @@ export function build({ force = false, sanitize = false, directory = join(here, 
 }
 
 /** The folder of `prebuilds/` for this system; musl has one of its own. */
-function target() {
+export function target() {
   const libc = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime ? '-musl' : '';
   return `${process.platform}-${process.arch}${libc}`;
 }

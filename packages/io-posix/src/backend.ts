@@ -21,7 +21,8 @@ export interface NodeFilesOptions {
   readonly depth?: number;
 }
 
-const DEFAULT_DEPTH = 8;
+/** Transfers of a batch in flight on the threads of libuv. */
+export const DEFAULT_DEPTH = 8;
 
 /** Files by `node:fs`. Needs no native code; holds no state but its options, so that one may serve many engines. */
 export class NodeFiles extends Directories implements IoBackend {

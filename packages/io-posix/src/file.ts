@@ -145,6 +145,12 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
     return this.#closing;
   }
 
+  /** @throws PW_CLOSED, PW_ARGUMENT */
+  protected assertPlace(operation: string, offset: number, length: number): void {
+    this.#assertOpen(operation);
+    this.#assertRange(operation, offset, length);
+  }
+
   async #closeWhenIdle(): Promise<void> {
     if (this.#inFlight > 0) {
       await new Promise<void>((resolve) => {

@@ -3,16 +3,24 @@ import os from 'node:os';
 import path from 'node:path';
 import { type IoSubject, ioConformance } from '@pagewright/testkit';
 import { describe, it } from 'vitest';
-import { NodeFiles } from '../src/index.js';
+import { byAddon, byAddonDirect, byNode } from './subjects.js';
 
-ioConformance(
-  { describe, it },
-  {
-    create: (): IoSubject => ({
-      backend: new NodeFiles(),
-      directory: fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'pagewright-io-')),
-    }),
-    dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
-    capabilities: { locks: true, pins: true, sharedMemory: true },
-  },
-);
+for (const tested of [byNode, byAddon, byAddonDirect]) {
+  describe(`by ${tested.name}`, () => {
+    if (tested.left !== undefined) {
+      it('the conformance suite', ({ skip }) => skip(tested.left));
+      return;
+    }
+    ioConformance(
+      { describe, it },
+      {
+        create: (): IoSubject => ({
+          backend: tested.make(),
+          directory: fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'pagewright-io-')),
+        }),
+        dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
+        capabilities: { locks: true, pins: true, sharedMemory: true },
+      },
+    );
+  });
+}

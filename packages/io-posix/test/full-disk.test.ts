@@ -3,20 +3,21 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { bundle } from './bundle.js';
+import { ProgramFolder } from './addon-processes.js';
 import { endAll, startBy, tell } from './holder.js';
+import { byAddon, byNode } from './subjects.js';
 
 let directory: string;
 let name: string;
-let programs: string;
+let programs: ProgramFolder;
 let program: string;
 
 beforeAll(async () => {
-  programs = fs.mkdtempSync(path.join(os.tmpdir(), 'pagewright-io-'));
-  program = await bundle('holder-program.ts', programs);
+  programs = new ProgramFolder();
+  program = await programs.bundled('holder-program.ts');
 });
 afterAll(() => {
-  fs.rmSync(programs, { recursive: true, force: true });
+  programs.remove();
 });
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'pagewright-io-'));
@@ -27,21 +28,30 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-test('a file size limit is PW_FULL, and what fitted is in the file', async ({ skip }) => {
-  skip(process.platform === 'win32', 'needs ulimit');
-  const filled = await startBy('ulimit -f 64 && exec "$@"', program, name);
-  expect(await tell(filled, 'fill')).toMatchObject({ outcome: 'PW_FULL', details: { errno: 'EFBIG', path: name } });
-  expect([64 * 512, 64 * 1024]).toContain(fs.statSync(name).size); // shells count in blocks of either size
-});
+for (const { name: by, left } of [byNode, byAddon]) {
+  const args = by === byAddon.name ? ['addon'] : [];
 
-test('a full file system is PW_FULL', async ({ skip }) => {
-  skip(!canMount(), 'needs user namespaces, to mount a file system');
-  const filled = await startBy(`mount -t tmpfs -o size=1m none '${directory}' && exec "$@"`, program, name, [
-    'unshare',
-    '-rm',
-  ]);
-  expect(await tell(filled, 'fill')).toMatchObject({ outcome: 'PW_FULL', details: { errno: 'ENOSPC', path: name } });
-});
+  test.for([
+    'fill',
+    'write',
+  ] as const)(`a file size limit is PW_FULL, and what fitted is in the file: %s by ${by}`, async (command, {
+    skip,
+  }) => {
+    skip(left !== undefined, left);
+    skip(process.platform === 'win32', 'needs ulimit');
+    const filled = await startBy('ulimit -f 64 && exec "$@"', program, name, { args });
+    expect(await tell(filled, command)).toMatchObject({ outcome: 'PW_FULL', details: { errno: 'EFBIG', path: name } });
+    expect([64 * 512, 64 * 1024]).toContain(fs.statSync(name).size); // shells count in blocks of either size
+  });
+
+  test.for(['fill', 'write'] as const)(`a full file system is PW_FULL: %s by ${by}`, async (command, { skip }) => {
+    skip(left !== undefined, left);
+    skip(!canMount(), 'needs user namespaces, to mount a file system');
+    const mounted = `mount -t tmpfs -o size=1m none '${directory}' && exec "$@"`;
+    const filled = await startBy(mounted, program, name, { wrapper: ['unshare', '-rm'], args });
+    expect(await tell(filled, command)).toMatchObject({ outcome: 'PW_FULL', details: { errno: 'ENOSPC', path: name } });
+  });
+}
 
 /** Whether this user may mount a file system that only a process of its own sees. */
 function canMount(): boolean {

@@ -5,8 +5,9 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { FileLock, IoFile } from '@pagewright/core';
 import { NodeFiles } from '../src/backend.js';
+import { PosixFiles } from '../src/posix-files.js';
 
-export type Command = 'lock' | 'name' | 'release' | 'pin' | 'contend' | 'fill' | 'exit';
+export type Command = 'lock' | 'name' | 'release' | 'pin' | 'contend' | 'fill' | 'write' | 'exit';
 
 /** What {@link Command} answers. */
 export interface Answer {
@@ -14,7 +15,9 @@ export interface Answer {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-const file = await new NodeFiles().open(isMainThread ? process.argv[2]! : workerData, { create: true });
+/** By the addon if that is asked for by the second argument. */
+const files = isMainThread && process.argv[3] === 'addon' ? new PosixFiles({ native: true }) : new NodeFiles();
+const file = await files.open(isMainThread ? process.argv[2]! : workerData, { create: true });
 let lock: FileLock | undefined;
 
 const actions: { readonly [each in Command]: () => Promise<string> } = {
@@ -37,6 +40,13 @@ const actions: { readonly [each in Command]: () => Promise<string> } = {
   async fill() {
     await file.allocate(0, 16 << 20);
     return 'filled';
+  },
+  async write() {
+    const buffer = new Uint8Array(1 << 16);
+    for (let offset = 0; offset < 16 << 20; offset += buffer.length) {
+      await file.submit([{ kind: 'write', buffer, offset }], { sync: offset % 3 === 0 });
+    }
+    return 'written';
   },
   async exit() {
     process.exit();

@@ -16,10 +16,10 @@ export async function startBy(
   script: string,
   program: string,
   file: string,
-  wrapper: readonly string[] = [],
+  { wrapper = [], args = [] }: { readonly wrapper?: readonly string[]; readonly args?: readonly string[] } = {},
 ): Promise<ChildProcess> {
   const [command, ...rest] = [...wrapper, 'sh', '-c', script, 'sh', process.execPath];
-  return await ready(fork(program, [file], { execPath: command!, execArgv: rest }));
+  return await ready(fork(program, [file, ...args], { execPath: command!, execArgv: rest }));
 }
 
 /** A shell whose output can be read. */

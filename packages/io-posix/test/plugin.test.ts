@@ -1,6 +1,6 @@
 import { type DependencyContainer, IO, isConfiguredPlugin } from '@pagewright/core';
 import { expect, test } from 'vitest';
-import byDefault, { ioPosix, NodeFiles } from '../src/index.js';
+import byDefault, { ioPosix, PosixFiles } from '../src/index.js';
 
 test('the package is the plugin that it exports by name and as default', () => {
   expect(byDefault).toBe(ioPosix);
@@ -16,7 +16,7 @@ test('it registers files under IO', () => {
   } as unknown as DependencyContainer;
   ioPosix.definition.setup(container, { depth: 4 });
   expect([...registered.keys()]).toEqual([IO]);
-  expect(registered.get(IO)!.useFactory(container)).toBeInstanceOf(NodeFiles);
+  expect(registered.get(IO)!.useFactory(container)).toBeInstanceOf(PosixFiles);
 });
 
 test.each([
@@ -25,6 +25,11 @@ test.each([
   { depth: 1025 },
   { depth: '4' },
   { depht: 4 },
+  { threads: 0 },
+  { threads: 257 },
+  { native: 'always' },
+  { direct: 1 },
+  { readahead: 'no' },
 ])('%o is a problem', async (options) => {
   const outcome = await ioPosix.definition.options!['~standard'].validate(options);
   expect(outcome.issues?.length).toBeGreaterThan(0);

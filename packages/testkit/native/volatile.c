@@ -272,7 +272,7 @@ int creat(const char *path, mode_t mode) { return do_open(AT_FDCWD, path, O_WRON
 static int end_sync(uint64_t begun, int result);
 
 /* What is to be written goes into the journal, then to the file; `offset` -1 is where the descriptor stands. */
-static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offset) {
+static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offset, int is_durable) {
   struct stat found;
   uint64_t begun = 0;
   int fails = 0;
@@ -292,7 +292,7 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
     for (int part = 0; part < count; part++) asked += parts[part].iov_len;
     int saved = errno;
     if (done != asked) put_record(CUT_SHORT, object, done < 0 ? 0 : done, sequence, NULL, 0);
-    if (done > 0 && has_durable_writes(fd)) {
+    if (done > 0 && (is_durable || has_durable_writes(fd))) {
       uint64_t range[] = { at, done };
       struct iovec part = { range, sizeof range };
       fails = ++file_syncs == fail_sync;
@@ -306,17 +306,26 @@ static ssize_t do_write(int fd, const struct iovec *parts, int count, off_t offs
   return end_sync(begun, fails ? -1 : syscall(SYS_fdatasync, fd)) == 0 ? done : -1;
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int count) { return do_write(fd, parts, count, -1); }
-ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) { return do_write(fd, parts, count, offset); }
+ssize_t writev(int fd, const struct iovec *parts, int count) { return do_write(fd, parts, count, -1, 0); }
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
+  return do_write(fd, parts, count, offset, 0);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+  struct stat found;
+  if ((flags & ~RWF_DSYNC) != 0 && may_be_tracked(fd, S_IFREG, &found)) give_up("pwritev2 with this flag is not modelled");
+  if ((flags & ~RWF_DSYNC) != 0) return syscall(SYS_pwritev2, fd, parts, count, offset, 0, flags);
+  return do_write(fd, parts, count, offset, (flags & RWF_DSYNC) != 0);
+}
 
 ssize_t write(int fd, const void *bytes, size_t length) {
   struct iovec part = { (void *)bytes, length };
-  return do_write(fd, &part, 1, -1);
+  return do_write(fd, &part, 1, -1, 0);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) {
   struct iovec part = { (void *)bytes, length };
-  return do_write(fd, &part, 1, offset);
+  return do_write(fd, &part, 1, offset, 0);
 }
 
 /* An operation that changes a size, and has taken place or not when it returns. */
@@ -336,6 +345,8 @@ int ftruncate(int fd, off_t size) { RESIZING(fd, RESIZE, size, syscall(SYS_ftrun
 
 int fallocate(int fd, int mode, off_t offset, off_t length) {
   struct stat found;
+  /* Blocks beyond the end change nothing that could be read, before a loss of power or after. */
+  if (mode == FALLOC_FL_KEEP_SIZE) return syscall(SYS_fallocate, fd, mode, offset, length);
   if (mode != 0 && may_be_tracked(fd, S_IFREG, &found)) give_up("fallocate with a mode is not modelled");
   RESIZING(fd, EXTEND, offset + length, syscall(SYS_fallocate, fd, mode, offset, length));
 }
@@ -500,6 +511,7 @@ int openat64(int, const char *, int, ...) AS(openat);
 int creat64(const char *, mode_t) AS(creat);
 ssize_t pwrite64(int, const void *, size_t, off64_t) AS(pwrite);
 ssize_t pwritev64(int, const struct iovec *, int, off64_t) AS(pwritev);
+ssize_t pwritev64v2(int, const struct iovec *, int, off64_t, int) AS(pwritev2);
 int ftruncate64(int, off64_t) AS(ftruncate);
 int truncate64(const char *, off64_t) AS(truncate);
 int fallocate64(int, int, off64_t, off64_t) AS(fallocate);

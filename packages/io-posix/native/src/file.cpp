@@ -94,7 +94,7 @@ Outcome transfer(const File& file, bool is_write, iovec* vectors, int count, int
     } else if (durability == Durability::kInCall && is_unsupported(error)) {
       durability = Durability::kAfterwards;
     } else if (!is_transient(error) || ++retries > kMostRetries) {
-      return {error, durability == Durability::kInCall ? Stage::kSync : stage, rest.offset};
+      return {error, durability == Durability::kInCall ? Stage::kDurableWrite : stage, rest.offset};
     }
   }
   return durability == Durability::kAfterwards ? sync(file) : Outcome{};

@@ -2,33 +2,15 @@
 
 #include <cerrno>
 
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 namespace pagewright {
 
-#if defined(__linux__) && defined(SYS_pwritev2) && defined(SYS_preadv2)
-namespace {
-
-// By number: older C libraries have no wrapper, and older headers no names of flags.
-constexpr long kDsync = 0x2;
-constexpr long kNoWait = 0x8;
-
-// The offset as two words, of which 64-bit systems take the first alone.
-ssize_t vectored(long number, int fd, const iovec* vectors, int count, int64_t offset, long flags) {
-  return syscall(number, fd, vectors, count, static_cast<long>(offset), static_cast<long>(offset >> 32), flags);
-}
-
-}  // namespace
-
+#if defined(__linux__) && defined(RWF_DSYNC) && defined(RWF_NOWAIT)
 ssize_t durable_write(int fd, const iovec* vectors, int count, int64_t offset) {
-  return vectored(SYS_pwritev2, fd, vectors, count, offset, kDsync);
+  return pwritev2(fd, vectors, count, offset, RWF_DSYNC);
 }
 
 ssize_t read_without_waiting(int fd, const iovec* vectors, int count, int64_t offset) {
-  return vectored(SYS_preadv2, fd, vectors, count, offset, kNoWait);
+  return preadv2(fd, vectors, count, offset, RWF_NOWAIT);
 }
 #else
 ssize_t durable_write(int, const iovec*, int, int64_t) {

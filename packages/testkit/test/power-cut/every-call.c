@@ -29,7 +29,8 @@ static int refused(const char *what) {
   if (strcmp(what, "truncate") == 0) return truncate("refused", 1);
   if (strcmp(what, "rename") == 0) return rename("refused", "../refused");
   if (strcmp(what, "exchange") == 0) return renameat2(AT_FDCWD, "refused", AT_FDCWD, "refused", RENAME_EXCHANGE);
-  if (strcmp(what, "fallocate") == 0) return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8192);
+  if (strcmp(what, "pwritev2") == 0) return pwritev2(fd, &(struct iovec){ "x", 1 }, 1, 0, RWF_APPEND);
+  if (strcmp(what, "fallocate") == 0) return fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 8192);
   int from = open("/proc/self/exe", O_RDONLY);
   if (strcmp(what, "sendfile") == 0) return sendfile(fd, from, NULL, 10);
   if (strcmp(what, "copy_file_range") == 0) return copy_file_range(from, NULL, fd, NULL, 10, 0);
@@ -52,11 +53,14 @@ int main(int count, char **arguments) {
   MUST(writev(fd, parts, 2));
   MUST(pwrite(fd, "A", 1, 700));
   MUST(pwritev(fd, parts, 2, 1500));
+  MUST(pwritev2(fd, parts, 2, 1700, 0));
+  MUST(pwritev2(fd, parts, 2, 1900, RWF_DSYNC));
   MUST(lseek(fd, 2, SEEK_SET));
   MUST(write(fd, "at two", 6));
   MUST(fsync(fd));
   MUST(posix_fallocate(fd, 0, 3000) == 0 ? 0 : -1);
   MUST(fallocate(fd, 0, 3000, 1000));
+  MUST(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8000));
   MUST(ftruncate(fd, 1503));
   MUST(ftruncate(fd, 1600));
   MUST(fdatasync(fd));

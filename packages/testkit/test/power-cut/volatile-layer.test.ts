@@ -93,6 +93,7 @@ describe('the preloaded layer', () => {
     'rename',
     'exchange',
     'fallocate',
+    'pwritev2',
     'sendfile',
     'copy_file_range',
   ])('ends a process that does what it does not see: %s', (what) => {

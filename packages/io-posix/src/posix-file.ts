@@ -1,0 +1,51 @@
+/** An open file of which the addon moves the bytes, with what it can beyond the contract. */
+import { PagewrightError } from '@pagewright/core/contracts';
+import { OpenFile } from './file.js';
+import { type Addon, loadAddon } from './native.js';
+import type { DirectWay, NativeCalls } from './native-calls.js';
+import { nativeThread } from './native-thread.js';
+import type { Target } from './transfer.js';
+
+/** What is going to be done with a range of a file: `posix_fadvise`. */
+export type Advice = (typeof ADVICE)[number];
+
+const ADVICE = ['normal', 'random', 'sequential', 'willNeed', 'dontNeed'] as const;
+
+export class PosixFile extends OpenFile<NativeCalls> {
+  /** What transfers past the page cache are multiples of, in bytes; null if there are none for this file. */
+  get direct(): Omit<DirectWay, 'fd'> | null {
+    const way = this.calls.direct;
+    return way && { memoryAlignment: way.memoryAlignment, offsetAlignment: way.offsetAlignment };
+  }
+
+  /**
+   * Tells the system what is going to be done with a range; a length of 0 is all that follows. Returns whether it takes such advice.
+   * @throws PW_CLOSED, PW_ARGUMENT
+   */
+  advise(advice: Advice, offset = 0, length = 0): boolean {
+    const number = ADVICE.indexOf(advice);
+    if (number < 0) {
+      throw new PagewrightError('PW_ARGUMENT', `'${advice}' is no advice; there are ${ADVICE.join(', ')}.`, {
+        details: { path: this.path, advice },
+      });
+    }
+    this.assertPlace('advise', offset, length);
+    return nativeThread().addon.advise(this.fd, offset, length, number) === 0;
+  }
+}
+
+/** How the file is reached past the page cache; null where its file system has no way. */
+export function openDirect(addon: Addon, target: Target, readOnly: boolean): DirectWay | null {
+  const [errno, fd, memoryAlignment, offsetAlignment] = addon.openDirect(target.fd, readOnly);
+  if (errno !== 0) return null;
+  return { fd, memoryAlignment, offsetAlignment };
+}
+
+/**
+ * Asks for huge pages behind this memory, before it is touched: fewer misses of the processor's address cache in a large arena. Returns whether the system has
+ * them for such memory. Only the addon can ask: false without it.
+ */
+export function useHugePages(memory: Uint8Array): boolean {
+  const { addon } = loadAddon();
+  return addon !== null && addon.useHugePages(memory) === 0;
+}

@@ -1,0 +1,121 @@
+/** Files by the best that this system has: the addon's calls where it loads, `node:fs` everywhere else. */
+import { type IoBackend, type IoModule, type OpenFlags, PagewrightError } from '@pagewright/core/contracts';
+import { DEFAULT_DEPTH } from './backend.js';
+import { Directories } from './directories.js';
+import { OpenFile } from './file.js';
+import { loadAddon } from './native.js';
+import { NativeCalls } from './native-calls.js';
+import { nativeThread } from './native-thread.js';
+import { NodeCalls } from './node-calls.js';
+import { openTarget, openTargetSync } from './opening.js';
+import { openDirect, PosixFile } from './posix-file.js';
+import type { Target } from './transfer.js';
+
+/** How {@link PosixFiles} works. */
+export interface PosixFilesOptions {
+  /**
+   * Whether the addon moves the bytes: `auto` if it loads, `true` that the backend is not supported where it does not, `false` that `node:fs` does. Default: `auto`.
+   */
+  readonly native?: boolean | 'auto';
+  /**
+   * Threads of the addon that wait for the system, 1 to 256: what is in flight at a time in the whole process, which takes the largest number that anybody asks for.
+   * They are started when there is work for them. Default: 32.
+   */
+  readonly threads?: number;
+  /** Transfers of one `submit` that are in flight at a time, 1 to 1024. Default: as many as there are threads; by `node:fs` 8. */
+  readonly depth?: number;
+  /**
+   * Whether transfers go past the page cache where the file system has a way: those whose address, offset and length are multiples of what it
+   * asks for ({@link PosixFile.direct}). All others, and all on file systems without one, go through it. Needs the addon. Default: false.
+   */
+  readonly direct?: boolean;
+  /** Whether the system may read more than it was asked for. False needs the addon, and Linux or FreeBSD. Default: true. */
+  readonly readahead?: boolean;
+}
+
+const DEFAULT_THREADS = 32;
+
+/** Files by the addon of this package, or by `node:fs` where it does not load. Holds no state but its options, so that one may serve many engines. */
+export class PosixFiles extends Directories implements IoBackend {
+  readonly name = '@pagewright/io-posix';
+  readonly #options: PosixFilesOptions;
+
+  /** @throws PW_OPTION_INVALID */
+  constructor(options: PosixFilesOptions = {}) {
+    super();
+    assertWithin('depth', options.depth, 1024);
+    assertWithin('threads', options.threads, 256);
+    this.#options = { ...options };
+  }
+
+  /** None of a class that extends this one: it knows better. */
+  get module(): IoModule | undefined {
+    if (this.constructor !== PosixFiles) return undefined;
+    return { url: new URL('./posix-in-thread.js', import.meta.url).href, options: this.#options };
+  }
+
+  /** `native` says whether the addon moves the bytes here, and if not, why. */
+  probe(): { readonly supported: boolean; readonly reason?: string; readonly native: string } {
+    const { native = 'auto', direct = false, readahead = true } = this.#options;
+    if (native === false) {
+      return needsNative(direct, readahead) ?? { supported: true, native: 'no: it was not asked for' };
+    }
+    const { addon, reason } = loadAddon();
+    if (addon !== null) return { supported: true, native: 'yes' };
+    const why = `no: ${reason}`;
+    if (native === 'auto') return needsNative(direct, readahead, reason) ?? { supported: true, native: why };
+    return { supported: false, reason: `its native part is not there: ${reason}`, native: why };
+  }
+
+  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe), PW_UNSUPPORTED where {@link probe} says so */
+  async open(path: string, flags: OpenFlags): Promise<OpenFile> {
+    this.#assertSupported();
+    return this.#fileOf(await openTarget(path, flags), flags);
+  }
+
+  /** @throws the same as {@link open} */
+  openSync(path: string, flags: OpenFlags): OpenFile {
+    this.#assertSupported();
+    return this.#fileOf(openTargetSync(path, flags), flags);
+  }
+
+  #fileOf(target: Target, flags: OpenFlags): OpenFile {
+    const { native = 'auto', threads = DEFAULT_THREADS, depth, direct = false, readahead = true } = this.#options;
+    const settings = { readOnly: flags.readOnly === true };
+    if (native === false || loadAddon().addon === null) {
+      return new OpenFile(new NodeCalls(target, depth ?? DEFAULT_DEPTH), settings);
+    }
+    const thread = nativeThread();
+    thread.addon.allow(threads);
+    const way = direct ? openDirect(thread.addon, target, settings.readOnly) : null;
+    const file = new PosixFile(new NativeCalls(target, thread, { depth: depth ?? threads, direct: way }), settings);
+    if (!readahead) file.advise('random');
+    return file;
+  }
+
+  #assertSupported(): void {
+    const { supported, reason } = this.probe();
+    if (supported) return;
+    throw new PagewrightError('PW_UNSUPPORTED', `Cannot open files by ${this.name}: ${reason}.`, {
+      details: { reason },
+    });
+  }
+}
+
+function needsNative(direct: boolean, readahead: boolean, reason?: string) {
+  if (!direct && readahead) return null;
+  const what = direct ? 'direct' : 'readahead: false';
+  const why = reason === undefined ? 'native is false' : reason;
+  return { supported: false, reason: `the option ${what} needs its native part, and ${why}`, native: `no: ${why}` };
+}
+
+function assertWithin(option: string, value: number | undefined, most: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= most)) return;
+  throw new PagewrightError(
+    'PW_OPTION_INVALID',
+    `${option} is ${value}; it must be a whole number from 1 to ${most}.`,
+    {
+      details: { option, value },
+    },
+  );
+}
