@@ -24,6 +24,8 @@ export interface NativeRing {
 export interface RingFigures {
   /** Times that the kernel was entered. */
   readonly enters: number;
+  /** Syncs that have ended well; durable writes are not among them. */
+  readonly syncs: number;
   /** Operations that the kernel has. */
   readonly inKernel: number;
   /** Calls that are not over. */

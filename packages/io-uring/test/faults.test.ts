@@ -46,21 +46,6 @@ describeNative('faults', () => {
     await file.close();
   });
 
-  test('a transfer of a chain that comes in pieces breaks the chain, and all of it is done nevertheless', async () => {
-    // Reads, for a regular file gives and takes all at once. The sync at the end of the chain is refused: what the system makes up cannot be synced.
-    const name = '/proc/kallsyms';
-    const wanted = fs.readFileSync(name).subarray(0, 60_000);
-    const file = backend.openSync(name, { readOnly: true });
-    const pieces = [0, 20_000, 40_000].map((offset) => ({ offset, buffer: new Uint8Array(19_999) }));
-    const reads = pieces.map(({ offset, buffer }) => ({ kind: 'read', offset, buffer }) as const);
-    const failure = await failureOf(() => file.submit(reads, { sync: true }));
-    expect(failure.details).toMatchObject({ errno: 'EINVAL', operation: 'sync' });
-    for (const { offset, buffer } of pieces) {
-      expect(Buffer.compare(buffer, wanted.subarray(offset, offset + 19_999)), `at ${offset}`).toBe(0);
-    }
-    await file.close();
-  });
-
   test('ENOSPC in a chain of writes and a sync is that write, and the rest of the chain leaves nothing behind', async () => {
     const file = backend.openSync('/dev/full', {});
     const writes = [0, 8192, 16_384].map((offset) => ({ kind: 'write', buffer: new Uint8Array(100), offset }) as const);

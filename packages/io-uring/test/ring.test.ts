@@ -4,7 +4,10 @@ import path from 'node:path';
 import type { IoFile } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadAddon } from '../src/addon.js';
 import { UringFiles } from '../src/index.js';
+import { checked } from '../src/options.js';
+import { ThreadRing, WRITE } from '../src/thread-ring.js';
 import { describeNative, emptyDirectory } from './native.js';
 import { sharedMemory } from './shared-memory.js';
 
@@ -113,14 +116,56 @@ describeNative('the ring of a thread', () => {
     const backend = new UringFiles({ depth: 16 });
     const file = fileOf(backend);
     const own = new Uint8Array(PAGE);
-    for (let round = 0; round < 100; round++) {
-      const writing = file.write(page(round), round * PAGE);
+    for (let round = 0; round < 20; round++) {
+      const syncing = file.sync(); // which the kernel always leaves to another thread
       await null; // past the microtask in which it would be told at once
       do file.readSync(own, (PAGES - 1) * PAGE);
       while (backend.figures().pending > 0);
-      await writing;
+      await syncing;
     }
     expect(Buffer.compare(own, page(PAGES - 1))).toBe(0);
+  });
+
+  test('a batch that shall be durable is followed by one sync, in a chain or not, and one write by none', async () => {
+    const backend = new UringFiles({ depth: 64 });
+    const file = fileOf(backend);
+    for (const [writes, syncs] of [
+      [1, 0],
+      [2, 1],
+      [8, 1],
+      [9, 1],
+      [200, 1],
+      [0, 1],
+    ] as const) {
+      const batch = Array.from(
+        { length: writes },
+        (_, at) => ({ kind: 'write', buffer: page(at), offset: 2 * at * PAGE }) as const,
+      );
+      const before = backend.figures().syncs;
+      await file.submit(batch, { sync: true });
+      file.submitSync(batch, { sync: true });
+      expect(backend.figures().syncs - before, `${writes} writes`).toBe(2 * syncs);
+    }
+  });
+
+  test('what the kernel takes a part of is synced again when all of it is written', async () => {
+    const loaded = loadAddon();
+    const ring = new ThreadRing(loaded.addon!, checked({ depth: 64 }));
+    const fd = fs.openSync(path.join(directory, 'parts'), 'w+');
+    const file = ring.addFile(fd, -1, 1);
+    const parts = Array.from({ length: 1500 }, (_, at) => new Uint8Array(10).fill(1 + (at % 200)));
+    for (const [at, part] of parts.entries()) {
+      if (at > 0) ring.joinNext(); // the kernel takes 1,024 of them
+      ring.command(WRITE, file, part, part.length, at * 10);
+    }
+    ring.command(WRITE, file, parts[0]!, 10, 20_000);
+    const outcome = await new Promise((resolve) => {
+      ring.begin(parts, true, (errno) => resolve(errno));
+    });
+    expect([outcome, ring.figures.syncs]).toEqual([0, 2]);
+    expect(Buffer.compare(fs.readFileSync(fd).subarray(0, 15_000), Buffer.concat(parts))).toBe(0);
+    ring.removeFile(file);
+    fs.closeSync(fd);
   });
 
   test('a batch enters the kernel once', async () => {

@@ -39,6 +39,8 @@ pub struct Driver {
     /// The most that the line may have in the kernel. The urgent may have as many again.
     depth: usize,
     has_truncate: bool,
+    /// Syncs that have ended well.
+    pub syncs: u64,
     finished: VecDeque<Outcome>,
     completions: Vec<(u64, i32)>,
     /// No transfer is begun any more.
@@ -60,6 +62,7 @@ impl Driver {
             in_kernel: 0,
             depth,
             has_truncate,
+            syncs: 0,
             finished: VecDeque::new(),
             completions: Vec::new(),
             ending: false,
@@ -85,6 +88,7 @@ impl Driver {
             unfinished: 0,
             queued: 0,
             in_kernel: 0,
+            synced: false,
             failure: None,
         });
         for operation in operations {
@@ -296,6 +300,12 @@ impl Driver {
         let job_key = operation.job;
         let job = &mut self.jobs[job_key];
         job.in_kernel -= 1;
+        if operation.kind == Kind::Sync {
+            job.synced = result >= 0;
+            self.syncs += u64::from(job.synced);
+        } else if operation.kind == Kind::Write && result > 0 {
+            job.synced = false;
+        }
         match operation.outcome(result, self.files.can_be_durable(operation.file)) {
             Step::Done => {
                 operation.done = true;
@@ -349,8 +359,10 @@ impl Driver {
             self.queue(key);
             return;
         }
-        if job.failure.is_none() && job.durability == Durability::After {
-            self.jobs[key].durability = Durability::None;
+        // Also if a chain had a sync, and more was written after it: the kernel takes a part of a very long transfer for all of it.
+        let needs_sync = matches!(job.durability, Durability::Linked | Durability::After) && !job.synced;
+        if job.failure.is_none() && needs_sync {
+            self.jobs[key].durability = Durability::After;
             self.add_sync(key);
             self.queue(key);
             return;

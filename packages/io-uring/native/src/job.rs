@@ -82,6 +82,8 @@ pub struct Job {
     pub queued: u32,
     /// Operations that the kernel has.
     pub in_kernel: u32,
+    /// Nothing was written since its sync.
+    pub synced: bool,
     pub failure: Option<Failure>,
 }
 

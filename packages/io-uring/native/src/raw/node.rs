@@ -47,6 +47,8 @@ impl RingOptions {
 pub struct RingFigures {
     /// Times that the kernel was entered.
     pub enters: f64,
+    /// Syncs that have ended well; durable writes are not among them.
+    pub syncs: f64,
     /// Operations that the kernel has.
     pub in_kernel: u32,
     /// Jobs that are not over.
@@ -195,6 +197,7 @@ impl Ring {
         let State { driver, .. } = &*self.thread.state.borrow();
         RingFigures {
             enters: driver.ring.enters as f64,
+            syncs: driver.syncs as f64,
             in_kernel: driver.in_kernel() as u32,
             pending: driver.pending() as u32,
         }
