@@ -52,8 +52,10 @@ export class ThreadRing {
   #count = 0;
   /** Memory of these commands that has no number. */
   #lent: Uint8Array[] = [];
-  /** What the jobs use, and what is called when they are over, by token. */
-  readonly #held: unknown[] = [null];
+  /** Buffers of the commands of the next job. */
+  #used: Uint8Array[] = [];
+  /** The buffers of each job, and what is called when it is over, by token. */
+  readonly #held: (readonly Uint8Array[] | null)[] = [null];
   readonly #ended: (Ended | null)[] = [null];
   readonly #freeTokens: number[] = [];
   #isScheduled = false;
@@ -99,6 +101,7 @@ export class ThreadRing {
     commands[at] = kind;
     commands[at + 1] = file;
     if (buffer !== null) {
+      this.#used.push(buffer);
       const memory = this.#memoryOf(buffer.buffer);
       commands[at + 2] = memory ?? -this.#lent.push(buffer);
       commands[at + 3] = memory === undefined ? 0 : buffer.byteOffset;
@@ -113,10 +116,11 @@ export class ThreadRing {
     this.#commands[(this.#count - 1) * COMMAND_WIDTH + 7] = MORE;
   }
 
-  /** Makes a job of the commands since the last one. `used` is held until `ended` is called, which happens later, and from the event loop or a microtask. */
-  begin(used: unknown, durable: boolean, ended: Ended): void {
+  /** Makes a job of the commands since the last one. `ended` is called later, from the event loop or a microtask; until then their buffers are held. */
+  begin(durable: boolean, ended: Ended): void {
     const token = this.#freeTokens.pop() ?? this.#ended.length;
-    this.#held[token] = used;
+    this.#held[token] = this.#used;
+    this.#used = [];
     this.#ended[token] = ended;
     this.#close(token, durable);
     if (this.#isScheduled) return;
@@ -130,8 +134,9 @@ export class ThreadRing {
   }
 
   /** Makes a job of the commands since the last one, and returns when it is over. */
-  wait(used: unknown, durable: boolean, ended: Ended): void {
-    this.#held[WAITED] = used;
+  wait(durable: boolean, ended: Ended): void {
+    this.#held[WAITED] = this.#used;
+    this.#used = [];
     this.#close(WAITED, durable);
     const count = this.#count;
     const lent = this.#takeLent();

@@ -50,12 +50,12 @@ export class UringCalls implements FileCalls {
   transfer(operation: IoOperation, done: Done): void {
     const { kind, buffer, offset } = operation;
     this.#ring.command(kind === 'read' ? READ : WRITE, this.#file, buffer, buffer.length, offset);
-    this.#ring.begin(buffer, false, (errno, _, at) => done(this.#faultOf(kind, errno, at)));
+    this.#ring.begin(false, (errno, _, at) => done(this.#faultOf(kind, errno, at)));
   }
 
   transferSync({ kind, buffer, offset }: IoOperation): void {
     this.#ring.command(kind === 'read' ? READ : WRITE, this.#file, buffer, buffer.length, offset);
-    this.#ring.wait(buffer, false, (errno, _, at) => raise(this.#faultOf(kind, errno, at)));
+    this.#ring.wait(false, (errno, _, at) => raise(this.#faultOf(kind, errno, at)));
   }
 
   submit(operations: readonly IoOperation[], sync: boolean, done: Done): void {
@@ -64,33 +64,33 @@ export class UringCalls implements FileCalls {
       return;
     }
     this.#commandsFor(operations);
-    this.#ring.begin(operations, sync, (errno, index, at) => done(this.#batchFault(operations, errno, index, at)));
+    this.#ring.begin(sync, (errno, index, at) => done(this.#batchFault(operations, errno, index, at)));
   }
 
   submitSync(operations: readonly IoOperation[], sync: boolean): void {
     if (operations.length === 0 && !sync) return;
     this.#commandsFor(operations);
-    this.#ring.wait(operations, sync, (errno, index, at) => raise(this.#batchFault(operations, errno, index, at)));
+    this.#ring.wait(sync, (errno, index, at) => raise(this.#batchFault(operations, errno, index, at)));
   }
 
   sync(done: Done): void {
     this.#ring.command(SYNC, this.#file, null, 0, 0);
-    this.#ring.begin(null, false, (errno) => done(this.#syncFault(errno)));
+    this.#ring.begin(false, (errno) => done(this.#syncFault(errno)));
   }
 
   syncSync(): void {
     this.#ring.command(SYNC, this.#file, null, 0, 0);
-    this.#ring.wait(null, false, (errno) => raise(this.#syncFault(errno)));
+    this.#ring.wait(false, (errno) => raise(this.#syncFault(errno)));
   }
 
   truncate(size: number, done: Done): void {
     this.#ring.command(TRUNCATE, this.#file, null, 0, size);
-    this.#ring.begin(null, false, (errno) => done(this.#faultOf('truncate', errno, size)));
+    this.#ring.begin(false, (errno) => done(this.#faultOf('truncate', errno, size)));
   }
 
   truncateSync(size: number): void {
     this.#ring.command(TRUNCATE, this.#file, null, 0, size);
-    this.#ring.wait(null, false, (errno) => raise(this.#faultOf('truncate', errno, size)));
+    this.#ring.wait(false, (errno) => raise(this.#faultOf('truncate', errno, size)));
   }
 
   /**
@@ -103,7 +103,7 @@ export class UringCalls implements FileCalls {
       return;
     }
     this.#ring.command(ALLOCATE, this.#file, null, length, offset);
-    this.#ring.begin(null, false, (errno) => {
+    this.#ring.begin(false, (errno) => {
       if (isFull(errno)) done(this.#faultOf('allocate', errno, offset + length));
       else this.#node.allocate(offset, length, done);
     });
@@ -112,7 +112,7 @@ export class UringCalls implements FileCalls {
   allocateSync(offset: number, length: number): void {
     if (length > 0) {
       this.#ring.command(ALLOCATE, this.#file, null, length, offset);
-      this.#ring.wait(null, false, (errno) => {
+      this.#ring.wait(false, (errno) => {
         if (isFull(errno)) throw this.#faultOf('allocate', errno, offset + length);
       });
     }
@@ -159,7 +159,7 @@ export class UringCalls implements FileCalls {
   #batchFault(operations: readonly IoOperation[], errno: number, index: number, offset: number): unknown {
     if (errno === 0) return null;
     if (index < 0) return this.#syncFault(errno);
-    return this.#faultOf(operations[index]!.kind, errno, offset);
+    return this.#faultOf(operations[index]?.kind ?? 'transfer', errno, offset);
   }
 
   #syncFault(errno: number): NotDurable | null {

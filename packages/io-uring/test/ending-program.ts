@@ -112,7 +112,7 @@ function readPipe({ addon, memory, pipe, count = 1000 }: ThreadWork): void {
   for (let at = 0; at < count; at++) {
     const buffer = new Uint8Array(memory.buffer, at, 1);
     ring.command(READ, file, buffer, 1, 0);
-    ring.begin(buffer, false, () => {});
+    ring.begin(false, () => {});
   }
   setImmediate(() => parentPort!.postMessage(ring.figures.inKernel));
 }

@@ -1,13 +1,16 @@
 /** What the ring does with more than it has room for, and with what waits in place beside it. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import type { IoFile } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadAddon } from '../src/addon.js';
 import { UringFiles } from '../src/index.js';
 import { checked } from '../src/options.js';
-import { ThreadRing, WRITE } from '../src/thread-ring.js';
+import { READ, ThreadRing, WRITE } from '../src/thread-ring.js';
 import { describeNative, emptyDirectory } from './native.js';
 import { sharedMemory } from './shared-memory.js';
 
@@ -160,7 +163,7 @@ describeNative('the ring of a thread', () => {
     }
     ring.command(WRITE, file, parts[0]!, 10, 20_000);
     const outcome = await new Promise((resolve) => {
-      ring.begin(parts, true, (errno) => resolve(errno));
+      ring.begin(true, (errno) => resolve(errno));
     });
     expect([outcome, ring.figures.syncs]).toEqual([0, 2]);
     expect(Buffer.compare(fs.readFileSync(fd).subarray(0, 15_000), Buffer.concat(parts))).toBe(0);
@@ -207,6 +210,33 @@ describeNative('the ring of a thread', () => {
     expect(backend.figures().registrationErrno).toBe(0);
   });
 
+  test('buffers that nobody else knows are there until they are read into, and go afterwards', async () => {
+    const loaded = loadAddon();
+    const ring = new ThreadRing(loaded.addon!, checked({ depth: 64 }));
+    const name = path.join(directory, 'pipe');
+    spawnSync('mkfifo', [name]);
+    const pipe = fs.openSync(name, 'r+');
+    const file = ring.addFile(pipe, -1, 1);
+    const gone = new Set<number>();
+    const registry = new FinalizationRegistry((at: number) => gone.add(at));
+    const endings: Promise<number>[] = [];
+    for (let at = 0; at < 100; at++) {
+      const buffer = new Uint8Array(1);
+      registry.register(buffer.buffer, at);
+      ring.command(READ, file, buffer, 1, 0);
+      endings.push(new Promise((resolve) => ring.begin(false, resolve)));
+    }
+    for (let turns = 0; turns < 3; turns++) await collectGarbage();
+    expect([...gone], 'gone while they were waited for').toEqual([]);
+    fs.writeSync(pipe, new Uint8Array(100).fill(1));
+    expect(await Promise.all(endings)).toEqual(Array.from({ length: 100 }, () => 0));
+    for (let turns = 0; turns < 20 && gone.size < 90; turns++) await collectGarbage();
+    // Not all: the last ones may still lie about in a register.
+    expect(gone.size, 'gone afterwards').toBeGreaterThanOrEqual(90);
+    ring.removeFile(file);
+    fs.closeSync(pipe);
+  });
+
   test('a shared buffer that grows is read into as far as it goes now', async () => {
     const file = fileOf(new UringFiles());
     const memory = new (SharedArrayBuffer as new (length: number, options: object) => SharedArrayBuffer)(1 << 16, {
@@ -233,6 +263,15 @@ describeNative('the ring of a thread', () => {
     expect(Buffer.compare(buffers[0]!, page(5))).toBe(0);
   });
 });
+
+v8.setFlagsFromString('--expose-gc');
+const gc = vm.runInNewContext('gc') as () => void;
+
+/** And lets finalizers run. */
+async function collectGarbage(): Promise<void> {
+  gc();
+  await new Promise(setImmediate);
+}
 
 function canBeDirect(directory: string): boolean {
   try {

@@ -412,15 +412,14 @@ impl Operation {
 
     fn outcome(&mut self, result: i32, can_be_durable: bool) -> Step {
         match -result {
-            errno @ (libc::EINTR | libc::EAGAIN) => {
+            // Cancelled is what stood behind a transfer of its chain that was short, or failed.
+            errno @ (libc::EINTR | libc::EAGAIN | libc::ECANCELED) => {
                 self.retries += 1;
                 if self.retries > MOST_RETRIES {
                     return self.failed(errno);
                 }
                 Step::Again
             }
-            // What stood before it in the chain was short, or failed.
-            libc::ECANCELED => Step::Again,
             libc::EOPNOTSUPP if self.durable && can_be_durable => Step::NotDurable,
             // Not aligned as this file wants it: through the page cache, then.
             libc::EINVAL if self.direct => {
