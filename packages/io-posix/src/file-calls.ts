@@ -3,6 +3,7 @@
  * file is closed when nothing is in flight. What is here does what it is told, and reports errors as `PagewrightError`s.
  */
 import type { IoOperation, PagewrightError } from '@pagewright/core/contracts';
+import type { KernelLocks } from './kernel-locks.js';
 import type { Target } from './transfer.js';
 
 /** Called once, with what went wrong or with nothing; also before the call that it was handed to has returned. */
@@ -13,6 +14,8 @@ export type Done = (error: unknown) => void;
  * either says that it is over, no buffer is in use any more, also after an error.
  */
 export interface FileCalls extends Target {
+  /** Locks of the kernel, where these calls come with them. */
+  readonly kernelLocks?: KernelLocks;
   /** In bytes, now. */
   size(): number;
   /** All of the buffer, which is not empty. */

@@ -118,7 +118,7 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
   /** Also of a file that is open read-only: it keeps others from writing. The directory must be writable. */
   async lock(): Promise<FileLock> {
     return await this.#tracked('lock', async () => {
-      this.#lock = await acquireLock(this);
+      this.#lock = await acquireLock(this, this.calls.kernelLocks);
       return this.#lock;
     });
   }
@@ -126,7 +126,7 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
   /** On Linux a holder that has ended is told from one that lives, within a process; elsewhere it holds until the process ends, joined or not. */
   async joinLock(name: string): Promise<FileLock> {
     return await this.#tracked('lock', async () => {
-      this.#lock = await joinLock(this, name);
+      this.#lock = await joinLock(this, name, this.calls.kernelLocks);
       return this.#lock;
     });
   }

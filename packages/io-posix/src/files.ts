@@ -6,6 +6,7 @@ export { Directories } from './directories.js';
 export { type Attempt, closed, endOfFile, errnoOf, faultOf, isTransient, noProgress, readOnly } from './fault.js';
 export { type FileSettings, OpenFile } from './file.js';
 export { type Done, type FileCalls, NotDurable } from './file-calls.js';
+export type { KernelLocks } from './kernel-locks.js';
 export { NodeCalls } from './node-calls.js';
 export { openTarget, openTargetSync } from './opening.js';
 export { joinNeighbours } from './submission.js';

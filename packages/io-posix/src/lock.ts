@@ -8,6 +8,9 @@
  *
  * Threads that work on what another thread of their process has locked join its lock: each opens the lock file for writing, and writes nothing. When the
  * holder ends nobody in that process takes the lock over before the last of them has let go; other processes look at the process alone.
+ *
+ * Where there are locks of the kernel, all of these descriptors have one on the lock file, and the record says so. Who cannot tell from the record whether
+ * the holder lives asks for these, too.
  */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -16,11 +19,13 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type FileLock, PagewrightError } from '@pagewright/core/contracts';
 import { errnoOf, faultOf } from './fault.js';
+import { isFreeByKernel, type KernelLocks, lockByKernel } from './kernel-locks.js';
 import {
   describeSelf,
   type FileIdentity,
   type Holder,
   isDescriptorOpen,
+  isOfThisBoot,
   livenessOf,
   parseHolder,
   showsDescriptors,
@@ -57,16 +62,16 @@ interface Claim {
 const heldHere = new Set<string>();
 
 /** Takes the file for writing. @throws PW_LOCKED with `pid`, `host`, `path` and `lockFile` in the details; PW_PERMISSION, PW_IO */
-export async function acquireLock(target: Target): Promise<FileLock> {
+export async function acquireLock(target: Target, locks?: KernelLocks): Promise<FileLock> {
   const identity = await fstat(target.fd, { bigint: true });
   const key = `${identity.dev}:${identity.ino}`;
   if (heldHere.has(key)) throw lockedByUs(target.path);
   heldHere.add(key);
   try {
     const place = `${await canonicalPath(target, identity, 'lock')}.lock`;
-    const claim = await writeClaim(place);
+    const claim = await writeClaim(place, locks);
     try {
-      await win(target.path, place, claim);
+      await win(target.path, place, claim, locks);
       await removeLeftovers(place, claim);
     } catch (error) {
       await close(claim.fd);
@@ -85,7 +90,7 @@ export async function acquireLock(target: Target): Promise<FileLock> {
  * Holds the file as well, on behalf of the lock of that name, which another thread of this process has.
  * @throws PW_CLOSED if that one holds it no more; PW_PERMISSION, PW_IO
  */
-export async function joinLock(target: Target, name: string): Promise<FileLock> {
+export async function joinLock(target: Target, name: string, locks?: KernelLocks): Promise<FileLock> {
   try {
     const identity = await fstat(target.fd, { bigint: true });
     const place = `${await canonicalPath(target, identity, 'lock')}.lock`;
@@ -93,9 +98,11 @@ export async function joinLock(target: Target, name: string): Promise<FileLock> 
     const fd = await open(place, showsDescriptors() ? 'r+' : 'r');
     let isJoined = false;
     try {
+      const isLocked = showsDescriptors() && (await lockByKernel(locks, fd, place));
       const { holder, file } = await recordIn(fd);
-      // In this order: who finds the holder gone later, finds this descriptor.
+      // In this order: who finds the holder gone later, finds this descriptor, and its lock.
       const isHeld = holder?.token === name && isDescriptorOpen(holder.fd, file);
+      if (isHeld && holder.isKernelLocked && !isLocked) throw needsKernelLock(target.path);
       isJoined = isHeld && showsDescriptors();
       if (isHeld) return new JoinedLock(name, isJoined ? fd : null);
     } finally {
@@ -179,11 +186,13 @@ export async function canonicalPath(target: Target, identity: fs.BigIntStats, op
   );
 }
 
-async function writeClaim(place: string): Promise<Claim> {
+async function writeClaim(place: string, locks: KernelLocks | undefined): Promise<Claim> {
   const token = randomUUID();
-  const claim = { token, path: `${place}.claim-${token}`, fd: await open(`${place}.claim-${token}`, 'wx') };
+  const claim = { token, path: `${place}.claim-${token}`, fd: await open(`${place}.claim-${token}`, 'wx+') };
   try {
-    await writeFile(claim.fd, textOf(describeSelf(token, claim.fd)));
+    // Before anybody can find the record.
+    const isLocked = await lockByKernel(locks, claim.fd, claim.path);
+    await writeFile(claim.fd, textOf(describeSelf(token, claim.fd, isLocked)));
     await fdatasync(claim.fd); // else a lock file may be empty after a power failure
     return claim;
   } catch (error) {
@@ -193,10 +202,10 @@ async function writeClaim(place: string): Promise<Claim> {
   }
 }
 
-async function win(path: string, place: string, claim: Claim): Promise<void> {
+async function win(path: string, place: string, claim: Claim, locks: KernelLocks | undefined): Promise<void> {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     if (await linkIfFree(claim.path, place)) return;
-    const dead = await findDeadHolders(path, place);
+    const dead = await findDeadHolders(path, place, locks);
     const last = dead.at(-1);
     if (last === undefined) continue; // released meanwhile
     const seat = successorOf(place, last);
@@ -218,7 +227,7 @@ async function win(path: string, place: string, claim: Claim): Promise<void> {
 }
 
 /** The chain of holders from the lock file on, all dead; empty if there is no lock file. Throws PW_LOCKED if one may live. */
-async function findDeadHolders(path: string, place: string): Promise<Holder[]> {
+async function findDeadHolders(path: string, place: string, locks: KernelLocks | undefined): Promise<Holder[]> {
   const dead: Holder[] = [];
   for (let at = place; ; at = successorOf(place, dead.at(-1)!)) {
     const record = await readRecord(at);
@@ -226,8 +235,27 @@ async function findDeadHolders(path: string, place: string): Promise<Holder[]> {
     const { holder, file } = record;
     if (holder === null) throw lockedByUnknown(path, at);
     const liveness = livenessOf(holder, file);
-    if (liveness !== 'dead') throw lockedBy(holder, liveness, path, at);
+    const isGone = liveness === 'unknown' && (await isUnlocked(at, holder, file, locks));
+    if (liveness !== 'dead' && !isGone) throw lockedBy(holder, liveness, path, at);
     dead.push(holder);
+  }
+}
+
+/** Whether a holder into whose container this process cannot see has ended: the kernel, which is the same for both, has given up its lock. */
+async function isUnlocked(
+  at: string,
+  holder: Holder,
+  file: FileIdentity,
+  locks: KernelLocks | undefined,
+): Promise<boolean> {
+  if (!holder.isKernelLocked || !isOfThisBoot(holder)) return false;
+  const fd = await open(at, 'r').catch(() => null);
+  if (fd === null) return false;
+  try {
+    const { dev, ino } = await fstat(fd, { bigint: true });
+    return dev === file.dev && ino === file.ino && isFreeByKernel(locks, fd);
+  } finally {
+    await close(fd);
   }
 }
 
@@ -307,6 +335,14 @@ async function removeIfThere(file: string): Promise<void> {
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
+}
+
+function needsKernelLock(path: string): PagewrightError {
+  return new PagewrightError(
+    'PW_UNSUPPORTED',
+    `Cannot join the lock of ${path}: it was taken with a lock of the kernel, which this thread cannot take. Use the same I/O backend in all threads.`,
+    { details: { path } },
+  );
 }
 
 function lockedByUs(path: string): PagewrightError {

@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util';
 import type { IoOperation } from '@pagewright/core/contracts';
 import { type Attempt, endOfFile, faultOf, isTransient, noProgress } from './fault.js';
 import { type Done, type FileCalls, NotDurable } from './file-calls.js';
+import type { KernelLocks } from './kernel-locks.js';
 import { END_OF_FILE, type NativeThread, NO_PROGRESS, type Outcome, STAGE } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import type { Target } from './transfer.js';
@@ -30,6 +31,7 @@ export class NativeCalls implements FileCalls {
   readonly fd: number;
   readonly path: string;
   readonly direct: DirectWay | null;
+  readonly kernelLocks: KernelLocks;
   readonly #thread: NativeThread;
   readonly #depth: number;
   readonly #file: readonly [number, number, number, number];
@@ -41,6 +43,7 @@ export class NativeCalls implements FileCalls {
     this.fd = target.fd;
     this.path = target.path;
     this.direct = direct;
+    this.kernelLocks = thread.addon;
     this.#thread = thread;
     this.#depth = depth;
     this.#file = [target.fd, direct?.fd ?? -1, direct?.memoryAlignment ?? 1, direct?.offsetAlignment ?? 1];

@@ -19,14 +19,23 @@ export interface Holder {
   readonly host: string;
   /** A descriptor that the holding thread keeps open on its lock file. The system closes it when the thread ends. */
   readonly fd: number;
+  /** Whether that descriptor has the lock file locked in the kernel as well, and so has every thread that joins. */
+  readonly isKernelLocked: boolean;
 }
 
 /** Alive, dead, or on a machine or in a container into which this process cannot see. */
 export type Liveness = 'alive' | 'dead' | 'unknown';
 
 /** This process as a holder. */
-export function describeSelf(token: string, fd: number): Holder {
-  return { token, fd, pid: process.pid, processStart: processOf(process.pid)?.start ?? null, ...here() };
+export function describeSelf(token: string, fd: number, isKernelLocked = false): Holder {
+  return {
+    token,
+    fd,
+    isKernelLocked,
+    pid: process.pid,
+    processStart: processOf(process.pid)?.start ?? null,
+    ...here(),
+  };
 }
 
 /** A file, whatever its name. */
@@ -48,6 +57,11 @@ export function livenessOf(holder: Holder, file: FileIdentity): Liveness {
   return holder.pid === process.pid && !isHeldHere(holder, file) ? 'dead' : 'alive';
 }
 
+/** Whether a holder runs, or ran, on this machine, and since it was started last. */
+export function isOfThisBoot(holder: Holder): boolean {
+  return holder.bootId !== null && holder.bootId === here().bootId;
+}
+
 /** The text of a lock file. It carries a checksum: a living holder must not pass for a dead one because a bit is wrong. */
 export function textOf(holder: Holder): string {
   return `${JSON.stringify({ ...holder, check: checksumOf(holder) })}\n`;
@@ -62,19 +76,21 @@ export function parseHolder(text: string): Holder | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { token, pid, processStart, bootId, pidNamespace, host, fd, check } = value;
+  const { token, pid, processStart, bootId, pidNamespace, host, fd, isKernelLocked = false, check } = value;
   const isTextOrNull = (field: unknown): field is string | null => field === null || typeof field === 'string';
   if (typeof token !== 'string' || !/^[\w-]+$/.test(token) || typeof host !== 'string') return null;
   // A pid of zero or less would ask after a whole group of processes.
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return null;
   if (typeof fd !== 'number' || !Number.isSafeInteger(fd) || fd < 0) return null;
+  if (typeof isKernelLocked !== 'boolean') return null;
   if (!isTextOrNull(processStart) || !isTextOrNull(bootId) || !isTextOrNull(pidNamespace)) return null;
-  const holder = { token, pid, processStart, bootId, pidNamespace, host, fd };
+  const holder = { token, pid, processStart, bootId, pidNamespace, host, fd, isKernelLocked };
   return check === undefined || check === checksumOf(holder) ? holder : null;
 }
 
-function checksumOf({ token, fd, pid, processStart, bootId, pidNamespace, host }: Holder): number {
-  return crc32(JSON.stringify([token, fd, pid, processStart, bootId, pidNamespace, host]));
+function checksumOf({ token, fd, pid, processStart, bootId, pidNamespace, host, isKernelLocked }: Holder): number {
+  const fields = [token, fd, pid, processStart, bootId, pidNamespace, host];
+  return crc32(JSON.stringify(isKernelLocked ? [...fields, true] : fields));
 }
 
 function here(): Pick<Holder, 'bootId' | 'pidNamespace' | 'host'> {

@@ -19,7 +19,7 @@ for (const tested of [byNode, byAddon, byAddonDirect]) {
           directory: fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'pagewright-io-')),
         }),
         dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
-        capabilities: { locks: true, pins: true, sharedMemory: true },
+        capabilities: { locks: true, pins: true, sharedMemory: true, largeFiles: true },
       },
     );
   });

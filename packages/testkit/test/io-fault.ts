@@ -3,7 +3,7 @@ import type { IoBackend, IoFile, OpenFlags } from '@pagewright/core';
 
 export interface PlantedFault {
   readonly what: string;
-  /** Ids of the clauses that it breaks; of no others. */
+  /** Ids of the clauses that it breaks; of no others, but for those that take long, of which only what is named here is looked at. */
   readonly breaks: readonly string[];
   /** What is different of each file that is opened. */
   readonly file?: (file: IoFile, flags: OpenFlags, backend: IoBackend) => Partial<IoFile>;

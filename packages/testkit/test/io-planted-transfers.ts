@@ -6,7 +6,7 @@ import { type PlantedFault, transfers, turn } from './io-fault.js';
 export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   {
     what: 'a single byte is not written',
-    breaks: ['reads-what-was-written', 'cut-bytes-are-gone'],
+    breaks: ['any-place', 'reads-what-was-written', 'cut-bytes-are-gone'],
     file: (file) => transfers('write', (buffer, offset) => buffer.length !== 1 && file.writeSync(buffer, offset)),
   },
   {
@@ -32,6 +32,30 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
       };
       return { ...transfers('read', read), ...Object.fromEntries(emptying) };
     },
+  },
+  {
+    what: 'offsets have 32 bits',
+    breaks: ['far-places'],
+    file: (file) => ({
+      ...transfers('read', (buffer, offset) => file.readSync(buffer, offset >= 2 ** 32 ? offset >>> 0 : offset)),
+      ...transfers('write', (buffer, offset) => file.writeSync(buffer, offset >= 2 ** 32 ? offset >>> 0 : offset)),
+    }),
+  },
+  {
+    what: 'a write from an aligned address begins at a boundary, wherever it should',
+    breaks: ['any-place'],
+    file: (file) =>
+      transfers('write', (buffer, offset) => {
+        const isAligned = buffer.byteOffset > 0 && buffer.byteOffset % 512 === 0;
+        file.writeSync(buffer, isAligned && offset % 512 === 0 && offset % 4096 !== 0 ? offset - 512 : offset);
+      }),
+  },
+  {
+    what: 'a batch takes no more transfers than the rings of a kernel have places',
+    breaks: ['ten-thousand'],
+    file: (file) => ({
+      submit: (operations, options) => file.submit(operations.slice(0, 4096), options),
+    }),
   },
   {
     what: 'a negative offset is taken for the beginning',
@@ -109,7 +133,7 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'a write is filled up to its sector',
-    breaks: ['write-keeps-what-is-around', 'sync-makes-durable'],
+    breaks: ['any-place', 'write-keeps-what-is-around', 'sync-makes-durable'],
     file: (file) =>
       transfers('write', (buffer, offset) => {
         file.writeSync(buffer, offset);
@@ -119,13 +143,13 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'a transfer takes the whole buffer that a view is on',
-    breaks: ['views', 'shared-memory'],
+    breaks: ['any-place', 'views', 'shared-memory'],
     file: (file) =>
       transfers('read', (buffer, offset) => file.readSync(new Uint8Array(buffer.buffer, 0, buffer.length), offset)),
   },
   {
     what: 'what is read into shared memory goes to a copy',
-    breaks: ['shared-memory'],
+    breaks: ['any-place', 'shared-memory'],
     file: (file) =>
       transfers('read', (buffer, offset) =>
         file.readSync(buffer.buffer instanceof SharedArrayBuffer ? buffer.slice() : buffer, offset),
@@ -227,7 +251,16 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'the last transfer of a batch is forgotten',
-    breaks: ['batch', 'batch-of-both', 'large-batch', 'size', 'close-waits', 'read-only', 'batch-sync-makes-durable'],
+    breaks: [
+      'any-place',
+      'batch',
+      'batch-of-both',
+      'large-batch',
+      'size',
+      'close-waits',
+      'read-only',
+      'batch-sync-makes-durable',
+    ],
     file: (file) => ({
       submit: (operations, options) => file.submit(operations.slice(0, -1), options),
       submitSync: (operations, options) => file.submitSync(operations.slice(0, -1), options),

@@ -46,6 +46,37 @@ export const BATCH_CLAUSES: readonly IoClause[] = [
       assertSame(contentOf(file), wanted, `what 3,000 transfers wrote, ${form.name}`);
     }
   }),
+  fileClause(
+    { id: 'ten-thousand', says: 'takes ten thousand transfers at a time: in one batch, in a hundred, and one by one' },
+    async (file) => {
+      const count = 10_000;
+      const wanted = pattern(count * 19, 1);
+      const all = (buffer: Uint8Array, kind: 'read' | 'write'): IoOperation[] => {
+        const random = new Random(count);
+        const places = random.shuffle(Array.from({ length: count }, (_, at) => at * 19));
+        return places.map((at) => pieceOf(buffer, kind, at, at + 19));
+      };
+      const ways: Readonly<Record<string, (operations: readonly IoOperation[]) => Promise<unknown>>> = {
+        'in one batch': (operations) => file.submit(operations),
+        'in a hundred batches at once': (operations) =>
+          Promise.all(Array.from({ length: 100 }, (_, at) => file.submit(operations.slice(at * 100, (at + 1) * 100)))),
+        'one by one, at once': (operations) =>
+          Promise.all(
+            operations.map(({ kind, buffer, offset }) =>
+              kind === 'read' ? file.read(buffer, offset) : file.write(buffer, offset),
+            ),
+          ),
+      };
+      for (const [name, way] of Object.entries(ways)) {
+        await file.truncate(0);
+        await way(all(wanted, 'write'));
+        assertSame(contentOf(file), wanted, `what ${count} transfers wrote ${name}`);
+        const buffer = new Uint8Array(wanted.length);
+        await way(all(buffer, 'read'));
+        assertSame(buffer, wanted, `what ${count} transfers read ${name}`);
+      }
+    },
+  ),
   fileClause({ id: 'empty-batch', says: 'takes an empty batch, with a sync and without' }, async (file) => {
     for (const form of FORMS) {
       await form.submit(file, []);

@@ -12,9 +12,9 @@ import type { Clause } from './suite.js';
 
 /**
  * What not every backend can: `locks` keeps two writers apart, `pins` shows who reads a file, `sharedMemory` transfers views on a `SharedArrayBuffer`,
- * `crash` means that the subject can lose power.
+ * `largeFiles` has room for files of several GiB that consist of holes, `crash` means that the subject can lose power.
  */
-export type IoCapability = 'locks' | 'pins' | 'sharedMemory' | 'crash';
+export type IoCapability = 'locks' | 'pins' | 'sharedMemory' | 'largeFiles' | 'crash';
 
 /** What is tested: a backend, with a place to work in. */
 export interface IoSubject {

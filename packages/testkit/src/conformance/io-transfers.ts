@@ -1,5 +1,6 @@
 /** Clauses of the I/O contract about reads and writes: every byte goes where it should, from and to any memory. */
 import assert from 'node:assert/strict';
+import { Random } from '../random.js';
 import {
   assertSame,
   bytesAt,
@@ -171,6 +172,71 @@ export const TRANSFER_CLAUSES: readonly IoClause[] = [
       for (const [at, bytes] of blocks.entries())
         assertSame(buffers[at] as Uint8Array, bytes, `read ${at} of 64 at once`);
       assertSame(bytesAt(file, 64 * 2000, 400), rewritten, 'a write among reads and a sync');
+    },
+  ),
+  fileClause(
+    {
+      id: 'any-place',
+      says: 'puts every write where it belongs and nowhere else, whatever its offset, its length and its address',
+      needs: ['sharedMemory'],
+    },
+    async (file) => {
+      const memory = new Uint8Array(new SharedArrayBuffer(40_000));
+      for (const [seed, form] of FORMS.entries()) {
+        const random = new Random(seed);
+        const wanted = pattern(100_000, 99);
+        await form.truncate(file, 0);
+        await form.write(file, wanted, 0);
+        for (let step = 0; step < 60; step++) {
+          // Every second one begins or ends at a boundary of what devices and systems move at a time.
+          const block = 512 << random.between(0, 3);
+          const snap = (value: number): number => (step % 2 === 0 ? value : Math.floor(value / block) * block);
+          const [offset, address] = [snap(random.between(0, 60_000)), snap(random.between(0, 20_000))];
+          const length = snap(random.between(1, 18_000)) || 1;
+          const view = memory.subarray(address, address + length);
+          view.set(pattern(length, step));
+          wanted.set(view, offset);
+          if (step % 3 === 0) await form.submit(file, [{ kind: 'write', buffer: view, offset }], { sync: true });
+          else await form.write(file, view, offset);
+          const what = `after ${length} bytes at ${offset} from address ${address}, step ${step}, seed ${seed}, ${form.name}`;
+          assertSame(contentOf(file), wanted, what);
+          await form.read(file, view, offset + 1000);
+          assertSame(view.slice(), wanted.subarray(offset + 1000, offset + 1000 + length), `what is read ${what}`);
+        }
+      }
+    },
+  ),
+  fileClause(
+    {
+      id: 'far-places',
+      says: 'transfers beyond 4 GiB, where 32 bits do not tell a place, and leaves what is at the beginning',
+      needs: ['largeFiles'],
+    },
+    async (file) => {
+      const GIB = 2 ** 30;
+      const places = [4 * GIB - 5, 4 * GIB + 12_345, 8 * GIB + 1];
+      for (const [seed, form] of FORMS.entries()) {
+        const low = pattern(20_000, 50 + seed);
+        await form.truncate(file, 0);
+        await form.write(file, low, 0);
+        for (const [at, offset] of places.entries()) {
+          const buffer = pattern(1000, at + 10 * seed);
+          if (at === 1) await form.submit(file, [{ kind: 'write', buffer, offset }]);
+          else await form.write(file, buffer, offset);
+          assert.equal(file.size(), offset + 1000, `the size after a write at ${offset}, ${form.name}`);
+        }
+        for (const [at, offset] of places.entries()) {
+          const wanted = pattern(1000, at + 10 * seed);
+          const buffers = [new Uint8Array(1000), new Uint8Array(1000)] as const;
+          await form.read(file, buffers[0], offset);
+          await form.submit(file, [{ kind: 'read', buffer: buffers[1], offset }]);
+          for (const found of buffers) assertSame(found, wanted, `what is at ${offset}, ${form.name}`);
+        }
+        assertSame(bytesAt(file, 0, low.length), low, `what is at the beginning, ${form.name}`);
+        await form.truncate(file, 4 * GIB + 100);
+        assert.equal(file.size(), 4 * GIB + 100, `the size of the file cut beyond 4 GiB, ${form.name}`);
+      }
+      await file.truncate(0);
     },
   ),
   fileClause(
