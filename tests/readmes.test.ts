@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { UringFiles } from '@pagewright/io-uring';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 
@@ -58,6 +59,15 @@ describe('what a README shows runs as it stands there', () => {
   test('a page store alone', async () => {
     const output = await outputOf(await shownIn('packages/bufferpool/README.md', 'Alone, without an engine'));
     expect(output).toBe(`${Math.PI}\n`);
+  });
+
+  test('files by io_uring alone, and an engine on them', async ({ skip }) => {
+    const probed = new UringFiles().probe();
+    skip(!probed.supported, probed.reason);
+    const alone = await shownIn('packages/io-uring/README.md', 'Alone, without an engine');
+    expect(await outputOf(`${alone}\nconsole.log(page[0], page[4095]);`)).toBe('2 2\n');
+    const engine = await shownIn('packages/io-uring/README.md', 'In an engine');
+    expect(await outputOf(`${engine}\nconsole.log(io, skippedIo.length);`)).toBe('@pagewright/io-uring 0\n');
   });
 
   test('a page store alone with a policy that is not its own', async () => {

@@ -1,0 +1,109 @@
+//! What one call of JavaScript asked for: transfers, and perhaps a sync after them, with one outcome.
+
+use crate::raw::memory::Memory;
+
+/// What the kernel is asked to do to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Read,
+    Write,
+    Sync,
+    Truncate,
+    Allocate,
+}
+
+/// One request to the kernel, and what is left of it.
+#[derive(Debug)]
+pub struct Operation {
+    pub job: usize,
+    /// The last of its commands, of those of its job.
+    pub index: u32,
+    pub kind: Kind,
+    /// Of the table of files.
+    pub file: usize,
+    /// What is left to transfer. Empty for what transfers nothing.
+    pub memory: Memory,
+    /// In bytes from the beginning of the file: where the rest goes. For a truncation: the new size.
+    pub offset: u64,
+    /// In bytes, of an allocation.
+    pub length: u64,
+    /// Past the page cache, by the descriptor for direct transfers.
+    pub direct: bool,
+    /// Durable when it is over (`RWF_DSYNC`).
+    pub durable: bool,
+    pub done: bool,
+    /// Interruptions in a row without a byte moved.
+    pub retries: u32,
+}
+
+/// How the writes of a job become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nobody asked.
+    None,
+    /// By the only write itself.
+    ByWrite,
+    /// By a sync that the kernel begins when the writes before it in the chain are over.
+    Linked,
+    /// By a sync that follows when all transfers are over.
+    After,
+}
+
+/// Why a job failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// Positive; above 4095 one of [`END_OF_FILE`] and [`NO_PROGRESS`].
+    pub errno: i32,
+    /// The last command of the operation that failed, of those of its job, or [`OF_SYNC`].
+    pub index: u32,
+    /// In bytes from the beginning of the file.
+    pub offset: u64,
+}
+
+/// A read found the end of the file.
+pub const END_OF_FILE: i32 = 10_000;
+/// A write was accepted and moved nothing.
+pub const NO_PROGRESS: i32 = 10_001;
+/// The index of the sync of a job.
+pub const OF_SYNC: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub struct Job {
+    /// JavaScript's name for it.
+    pub token: u32,
+    /// Someone waits for it in place.
+    pub urgent: bool,
+    pub durability: Durability,
+    /// Keys of its operations in the order of the call; a sync, once there is one, comes last.
+    pub operations: Vec<usize>,
+    /// Operations that are not done.
+    pub unfinished: u32,
+    /// Operations that wait for room in the kernel.
+    pub queued: u32,
+    /// Operations that the kernel has.
+    pub in_kernel: u32,
+    /// Nothing was written since its sync.
+    pub synced: bool,
+    pub failure: Option<Failure>,
+}
+
+impl Job {
+    /// Its operations go to the kernel as one chain.
+    pub fn is_chain(&self) -> bool {
+        self.durability == Durability::Linked
+    }
+
+    /// Keeps the first failure: others are its consequences as often as not.
+    pub fn fail(&mut self, failure: Failure) {
+        if self.failure.is_none() {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// What is told to JavaScript of a job that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    pub token: u32,
+    pub failure: Option<Failure>,
+}

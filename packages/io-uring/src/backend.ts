@@ -1,0 +1,89 @@
+/** Files by io_uring, as Pagewright's I/O contract has it. Linux alone. */
+import fs from 'node:fs';
+import {
+  type IoBackend,
+  type IoFile,
+  type IoModule,
+  type OpenFlags,
+  PagewrightError,
+} from '@pagewright/core/contracts';
+import {
+  Directories,
+  errnoOf,
+  faultOf,
+  OpenFile,
+  openTarget,
+  openTargetSync,
+  type Target,
+} from '@pagewright/io-posix/files';
+import { type CheckedOptions, checked, type UringFilesOptions } from './options.js';
+import { type Probed, probe } from './probe.js';
+import { ringOfThread, type ThreadRing } from './thread-ring.js';
+import { UringCalls } from './uring-calls.js';
+
+/** Files by io_uring. Holds no state but its options: each thread has a ring, made when it first opens a file. */
+export class UringFiles extends Directories implements IoBackend {
+  readonly name = '@pagewright/io-uring';
+  readonly #options: CheckedOptions;
+
+  /** @throws PW_OPTION_INVALID */
+  constructor(options: UringFilesOptions = {}) {
+    super();
+    this.#options = checked(options);
+  }
+
+  /** None of a class that extends this one: it knows better. */
+  get module(): IoModule | undefined {
+    if (this.constructor !== UringFiles) return undefined;
+    return { url: new URL('./in-thread.js', import.meta.url).href, options: this.#options };
+  }
+
+  /** Loads the native part, makes a ring, and lets it go. Takes about two milliseconds the first time. */
+  probe(): Probed {
+    return probe(this.#options);
+  }
+
+  /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe), PW_UNSUPPORTED if there is no ring, or no direct transfer though it was asked for */
+  async open(path: string, flags: OpenFlags): Promise<IoFile> {
+    const ring = ringOfThread(this.#options);
+    return this.#fileOf(ring, await openTarget(path, flags), flags);
+  }
+
+  /** @throws the same as {@link open} */
+  openSync(path: string, flags: OpenFlags): IoFile {
+    const ring = ringOfThread(this.#options);
+    return this.#fileOf(ring, openTargetSync(path, flags), flags);
+  }
+
+  /** What the ring of this thread has done, and has to do. */
+  figures(): ThreadRing['figures'] & { readonly registrationErrno: number } {
+    const ring = ringOfThread(this.#options);
+    return { ...ring.figures, registrationErrno: ring.registrationErrno };
+  }
+
+  #fileOf(ring: ThreadRing, target: Target, flags: OpenFlags): IoFile {
+    const readOnly = flags.readOnly === true;
+    try {
+      const direct = this.#options.direct ? openDirect(target, readOnly) : -1;
+      return new OpenFile(new UringCalls(target, direct, ring), { readOnly });
+    } catch (error) {
+      fs.closeSync(target.fd);
+      throw error;
+    }
+  }
+}
+
+/** A second descriptor of the same file, past the page cache. */
+function openDirect({ fd, path }: Target, readOnly: boolean): number {
+  const mode = readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
+  try {
+    return fs.openSync(`/proc/self/fd/${fd}`, mode | fs.constants.O_DIRECT);
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw faultOf(error, { operation: 'open', path });
+    throw new PagewrightError(
+      'PW_UNSUPPORTED',
+      `Cannot open ${path} for direct transfers: its file system has none. Leave out the option direct, or put the file elsewhere.`,
+      { cause: error, details: { errno: 'EINVAL', path } },
+    );
+  }
+}

@@ -1,0 +1,52 @@
+/** How {@link UringFiles} works, and what the kernel is asked for accordingly. */
+import { PagewrightError } from '@pagewright/core/contracts';
+
+export interface UringFilesOptions {
+  /** Operations that the kernel has at a time for each thread, 16 to 4096; what is more waits in line. Default: 256. */
+  readonly depth?: number;
+  /**
+   * A thread of the kernel looks for new operations, and sleeps after this many milliseconds without one, 1 to 60000 (`IORING_SETUP_SQPOLL`). Handing over costs no
+   * system call then, and a processor is busy with looking. One for each thread that uses files. Default: none.
+   */
+  readonly kernelThreadIdleMs?: number;
+  /**
+   * Transfers whose address, offset and length are multiples of 4,096 bytes go past the page cache (`O_DIRECT`). A file system that has no such
+   * transfers is `PW_UNSUPPORTED` when a file is opened. Default: false.
+   */
+  readonly direct?: boolean;
+  /**
+   * Shared buffers of 64 KiB and more stay in memory from their first use on, known to the kernel (`IORING_REGISTER_BUFFERS`): transfers need not look at their pages again.
+   * They count against what the process may lock (`ulimit -l`), once for each thread; where that is too little, transfers go on as without. Default: false.
+   */
+  readonly registerBuffers?: boolean;
+  /** The native part, as a file: for programs that were bundled, away from their packages. Default: it is looked for. */
+  readonly addon?: string;
+}
+
+export type CheckedOptions = Required<Pick<UringFilesOptions, 'depth' | 'direct' | 'registerBuffers'>> &
+  Pick<UringFilesOptions, 'kernelThreadIdleMs' | 'addon'>;
+
+const DEFAULT_DEPTH = 256;
+
+/** @throws PW_OPTION_INVALID */
+export function checked(options: UringFilesOptions): CheckedOptions {
+  const { depth = DEFAULT_DEPTH, kernelThreadIdleMs, direct = false, registerBuffers = false, addon } = options;
+  assertWhole('depth', depth, 16, 4096);
+  if (kernelThreadIdleMs !== undefined) assertWhole('kernelThreadIdleMs', kernelThreadIdleMs, 1, 60_000);
+  return {
+    depth,
+    direct,
+    registerBuffers,
+    ...(kernelThreadIdleMs === undefined ? {} : { kernelThreadIdleMs }),
+    ...(addon === undefined ? {} : { addon }),
+  };
+}
+
+function assertWhole(option: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new PagewrightError(
+    'PW_OPTION_INVALID',
+    `${option} is ${value}; it must be a whole number from ${least} to ${most}.`,
+    { details: { option, value } },
+  );
+}

@@ -1,0 +1,65 @@
+/** Whether io_uring works on this machine, for this process, and if not, why and what to do. */
+import fs from 'node:fs';
+import { loadAddon } from './addon.js';
+import type { CheckedOptions } from './options.js';
+import { errnoName } from './system-errors.js';
+
+export interface Probed {
+  readonly supported: boolean;
+  readonly reason?: string;
+}
+
+/** Makes a ring as a thread would have it, and lets it go. */
+export function probe(options: CheckedOptions): Probed {
+  const loaded = loadAddon(options.addon);
+  if (loaded.addon === null) return { supported: false, reason: loaded.reason };
+  const { errno, missing } = loaded.addon.probe(options);
+  if (errno !== 0) return { supported: false, reason: reasonOf(errnoName(errno), options) };
+  if (missing.length === 0) return { supported: true };
+  return {
+    supported: false,
+    reason: `the kernel is too old: its io_uring lacks ${missing.join(', ')} (Linux 5.6 has all)`,
+  };
+}
+
+/** Why the kernel gives no ring. */
+export function reasonOf(errno: string, options: CheckedOptions): string {
+  switch (errno) {
+    case 'ENOSYS':
+      return 'the kernel has no io_uring: it is older than Linux 5.1, or was built without';
+    case 'EPERM':
+      return whyNotPermitted(options);
+    case 'EACCES':
+      return 'a security module forbids it (EACCES)';
+    case 'ENOMEM':
+      return 'the process may not lock the memory that a ring takes (ENOMEM): raise `ulimit -l`, or lower `depth`';
+    case 'EMFILE':
+    case 'ENFILE':
+      return `no descriptor is left (${errno}): raise \`ulimit -n\``;
+    case 'EINVAL':
+      return 'the kernel is too old for what the options ask (EINVAL)';
+    default:
+      return `the system says ${errno}`;
+  }
+}
+
+/** The same error has three causes: an administrator, a filter of system calls, and what only the privileged may. */
+function whyNotPermitted(options: CheckedOptions): string {
+  const setting = disabledSetting();
+  if (setting === '2') return 'the administrator has disabled it (sysctl kernel.io_uring_disabled is 2)';
+  if (setting === '1') {
+    return 'the administrator allows it to the privileged and to members of the group kernel.io_uring_group alone (sysctl kernel.io_uring_disabled is 1)';
+  }
+  if (options.kernelThreadIdleMs !== undefined) {
+    return 'the kernel does not permit it (EPERM): before Linux 5.11 a thread of the kernel (kernelThreadIdleMs) is for the privileged; else a filter of system calls (seccomp) forbids io_uring';
+  }
+  return 'a filter of system calls (seccomp) forbids it, as those of containers do by default (EPERM): allow io_uring_setup, io_uring_enter and io_uring_register';
+}
+
+function disabledSetting(): string | null {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/io_uring_disabled', 'latin1').trim();
+  } catch {
+    return null; // before Linux 6.6
+  }
+}

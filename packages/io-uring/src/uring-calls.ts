@@ -1,0 +1,192 @@
+/** The calls of an open file by the ring of its thread. */
+import fs from 'node:fs';
+import type { IoOperation, PagewrightError } from '@pagewright/core/contracts';
+import {
+  type Done,
+  endOfFile,
+  type FileCalls,
+  faultOf,
+  NodeCalls,
+  NotDurable,
+  noProgress,
+  type Target,
+} from '@pagewright/io-posix/files';
+import { errnoName } from './system-errors.js';
+import { ALLOCATE, END_OF_FILE, NO_PROGRESS, READ, SYNC, type ThreadRing, TRUNCATE, WRITE } from './thread-ring.js';
+
+/** What direct transfers are aligned to, in bytes: no file system wants more of a device with sectors of up to 4 KiB. */
+const ALIGNMENT = 4096;
+
+/** Joined transfers stay below this, so that a large batch still has several of them in flight. */
+const MOST_JOINED_BYTES = 1 << 20;
+/** One request takes at most as many buffers. */
+const MOST_JOINED = 1024;
+
+export class UringCalls implements FileCalls {
+  readonly fd: number;
+  readonly path: string;
+  readonly #ring: ThreadRing;
+  /** Its number there. */
+  readonly #file: number;
+  /** For transfers past the page cache; -1 if all go through it. */
+  readonly #directFd: number;
+  /** What a ring has no operation for. */
+  readonly #node: NodeCalls;
+
+  /** Owns the descriptors from now on. */
+  constructor({ fd, path }: Target, directFd: number, ring: ThreadRing) {
+    this.fd = fd;
+    this.path = path;
+    this.#ring = ring;
+    this.#directFd = directFd;
+    this.#node = new NodeCalls({ fd, path }, 1);
+    this.#file = ring.addFile(fd, directFd, ALIGNMENT);
+  }
+
+  size(): number {
+    return this.#node.size();
+  }
+
+  transfer(operation: IoOperation, done: Done): void {
+    const { kind, buffer, offset } = operation;
+    this.#ring.command(kind === 'read' ? READ : WRITE, this.#file, buffer, buffer.length, offset);
+    this.#ring.begin(false, (errno, _, at) => done(this.#faultOf(kind, errno, at)));
+  }
+
+  transferSync({ kind, buffer, offset }: IoOperation): void {
+    this.#ring.command(kind === 'read' ? READ : WRITE, this.#file, buffer, buffer.length, offset);
+    this.#ring.wait(false, (errno, _, at) => raise(this.#faultOf(kind, errno, at)));
+  }
+
+  submit(operations: readonly IoOperation[], sync: boolean, done: Done): void {
+    if (operations.length === 0 && !sync) {
+      queueMicrotask(() => done(null));
+      return;
+    }
+    this.#commandsFor(operations);
+    this.#ring.begin(sync, (errno, index, at) => done(this.#batchFault(operations, errno, index, at)));
+  }
+
+  submitSync(operations: readonly IoOperation[], sync: boolean): void {
+    if (operations.length === 0 && !sync) return;
+    this.#commandsFor(operations);
+    this.#ring.wait(sync, (errno, index, at) => raise(this.#batchFault(operations, errno, index, at)));
+  }
+
+  sync(done: Done): void {
+    this.#ring.command(SYNC, this.#file, null, 0, 0);
+    this.#ring.begin(false, (errno) => done(this.#syncFault(errno)));
+  }
+
+  syncSync(): void {
+    this.#ring.command(SYNC, this.#file, null, 0, 0);
+    this.#ring.wait(false, (errno) => raise(this.#syncFault(errno)));
+  }
+
+  truncate(size: number, done: Done): void {
+    this.#ring.command(TRUNCATE, this.#file, null, 0, size);
+    this.#ring.begin(false, (errno) => done(this.#faultOf('truncate', errno, size)));
+  }
+
+  truncateSync(size: number): void {
+    this.#ring.command(TRUNCATE, this.#file, null, 0, size);
+    this.#ring.wait(false, (errno) => raise(this.#faultOf('truncate', errno, size)));
+  }
+
+  /**
+   * Blocks first, without a change of the size: a full device is found out before anything is written, and holes are filled. Then zeros up to the end: a write to a block
+   * that was never written changes what the file system notes of it, and each sync would have to make that durable as well.
+   */
+  allocate(offset: number, length: number, done: Done): void {
+    if (length === 0) {
+      this.#node.allocate(offset, length, done);
+      return;
+    }
+    this.#ring.command(ALLOCATE, this.#file, null, length, offset);
+    this.#ring.begin(false, (errno) => {
+      if (isFull(errno)) done(this.#faultOf('allocate', errno, offset + length));
+      else this.#node.allocate(offset, length, done);
+    });
+  }
+
+  allocateSync(offset: number, length: number): void {
+    if (length > 0) {
+      this.#ring.command(ALLOCATE, this.#file, null, length, offset);
+      this.#ring.wait(false, (errno) => {
+        if (isFull(errno)) throw this.#faultOf('allocate', errno, offset + length);
+      });
+    }
+    this.#node.allocateSync(offset, length);
+  }
+
+  close(done: Done): void {
+    this.#ring.removeFile(this.#file);
+    if (this.#directFd >= 0) fs.closeSync(this.#directFd);
+    this.#node.close(done);
+  }
+
+  /** Neighbours that follow one another in the batch become one transfer. */
+  #commandsFor(operations: readonly IoOperation[]): void {
+    const ring = this.#ring;
+    if (operations.length === 0) {
+      ring.command(WRITE, this.#file, NOTHING, 0, 0); // a job has a command at least
+      return;
+    }
+    let kind = '';
+    let joined = 0;
+    let end = -1;
+    let start = 0;
+    for (const operation of operations) {
+      const { buffer, offset } = operation;
+      const goesOn =
+        operation.kind === kind &&
+        offset === end &&
+        joined < MOST_JOINED &&
+        offset + buffer.length - start <= MOST_JOINED_BYTES;
+      if (goesOn) {
+        ring.joinNext();
+        joined++;
+      } else {
+        kind = operation.kind;
+        joined = 1;
+        start = offset;
+      }
+      ring.command(kind === 'read' ? READ : WRITE, this.#file, buffer, buffer.length, offset);
+      end = offset + buffer.length;
+    }
+  }
+
+  #batchFault(operations: readonly IoOperation[], errno: number, index: number, offset: number): unknown {
+    if (errno === 0) return null;
+    if (index < 0) return this.#syncFault(errno);
+    return this.#faultOf(operations[index]?.kind ?? 'transfer', errno, offset);
+  }
+
+  #syncFault(errno: number): NotDurable | null {
+    if (errno === 0) return null;
+    return new NotDurable(faultOf({ code: errnoOf(errno) }, { operation: 'sync', path: this.path }));
+  }
+
+  #faultOf(operation: string, errno: number, offset: number): PagewrightError | null {
+    if (errno === 0) return null;
+    if (errno === END_OF_FILE) return endOfFile(this.path, offset);
+    const attempt = { operation, path: this.path, offset };
+    if (errno === NO_PROGRESS) return noProgress(attempt);
+    return faultOf({ code: errnoOf(errno) }, attempt);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function errnoOf(errno: number): string {
+  return errno === NO_PROGRESS || errno === END_OF_FILE ? 'EIO' : errnoName(errno);
+}
+
+/** What no zeros will mend. Other errors of an allocation (a file system that has none, a device) are left to those who write them. */
+function isFull(errno: number): boolean {
+  return errno !== 0 && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errnoName(errno));
+}
+
+function raise(error: unknown): void {
+  if (error !== null) throw error;
+}
