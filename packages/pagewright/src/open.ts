@@ -175,7 +175,8 @@ async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<B
   const { memory, pageSize, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const { commit, durability, archive, archiveTimeoutMs } = parts;
   const config = {
-    io: io ?? ioPosix(),
+    // Who asks for nothing gets what works everywhere, also in threads whose program was bundled (decision 28).
+    io: io ?? ioPosix({ native: false }),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),
