@@ -238,7 +238,11 @@ export class WriterLine {
 
   /** Until this thread has the turn, or there is no use for it. */
   async #awaitTurn(turn: SharedTurn): Promise<void> {
-    if (this.#isAwaiting) return;
+    if (this.#isAwaiting) {
+      // Others may have had the turn here since, so that nobody waited any more for a while.
+      this.#arm();
+      return;
+    }
     this.#isAwaiting = true;
     this.#heldSince = performance.now();
     this.#arm();

@@ -111,6 +111,33 @@ describe('several threads', () => {
     });
   }
 
+  test('keep the process alive while one of them waits, also if others had the turn there since it was asked for', async () => {
+    vi.useFakeTimers();
+    try {
+      const [first, second] = lines(2) as [ThreadOfTest, ThreadOfTest];
+      const [holder, one, two, later] = [{}, {}, {}, {}];
+      first.line.takeNow(holder);
+      void second.line.transaction(() => one);
+      expect(vi.getTimerCount()).toBe(1);
+      first.line.end(holder);
+      // Before the thread has heard of it, somebody else asks there, and finds that it has the turn.
+      const has = outcomeOf(second.line.transaction(() => two));
+      second.line.end(one);
+      await Promise.resolve();
+      await Promise.resolve();
+      expect(has.is).toBe('has it');
+      expect(vi.getTimerCount()).toBe(0);
+      second.line.end(two);
+      first.line.takeNow(later);
+      void second.line.transaction(() => ({}));
+      expect(vi.getTimerCount(), 'Nothing keeps the thread alive for who waits.').toBe(1);
+      second.line.leave();
+      first.line.leave();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('tell a turn for a single commit, which ends by itself, from one that is kept', () => {
     const shared = memory();
     const [first, second] = lines(2, shared) as [ThreadOfTest, ThreadOfTest];
