@@ -28,7 +28,7 @@ import {
   open,
   type Transaction,
 } from 'pagewright';
-import { areOpen, boundsOf, type EncodedRange } from './bounds.js';
+import { boundsOf, type EncodedRange } from './bounds.js';
 import { Clearing } from './clearing.js';
 import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape } from './cursor.js';
 import { levelError, notOpen, openingError, PagewrightLevelError, rethrow } from './errors.js';
@@ -41,11 +41,22 @@ import {
   type ValueIteratorOptions,
 } from './iterators.js';
 import { engineSnapshotOf, PagewrightSnapshot } from './snapshot.js';
-import { bytesOf, copyOf, type Format, inFormat, lendKey, lendValue, type Stored, storedKey } from './stored-bytes.js';
 import {
+  bytesOf,
+  copyOf,
+  type EncodedOperation,
+  type Format,
+  inFormat,
+  lendKey,
+  lendValue,
+  type Stored,
+  storedKey,
+} from './stored-bytes.js';
+import {
+  type CommitWithin,
   checkTransaction,
+  DEFAULT_RETRIES,
   LevelTransaction,
-  type TransactionHost,
   type TransactionOptions,
   WITHIN,
 } from './transaction.js';
@@ -108,12 +119,8 @@ interface ReadRequest {
   readonly snapshot?: AbstractSnapshot | null | undefined;
 }
 
-type EncodedOperation =
-  | { readonly type: 'put'; readonly key: Stored; readonly value: Stored }
-  | { readonly type: 'del'; readonly key: Stored };
-
 interface BatchRequest extends WriteOptions {
-  readonly [WITHIN]?: Transaction;
+  readonly [WITHIN]?: CommitWithin;
 }
 
 interface ClearRequest extends EncodedRange, WriteOptions {
@@ -141,6 +148,9 @@ const MANIFEST = {
   signals: { iterators: true },
 };
 
+/** Thrown by an attempt that is to begin anew when clearing is over. */
+const COMES_LATER = Symbol('comes later');
+
 const AS_CALLED = Object.freeze({ asCalled: true });
 
 /**
@@ -150,10 +160,11 @@ const AS_CALLED = Object.freeze({ asCalled: true });
  * @template VDefault The default type of values if not overridden on operations.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods that the interface declares are abstract-level's, which take more options here.
-export class PagewrightLevel<KDefault = string, VDefault = string>
-  extends AbstractLevel<string | Buffer | Uint8Array, KDefault, VDefault>
-  implements TransactionHost
-{
+export class PagewrightLevel<KDefault = string, VDefault = string> extends AbstractLevel<
+  string | Buffer | Uint8Array,
+  KDefault,
+  VDefault
+> {
   /** Path of the store's file, as it was given. */
   readonly location: string;
   #opened: Opened | null = null;
@@ -185,28 +196,29 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   ): Promise<Result> {
     const engineOptions = checkTransaction(run, options);
     if (this.status === 'opening') return this.deferAsync(() => this.transaction(run, options));
-    const { engine, entries } = this.#open;
+    const { engine, entries, clearing } = this.#open;
+    let attempts = 0;
     const attemptOnce = async (core: Transaction, attempt: number): Promise<Result> => {
-      const transaction = new LevelTransaction<KDefault, VDefault>(this, core, entries);
+      // It may have the turn to write, and what is under way may wait for that: it waits with everything given up.
+      if (attempt > 1 && clearing.isUnderWay) throw COMES_LATER;
+      attempts++;
+      const transaction = new LevelTransaction<KDefault, VDefault>(this, core, entries, clearing);
       try {
-        const result = await run(transaction, attempt);
+        const result = await run(transaction, attempts);
         await transaction.settle();
         return result;
       } finally {
         await transaction.end();
       }
     };
-    try {
-      return await engine.transaction(attemptOnce, engineOptions);
-    } catch (error) {
-      throw levelError(error);
+    for (;;) {
+      const left = attempts === 0 ? {} : { retries: (options.retries ?? DEFAULT_RETRIES) - attempts };
+      try {
+        return await clearing.transaction(() => engine.transaction(attemptOnce, { ...engineOptions, ...left }));
+      } catch (error) {
+        if (error !== COMES_LATER) throw levelError(error);
+      }
     }
-  }
-
-  /** @internal */
-  afterClearing(): Promise<void> | null {
-    const { clearing } = this.#open;
-    return clearing.any ? clearing.end() : null;
   }
 
   get #open(): Opened {
@@ -232,7 +244,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
       if (create) await mkdir(dirname(this.location), { recursive: true });
       engine = await open(this.location, { ...engineOptions, create, errorIfExists });
       const entries = await engine.index(INDEX, { key: 'buffer', value: 'buffer' });
-      this.#opened = { engine, entries, clearing: new Clearing(engine, entries) };
+      this.#opened = { engine, entries, clearing: new Clearing(entries) };
     } catch (error) {
       await engine?.close().catch(() => {});
       throw openingError(error, this.location);
@@ -324,15 +336,9 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
   /** @internal */
   async _batch(operations: readonly EncodedOperation[], options: BatchRequest): Promise<void> {
     const { entries, clearing } = this.#open;
-    const transaction = options[WITHIN];
-    if (transaction !== undefined) {
-      // All that the hooks have made of its writes, these among them. Its errors are for the engine to see first.
-      for (const operation of operations) {
-        if (operation.type === 'put') transaction.put(entries, lendKey(operation.key), lendValue(operation.value));
-        else transaction.delete(entries, lendKey(operation.key));
-      }
-      return transaction.commit();
-    }
+    const within = options[WITHIN];
+    // Its errors are for the engine to see first.
+    if (within !== undefined) return within(operations);
     try {
       const write = engineWrite(options);
       if (clearing.any) return await this.#later(operations, write);
@@ -344,13 +350,12 @@ export class PagewrightLevel<KDefault = string, VDefault = string>
 
   /** @internal */
   async _clear(options: ClearRequest): Promise<void> {
-    const { entries, clearing } = this.#open;
+    const { clearing } = this.#open;
     try {
       const snapshot = this.#snapshotOf(options);
       const bounds = boundsOf(options);
       const write = engineWrite(options);
       const { reverse, limit } = options;
-      if (snapshot === null && limit < 0 && areOpen(bounds) && !clearing.any) return await entries.clear();
       await clearing.clear({ bounds, reverse, limit, snapshot, write });
     } catch (error) {
       throw levelError(error);

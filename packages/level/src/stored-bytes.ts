@@ -12,6 +12,11 @@ export type Format = 'utf8' | 'buffer' | 'view';
 /** A key or value in one of the formats. */
 export type Stored = string | Uint8Array;
 
+/** A change, as abstract-level hands it to an implementation. */
+export type EncodedOperation =
+  | { readonly type: 'put'; readonly key: Stored; readonly value: Stored }
+  | { readonly type: 'del'; readonly key: Stored };
+
 /** Up to this many characters a loop is faster than a native call. */
 const SHORT_TEXT = 24;
 /** A character takes at most three bytes; two that stand for one code point take four together. */

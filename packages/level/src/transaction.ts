@@ -3,6 +3,7 @@
  */
 import { AbstractIterator, type AbstractSublevel } from 'abstract-level';
 import type { TransactionOptions as EngineOptions, IndexHandle, RangeOptions, Transaction } from 'pagewright';
+import type { Clearing } from './clearing.js';
 import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape, type Stream } from './cursor.js';
 import { levelError, PagewrightLevelError } from './errors.js';
 import {
@@ -13,7 +14,7 @@ import {
   PagewrightValueIterator,
   type ValueIteratorOptions,
 } from './iterators.js';
-import { type Format, inFormat, lendKey, lendValue, type Stored } from './stored-bytes.js';
+import { type EncodedOperation, type Format, inFormat, lendKey, lendValue, type Stored } from './stored-bytes.js';
 import { engineWrite, type WriteOptions } from './write-options.js';
 
 export interface TransactionOptions extends WriteOptions {
@@ -46,8 +47,12 @@ export type TransactionRangeOptions<Options> = Omit<Options, 'snapshot'> & {
   readonly sublevel?: AnySublevel | undefined;
 };
 
-/** With a batch: the transaction whose writes they are. */
+/** As in the engine. */
+export const DEFAULT_RETRIES = 10;
+
+/** With a batch: commits it within the transaction whose writes they are. */
 export const WITHIN: unique symbol = Symbol('within');
+export type CommitWithin = (operations: readonly EncodedOperation[]) => Promise<void>;
 
 /** A database or sublevel as abstract-level has it for implementations, which it does not declare, with keys and values of any type. */
 interface Level {
@@ -60,7 +65,7 @@ interface Level {
   valueEncoding(encoding: unknown): Encoding;
   prefixKey(key: Stored, format: Format, local: boolean): Stored;
   listenerCount(event: string): number;
-  batch(operations: readonly Operation[], options: { readonly [WITHIN]: Transaction }): Promise<void>;
+  batch(operations: readonly Operation[], options: { readonly [WITHIN]: CommitWithin }): Promise<void>;
   _assertValidKey(key: unknown): void;
   _assertValidValue(value: unknown): void;
 }
@@ -69,12 +74,6 @@ interface Encoding {
   readonly format: Format;
   encode(data: unknown): Stored;
   decode(data: Stored): unknown;
-}
-
-/** The database of a transaction. */
-export interface TransactionHost {
-  /** Waits for clearing that is under way; null: there is none. */
-  afterClearing(): Promise<void> | null;
 }
 
 interface Operation {
@@ -95,21 +94,24 @@ export function checkTransaction(run: unknown, options: TransactionOptions): Eng
  * reads had to be given up, and those of the database.
  */
 export class LevelTransaction<KDefault = string, VDefault = string> {
-  readonly #db: Level & TransactionHost;
+  readonly #db: Level;
   readonly #core: Transaction;
   readonly #entries: IndexHandle<Uint8Array, Uint8Array>;
-  readonly #iterators = new Set<{ close(): Promise<void> }>();
-  /** The writes as the program made them, if a hook or a listener is to be told. */
-  readonly #operations: Operation[] | null;
+  readonly #clearing: Clearing;
+  /** Those that are open. */
+  readonly #iterators = new Map<Cursor, { close(): Promise<void> }>();
+  /** The writes as the program made them, and the point before them, if a hook or a listener is to be told. */
+  readonly #told: { readonly operations: Operation[]; readonly before: number } | null;
   #hasWrites = false;
 
   /** @internal */
-  constructor(db: TransactionHost, core: Transaction, entries: IndexHandle<Uint8Array, Uint8Array>) {
-    this.#db = db as unknown as Level & TransactionHost;
+  constructor(db: object, core: Transaction, entries: IndexHandle<Uint8Array, Uint8Array>, clearing: Clearing) {
+    this.#db = db as Level;
     this.#core = core;
     this.#entries = entries;
-    const { hooks } = this.#db;
-    this.#operations = !hooks.prewrite.noop || this.#db.listenerCount('write') > 0 ? [] : null;
+    this.#clearing = clearing;
+    const isTold = !this.#db.hooks.prewrite.noop || this.#db.listenerCount('write') > 0;
+    this.#told = isTold ? { operations: [], before: core.savepoint() } : null;
   }
 
   /** Aborted when there is no use in going on: by the option `signal`, because it was open for too long, or because the database is being closed. */
@@ -171,7 +173,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
       const encoded = encoding.encode(value);
       this.#core.put(this.#entries, lendKey(stored), lendValue(encoded));
       this.#hasWrites = true;
-      this.#operations?.push({ ...options, type: 'put', key: own(), value: ownOf(encoding, encoded) });
+      this.#told?.operations.push({ ...options, type: 'put', key: own(), value: ownOf(encoding, encoded) });
     } catch (error) {
       throw levelError(error);
     }
@@ -184,7 +186,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
       const { stored, own } = this.#keyOf(key, options);
       this.#core.delete(this.#entries, lendKey(stored));
       this.#hasWrites = true;
-      this.#operations?.push({ ...options, type: 'del', key: own() });
+      this.#told?.operations.push({ ...options, type: 'del', key: own() });
     } catch (error) {
       throw levelError(error);
     }
@@ -197,14 +199,14 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   ): PagewrightIterator<unknown, K, V>;
   iterator(options: object = {}): PagewrightIterator<unknown, unknown, unknown> {
     const { db, encoded, cursor } = this.#range('entries', options);
-    return this.#attached(new PagewrightIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
+    return this.#attached(cursor, new PagewrightIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
   }
 
   keys(): PagewrightKeyIterator<unknown, KDefault>;
   keys<K = KDefault>(options: TransactionRangeOptions<KeyIteratorOptions<K>>): PagewrightKeyIterator<unknown, K>;
   keys(options: object = {}): PagewrightKeyIterator<unknown, unknown> {
     const { db, encoded, cursor } = this.#range('keys', options);
-    return this.#attached(new PagewrightKeyIterator<unknown, unknown>(db, encoded as never, cursor));
+    return this.#attached(cursor, new PagewrightKeyIterator<unknown, unknown>(db, encoded as never, cursor));
   }
 
   values(): PagewrightValueIterator<unknown, KDefault, VDefault>;
@@ -213,7 +215,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   ): PagewrightValueIterator<unknown, K, V>;
   values(options: object = {}): PagewrightValueIterator<unknown, unknown, unknown> {
     const { db, encoded, cursor } = this.#range('values', options);
-    return this.#attached(new PagewrightValueIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
+    return this.#attached(cursor, new PagewrightValueIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
   }
 
   /** Forgets all writes. `db.transaction()` then resolves to what the function returns, and nothing is written. */
@@ -222,20 +224,35 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   }
 
   /**
-   * What is left to do before the engine commits: to let clearing that was called earlier come first, and hooks and listeners have their say.
+   * Commits, between clearings, and lets hooks and listeners have their say.
    * @internal
    */
   async settle(): Promise<void> {
-    if (!this.#hasWrites || this.#core.closed) return;
-    await this.#db.afterClearing();
-    if (this.#operations === null || this.#core.closed) return;
-    // It commits within, and only then tells the listeners.
-    await this.#db.batch(this.#operations, { [WITHIN]: this.#core });
+    if (this.#hasWrites) await this.#clearing.commit(() => this.#commit());
   }
 
   /** @internal */
   async end(): Promise<void> {
-    await Promise.all([...this.#iterators].map((iterator) => iterator.close()));
+    await Promise.all([...this.#iterators.values()].map((iterator) => iterator.close()));
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#core.closed) return;
+    if (this.#told === null) return this.#core.commit();
+    // It commits within, and only then tells the listeners.
+    const { operations, before } = this.#told;
+    await this.#db.batch(operations, { [WITHIN]: (made) => this.#commitInstead(made, before) });
+  }
+
+  /** Commits what the hooks have made of its writes in place of these. */
+  #commitInstead(made: readonly EncodedOperation[], before: number): Promise<void> {
+    const core = this.#core;
+    core.rollbackTo(before);
+    for (const operation of made) {
+      if (operation.type === 'put') core.put(this.#entries, lendKey(operation.key), lendValue(operation.value));
+      else core.delete(this.#entries, lendKey(operation.key));
+    }
+    return core.commit();
   }
 
   /** The key as it is stored, and as it is now, whatever becomes of what the program has given. */
@@ -297,26 +314,27 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
       if (encoded.lt === undefined && encoded.lte === undefined) encoded.lte = endOf(prefix);
     }
     try {
-      const cursor = new Cursor(this.#source(), shape, encoded as unknown as EncodedIteratorOptions, prefix.length);
+      const source = this.#source(() => this.#iterators.delete(cursor));
+      const cursor = new Cursor(source, shape, encoded as unknown as EncodedIteratorOptions, prefix.length);
       return { db, encoded, cursor };
     } catch (error) {
       throw levelError(error);
     }
   }
 
-  #source(): EntrySource {
+  #source(release: () => void): EntrySource {
     const range = (options: RangeOptions<Uint8Array>): Stream<[Uint8Array, Uint8Array]> =>
       this.#core.range(this.#entries, options);
     return {
       range,
       keys: (options) => new OneOfEach(range(options), 0),
       values: (options) => new OneOfEach(range(options), 1),
-      release: () => {},
+      release,
     };
   }
 
-  #attached<Iterator extends { close(): Promise<void> }>(iterator: Iterator): Iterator {
-    this.#iterators.add(iterator);
+  #attached<Iterator extends { close(): Promise<void> }>(cursor: Cursor, iterator: Iterator): Iterator {
+    this.#iterators.set(cursor, iterator);
     return iterator;
   }
 }

@@ -1,5 +1,5 @@
 /** Transactions behind abstract-level's interface. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LevelTransaction, PagewrightLevel } from '../src/index.js';
 import { codesOf, Rig } from './rig.js';
 
@@ -163,6 +163,23 @@ describe('a transaction', () => {
     expect(await db.get('a')).toBe('1');
   });
 
+  test('closes the iterators that it finds open, and keeps none that was closed', async () => {
+    await db.put('a', '1');
+    const closed: ReturnType<typeof vi.fn>[] = [];
+    let open: { next(): Promise<unknown> } | undefined;
+    await db.transaction(async (tx) => {
+      for (const iterator of [tx.iterator(), tx.keys(), tx.values()]) {
+        await iterator.all();
+        const close = vi.fn();
+        iterator.close = close;
+        closed.push(close);
+      }
+      open = tx.keys();
+    });
+    for (const close of closed) expect(close).not.toHaveBeenCalled();
+    expect(await codesOf(() => open?.next())).toEqual(['LEVEL_ITERATOR_NOT_OPEN']);
+  });
+
   test('is deferred while the database is being opened, and refused when it is closed', async () => {
     await db.close();
     expect(await codesOf(() => db.transaction(() => {}))).toEqual(['LEVEL_DATABASE_NOT_OPEN']);
@@ -304,6 +321,24 @@ describe('hooks and events', () => {
     expect(await db.iterator().all()).toEqual([
       ['!index!red', 'ada'],
       ['ada', 'red'],
+    ]);
+  });
+
+  test('what hooks change is written in place of what was put, as with a batch', async () => {
+    db.hooks.prewrite.add((op) => {
+      if (op.key === 'a') op.key = 'b';
+      if (op.type === 'put') op.value = `${op.value}!`;
+    });
+    await db.put('c', '1');
+    await db.transaction(async (tx) => {
+      tx.put('a', '1');
+      tx.put('d', '2');
+      tx.del('c');
+      expect(await tx.getMany(['a', 'b', 'c'])).toEqual(['1', undefined, undefined]);
+    });
+    expect(await db.iterator().all()).toEqual([
+      ['b', '1!'],
+      ['d', '2!'],
     ]);
   });
 
