@@ -129,10 +129,12 @@ describe('several threads', () => {
       expect(vi.getTimerCount()).toBe(0);
       second.line.end(two);
       first.line.takeNow(later);
-      void second.line.transaction(() => ({}));
+      const last = outcomeOf(second.line.transaction(() => ({})));
       expect(vi.getTimerCount(), 'Nothing keeps the thread alive for who waits.').toBe(1);
       second.line.leave();
       first.line.leave();
+      await settle();
+      expect(last.is).toBe('PW_CLOSED');
     } finally {
       vi.useRealTimers();
     }
