@@ -3,7 +3,7 @@
  * random while the thread that opened it writes one checkpoint of many pages, and while it writes none. Rounds take turns. Puts, if asked for, are durable and go on in a worker of their
  * own meanwhile. `dd` empties the system's cache, so this needs Linux.
  *
- *     npm run bench -- checkpoint-reads [--keys 1500000] [--dirty 3000] [--threads 1] [--in-flight 8] [--writers 0] [--duty-cycle 0.25] [--rounds 5] [--memory 128MiB]
+ *     npm run bench -- checkpoint-reads [--keys 1500000] [--dirty 3000] [--threads 1] [--in-flight 8] [--writers 0] [--duty-cycle 0.25] [--rounds 5] [--memory 128MiB] [--io io-uring]
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { attach, open } from 'pagewright';
+import { backendNamed } from './comparison/backends.mjs';
 import { median } from './comparison/statistics.mjs';
 
 const VALUE = new Uint8Array(600);
@@ -32,6 +33,7 @@ async function main() {
       'duty-cycle': { type: 'string', default: '0.25' },
       rounds: { type: 'string', default: '5' },
       memory: { type: 'string', default: '128MiB' },
+      io: { type: 'string', default: 'node:fs' },
       directory: { type: 'string', default: tmpdir() },
     },
   });
@@ -48,13 +50,15 @@ async function main() {
   // No checkpoints but those that are asked for.
   const dutyCycle = Number(values['duty-cycle']);
   const checkpoint = { logBytes: 2 ** 32, intervalMs: 3_600_000, dutyCycle };
-  const db = await open(path, { memory: values.memory, checkpoint });
+  const db = await open(path, { memory: values.memory, checkpoint, io: await backendNamed(values.io) });
   try {
     const index = await db.index(KIND, SCHEMA);
     await index.bulkLoad(entries(keys));
     const stop = new Int32Array(new SharedArrayBuffer(4));
     const start = (what) =>
-      new Worker(new URL(import.meta.url), { workerData: { handle: db.share(), keys, what, inFlight, stop } });
+      new Worker(new URL(import.meta.url), {
+        workerData: { handle: db.share(), keys, what, inFlight, stop, io: values.io },
+      });
     const workers = [...Array(threads).fill('get'), ...Array(writers).fill('put')].map(start);
     const ask = (task) =>
       Promise.all(
@@ -83,7 +87,7 @@ async function main() {
     };
     console.log(
       `${keys} keys, ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB in ${values.memory}, ${threads} reading threads with ${inFlight} gets in flight each, ` +
-        `${writers} writing ones, duty cycle ${dutyCycle}; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
+        `${writers} writing ones, duty cycle ${dutyCycle}, by ${values.io}; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
     );
     const seen = { false: [], true: [] };
     for (const withCheckpoint of [true, false]) await round(withCheckpoint); // warm-up
@@ -141,8 +145,8 @@ function sleep(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-async function work({ handle, keys, what, inFlight, stop }) {
-  const db = await attach(handle);
+async function work({ handle, keys, what, inFlight, stop, io }) {
+  const db = await attach(handle, { io: await backendNamed(io) });
   const index = await db.index(KIND, SCHEMA);
   for (;;) {
     const [task] = await once(parentPort, 'message');

@@ -2,7 +2,7 @@
  * What checkpoints cost commits of the whole engine: a worker thread keeps some durable puts in flight, or reads, while the thread that opened the store writes one checkpoint after
  * another, and while it writes none. Rounds take turns. The latency of a put is from the call until it is durable.
  *
- *     npm run bench -- engine-checkpoints [--keys 200000] [--in-flight 64] [--rounds 5] [--seconds 3] [--pause 200]
+ *     npm run bench -- engine-checkpoints [--keys 200000] [--in-flight 64] [--rounds 5] [--seconds 3] [--pause 200] [--io io-uring]
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { attach, open } from 'pagewright';
+import { backendNamed } from './comparison/backends.mjs';
 import { median } from './comparison/statistics.mjs';
 
 const VALUE = new Uint8Array(100);
@@ -26,6 +27,7 @@ async function main() {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
       pause: { type: 'string', default: '200' },
+      io: { type: 'string', default: 'node:fs' },
     },
   });
   const [keys, inFlight, rounds, seconds, pause] = ['keys', 'in-flight', 'rounds', 'seconds', 'pause'].map((name) =>
@@ -35,12 +37,13 @@ async function main() {
   // No checkpoints but those that are asked for.
   const db = await open(join(directory, 'bench.pw'), {
     memory: '512MiB',
+    io: await backendNamed(values.io),
     checkpoint: { logBytes: 2 ** 32, intervalMs: 3_600_000 },
   });
   try {
     const index = await db.index('bench', { key: 'u32', value: 'buffer' });
     await index.bulkLoad(entries(keys));
-    const worker = new Worker(new URL(import.meta.url), { workerData: { handle: db.share(), keys } });
+    const worker = new Worker(new URL(import.meta.url), { workerData: { handle: db.share(), keys, io: values.io } });
     const ask = async (task) => {
       worker.postMessage(task);
       const [answer] = await once(worker, 'message');
@@ -65,7 +68,7 @@ async function main() {
       return { ...(await answer), checkpoints, pages };
     };
     console.log(
-      `${keys} keys, ${inFlight} puts in flight; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
+      `${keys} keys, ${inFlight} puts in flight, by ${values.io}; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
     );
     for (const what of ['put', 'get']) {
       const seen = { false: [], true: [] };
@@ -103,8 +106,8 @@ function below(end) {
   return Math.floor(Math.random() * end);
 }
 
-async function work({ handle, keys }) {
-  const db = await attach(handle);
+async function work({ handle, keys, io }) {
+  const db = await attach(handle, { io: await backendNamed(io) });
   const index = await db.index('bench', { key: 'u32', value: 'buffer' });
   for (;;) {
     const [task] = await once(parentPort, 'message');

@@ -2,79 +2,91 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as pagewright from 'pagewright';
+import { backendNamed } from '../comparison/backends.mjs';
 
 const FIRST = { limit: 1 };
 const RELAXED = { durability: 'relaxed' };
 const LOG = { maxRecordSize: '1GiB' };
 
-export const engine = {
-  name: 'pagewright',
+export const engine = engineBy();
 
-  version() {
-    return JSON.parse(readFileSync(new URL('../../packages/pagewright/package.json', import.meta.url), 'utf8')).version;
-  },
+/** The same by a backend of that name. */
+export function engineBy(backend) {
+  const partsOf = async (options) => ({
+    log: logOf(options),
+    from: import.meta.url,
+    ...(backend === undefined ? {} : { io: await backendNamed(backend) }),
+  });
+  return {
+    name: backend === undefined ? 'pagewright' : `pagewright by ${backend}`,
 
-  async open(directory, data, durability = 'durable') {
-    const memory = memoryFor(data);
-    const options = { memory, log: logOf({ ...LOG, durability }), from: import.meta.url };
-    const db = await pagewright.open(join(directory, 'bench.pw'), options);
-    const index = await indexOf(db, data);
-    return {
-      settings: `${Math.round(memory / 2 ** 20)} MiB of pool, else the defaults`,
+    version() {
+      return JSON.parse(readFileSync(new URL('../../packages/pagewright/package.json', import.meta.url), 'utf8'))
+        .version;
+    },
 
-      ...(durability === 'relaxed' ? writesInPlace(db, index) : writesUnderWay(db, index)),
+    async open(directory, data, durability = 'durable') {
+      const memory = memoryFor(data);
+      const options = { memory, ...(await partsOf({ ...LOG, durability })) };
+      const db = await pagewright.open(join(directory, 'bench.pw'), options);
+      const index = await indexOf(db, data);
+      return {
+        settings: `${Math.round(memory / 2 ** 20)} MiB of pool, else the defaults`,
 
-      scanFrom(from, limit, visit) {
-        for (const [key, value] of index.rangeSync({ gte: from, limit })) visit(key, value);
-      },
+        ...(durability === 'relaxed' ? writesInPlace(db, index) : writesUnderWay(db, index)),
 
-      put(batches) {
-        db.transactionSync((transaction) => {
-          for (const { keys, values } of batches) {
-            for (let at = 0; at < keys.length; at++) transaction.put(index, keys[at], values[at]);
-          }
-        });
-      },
+        scanFrom(from, limit, visit) {
+          for (const [key, value] of index.rangeSync({ gte: from, limit })) visit(key, value);
+        },
 
-      load: typeof index.bulkLoad === 'function' ? (batches) => index.bulkLoad(entriesOf(batches)) : undefined,
+        put(batches) {
+          db.transactionSync((transaction) => {
+            for (const { keys, values } of batches) {
+              for (let at = 0; at < keys.length; at++) transaction.put(index, keys[at], values[at]);
+            }
+          });
+        },
 
-      get: (key) => index.getSync(key),
+        load: typeof index.bulkLoad === 'function' ? (batches) => index.bulkLoad(entriesOf(batches)) : undefined,
 
-      snapshot() {
-        const snapshot = db.snapshot();
-        const options = { snapshot };
-        return { get: (key) => index.getSync(key, options), release: () => snapshot.release() };
-      },
+        get: (key) => index.getSync(key),
 
-      scan(visit) {
-        for (const [key, value] of index.rangeSync()) visit(key, value);
-      },
+        snapshot() {
+          const snapshot = db.snapshot();
+          const options = { snapshot };
+          return { get: (key) => index.getSync(key, options), release: () => snapshot.release() };
+        },
 
-      share: typeof db.share === 'function' ? () => db.share() : undefined,
+        scan(visit) {
+          for (const [key, value] of index.rangeSync()) visit(key, value);
+        },
 
-      close: () => db.close(),
-    };
-  },
+        share: typeof db.share === 'function' ? () => db.share() : undefined,
 
-  /** Whether a thread can do without durability where the store has it. */
-  canRelaxInThreads: true,
+        close: () => db.close(),
+      };
+    },
 
-  /** In another thread: what it needs of a store there. */
-  async attach(handle, data) {
-    const db = await pagewright.attach(handle, { log: logOf(LOG), from: import.meta.url });
-    const index = await indexOf(db, data);
-    return {
-      get: (key) => index.getSync(key),
-      ...writesUnderWay(db, index),
+    /** Whether a thread can do without durability where the store has it. */
+    canRelaxInThreads: true,
 
-      modifyInPlace(key, change) {
-        db.transactionSync((transaction) => changeIn(transaction, index, key, change), RELAXED);
-      },
+    /** In another thread: what it needs of a store there. */
+    async attach(handle, data) {
+      const db = await pagewright.attach(handle, await partsOf(LOG));
+      const index = await indexOf(db, data);
+      return {
+        get: (key) => index.getSync(key),
+        ...writesUnderWay(db, index),
 
-      close: () => db.close(),
-    };
-  },
-};
+        modifyInPlace(key, change) {
+          db.transactionSync((transaction) => changeIn(transaction, index, key, change), RELAXED);
+        },
+
+        close: () => db.close(),
+      };
+    },
+  };
+}
 
 function logOf(options) {
   return ['@pagewright/wal', options];

@@ -169,6 +169,7 @@ export class BufferPool implements PageStore {
       const map = await readMap(file);
       const shape = shapeFor(this.#options, file.pageSize, request.readOnly);
       const memory = createMemory(shape, this.#replacement, this.#translationType, map?.units ?? 0);
+      for (const segment of memory.segments) request.io.prepareMemory?.(new Uint8Array(segment));
       const pool = new PoolInThread(file, shape, memory, this.#replacement, this.#translationType);
       this.#use(pool);
       // What only a slot that is not valid any more could name, nothing names but readers.

@@ -165,6 +165,21 @@ describe('opening', () => {
   });
 });
 
+it('tells its backend of all memory for pages once, before anything is in it', async () => {
+  const told: { bytes: number; isUntouched: boolean }[] = [];
+  class Told extends SimulatedDevice {
+    prepareMemory(memory: Uint8Array): void {
+      told.push({ bytes: memory.length, isUntouched: memory.every((byte) => byte === 0) });
+    }
+  }
+  const files = new Told();
+  for (const times of [1, 2]) {
+    const pool = await open(files, { options: { memory: '3MiB' } });
+    expect(told).toEqual(Array(times).fill({ bytes: 3 << 20, isUntouched: true }));
+    await pool.close();
+  }
+});
+
 describe('a full disk', () => {
   it('is met before a commit needs the space, and what is dirty can still be written', async () => {
     const files = new SimulatedDevice();

@@ -10,7 +10,7 @@
  * holder ends nobody in that process takes the lock over before the last of them has let go; other processes look at the process alone.
  *
  * Where there are locks of the kernel, all of these descriptors have one on the lock file, and the record says so. Who cannot tell from the record whether
- * the holder lives asks for these, too.
+ * the holder lives asks for these, too. A thread that has none and joins takes that back first, the one change that a record ever sees.
  */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -27,6 +27,7 @@ import {
   isDescriptorOpen,
   isOfThisBoot,
   livenessOf,
+  NOT_ALL_KERNEL_LOCKED,
   parseHolder,
   showsDescriptors,
   textOf,
@@ -36,6 +37,7 @@ import type { Target } from './transfer.js';
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
+const write: (fd: number, text: string, position: number) => Promise<unknown> = promisify(fs.write);
 const writeFile = promisify(fs.writeFile);
 const readFile = promisify(fs.readFile);
 const fdatasync = promisify(fs.fdatasync);
@@ -100,9 +102,10 @@ export async function joinLock(target: Target, name: string, locks?: KernelLocks
     try {
       const isLocked = showsDescriptors() && (await lockByKernel(locks, fd, place));
       const { holder, file } = await recordIn(fd);
-      // In this order: who finds the holder gone later, finds this descriptor, and its lock.
-      const isHeld = holder?.token === name && isDescriptorOpen(holder.fd, file);
-      if (isHeld && holder.isKernelLocked && !isLocked) throw needsKernelLock(target.path);
+      const isNamed = holder?.token === name;
+      if (isNamed && holder.isKernelLocked && !isLocked) await relyOnKernelNoMore(fd);
+      // In this order: who finds the holder gone later, finds this descriptor, and its lock or that there are others than the kernel's.
+      const isHeld = isNamed && holder.fd !== fd && isDescriptorOpen(holder.fd, file);
       isJoined = isHeld && showsDescriptors();
       if (isHeld) return new JoinedLock(name, isJoined ? fd : null);
     } finally {
@@ -253,7 +256,9 @@ async function isUnlocked(
   if (fd === null) return false;
   try {
     const { dev, ino } = await fstat(fd, { bigint: true });
-    return dev === file.dev && ino === file.ino && isFreeByKernel(locks, fd);
+    if (dev !== file.dev || ino !== file.ino || !isFreeByKernel(locks, fd)) return false;
+    // Once more, and later than that: a thread without such a lock may have joined before the holder ended.
+    return (await recordIn(fd)).holder?.isKernelLocked === true;
   } finally {
     await close(fd);
   }
@@ -319,6 +324,12 @@ async function recordIn(fd: number): Promise<LockRecord> {
   return { holder: parseHolder(await readFile(fd, 'utf8')), file: { dev, ino } };
 }
 
+/** Says in a record that not all who hold the file by it have a lock of the kernel. */
+async function relyOnKernelNoMore(fd: number): Promise<void> {
+  const { size } = await fstat(fd);
+  await write(fd, NOT_ALL_KERNEL_LOCKED, size - NOT_ALL_KERNEL_LOCKED.length);
+}
+
 async function linkIfFree(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -335,14 +346,6 @@ async function removeIfThere(file: string): Promise<void> {
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
-}
-
-function needsKernelLock(path: string): PagewrightError {
-  return new PagewrightError(
-    'PW_UNSUPPORTED',
-    `Cannot join the lock of ${path}: it was taken with a lock of the kernel, which this thread cannot take. Use the same I/O backend in all threads.`,
-    { details: { path } },
-  );
 }
 
 function lockedByUs(path: string): PagewrightError {

@@ -9,6 +9,7 @@ const options = v.strictObject({
   depth: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
   direct: v.exactOptional(v.boolean()),
   readahead: v.exactOptional(v.boolean()),
+  hugePages: v.exactOptional(v.boolean()),
 });
 
 /** Files for `compose({ io: ioPosix() })`. Options are those of {@link PosixFiles}. */

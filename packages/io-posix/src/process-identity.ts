@@ -19,7 +19,7 @@ export interface Holder {
   readonly host: string;
   /** A descriptor that the holding thread keeps open on its lock file. The system closes it when the thread ends. */
   readonly fd: number;
-  /** Whether that descriptor has the lock file locked in the kernel as well, and so has every thread that joins. */
+  /** Whether that descriptor has the lock file locked in the kernel as well, and so has every thread that has joined. */
   readonly isKernelLocked: boolean;
 }
 
@@ -67,8 +67,20 @@ export function textOf(holder: Holder): string {
   return `${JSON.stringify({ ...holder, check: checksumOf(holder) })}\n`;
 }
 
+/**
+ * What stands in place of the last character of a record, the end of its line, once a thread without a lock of the kernel has joined: that the kernel's lock is free says nothing
+ * from then on. One byte, so that whoever reads meanwhile finds the one or the other.
+ */
+export const NOT_ALL_KERNEL_LOCKED = '-';
+
 /** The holder that a lock file names, or null if it is not the text of one. A record without a checksum is taken as it is. */
 export function parseHolder(text: string): Holder | null {
+  if (!text.endsWith(NOT_ALL_KERNEL_LOCKED)) return parseRecord(text);
+  const holder = parseRecord(text.slice(0, -NOT_ALL_KERNEL_LOCKED.length));
+  return holder && { ...holder, isKernelLocked: false };
+}
+
+function parseRecord(text: string): Holder | null {
   let value: Partial<Record<keyof Holder | 'check', unknown>> | null;
   try {
     value = JSON.parse(text);

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { PosixFile, PosixFiles, useHugePages } from '../src/index.js';
+import { PosixFile, PosixFiles, type PosixFilesOptions, useHugePages } from '../src/index.js';
 import { loadAddon } from '../src/native.js';
 import { libraryOf, ProgramFolder, runProgram, sanitized } from './addon-processes.js';
 import { pattern, sharedView } from './bytes.js';
@@ -174,6 +174,21 @@ describe('what the addon can beside transfers', () => {
     expect(mappings).toMatch(/^VmFlags:.* hg\b/m);
   });
 
+  test('a backend asks for them behind memory that it is told of, unless it was asked not to', ({ skip }) => {
+    const isGiven = useHugePages(sharedView(4 << 20));
+    skip(!isGiven, 'the system gives no huge pages');
+    const asked = (options: PosixFilesOptions): number => {
+      const before = hugeMappings();
+      kept.push(sharedView(64 << 20));
+      new PosixFiles(options).prepareMemory(kept.at(-1)!);
+      return hugeMappings() - before;
+    };
+    const kept: Uint8Array[] = [];
+    expect(asked({})).toBe(1);
+    expect(asked({ hugePages: false })).toBe(0);
+    expect(asked({ native: false })).toBe(0);
+  });
+
   test('no more threads are started than were asked for, however much is in flight', async () => {
     const { addon } = loadAddon();
     const file = await new PosixFiles({ native: true, threads: 3, depth: 1024 }).open(name, { create: true });
@@ -220,4 +235,9 @@ function readFromDevice(): number {
 
 function isInMemory(place: string): boolean {
   return [0x01021994n, 0x858458f6n].includes(BigInt(fs.statfsSync(place).type));
+}
+
+/** Mappings of this process behind which huge pages were asked for. */
+function hugeMappings(): number {
+  return fs.readFileSync('/proc/self/smaps', 'utf8').match(/^VmFlags:.* hg\b/gm)?.length ?? 0;
 }

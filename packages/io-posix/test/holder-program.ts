@@ -2,12 +2,25 @@
  * A process or a thread that opens the file named by its argument, takes commands, and answers each with one line of
  * JSON. `lock` answers `held`, `pin` answers `published`, or what it failed with.
  */
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { FileLock, IoFile } from '@pagewright/core';
 import { NodeFiles } from '../src/backend.js';
 import { PosixFiles } from '../src/posix-files.js';
 
-export type Command = 'lock' | 'name' | 'release' | 'pin' | 'contend' | 'fill' | 'write' | 'exit';
+export type Command =
+  | 'lock'
+  | 'name'
+  | 'release'
+  | 'pin'
+  | 'contend'
+  | 'fill'
+  | 'write'
+  | 'exit'
+  /** A thread of the process, by the addon, takes the lock; the main thread joins it; that thread is ended. */
+  | 'lock-in-thread'
+  | 'join-thread'
+  | 'end-thread';
 
 /** What {@link Command} answers. */
 export interface Answer {
@@ -16,9 +29,10 @@ export interface Answer {
 }
 
 /** By the addon if that is asked for by the second argument. */
-const files = isMainThread && process.argv[3] === 'addon' ? new PosixFiles({ native: true }) : new NodeFiles();
+const files = process.argv[3] === 'addon' ? new PosixFiles({ native: true }) : new NodeFiles();
 const file = await files.open(isMainThread ? process.argv[2]! : workerData, { create: true });
 let lock: FileLock | undefined;
+let thread: Worker | undefined;
 
 const actions: { readonly [each in Command]: () => Promise<string> } = {
   async lock() {
@@ -51,11 +65,29 @@ const actions: { readonly [each in Command]: () => Promise<string> } = {
   async exit() {
     process.exit();
   },
+  async 'lock-in-thread'() {
+    thread = new Worker(new URL(import.meta.url), { workerData: process.argv[2], argv: ['', 'addon'] });
+    await once(thread, 'message');
+    return (await askThread('lock')).outcome;
+  },
+  async 'join-thread'() {
+    lock = await file.joinLock!((await askThread('name')).outcome);
+    return 'joined';
+  },
+  async 'end-thread'() {
+    await thread!.terminate();
+    return 'ended';
+  },
 };
 
 answer({ outcome: 'ready' });
 if (isMainThread) process.on('message', obey);
 else parentPort!.on('message', obey);
+
+async function askThread(command: Command): Promise<Answer> {
+  thread!.postMessage(command);
+  return (await once(thread!, 'message'))[0];
+}
 
 function answer(value: Answer): void {
   if (isMainThread) process.send!(value);

@@ -72,22 +72,36 @@ test('a holder elsewhere without such a lock is not taken over, ended or not', a
   await native.close();
 });
 
-test('who joins a lock of the kernel takes one as well, or is refused', async () => {
+test('who joins a lock of the kernel takes one as well', async () => {
   const files = new PosixFiles({ native: true });
   const [holding, joining] = await Promise.all([
     files.open(name, { create: true }),
     files.open(name, { create: true }),
   ]);
   const lock = await holding.lock();
-  const locked = (): number => fs.readFileSync('/proc/locks', 'utf8').split(`:${inode} `).length - 1;
-  const inode = fs.statSync(`${name}.lock`).ino;
-  expect(locked()).toBe(1);
+  expect(locksOn(`${name}.lock`)).toBe(1);
   const joined = await joining.joinLock!(lock.name!);
-  expect(locked()).toBe(2);
-  const plain = await new NodeFiles().open(name, {});
-  expect(await codeOf(plain.joinLock!(lock.name!))).toBe('PW_UNSUPPORTED');
+  expect(locksOn(`${name}.lock`)).toBe(2);
   await joined.release();
   await lock.release();
-  expect(locked()).toBe(0);
-  await Promise.all([holding.close(), joining.close(), plain.close()]);
+  await Promise.all([holding.close(), joining.close()]);
 });
+
+test('a thread without such locks joins as well, and then nobody relies on the kernel any more', async () => {
+  const holder = await holderElsewhere([]);
+  expect(await tell(holder, 'lock-in-thread')).toMatchObject({ outcome: 'held' });
+  expect(locksOn(`${name}.lock`)).toBe(1);
+  expect(await tell(holder, 'join-thread')).toMatchObject({ outcome: 'joined' });
+  expect(await tell(holder, 'end-thread')).toMatchObject({ outcome: 'ended' });
+  expect(locksOn(`${name}.lock`)).toBe(0);
+  const other = await byAddon.make().open(name, {});
+  const { code, message } = await rejectionOf(other.lock());
+  expect({ code, message }).toEqual({ code: 'PW_LOCKED', message: expect.stringContaining('store.pw.lock') });
+  await other.close();
+});
+
+/** Locks of the kernel on a file, whoever has them. */
+function locksOn(file: string): number {
+  const { ino } = fs.statSync(file);
+  return fs.readFileSync('/proc/locks', 'utf8').split(`:${ino} `).length - 1;
+}

@@ -15,6 +15,7 @@ import {
   openTarget,
   openTargetSync,
   type Target,
+  useHugePages,
 } from '@pagewright/io-posix/files';
 import { type CheckedOptions, checked, type UringFilesOptions } from './options.js';
 import { type Probed, probe } from './probe.js';
@@ -41,6 +42,10 @@ export class UringFiles extends Directories implements IoBackend {
   /** Loads the native part, makes a ring, and lets it go. Takes about two milliseconds the first time. */
   probe(): Probed {
     return probe(this.#options);
+  }
+
+  prepareMemory(memory: Uint8Array): void {
+    if (this.#options.hugePages) useHugePages(memory);
   }
 
   /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe), PW_UNSUPPORTED if there is no ring, or no direct transfer though it was asked for */

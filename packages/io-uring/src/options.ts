@@ -19,24 +19,31 @@ export interface UringFilesOptions {
    * They count against what the process may lock (`ulimit -l`), once for each thread; where that is too little, transfers go on as without. Default: false.
    */
   readonly registerBuffers?: boolean;
+  /**
+   * Huge pages are asked for behind memory that is to hold a store's pages: its look-ups miss the processor's address cache less. By the addon of @pagewright/io-posix, without effect where that is
+   * not there, or the system gives none. Such memory is taken from it in steps of 2 MiB. Default: true.
+   */
+  readonly hugePages?: boolean;
   /** The native part, as a file: for programs that were bundled, away from their packages. Default: it is looked for. */
   readonly addon?: string;
 }
 
-export type CheckedOptions = Required<Pick<UringFilesOptions, 'depth' | 'direct' | 'registerBuffers'>> &
+export type CheckedOptions = Required<Pick<UringFilesOptions, 'depth' | 'direct' | 'registerBuffers' | 'hugePages'>> &
   Pick<UringFilesOptions, 'kernelThreadIdleMs' | 'addon'>;
 
 const DEFAULT_DEPTH = 256;
 
 /** @throws PW_OPTION_INVALID */
 export function checked(options: UringFilesOptions): CheckedOptions {
-  const { depth = DEFAULT_DEPTH, kernelThreadIdleMs, direct = false, registerBuffers = false, addon } = options;
+  const { depth = DEFAULT_DEPTH, direct = false, registerBuffers = false, hugePages = true } = options;
+  const { kernelThreadIdleMs, addon } = options;
   assertWhole('depth', depth, 16, 4096);
   if (kernelThreadIdleMs !== undefined) assertWhole('kernelThreadIdleMs', kernelThreadIdleMs, 1, 60_000);
   return {
     depth,
     direct,
     registerBuffers,
+    hugePages,
     ...(kernelThreadIdleMs === undefined ? {} : { kernelThreadIdleMs }),
     ...(addon === undefined ? {} : { addon }),
   };

@@ -9,6 +9,7 @@ const options = v.strictObject({
   kernelThreadIdleMs: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(60_000))),
   direct: v.exactOptional(v.boolean()),
   registerBuffers: v.exactOptional(v.boolean()),
+  hugePages: v.exactOptional(v.boolean()),
   addon: v.exactOptional(v.string()),
 });
 

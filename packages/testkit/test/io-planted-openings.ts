@@ -15,6 +15,24 @@ export const OPENING_FAULTS: readonly PlantedFault[] = [
     }),
   },
   {
+    what: 'preparing memory is touching it',
+    breaks: ['prepare-memory'],
+    backend: () => ({
+      prepareMemory: (memory) => {
+        for (let at = 0; at < memory.length; at += 4096) memory[at] = 0;
+      },
+    }),
+  },
+  {
+    what: 'preparing memory fails for what is not a whole page',
+    breaks: ['prepare-memory'],
+    backend: () => ({
+      prepareMemory: ({ byteOffset }) => {
+        if (byteOffset % 4096 !== 0) throw new PagewrightError('PW_IO', 'Cannot prepare memory that is not aligned.');
+      },
+    }),
+  },
+  {
     what: 'opening creates what is missing',
     breaks: ['open-missing', 'remove'],
     backend: (io) => ({ open: (path, flags) => io.open(path, { ...flags, create: true }) }),

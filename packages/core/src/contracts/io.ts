@@ -105,6 +105,11 @@ export interface IoBackend {
   readonly module?: IoModule | undefined;
   /** Whether it works on this machine, and if not, why. Has no effects. */
   probe(): { readonly supported: boolean; readonly reason?: string };
+  /**
+   * Optional. Told of memory that will hold pages for as long as a store is open, once, and before anything is in it: huge pages may be asked for behind it. A hint: it changes
+   * no byte and never fails.
+   */
+  prepareMemory?(memory: Uint8Array): void;
   open(path: string, flags: OpenFlags): Promise<IoFile>;
   /** The same, now (IO3): a thread that must write a file which another has made cannot wait for its event loop. */
   openSync(path: string, flags: OpenFlags): IoFile;

@@ -12,7 +12,7 @@ import type { LoggedTransaction } from './engine-log.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
-import { prefetchKeys } from './prefetching.js';
+import { LookAhead } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -52,6 +52,8 @@ const NOTHING = new Uint8Array(0);
 const KEY_READ_OPTIONS = ['snapshot', 'asCalled'];
 /** Keys read between two turns of the event loop. */
 const ENTRIES_A_TURN = 8192;
+/** Keys read between two looks ahead, once one has missed its page. */
+const ENTRIES_A_STEP = 16;
 /** Milliseconds of counting between two turns. */
 const COUNTING_MS = 4;
 
@@ -127,20 +129,28 @@ export class IndexHandle<Key = string, Value = unknown> {
     const values: (Value | undefined)[] = [];
     // An older snapshot may see the tree that was there before a `clear`.
     const isNewest = snapshot === null || snapshot.timestamp >= this.entry.incarnation;
+    const ahead = isNewest ? new LookAhead(this.core.pages, this.entry, encoded) : null;
+    let hasMissed = false;
+    let end = 0;
     const readSome = (): void => {
-      const end = Math.min(encoded.length, (Math.floor(values.length / ENTRIES_A_TURN) + 1) * ENTRIES_A_TURN);
       while (values.length < end) values.push(this.read(encoded[values.length]!, snapshot));
     };
     // One read waits for the page that it misses; those behind it, which miss others, begin anew.
     const readOne = (): void => {
       values.push(this.read(encoded[values.length]!, snapshot));
     };
-    while (values.length < encoded.length) {
+    for (let turn = ENTRIES_A_TURN; values.length < encoded.length; ) {
       this.core.state.assertUsable();
+      end = Math.min(encoded.length, turn, hasMissed ? values.length + ENTRIES_A_STEP : turn);
       if (attemptRead(this.core.pages, readSome) === FAULTED) {
-        if (isNewest) prefetchKeys(this.core.pages, this.entry, encoded, values.length);
+        hasMissed = true;
+        ahead?.missedAt(values.length);
         await this.core.readOn(readOne);
-      } else if (values.length < encoded.length) await new Promise(setImmediate);
+      } else if (hasMissed) ahead?.goOnFrom(values.length);
+      if (values.length >= turn && values.length < encoded.length) {
+        turn = values.length + ENTRIES_A_TURN;
+        await new Promise(setImmediate);
+      }
     }
     return values;
   }

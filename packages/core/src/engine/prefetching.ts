@@ -7,6 +7,8 @@ import type { PageStore } from '../contracts/pages.js';
 
 /** Entries that are looked ahead to. What their pages may take of memory is for the page store to say. */
 const LOOKED_AHEAD = 64;
+/** Of these, so many are asked for together where the next ones follow before they have come: their pages are one read, which is over when the slowest is. */
+const STEP = 16;
 
 /** What needs the entries of keys: one after the other. */
 export interface WantedEntries {
@@ -28,13 +30,40 @@ export function prefetchEntries(pages: PageStore, entries: WantedEntries, from: 
   for (const [target, keys] of keysOf) prefetchKeys(pages, target, keys);
 }
 
-/** The same for entries of one index. */
-export function prefetchKeys(pages: PageStore, target: Target, keys: readonly Uint8Array[], from = 0): void {
-  if (target.dropped || keys.length - from < 2) return;
+function prefetchKeys(pages: PageStore, target: Target, keys: readonly Uint8Array[]): void {
+  if (target.dropped || keys.length < 2) return;
   pages.faulting = true;
   try {
-    target.index.prefetch?.(keys.slice(from, from + LOOKED_AHEAD));
+    target.index.prefetch?.(keys);
   } finally {
     pages.faulting = false;
+  }
+}
+
+/**
+ * The same for many keys of one index that are read one after the other, from a miss on: while some are read, the pages of the next are on their way in several reads, so that the device
+ * does not run idle until the slowest of one has come.
+ */
+export class LookAhead {
+  /** How many keys were asked for, from the first on. */
+  #asked = 0;
+
+  constructor(
+    private readonly pages: PageStore,
+    private readonly target: Target,
+    private readonly keys: readonly Uint8Array[],
+  ) {}
+
+  /** After a miss at a key, and before `loadFault`: whatever was asked for before may have missed pages on the way alone. */
+  missedAt(at: number): void {
+    this.#asked = at;
+    this.goOnFrom(at);
+  }
+
+  /** All keys before this one were read. */
+  goOnFrom(at: number): void {
+    for (; this.#asked < this.keys.length && this.#asked + STEP <= at + LOOKED_AHEAD; this.#asked += STEP) {
+      prefetchKeys(this.pages, this.target, this.keys.slice(this.#asked, this.#asked + STEP));
+    }
   }
 }

@@ -13,6 +13,31 @@ export const OPENING_CLAUSES: readonly IoClause[] = [
     },
   },
   {
+    id: 'prepare-memory',
+    says: 'changes nothing in memory that it is told of, wherever that begins and however long it is, and lets transfers use it',
+    async check(subject) {
+      const { backend } = subject;
+      if (backend.prepareMemory === undefined) return;
+      const shared = new Uint8Array(new SharedArrayBuffer(3 << 20));
+      const memories = [
+        shared,
+        shared.subarray(4097, 2 << 21),
+        shared.subarray(5, 5),
+        pattern(100, 2),
+        new Uint8Array(0),
+      ];
+      shared.set(pattern(shared.length, 1));
+      for (const memory of memories) backend.prepareMemory(memory);
+      assertSame(shared, pattern(shared.length, 1), 'memory that was prepared');
+      assertSame(memories[3]!, pattern(100, 2), 'memory of this thread that was prepared');
+      await withFile(subject, 'file', { create: true }, async (file) => {
+        await file.write(shared, 0);
+        file.readSync(shared.subarray(1 << 20), 0);
+        assertSame(shared.subarray(1 << 20), pattern(2 << 20, 1), 'what was read into prepared memory');
+      });
+    },
+  },
+  {
     id: 'open-missing',
     says: 'refuses to open a missing file with PW_NOT_FOUND, and creates none, unless it is asked to',
     async check({ backend, directory }) {

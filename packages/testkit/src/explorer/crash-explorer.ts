@@ -8,9 +8,10 @@ import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
 import { shrink } from '../shrink.js';
+import { Examinations } from './examinations.js';
 import { type LossChoice, lossesOf } from './losses.js';
 import { checkCount, checkShare } from './option-check.js';
-import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
+import { type OpenOn, STORE_PATH } from './store-check.js';
 import type { Workload } from './workload.js';
 import { type RunMark, WorkloadRun } from './workload-run.js';
 
@@ -50,8 +51,10 @@ export interface CrashExploration {
   /** I/O operations of the workload. */
   readonly operations: number;
   readonly commits: number;
-  /** Stores opened after a crash, those after a second one included. */
+  /** Crashes after which the store was looked at, second ones included. */
   readonly crashes: number;
+  /** How many different devices they left. Each was opened once. */
+  readonly devices: number;
   readonly recrashes: number;
   readonly findings: readonly CrashFinding[];
 }
@@ -68,9 +71,11 @@ export class CrashExplorer {
   readonly #options: Required<ExplorerOptions>;
   #crashes = 0;
   #recrashes = 0;
+  #examinations: Examinations;
 
   constructor(open: OpenOn, options: ExplorerOptions = {}) {
     this.#open = open;
+    this.#examinations = new Examinations(open);
     this.#options = {
       seed: 1,
       losses: { exhaustive: 5, samples: 6 },
@@ -99,6 +104,7 @@ export class CrashExplorer {
     let operations = Number.POSITIVE_INFINITY;
     let commits = 0;
     this.#crashes = this.#recrashes = 0;
+    this.#examinations = new Examinations(this.#open);
     const isDone = () => findings.length >= mostFindings || isOver();
     for (let from = 1; from <= operations && !isDone(); from += window * stride) {
       const run = await this.#capture(workload, (number) => {
@@ -115,7 +121,8 @@ export class CrashExplorer {
         if (isDone()) break;
       }
     }
-    return { operations, commits, crashes: this.#crashes, recrashes: this.#recrashes, findings };
+    const devices = this.#examinations.count;
+    return { operations, commits, crashes: this.#crashes, recrashes: this.#recrashes, devices, findings };
   }
 
   /**
@@ -123,6 +130,7 @@ export class CrashExplorer {
    * makes the same I/O operations in the same order; throws if it has too few by now.
    */
   async replay({ workload, operation, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
+    this.#examinations = new Examinations(this.#open);
     const { run, points, operations } = await this.#capture(workload, (number) => number === operation);
     const [point] = points;
     if (point === undefined) throw new Error(`The workload has ${operations} operations by now: explore it again.`);
@@ -190,12 +198,8 @@ export class CrashExplorer {
 
   async #examine(workload: Workload, run: WorkloadRun, point: CrashPoint, loss: string): Promise<CrashFinding | null> {
     this.#crashes++;
-    const message = await whatIsWrong(
-      this.#open,
-      run,
-      point.mark,
-      point.device.afterCrash(survivalOf(loss, point.device)),
-    );
+    const after = point.device.afterCrash(survivalOf(loss, point.device));
+    const message = await this.#examinations.whatIsWrong(run, point.mark, after);
     const { operation, at } = point;
     return message === null ? null : { workload, operation, at, loss, recrash: null, message };
   }
@@ -209,7 +213,8 @@ export class CrashExplorer {
     second: string,
   ): Promise<CrashFinding | null> {
     this.#crashes++;
-    const message = await whatIsWrong(this.#open, run, mark, again.device.afterCrash(survivalOf(second, again.device)));
+    const after = again.device.afterCrash(survivalOf(second, again.device));
+    const message = await this.#examinations.whatIsWrong(run, mark, after);
     const recrash = { operation: again.operation, loss: second };
     return message === null ? null : { workload, operation, at, loss, recrash, message };
   }

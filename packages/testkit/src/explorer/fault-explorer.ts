@@ -8,9 +8,10 @@ import { type DiskOperation, ioError, type OperationKind } from '../device/opera
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
 import { Random } from '../random.js';
+import { Examinations } from './examinations.js';
 import { lossesOf } from './losses.js';
 import { checkCount } from './option-check.js';
-import { type OpenOn, STORE_PATH, whatIsWrong } from './store-check.js';
+import { type OpenOn, STORE_PATH } from './store-check.js';
 import type { Workload } from './workload.js';
 import { WorkloadRun, WrongRead } from './workload-run.js';
 
@@ -63,6 +64,7 @@ export class FaultExplorer {
   async explore(workload: Workload): Promise<FaultExploration> {
     const { seed, stride, mostFindings, isOver } = this.#options;
     const random = new Random(seed ^ workload.seed);
+    const examinations = new Examinations(this.#open);
     const findings: FaultFinding[] = [];
     let faults = 0;
     let operation = 1 + random.below(stride);
@@ -76,7 +78,7 @@ export class FaultExplorer {
         faults++;
         const losses = [null, random.pick(lossesOf(trial.device.copy(), random, { exhaustive: 2, samples: 4 }))];
         for (const loss of losses) {
-          const message = await trial.whatIsWrong(loss);
+          const message = await trial.whatIsWrong(loss, examinations);
           if (message !== null) findings.push({ workload, operation, at: trial.at, fault, loss, message });
         }
       }
@@ -90,7 +92,7 @@ export class FaultExplorer {
     const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
     await trial.run();
     if (trial.at === null) throw new Error(`The workload has no operation ${operation} by now: explore it again.`);
-    const message = await trial.whatIsWrong(loss);
+    const message = await trial.whatIsWrong(loss, new Examinations(this.#open));
     return message === null ? null : { ...finding, at: trial.at, message };
   }
 }
@@ -129,11 +131,11 @@ class FaultTrial {
     this.device.onOperation = null;
   }
 
-  async whatIsWrong(loss: string | null): Promise<string | null> {
+  async whatIsWrong(loss: string | null, examinations: Examinations): Promise<string | null> {
     if (this.#wrong !== null) return this.#wrong;
     const device = this.device.copy();
     const after = loss === null ? device.afterKill() : device.afterCrash(survivalOf(loss, device));
-    return whatIsWrong(this.open, this.#run, this.#run.mark(), after);
+    return examinations.whatIsWrong(this.#run, this.#run.mark(), after);
   }
 
   /** An engine that does not say `open` accepts nothing, and goes on answering reads if it is read-only. */

@@ -14,6 +14,24 @@ export const STORE_PATH = '/store/explored.pw';
 /** Opens a store with the parts that are tested, creating it if it is missing. */
 export type OpenOn = (io: IoBackend, path: string) => Promise<Engine>;
 
+/** What a store on a device is found to be, whatever had been promised of it. */
+export interface Examined {
+  /** Null if that could not be read. */
+  readonly found: FoundContent | null;
+  /** What is wrong with it by itself; null if nothing is. */
+  readonly problem: string | null;
+  /** Of backups that are to be looked at, by path. */
+  readonly backups: ReadonlyMap<string, ExaminedBackup>;
+}
+
+interface ExaminedBackup {
+  /** Null if there is none. */
+  readonly found: FoundContent | null;
+  readonly problem: string | null;
+}
+
+type FoundContent = Awaited<ReturnType<typeof readContent>>;
+
 /** What is wrong with the store on a device, in words; null if nothing is. */
 export async function whatIsWrong(
   open: OpenOn,
@@ -21,70 +39,89 @@ export async function whatIsWrong(
   mark: RunMark,
   device: SimulatedDevice,
 ): Promise<string | null> {
+  return judge(await examine(open, mark, device), run, mark);
+}
+
+/** Opens the store and what backups of the mark have to be looked at. What comes out depends on these and on what is on the device, and on nothing else. */
+export async function examine(open: OpenOn, mark: RunMark, device: SimulatedDevice): Promise<Examined> {
+  const { found, problem } = await examineStore(open, device);
+  const backups = new Map<string, ExaminedBackup>();
+  if (problem === null) {
+    for (const backup of relevantBackups(mark)) backups.set(backup.path, await examineBackup(open, backup, device));
+  }
+  return { found, problem, backups };
+}
+
+/** Holds what was found against what was promised. */
+export function judge({ found, problem, backups }: Examined, run: WorkloadRun, mark: RunMark): string | null {
+  const mismatch = found === null ? null : mismatchOf(found, run, mark);
+  if (mismatch !== null || problem !== null) return mismatch ?? problem;
+  for (const backup of relevantBackups(mark)) {
+    const copy = backups.get(backup.path)!;
+    const message = copy.found === null ? copy.problem : (mismatchOf(copy.found, run, backup) ?? copy.problem);
+    if (message !== null) return `the backup ${backup.path}: ${message}`;
+    if (copy.found === null && backup.outcome === 'made') return `the backup ${backup.path} was reported, and is gone`;
+  }
+  return null;
+}
+
+/** Those that were under way, and the last one that was not: the others are as they were at an earlier crash. */
+export function relevantBackups({ backups }: RunMark): BackupMark[] {
+  const last = backups.findLastIndex(({ outcome }) => outcome !== 'open');
+  return backups.filter(({ outcome }, number) => number >= last || outcome === 'open');
+}
+
+function mismatchOf(found: FoundContent, run: WorkloadRun, mark: Pick<RunMark, 'ordered' | 'inPlace'>): string | null {
+  for (const history of ['ordered', 'inPlace'] as const) {
+    const state = run[history].match(found[history], mark[history]);
+    if (typeof state === 'string') return state;
+  }
+  return null;
+}
+
+async function examineStore(open: OpenOn, device: SimulatedDevice): Promise<Omit<Examined, 'backups'>> {
   let engine: Engine | null = null;
+  let found: FoundContent | null = null;
   try {
     engine = await open(device, STORE_PATH);
-    const found = await readContent(engine);
-    for (const history of ['ordered', 'inPlace'] as const) {
-      const state = run[history].match(found[history], mark[history]);
-      if (typeof state === 'string') return state;
-    }
-    const problems = await verify(engine);
-    if (problems !== null) return problems;
+    found = await readContent(engine);
+    const problem = await verify(engine);
+    if (problem !== null) return { found, problem };
     await probeWriting(engine);
     await engine.close();
     engine = await open(device, STORE_PATH);
     const again = await readContent(engine);
     again.ordered.delete(PROBE);
-    if (plain(again.ordered) !== plain(found.ordered) || plain(again.inPlace) !== plain(found.inPlace)) {
-      return 'what was found has changed by being closed and opened again';
-    }
-    return await whatIsWrongWithBackups(open, run, mark, device);
+    const isSame = plain(again.ordered) === plain(found.ordered) && plain(again.inPlace) === plain(found.inPlace);
+    return { found, problem: isSame ? null : 'what was found has changed by being closed and opened again' };
   } catch (error) {
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return { found, problem: textOf(error) };
   } finally {
     await engine?.close().catch(() => undefined);
   }
 }
 
-/** Looks at those that were under way, and at the last one that was not: the others are as they were at an earlier crash. */
-async function whatIsWrongWithBackups(
-  open: OpenOn,
-  run: WorkloadRun,
-  mark: RunMark,
-  device: SimulatedDevice,
-): Promise<string | null> {
-  const last = mark.backups.findLastIndex(({ outcome }) => outcome !== 'open');
-  for (const [number, backup] of mark.backups.entries()) {
-    if (number < last && backup.outcome !== 'open') continue;
-    const isThere = await device.exists(backup.path);
-    if (!isThere && backup.outcome === 'made') return `the backup ${backup.path} was reported, and is gone`;
-    const message = isThere ? await whatIsWrongWithBackup(open, run, backup, device) : null;
-    if (message !== null) return `the backup ${backup.path}: ${message}`;
+async function examineBackup(open: OpenOn, backup: BackupMark, device: SimulatedDevice): Promise<ExaminedBackup> {
+  if (!(await device.exists(backup.path))) return { found: null, problem: null };
+  let copy: Engine | null = null;
+  let found: FoundContent | null = null;
+  try {
+    copy = await open(device, backup.path);
+    found = await readContent(copy);
+    const problem = await verify(copy);
+    // One that was reported took writes when it was looked at before.
+    if (problem === null && backup.outcome === 'open') await probeWriting(copy);
+    await copy.close();
+    return { found, problem };
+  } catch (error) {
+    return { found, problem: textOf(error) };
+  } finally {
+    await copy?.close().catch(() => undefined);
   }
-  return null;
 }
 
-async function whatIsWrongWithBackup(
-  open: OpenOn,
-  run: WorkloadRun,
-  backup: BackupMark,
-  device: SimulatedDevice,
-): Promise<string | null> {
-  const copy = await open(device, backup.path);
-  try {
-    const found = await readContent(copy);
-    for (const history of ['ordered', 'inPlace'] as const) {
-      const state = run[history].match(found[history], backup[history]);
-      if (typeof state === 'string') return state;
-    }
-    const problems = await verify(copy);
-    // One that was reported took writes when it was looked at before.
-    if (problems === null && backup.outcome === 'open') await probeWriting(copy);
-    return problems;
-  } finally {
-    await copy.close();
-  }
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
 const PROBE = 'written after the crash';
