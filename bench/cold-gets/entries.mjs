@@ -9,7 +9,9 @@ export function* entries(count) {
 
 /** Fails unless it is the value of the key. */
 export function assertValue(value, key) {
-  if (value?.length !== BYTES || value.readUInt32LE(0) !== key || value.readUInt32LE(BYTES - 4) !== key)
+  if (value?.length !== BYTES) throw new Error(`The value of ${key} is wrong`);
+  const view = new DataView(value.buffer, value.byteOffset, BYTES);
+  if (view.getUint32(0, true) !== key || view.getUint32(BYTES - 4, true) !== key)
     throw new Error(`The value of ${key} is wrong`);
 }
 
