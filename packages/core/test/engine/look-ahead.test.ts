@@ -5,7 +5,7 @@ import { Rig } from './rig.js';
 
 const COUNT = 1500;
 const KEYS = Array.from({ length: COUNT }, (_, at) => `key ${String((at * 7919) % COUNT).padStart(5, '0')}`);
-const valueOf = (key: string): string => key + 'x'.repeat(700);
+const textOf = (key: string): string => key + 'x'.repeat(700);
 
 let rig: Rig;
 beforeEach(() => {
@@ -45,7 +45,7 @@ test('while keys are read whose pages have come, the next batches are under way 
   const pool = { memory: 4 << 20, pageSize: 4096 };
   const before = await rig.open({ pool });
   const filled = await before.index<string, string>('index', { type: 'btree' });
-  for (const key of KEYS) await filled.put(key, valueOf(key));
+  for (const key of KEYS) await filled.put(key, textOf(key));
   await before.close();
   const db = await rig.open({ pool });
   const index = await db.index<string, string>('index', { type: 'btree' });
@@ -64,7 +64,7 @@ test('while keys are read whose pages have come, the next batches are under way 
     await batches.letThrough();
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
   }
-  expect(await reading).toEqual(KEYS.map(valueOf));
+  expect(await reading).toEqual(KEYS.map(textOf));
   // The first ones are of inner pages, and in the end there is nothing more to ask for.
   const middle = underWay.slice(Math.floor(underWay.length / 4), Math.floor((3 * underWay.length) / 4));
   expect(middle.length).toBeGreaterThan(3);
