@@ -34,7 +34,7 @@ export const CONTESTANTS = {
   'io-posix': {
     async open(path) {
       const { PosixFiles } = await import('@pagewright/io-posix');
-      const files = new PosixFiles({ native: true, direct: true, threads: 128 });
+      const files = new PosixFiles({ native: true, direct: 'auto', threads: 128 });
       const { supported, reason } = files.probe();
       if (!supported) throw new NotThere(reason);
       const file = await files.open(path, {});

@@ -41,6 +41,15 @@ export function openDirect(addon: Addon, target: Target, readOnly: boolean): Dir
   return { fd, memoryAlignment, offsetAlignment };
 }
 
+/** For who has asked for direct transfers, of a file system without. */
+export function noDirectTransfers(path: string, cause?: unknown): PagewrightError {
+  return new PagewrightError(
+    'PW_UNSUPPORTED',
+    `Cannot open ${path} for direct transfers: its file system has none. Set direct to 'auto' or leave it out, or put the file elsewhere.`,
+    { ...(cause === undefined ? {} : { cause }), details: { errno: 'EINVAL', path } },
+  );
+}
+
 /**
  * Asks for huge pages behind this memory, before it is touched: fewer misses of the processor's address cache in a large arena. Returns whether the system has
  * them for such memory. Only the addon can ask: false without it.

@@ -9,7 +9,7 @@ import { NativeCalls } from './native-calls.js';
 import { type NativeThread, nativeThread } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
-import { openDirect, PosixFile, useHugePages } from './posix-file.js';
+import { noDirectTransfers, openDirect, PosixFile, useHugePages } from './posix-file.js';
 import type { Target } from './transfer.js';
 
 /** How {@link PosixFiles} works. */
@@ -26,10 +26,10 @@ export interface PosixFilesOptions {
   /** Transfers of one `submit` that are in flight at a time, 1 to 1024. Default: as many as there are threads; by `node:fs` 8. */
   readonly depth?: number;
   /**
-   * Whether transfers go past the page cache where the file system has a way: those whose address, offset and length are multiples of what it
-   * asks for ({@link PosixFile.direct}). All others, and all on file systems without one, go through it. Needs the addon. Default: false.
+   * Whether transfers go past the page cache: those whose address, offset and length are multiples of what the file system asks for ({@link PosixFile.direct}); all others go through it. A
+   * file system that has no such transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. Needs the addon. Default: false.
    */
-  readonly direct?: boolean;
+  readonly direct?: boolean | 'auto';
   /** Whether the system may read more than it was asked for. False needs the addon, and Linux or FreeBSD. Default: true. */
   readonly readahead?: boolean;
   /**
@@ -98,7 +98,11 @@ export class PosixFiles extends Directories implements IoBackend {
     }
     const thread = threadFor(target);
     thread.addon.allow(threads);
-    const way = direct ? openDirect(thread.addon, target, settings.readOnly) : null;
+    const way = direct === false ? null : openDirect(thread.addon, target, settings.readOnly);
+    if (way === null && direct === true) {
+      fs.closeSync(target.fd);
+      throw noDirectTransfers(target.path);
+    }
     const file = new PosixFile(new NativeCalls(target, thread, { depth: depth ?? threads, direct: way }), settings);
     if (!readahead) file.advise('random');
     return file;
@@ -123,9 +127,9 @@ function threadFor(target: Target): NativeThread {
   }
 }
 
-function needsNative(direct: boolean, readahead: boolean, reason?: string) {
-  if (!direct && readahead) return null;
-  const what = direct ? 'direct' : 'readahead: false';
+function needsNative(direct: boolean | 'auto', readahead: boolean, reason?: string) {
+  if (direct !== true && readahead) return null;
+  const what = direct === true ? 'direct' : 'readahead: false';
   const why = reason === undefined ? 'native is false' : reason;
   return { supported: false, reason: `the option ${what} needs its native part, and ${why}`, native: `no: ${why}` };
 }

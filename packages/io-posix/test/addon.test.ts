@@ -83,7 +83,10 @@ describe('direct I/O', () => {
   test('goes to the device each time where the page cache would have it', async ({ skip }) => {
     skip(!fs.existsSync('/proc/self/io'), 'needs /proc/self/io');
     const aligned = new Uint8Array(sharedView(1).buffer, 0, 65536);
-    const files = { direct: new PosixFiles({ native: true, direct: true }), cached: new PosixFiles({ native: true }) };
+    const files = {
+      direct: new PosixFiles({ native: true, direct: 'auto' }),
+      cached: new PosixFiles({ native: true }),
+    };
     const file = (await files.direct.open(name, { create: true })) as PosixFile;
     skip(file.direct === null || isInMemory(directory), 'the file system of temporary files has no device to go to');
     expect(65536 % file.direct!.offsetAlignment).toBe(0);
@@ -103,7 +106,7 @@ describe('direct I/O', () => {
   });
 
   test('takes what has any address, place and length, and is one with what went through the page cache', async () => {
-    const file = await new PosixFiles({ native: true, direct: true }).open(name, { create: true });
+    const file = await new PosixFiles({ native: true, direct: 'auto' }).open(name, { create: true });
     const memory = new Uint8Array(new SharedArrayBuffer(1 << 20));
     const content = new Uint8Array(300_000);
     for (let step = 0; step < 60; step++) {
@@ -124,12 +127,31 @@ describe('direct I/O', () => {
     await file.close();
   });
 
+  test('is refused where the file system has none, unless that was asked for where there is one alone', async ({
+    skip,
+  }) => {
+    const without = '/proc/self/status';
+    skip(!fs.existsSync(without), 'needs /proc');
+    const asked = new PosixFiles({ native: true, direct: true });
+    await expect(asked.open(without, { readOnly: true })).rejects.toMatchObject({ code: 'PW_UNSUPPORTED' });
+    expect(() => asked.openSync(without, { readOnly: true })).toThrow(
+      expect.objectContaining({ code: 'PW_UNSUPPORTED' }),
+    );
+    const file = (await new PosixFiles({ native: true, direct: 'auto' }).open(without, {
+      readOnly: true,
+    })) as PosixFile;
+    expect(file.direct).toBeNull();
+    await file.close();
+  });
+
   test('leaves no descriptor open', async ({ skip }) => {
     skip(!fs.existsSync('/proc/self/fd'), 'needs /proc/self/fd');
     const before = fs.readdirSync('/proc/self/fd').length;
     for (const readOnly of [false, true]) {
-      const file = await new PosixFiles({ native: true, direct: true }).open(name, { create: true, readOnly });
+      const file = await new PosixFiles({ native: true, direct: 'auto' }).open(name, { create: true, readOnly });
       await file.close();
+      const refused = new PosixFiles({ native: true, direct: true }).open('/proc/self/status', { readOnly: true });
+      await refused.catch(() => null);
     }
     expect(fs.readdirSync('/proc/self/fd').length).toBe(before);
   });

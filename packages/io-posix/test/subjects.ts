@@ -22,5 +22,5 @@ export const byAddon: Tested = {
 export const byAddonDirect: Tested = {
   name: 'the addon, past the page cache',
   left: withoutAddon,
-  make: (options) => new PosixFiles({ native: true, direct: true, ...options }),
+  make: (options) => new PosixFiles({ native: true, direct: 'auto', ...options }),
 };

@@ -1,16 +1,11 @@
 /** Files by io_uring, as Pagewright's I/O contract has it. Linux alone. */
 import fs from 'node:fs';
-import {
-  type IoBackend,
-  type IoFile,
-  type IoModule,
-  type OpenFlags,
-  PagewrightError,
-} from '@pagewright/core/contracts';
+import type { IoBackend, IoFile, IoModule, OpenFlags } from '@pagewright/core/contracts';
 import {
   Directories,
   errnoOf,
   faultOf,
+  noDirectTransfers,
   OpenFile,
   openTarget,
   openTargetSync,
@@ -69,7 +64,8 @@ export class UringFiles extends Directories implements IoBackend {
   #fileOf(ring: ThreadRing, target: Target, flags: OpenFlags): IoFile {
     const readOnly = flags.readOnly === true;
     try {
-      const direct = this.#options.direct ? openDirect(target, readOnly) : -1;
+      const { direct: wanted } = this.#options;
+      const direct = wanted === false ? -1 : openDirect(target, readOnly, wanted);
       return new OpenFile(new UringCalls(target, direct, ring), { readOnly });
     } catch (error) {
       fs.closeSync(target.fd);
@@ -78,17 +74,14 @@ export class UringFiles extends Directories implements IoBackend {
   }
 }
 
-/** A second descriptor of the same file, past the page cache. */
-function openDirect({ fd, path }: Target, readOnly: boolean): number {
+/** A second descriptor of the same file, past the page cache; -1 if there may be none, and is none. */
+function openDirect({ fd, path }: Target, readOnly: boolean, wanted: true | 'auto'): number {
   const mode = readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
   try {
     return fs.openSync(`/proc/self/fd/${fd}`, mode | fs.constants.O_DIRECT);
   } catch (error) {
     if (errnoOf(error) !== 'EINVAL') throw faultOf(error, { operation: 'open', path });
-    throw new PagewrightError(
-      'PW_UNSUPPORTED',
-      `Cannot open ${path} for direct transfers: its file system has none. Leave out the option direct, or put the file elsewhere.`,
-      { cause: error, details: { errno: 'EINVAL', path } },
-    );
+    if (wanted === 'auto') return -1;
+    throw noDirectTransfers(path, error);
   }
 }

@@ -11,9 +11,9 @@ export interface UringFilesOptions {
   readonly kernelThreadIdleMs?: number;
   /**
    * Transfers whose address, offset and length are multiples of 4,096 bytes go past the page cache (`O_DIRECT`). A file system that has no such
-   * transfers is `PW_UNSUPPORTED` when a file is opened. Default: false.
+   * transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. Default: false.
    */
-  readonly direct?: boolean;
+  readonly direct?: boolean | 'auto';
   /**
    * Shared buffers of 64 KiB and more stay in memory from their first use on, known to the kernel (`IORING_REGISTER_BUFFERS`): transfers need not look at their pages again.
    * They count against what the process may lock (`ulimit -l`), once for each thread; where that is too little, transfers go on as without. Default: false.
