@@ -5,7 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { DATA_SETS } from './data-sets.mjs';
+import { DATA_SETS, USUAL_DATA_SETS } from './data-sets.mjs';
 import { NotThere } from './not-there.mjs';
 
 const ENGINES = new URL('../engines/', import.meta.url);
@@ -17,6 +17,7 @@ const LIMIT = 'machine';
 export const engineNames = [OWN, ...namesIn(ENGINES).filter((name) => name !== OWN && name !== LIMIT), LIMIT];
 export const workloadNames = namesIn(WORKLOADS);
 export const dataNames = Object.keys(DATA_SETS);
+export const usualDataNames = USUAL_DATA_SETS;
 
 /**
  * @typedef {object} EngineChoice

@@ -2,14 +2,22 @@
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { checkDataName, dataNames, engineNamed, engineNames, loadWorkload, workloadNames } from './choices.mjs';
+import {
+  checkDataName,
+  dataNames,
+  engineNamed,
+  engineNames,
+  loadWorkload,
+  usualDataNames,
+  workloadNames,
+} from './choices.mjs';
 
 const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
 const OPTIONS = {
   engines: { type: 'string', default: engineNames.join(',') },
   workloads: { type: 'string', default: workloadNames.join(',') },
-  data: { type: 'string', default: dataNames.join(',') },
+  data: { type: 'string', default: usualDataNames.join(',') },
   keys: { type: 'string', default: '1e6' },
   operations: { type: 'string', default: '1e6' },
   rounds: { type: 'string', default: '5' },
@@ -25,7 +33,7 @@ export const HELP = `npm run bench -- engines [options]
 
   --engines NAMES     ${engineNames.join(', ')}, or modules by their paths; default: all
   --workloads NAMES   ${workloadNames.join(', ')}; default: all
-  --data NAMES        ${dataNames.join(', ')}; default: all
+  --data NAMES        ${dataNames.join(', ')}; default: ${usualDataNames.join(',')}
   --keys N            entries in a store; default 1e6
   --operations N      reads that are timed; default 1e6
   --rounds N          default 5

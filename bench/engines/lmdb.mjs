@@ -38,6 +38,16 @@ export const engine = {
       /** Each put goes behind the last key, without a search. */
       load: (batches) => put(batches, APPEND),
 
+      remove(batches) {
+        db.transactionSync(() => {
+          for (const { keys } of batches) for (const key of keys) db.remove(key);
+        });
+      },
+
+      scanPrefix(start, visit) {
+        for (const { key, value } of db.getRange({ start, end: `${start}\uffff` })) visit(key, value);
+      },
+
       get: (key) => db.getBinary(key),
 
       snapshot() {

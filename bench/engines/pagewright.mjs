@@ -10,15 +10,22 @@ const LOG = { maxRecordSize: '1GiB' };
 
 export const engine = engineBy();
 
-/** The same by a backend of that name. */
-export function engineBy(backend) {
+/** The same by a backend of that name, or with another index: its type, and the name of its package. */
+export function engineBy(backend, { type, from } = {}) {
   const partsOf = async (options) => ({
     log: logOf(options),
     from: import.meta.url,
     ...(backend === undefined ? {} : { io: await backendNamed(backend) }),
+    ...(from === undefined ? {} : { indexes: [from] }),
   });
+  const indexOf = (db, { kind }) =>
+    db.index('bench', { key: kind, value: 'buffer', ...(type === undefined ? {} : { type }) });
   return {
-    name: backend === undefined ? 'pagewright' : `pagewright by ${backend}`,
+    name: [
+      'pagewright',
+      ...(backend === undefined ? [] : [`by ${backend}`]),
+      ...(type === undefined ? [] : [type]),
+    ].join(' '),
 
     version() {
       return JSON.parse(readFileSync(new URL('../../packages/pagewright/package.json', import.meta.url), 'utf8'))
@@ -45,6 +52,22 @@ export function engineBy(backend) {
               for (let at = 0; at < keys.length; at++) transaction.put(index, keys[at], values[at]);
             }
           });
+        },
+
+        remove(batches) {
+          db.transactionSync((transaction) => {
+            for (const { keys } of batches) for (const key of keys) transaction.delete(index, key);
+          });
+        },
+
+        scanPrefix(prefix, visit) {
+          for (const [key, value] of index.rangeSync({ gte: prefix, lt: `${prefix}\uffff` })) visit(key, value);
+        },
+
+        /** Bytes of pages in memory, of those that the index has. */
+        memory() {
+          const { frames, freeFrames, pageSize } = db.stats().pages;
+          return (frames - freeFrames) * pageSize;
         },
 
         load: typeof index.bulkLoad === 'function' ? (batches) => index.bulkLoad(entriesOf(batches)) : undefined,
@@ -123,10 +146,6 @@ function moveOn(transaction, index, key, value) {
 
 function changeIn(transaction, index, key, change) {
   transaction.put(index, key, change(transaction.getSync(index, key)));
-}
-
-function indexOf(db, { kind }) {
-  return db.index('bench', { key: kind, value: 'buffer' });
 }
 
 /** Room for all of it, at half-full pages, and for what checkpoints put aside. */
