@@ -83,6 +83,7 @@ export class Art implements Index {
       if (isPut) return;
       schedulePoint(POINT.splitDue);
       this.#splitter.makeRoom(key, timestamp);
+      if (this.#splitter.pushed >= 0) this.#drawIn.raise(key, this.#splitter.pushed, timestamp);
       schedulePoint(POINT.splitDone);
     }
     throw damagedPage(this.#context.number, -1, 'an entry finds no room however often its page is divided');

@@ -1,6 +1,6 @@
 /**
  * Giving pages back: one that is empty is given up, one that is almost empty is drawn into its parent, if that has room for it. This follows a removal that is done already, and can
- * be left for a later one: so it passes over errors that leave the tree as it was.
+ * be left for a later one: so it passes over errors that leave the tree as it was. The same is done for a page that has pushed out nearly all that it had.
  */
 import { HeldLatches, isLeftForLater, POINT, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
@@ -44,6 +44,18 @@ export class DrawIn {
         last = this.#tend(key, last, timestamp);
         schedulePoint(POINT.mergeStep);
       }
+    } catch (error) {
+      if (!isLeftForLater(error)) throw error;
+    }
+  }
+
+  /**
+   * Draws a page of the way of a key into the one above if there is little left on it but links, after it has pushed out most of what it had: so that no
+   * page lies on the way to others for the sake of a node or two.
+   */
+  raise(key: Uint8Array, ordinal: number, timestamp: number): void {
+    try {
+      this.#tend(key, ordinal, timestamp);
     } catch (error) {
       if (!isLeftForLater(error)) throw error;
     }

@@ -41,8 +41,8 @@ const FEW_FOR_16 = 12;
 const FEW_FOR_4 = 3;
 /** Writing a page anew must give back a share of it of one part in so many, or it counts as full: else it would be done for every few entries. */
 const LEAST_GAIN = 32;
-/** What is always left free in a page: the swip of what is pushed out of it when it is full. */
-export const SWIP_RESERVE = SWIP_SIZE;
+/** What is always left free in a page: the swips of what is pushed out of it when it is full, in two parts at most. */
+export const SWIP_RESERVE = 2 * SWIP_SIZE;
 
 export class PageShape {
   readonly #pageSize: number;

@@ -39,6 +39,8 @@ import {
   stampOf,
   swipOffset,
 } from './page-layout.js';
+import { AT_END } from './page-scan.js';
+import { SWIP_RESERVE } from './page-shape.js';
 import { Transfer } from './transfer.js';
 import type { TreeParts } from './tree-parts.js';
 import { AT_LINK } from './way.js';
@@ -47,8 +49,8 @@ import { AT_LINK } from './way.js';
 const MOST_PAGES = 100_000;
 /** A child that takes a share of the page of one part in so many goes by itself. */
 const LARGE_SHARE = 4;
-/** A slice takes this share of a page at most. */
-const LARGEST_SLICE = 0.75;
+/** One that takes more than this share of it is divided itself. */
+const MOST = 0.75;
 const DONE = -1;
 
 export class Splitter {
@@ -59,6 +61,10 @@ export class Splitter {
   #reference = 0;
   #depth = 0;
   #total = 0;
+  /** Children that go to pages of their own: the first one, and how many. */
+  readonly #pushes: (readonly [number, number])[] = [];
+  /** Which page of the way has pushed out a part in the last {@link makeRoom}; below 0: none but the root. */
+  pushed = -1;
 
   constructor(private readonly parts: TreeParts) {
     this.#held = new HeldLatches(parts.context.pages);
@@ -68,6 +74,7 @@ export class Splitter {
   /** Makes room in the page where the way of a key ends, or in the first page above it that must make room before. Errors: those of `allocate` and `modify`. */
   makeRoom(key: Uint8Array, timestamp: number): void {
     let last = TO_END;
+    this.pushed = -1;
     for (let pages = 0; pages < MOST_PAGES; pages++) {
       last = this.#divide(key, last, timestamp);
       if (last === DONE) return;
@@ -85,7 +92,8 @@ export class Splitter {
     this.#held.add(page);
     try {
       if (this.#choose(page)) return this.#cut(key, parent, page, timestamp) ? DONE : ordinal - 1;
-      this.#pushOut(page, timestamp);
+      this.#pushOut(key, page, timestamp);
+      if (!descent.atRoot) this.pushed = ordinal;
       return DONE;
     } finally {
       this.#held.releaseAll();
@@ -93,7 +101,7 @@ export class Splitter {
   }
 
   /**
-   * Goes down to the first node none of whose children takes half of what is on the page, and reads it. True: it is the root of a slice, which the node
+   * Goes down to the first node none of whose children takes most of what is on the page, and reads it. True: it is the root of a slice, which the node
    * above divides. Errors: `PW_CORRUPT_PAGE`.
    */
   #choose(page: number): boolean {
@@ -107,14 +115,14 @@ export class Splitter {
     this.#depth = depthOf(segment, base);
     this.#total = this.#reference === 0 ? 0 : measure.weight(this.#reference);
     for (;;) {
-      if (!isNode(this.#reference)) throw damagedPage(context.number, page, 'it is full with a single entry');
+      if (!isNode(this.#reference)) throw this.#fullOfNothing(page);
       const at = base + offsetOf(this.#reference);
       node.read(segment, at, kindOf(this.#reference));
       this.#depth += node.prefixLength;
-      if (node.count === 0) throw damagedPage(context.number, page, 'it is full with a single entry');
-      const largest = this.#largest(0, node.count);
+      if (node.count === 0) throw this.#fullOfNothing(page);
+      const largest = this.#largest();
       const child = node.references[largest]!;
-      if (!isNode(child) || measure.weight(child) * 2 <= this.#total) break;
+      if (!isNode(child) || measure.weight(child) <= this.#total * MOST) break;
       this.#place = placeFor(segment, at, kindOf(this.#reference), node.first[largest]!) - base;
       this.#reference = child;
       this.#depth++;
@@ -123,84 +131,122 @@ export class Splitter {
   }
 
   /** Which child of the node that was read takes most. */
-  #largest(from: number, to: number): number {
+  #largest(): number {
     const { measure, node } = this.parts.workspace;
-    let largest = from;
-    for (let i = from + 1; i < to; i++)
+    let largest = 0;
+    for (let i = 1; i < node.count; i++)
       if (measure.weight(node.references[i]!) > measure.weight(node.references[largest]!)) largest = i;
     return largest;
   }
 
+  #fullOfNothing(page: number): Error {
+    return damagedPage(this.parts.context.number, page, 'it is full, and there is nothing on it to be divided');
+  }
+
   // ── Out of a page ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Moves a child of the node that was chosen, or a range of them, to a new page. */
-  #pushOut(page: number, timestamp: number): void {
+  /** Moves children of the node that was chosen to new pages. */
+  #pushOut(key: Uint8Array, page: number, timestamp: number): void {
     const { context, shape, workspace } = this.parts;
     const { pages } = context;
+    const { pageSize } = pages;
     const segment = pages.segmentOf(page);
     const base = pages.baseOf(page);
-    if (bytesForSwip(segment, base, pages.pageSize) > gapOf(segment, base, pages.pageSize)) {
+    if (gapOf(segment, base, pageSize) < SWIP_RESERVE) {
       shape.compact(page, timestamp);
       this.#choose(page);
     }
-    const { node, measure } = workspace;
-    const largest = this.#largest(0, node.count);
-    const child = node.references[largest]!;
-    const isLarge = measure.weight(child) * LARGE_SHARE >= this.#total || node.count === 1;
-    const isAlone = isLarge && !isOutside(child);
-    let first = largest;
-    let count = 1;
-    if (!isAlone) {
-      [first, count] = this.#bestRange();
-      if (count < 2) throw damagedPage(context.number, page, 'it is full of links');
-    }
-    const { bytes, swips, entries } = this.#sum(first, count);
-    const fresh = this.#allocate(segment, base, timestamp);
+    const { node } = workspace;
+    this.#planPushes(key, page);
+    const fresh: number[] = [];
     try {
+      for (const _ of this.#pushes) fresh.push(this.#allocate(segment, base, timestamp));
       pages.modify(page, timestamp);
     } catch (error) {
-      this.#held.forget(fresh);
-      pages.free(fresh);
+      for (const frame of fresh) {
+        this.#held.forget(frame);
+        pages.free(frame);
+      }
       throw error;
     }
-    // From here on nothing fails, and what was allocated gets its place.
-    if (isAlone) this.#transfer.moveChild(page, fresh, this.#depth + 1, child, swips);
-    else this.#transfer.moveSlice(page, fresh, this.#depth, first, count, swips);
-    setHeapUsed(segment, base, heapUsedOf(segment, base) - bytes);
-    addEntries(segment, base, -entries);
-    const swip = takeSwip(segment, base, pages.pageSize);
-    node.references[first] = linkTo(swip, isAlone ? LINK : SLICE);
-    if (!isAlone) {
-      node.last[first] = first + count < node.count ? node.first[first + count]! - 1 : 255;
-      node.remove(first + 1, count - 1);
+    // From here on nothing fails, and what was allocated gets its place. The last ones go first: so the others keep their places.
+    for (const [first, count] of this.#pushes) {
+      const to = fresh.pop()!;
+      const { bytes, swips, entries } = this.#sum(first, count);
+      const isAlone = count === 1;
+      if (isAlone) this.#transfer.moveChild(page, to, this.#depth + 1, node.references[first]!, swips);
+      else this.#transfer.moveSlice(page, to, this.#depth, first, count, swips);
+      setHeapUsed(segment, base, heapUsedOf(segment, base) - bytes);
+      addEntries(segment, base, -entries);
+      const swip = takeSwip(segment, base, pageSize);
+      node.references[first] = linkTo(swip, isAlone ? LINK : SLICE);
+      if (!isAlone) {
+        node.last[first] = first + count < node.count ? node.first[first + count]! - 1 : 255;
+        node.remove(first + 1, count - 1);
+      }
+      node.write(segment, base + offsetOf(this.#reference), kindOf(this.#reference));
+      pages.link(page, swipOffset(pageSize, swip), to);
     }
-    node.write(segment, base + offsetOf(this.#reference), kindOf(this.#reference));
-    pages.link(page, swipOffset(pages.pageSize, swip), fresh);
   }
 
-  /** The children next to each other that take nearest to half of the page: the first one, and how many. */
-  #bestRange(): [number, number] {
+  /**
+   * Decides which children of the node that was chosen leave the page, the last ones first: one that is large by itself; else all of them, half by half, so
+   * that nothing is left but the node; or of what rises to the end all but the last one. Where there are links among them, those that lie between two of these, so that
+   * slices do not lie in slices; if there is little else, links are divided like children.
+   */
+  #planPushes(key: Uint8Array, page: number): void {
     const { measure, node } = this.parts.workspace;
-    const most = Math.min(this.#total, this.parts.context.pages.pageSize) * LARGEST_SLICE;
-    const wanted = this.#total / 2;
-    let best: [number, number] = [0, 0];
-    let nearest = Number.POSITIVE_INFINITY;
-    let sum = 0;
-    let first = 0;
-    for (let end = 0; end < node.count; end++) {
-      sum += measure.weight(node.references[end]!);
-      while (sum > most) sum -= measure.weight(node.references[first++]!);
-      let rest = sum;
-      for (let from = first; end - from >= 1; from++) {
-        if (Math.abs(rest - wanted) < nearest) {
-          nearest = Math.abs(rest - wanted);
-          best = [from, end - from + 1];
-        }
-        if (rest < wanted) break;
-        rest -= measure.weight(node.references[from]!);
+    const pushes = this.#pushes;
+    pushes.length = 0;
+    const largest = this.#largest();
+    const child = node.references[largest]!;
+    if (!isOutside(child) && (measure.weight(child) * LARGE_SHARE >= this.#total || node.count === 1)) {
+      pushes.push([largest, 1]);
+      return;
+    }
+    const [first, count] = this.#heaviestRun();
+    let weight = 0;
+    for (let i = first; i < first + count; i++) weight += measure.weight(node.references[i]!);
+    const isAll = count === node.count;
+    if (!isAll && count > 1 && weight * LARGE_SHARE >= this.#total) {
+      pushes.push([first, count]);
+      return;
+    }
+    if (node.count < 2) throw this.#fullOfNothing(page);
+    if (isAll && this.#isBehindAll(key, page)) {
+      pushes.push(count > 2 ? [0, count - 1] : [0, 1]);
+      return;
+    }
+    const half = this.#halfWay();
+    for (const push of [[half, node.count - half] as const, [0, half] as const])
+      if (push[1] > 1 || !isOutside(node.references[push[0]]!)) pushes.push(push);
+    if (pushes.length === 0) throw this.#fullOfNothing(page);
+  }
+
+  /** The children next to each other, and none of them a link, that take most together: the first one, and how many. */
+  #heaviestRun(): readonly [number, number] {
+    const { measure, node } = this.parts.workspace;
+    let best: readonly [number, number] = [0, 0];
+    let most = 0;
+    for (let first = 0; first < node.count; first++) {
+      let weight = 0;
+      let end = first;
+      for (; end < node.count && !isOutside(node.references[end]!); end++)
+        weight += measure.weight(node.references[end]!);
+      if (weight > most) {
+        most = weight;
+        best = [first, end - first];
       }
+      first = end;
     }
     return best;
+  }
+
+  /** Whether a key lies behind all entries of a page, and so may be one of a run. */
+  #isBehindAll(key: Uint8Array, page: number): boolean {
+    const { pages } = this.parts.context;
+    const { scan } = this.parts.workspace;
+    return scan.begin(pages.segmentOf(page), pages.baseOf(page), key, true, false) === AT_END;
   }
 
   /** What some children of the node that was read take. */
@@ -245,7 +291,7 @@ export class Splitter {
     const { node, other } = workspace;
     const segment = pages.segmentOf(page);
     const base = pages.baseOf(page);
-    const from = this.#halfWay();
+    const from = this.#isBehindAll(key, page) ? node.count - 1 : this.#halfWay();
     const count = node.count - from;
     const { bytes, swips, entries } = this.#sum(from, count);
     const fresh = this.#allocate(segment, base, timestamp);

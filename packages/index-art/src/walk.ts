@@ -4,22 +4,21 @@
  */
 import type { Segment } from '@pagewright/core';
 import {
-  isOnOwnPage,
   LEAF,
   LEAF_SUFFIX,
   LEAST_LEAF,
+  NODE_KEYS,
   NODE4,
+  NODE4_REFERENCES,
   NODE4_SIZE,
   NODE16,
   NODE16_SIZE,
-  NODE48,
   NODE48_SIZE,
+  NODE256,
+  NODE256_REFERENCES,
   NODE256_SIZE,
   REFERENCE_KIND,
   REFERENCE_OFFSET,
-  suffixLengthAt,
-  valueFieldAt,
-  valueOffset,
 } from './node-layout.js';
 import { childFor } from './node-search.js';
 import { HEAP_START, PAGE_DEPTH, ROOT_REFERENCE } from './page-layout.js';
@@ -53,7 +52,7 @@ export function walkPage(segment: Segment, base: number, pageSize: number, key: 
       return reference;
     }
     const size =
-      kind === NODE4 ? NODE4_SIZE : kind === NODE16 ? NODE16_SIZE : kind === NODE48 ? NODE48_SIZE : NODE256_SIZE;
+      kind === NODE256 ? NODE256_SIZE : kind === NODE4 ? NODE4_SIZE : kind === NODE16 ? NODE16_SIZE : NODE48_SIZE;
     if (offset < HEAP_START || offset + size > pageSize) return DAMAGED;
     const at = base + offset;
     const head = u32[at >>> 2]!;
@@ -68,14 +67,27 @@ export function walkPage(segment: Segment, base: number, pageSize: number, key: 
         depth++;
       }
     }
-    if (depth === length) reference = head >>> 16;
-    else reference = childFor(segment, at, kind, key[depth++]!);
+    if (depth === length) {
+      reference = head >>> 16;
+      continue;
+    }
+    const byte = key[depth++]!;
+    // The two kinds that most ways lead through are looked at here: a call takes as long as they do.
+    if (kind === NODE256) {
+      reference = u16[(at + NODE256_REFERENCES + 2 * byte) >>> 1]!;
+      continue;
+    }
+    if (kind === NODE4) {
+      const keys = u32[(at + NODE_KEYS) >>> 2]!;
+      const references = (at + NODE4_REFERENCES) >>> 1;
+      // Of two equal keys the first is that of a child: those behind the last one are 0.
+      if ((keys & 0xff) === byte) reference = u16[references]!;
+      else if (((keys >>> 8) & 0xff) === byte) reference = u16[references + 1]!;
+      else if (((keys >>> 16) & 0xff) === byte) reference = u16[references + 2]!;
+      else if (keys >>> 24 === byte) reference = u16[references + 3]!;
+      else reference = 0;
+      if (reference !== 0) continue;
+    }
+    reference = childFor(segment, at, kind, byte);
   }
-}
-
-/** Whether the value of a leaf that {@link walkPage} has found lies within the page. */
-export function hasSoundValue(segment: Segment, at: number, offset: number, pageSize: number): boolean {
-  const field = valueFieldAt(segment, at);
-  if (isOnOwnPage(field)) return true;
-  return offset + valueOffset(suffixLengthAt(segment, at), field) + field <= pageSize;
 }
