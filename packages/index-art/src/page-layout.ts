@@ -25,7 +25,7 @@ import {
 
 /** Kinds of pages: one with nodes, and one with a single value. */
 export const KIND_NODES = 1;
-export const KIND_VALUE = 2;
+export const KIND_VALUE = 3;
 
 export const ROOT_REFERENCE = 32;
 export const PAGE_DEPTH = 34;
