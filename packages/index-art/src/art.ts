@@ -3,6 +3,7 @@
  * What happens on the pages is in the parts; here is the order of it.
  */
 import {
+  type BulkLoad,
   type Cursor,
   type EntryReference,
   type Index,
@@ -13,6 +14,7 @@ import {
   type ReportDamage,
   schedulePoint,
 } from '@pagewright/core';
+import { ArtBulkLoad } from './bulk-load.js';
 import { checkPage } from './check.js';
 import { ArtCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
@@ -102,6 +104,11 @@ export class Art implements Index {
     schedulePoint(POINT.mergeDue);
     this.#drawIn.shrink(key, timestamp);
     return true;
+  }
+
+  bulkLoad(timestamp: number, fill: number): BulkLoad {
+    const put: Index['upsert'] = (key, tag, value, stamp) => this.upsert(key, tag, value, stamp);
+    return new ArtBulkLoad(this.#parts, put, timestamp, fill);
   }
 
   cursor(): Cursor {
