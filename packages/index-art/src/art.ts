@@ -20,6 +20,7 @@ import { ArtCursor } from './cursor.js';
 import { damagedPage } from './damage.js';
 import { type Descent, MOST_RESTARTS, TO_END } from './descent.js';
 import { DrawIn } from './draw-in.js';
+import { estimateEntries } from './estimate.js';
 import { heightOf } from './height.js';
 import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, offsetOf, suffixLengthAt, swipOfValue, tagAt, valueFieldAt, valueOffset } from './node-layout.js';
@@ -113,6 +114,10 @@ export class Art implements Index {
 
   cursor(): Cursor {
     return new ArtCursor(this.#parts);
+  }
+
+  estimate(lower: Uint8Array | null, upper: Uint8Array | null): number {
+    return estimateEntries(this.#parts, lower, upper);
   }
 
   prefetch(keys: readonly Uint8Array[]): void {

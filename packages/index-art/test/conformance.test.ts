@@ -28,5 +28,5 @@ indexConformance(
   { describe, it },
   // Another seed each time; a clause that breaks names it.
   { type: new ArtType(), store: smallPool, seed: Math.floor(Math.random() * 1e9) },
-  { pages: true, check: true, shrinks: true, prefetches: true, loads: true, counts: true },
+  { pages: true, check: true, shrinks: true, prefetches: true, loads: true, counts: true, estimates: true },
 );

@@ -1,6 +1,6 @@
 /** Damaged pages: `check` names what is wrong; what no check is asked about, changes notice before they write anything. */
 import { isPagewrightError, type PagewrightError } from '@pagewright/core';
-import { checkTree, keyBytes, valueBytes } from '@pagewright/testkit';
+import { checkTree, GuardedPages, keyBytes, valueBytes } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { LEAF, LINK, NODE4, NODE16, NODE48, NODE256, SLICE } from '../src/node-layout.js';
 import { ModeledTree } from './model.js';
@@ -143,6 +143,23 @@ it.each(DAMAGE)('$name is reported', ({ where = () => true, plant, report }) => 
   plant(page);
   tree.pages.acceptBytes(page.frame);
   expect(checkTree(tree.index, tree.pages, tree.root).join('; ')).toMatch(report);
+});
+
+it('a look-up reads nothing beyond the page, wherever its leaf is said to be', () => {
+  const pages = new GuardedPages({ frames: 64, watch: false });
+  const tree = new ModeledTree({}, pages);
+  tree.put('a key of some length, which is compared byte by byte', 0, valueBytes(1, 3));
+  const page = pageWhere(tree, () => true);
+  const key = 'another one of such a length that it would reach beyond the page';
+  for (let at = 4000; at < 4096; at += 8) {
+    page.set16(32, at | LEAF);
+    page.set16(at, key.length);
+    for (let i = 0; i < key.length && at + 5 + i < 4096; i++) page.set8(at + 5 + i, key.charCodeAt(i));
+    pages.guarded = true;
+    codeOf(() => tree.index.lookup(keyBytes(key), tree.reference));
+    pages.guarded = false;
+  }
+  expect(pages.outside).toBe(0);
 });
 
 describe('changes of a damaged page', () => {

@@ -152,6 +152,19 @@ describe('pages', () => {
     tree.expectWhole();
   });
 
+  it('take the higher stamp along when they are pushed out and drawn in, by an older commit, too', () => {
+    const tree = new ModeledTree({ watch: false, frames: 4096 });
+    for (let i = 0; i < 1500; i++) tree.put(`a/${String(i).padStart(6, '0')}`, 0, valueBytes(i, 30), 100);
+    const late = tree.sorted.filter((_, at) => at % 150 === 70);
+    for (const [at, key] of late.entries()) tree.put(key, 0, valueBytes(1, 30), 1_000_000 + at);
+    const gone = tree.sorted.filter((_, at) => at % 150 === 90);
+    for (const [at, key] of gone.entries()) tree.remove(key, 2_000_000 + at);
+    const before = shapeOf(tree).pages;
+    for (const key of [...tree.sorted]) if (!late.includes(key)) tree.remove(key, 200);
+    expect(shapeOf(tree).pages).toBeLessThan(before / 4);
+    for (const key of [...late, ...gone]) tree.expectEntry(key);
+  });
+
   it('are written anew when their holes are worth it, and not for each entry', () => {
     const tree = new ModeledTree({ watch: false });
     for (let i = 0; i < 20; i++) tree.put(`k${i}`, 0, valueBytes(i, 100));
