@@ -218,14 +218,14 @@ describe('a store of radix trees', () => {
     'mixed',
     'merges',
   ] as const)('has, after a crash at operations of all kinds, what was acknowledged, and is whole (%s)', async (theme) => {
-    const explorer = new CrashExplorer(onDisk, { seed: SEED, stride: 12, losses: { exhaustive: 2, samples: 1 } });
+    const explorer = new CrashExplorer(onDisk, { seed: SEED, stride: 20, losses: { exhaustive: 2, samples: 1 } });
     const { findings, ...counts } = await explorer.explore(makeWorkload(theme, SEED, 9));
     console.log(`CRASH_SEED=${SEED}, ${theme}: ${JSON.stringify(counts)}`);
     expect(findings, `CRASH_SEED=${SEED}`).toEqual([]);
   });
 
   it('has, after a failure at operations of all kinds, what was acknowledged and nothing that was refused', async () => {
-    const explorer = new FaultExplorer(onDisk, { seed: SEED, stride: 12 });
+    const explorer = new FaultExplorer(onDisk, { seed: SEED, stride: 20 });
     const { findings, ...counts } = await explorer.explore(makeWorkload('growth', SEED, 9));
     console.log(`CRASH_SEED=${SEED}: ${JSON.stringify(counts)}`);
     expect(findings, `CRASH_SEED=${SEED}`).toEqual([]);

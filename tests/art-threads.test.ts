@@ -14,7 +14,7 @@ import { type StressOptions, stress } from '../soak/threads/stress.js';
 
 const SEED = Number(process.env.STRESS_SEED ?? 1);
 const SCHEDULE_SEED = Number(process.env.SCHEDULE_SEED ?? 1);
-const ROUNDS = Number(process.env.SCHEDULE_ROUNDS ?? 50);
+const ROUNDS = Number(process.env.SCHEDULE_ROUNDS ?? 30);
 
 let directory: string;
 let program: string;
