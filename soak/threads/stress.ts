@@ -17,10 +17,10 @@ import {
   type PageBounds,
   type StoreState,
 } from '@pagewright/core';
-import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { noCounts, type ThreadCounts } from './counts.js';
+import { type IndexName, indexTypeOf } from './index-types.js';
 import { pauseAtPoints } from './pauses.js';
 import { bytesOf, describe, isAbsent, keyOf, Versions } from './versions.js';
 import type { ThreadReport, ThreadTask } from './worker.js';
@@ -33,6 +33,8 @@ export interface StressOptions {
   /** Of each thread. */
   readonly operations: number;
   readonly keys: number;
+  /** Default: the B+-tree. */
+  readonly index?: IndexName;
   /** Frames of 4 KiB. */
   readonly frames: number;
   /** Ends one of the threads while it is at work. */
@@ -119,7 +121,7 @@ class Stress {
 
   async #run(provider: ProviderWatch): Promise<StressResult> {
     const { pages } = await this.#openPool();
-    const index = new BtreeType().create({ pages, number: INDEX, root: pages.root }, this.#tick());
+    const index = indexTypeOf(this.options.index).create({ pages, number: INDEX, root: pages.root }, this.#tick());
     this.#fill(index);
     await this.#checkpoint(pages);
     const goOn =
@@ -178,6 +180,7 @@ class Stress {
       const task: ThreadTask = {
         handle: pages.share(),
         index: INDEX,
+        type: this.options.index,
         thread,
         threads,
         keys,
@@ -280,7 +283,7 @@ class Stress {
     const { pages, state } = await this.#openPool();
     const found = this.#checkpointed.find(({ timestamp }) => timestamp === state.mark.timestamp);
     if (found === undefined) throw new Error(`The store opened again is that of timestamp ${state.mark.timestamp}`);
-    const index = new BtreeType().open({ pages, number: INDEX, root: pages.root });
+    const index = indexTypeOf(this.options.index).open({ pages, number: INDEX, root: pages.root });
     this.#checkTree(pages, index);
     this.#checkContent(index, found.versions, 'the store opened again');
     await pages.close();

@@ -2,17 +2,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BufferPool, type PoolHandle } from '@pagewright/bufferpool';
 import { isPagewrightError } from '@pagewright/core';
-import { BtreeType } from '@pagewright/index-btree';
 import { NodeFiles } from '@pagewright/io-posix';
 import { Random } from '@pagewright/testkit';
 import { Actions } from './actions.js';
 import { countChanges, noCounts, type ThreadCounts } from './counts.js';
+import { type IndexName, indexTypeOf } from './index-types.js';
 import { pauseAtPoints } from './pauses.js';
 import { Versions } from './versions.js';
 
 export interface ThreadTask {
   readonly handle: PoolHandle;
   readonly index: number;
+  readonly type: IndexName | undefined;
   readonly thread: number;
   readonly threads: number;
   readonly keys: number;
@@ -43,7 +44,7 @@ async function run(): Promise<ThreadReport> {
   try {
     await pages.attach({ io: new NodeFiles(), handle: task.handle });
     countChanges(pages, done);
-    const index = new BtreeType().open({ pages, number: task.index, root: pages.root });
+    const index = indexTypeOf(task.type).open({ pages, number: task.index, root: pages.root });
     const { thread, threads, keys } = task;
     const share = { thread, threads, versions: new Versions(keys, task.versions), clock: new Int32Array(task.clock) };
     const random = new Random(task.seed + thread);

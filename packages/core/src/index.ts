@@ -15,6 +15,7 @@ export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js
 export * from './contracts/index.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';
+export * from './index-parts/index.js';
 export { copyRange } from './operations/copy-range.js';
 export { EncodedOperations, OPERATIONS_HEADROOM } from './operations/encoded-operations.js';
 export {

@@ -1,9 +1,8 @@
 /** The B+-tree as a type of index. */
-import type { Index, IndexContext, IndexType } from '@pagewright/core';
+import { type Index, type IndexContext, type IndexType, VALUE_HEADER_SIZE } from '@pagewright/core';
 import { Btree } from './btree.js';
 import { KIND_LEAF } from './node-layout.js';
 import { treeParts } from './tree-parts.js';
-import { VALUE_HEADER_SIZE } from './value-layout.js';
 import { Workspace } from './workspace.js';
 
 /** Makes and opens B+-trees. All trees of one instance share a workspace: it belongs to one thread. */

@@ -173,7 +173,7 @@ export class Btree implements Index {
 
   /** Levels of the tree: 1 is a leaf alone. Reads the root if it is not in memory. */
   stats(): { readonly height: number } {
-    return { height: heightOf(this.#context, this.#descent) };
+    return { height: heightOf(this.#context) };
   }
 
   /** Reads the entry out of a leaf; RESTART if the leaf has changed. */

@@ -11,12 +11,13 @@ import {
   type PageBounds,
   type ReportDamage,
   Segment,
+  VALUE_HEADER_SIZE,
+  VALUE_LENGTH,
 } from '@pagewright/core';
 import { checkInner } from './check-inner.js';
 import { checkLeaf } from './check-leaf.js';
 import { type CheckedPage, ChildBounds } from './checked-page.js';
 import { KIND_INNER, KIND_LEAF, KIND_VALUE } from './node-layout.js';
-import { VALUE_HEADER_SIZE, VALUE_LENGTH } from './value-layout.js';
 
 /** Checks a page and gives the bounds of its children by the offsets of their swips. */
 export function checkPage(

@@ -7,6 +7,7 @@
  */
 import {
   type IndexContext,
+  latchChild,
   PAGE_INDEX,
   PAGE_KIND,
   type PageStore,
@@ -165,7 +166,7 @@ export class Descent {
       for (;;) {
         if (isNull(pages.segmentOf(parent), pages.baseOf(parent), offset))
           throw damagedPage(this.#number, parent, 'a swip is null');
-        const frame = this.latchChild(parent, offset);
+        const frame = latchChild(pages, parent, offset);
         held = frame;
         const segment = pages.segmentOf(frame);
         const base = pages.baseOf(frame);
@@ -219,24 +220,6 @@ export class Descent {
       pages.unlatch(this.parent);
     }
     return this.descendLatched(key, TO_KEY, level, true);
-  }
-
-  /**
-   * The child of a latched page, latched. While the latch is waited for the page may move to another frame, so the swip is
-   * looked at again.
-   */
-  latchChild(parent: number, offset: number): number {
-    for (;;) {
-      const frame = this.#pages.childOfLatched(parent, offset);
-      this.#pages.latch(frame);
-      try {
-        if (this.#pages.childOfLatched(parent, offset) === frame) return frame;
-      } catch (error) {
-        this.#pages.unlatch(frame);
-        throw error;
-      }
-      this.#pages.unlatch(frame);
-    }
   }
 
   /** Restarts if the page has changed since its version was read; else what was found there is damage. Throws `PW_CORRUPT_PAGE`. */

@@ -25,7 +25,7 @@ export function estimateEntries(parts: TreeParts, lower: Uint8Array | null, uppe
   if (lower !== null && upper !== null && compareKeys(lower, lower.length, upper, upper.length) >= 0) return 0;
   // Where a page of the way is missing, that is a fault like any other; the height is read in place.
   parts.descent.descend(lower, lower === null ? TO_FIRST : TO_KEY, LEAF_LEVEL);
-  const height = heightOf(parts.context, parts.descent);
+  const height = heightOf(parts.context);
   const left = pathTo(parts, lower, lower === null ? TO_FIRST : TO_KEY, height);
   const right = pathTo(parts, upper, upper === null ? TO_LAST : TO_KEY, height);
   let parting = height - 1;

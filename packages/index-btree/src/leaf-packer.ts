@@ -5,10 +5,9 @@
  * Must hold: memory that a batch was given is never written again. Copies were validated, and may be damaged all the same (M3).
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import { type EntryBatch, Segment } from '@pagewright/core';
+import { type EntryBatch, Segment, unfilled } from '@pagewright/core';
 import { LEAF_PLACE, LEAF_TAG, leafSlot, PLACE_INLINE } from './leaf-layout.js';
 import { HEAD_BYTES, NODE_PREFIX_OFFSET, prefixLengthOf } from './node-layout.js';
-import { unfilled } from './result-slab.js';
 import { DAMAGED } from './search.js';
 
 /** Keys are put into memory of this size, until it is full. */

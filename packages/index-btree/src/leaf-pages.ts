@@ -4,10 +4,9 @@
  *
  * Must hold: whatever can throw is done before the first byte changes, and `modify` comes before that.
  */
-import { type PageStore, SWIP_SIZE } from '@pagewright/core';
+import { type LargeValues, type PageStore, SWIP_SIZE } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { commonLength } from './key-order.js';
-import type { LargeValues } from './large-values.js';
 import { LEAF_ALIGNMENT, type LeafEntries } from './leaf-entries.js';
 import {
   blockSizeAt,

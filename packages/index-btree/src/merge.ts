@@ -6,6 +6,9 @@
  * Must hold: neighbours have the same parent, whose latch is held before theirs; they are read before anything changes.
  */
 import {
+  HeldLatches,
+  isLeftForLater,
+  latchChild,
   PAGE_KIND,
   PAGE_TIMESTAMP,
   POINT,
@@ -18,9 +21,7 @@ import {
 import { damagedPage } from './damage.js';
 import { LEAF_LEVEL, TOO_LOW } from './descent.js';
 import { heightOf } from './height.js';
-import { HeldLatches } from './held-latches.js';
 import { childOffset } from './inner-layout.js';
-import { isLeftForLater } from './left-for-later.js';
 import { fenceBytes, guaranteedBetween, type NodeBounds } from './node-bounds.js';
 import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
 import { countOf, fenceLengthOf, heapEnd, levelOf, NO_FENCE, NODE_HEADER_SIZE, prefixLengthOf } from './node-layout.js';
@@ -70,7 +71,7 @@ export class Merger {
   /** The same on all levels, whether those below have changed or not, and with the next neighbour alone. For what was put together page by page, as full as was asked for. */
   evenOut(key: Uint8Array, timestamp: number): void {
     try {
-      this.#shrink(key, timestamp, heightOf(this.parts.context, this.parts.descent));
+      this.#shrink(key, timestamp, heightOf(this.parts.context));
     } catch (error) {
       if (!isLeftForLater(error)) throw error;
     }
@@ -131,7 +132,7 @@ export class Merger {
     const leaves: number[] = [];
     for (let at = first; at <= last; at++) {
       if (at !== slot && !this.#isInMemory(parent, at)) return this.#letGo(leaves, page);
-      const leaf = at === slot ? page : this.#held.add(this.parts.descent.latchChild(parent, childOffset(at)));
+      const leaf = at === slot ? page : this.#held.add(latchChild(this.parts.context.pages, parent, childOffset(at)));
       this.#assertSibling(page, leaf);
       leaves.push(leaf);
     }
@@ -203,7 +204,9 @@ export class Merger {
   #join(parent: number, slot: number, page: number, level: number, borrow: boolean, timestamp: number): boolean {
     const { descent, leafPair, innerPair } = this.parts;
     const isRight = descent.slot > slot;
-    const sibling = this.#held.add(descent.latchChild(parent, childOffset(isRight ? slot : slot + 1)));
+    const sibling = this.#held.add(
+      latchChild(this.parts.context.pages, parent, childOffset(isRight ? slot : slot + 1)),
+    );
     const left = isRight ? sibling : page;
     const right = isRight ? page : sibling;
     this.#assertSibling(page, sibling);

@@ -5,13 +5,11 @@
  * Must hold: pages are allocated, and what could be damaged was read, before the first byte changes (an error leaves the
  * tree as it was). Latches are taken from the top down.
  */
-import { PAGE_TIMESTAMP, POINT, SWIP_SIZE, schedulePoint } from '@pagewright/core';
+import { HeldLatches, isLeftForLater, PAGE_TIMESTAMP, POINT, SWIP_SIZE, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { childSlot, LEAF_LEVEL, TO_KEY, TOO_LOW } from './descent.js';
-import { HeldLatches } from './held-latches.js';
 import { childOffset } from './inner-layout.js';
 import { separatorLength } from './key-order.js';
-import { isLeftForLater } from './left-for-later.js';
 import { guaranteedBetween, type NodeBounds } from './node-bounds.js';
 import { balancedCut, divide, type NodeEntries, sizeOf } from './node-entries.js';
 import { heapEnd, KIND_INNER, KIND_LEAF, lastInsertOf, runOf } from './node-layout.js';

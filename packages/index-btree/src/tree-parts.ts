@@ -1,11 +1,12 @@
 /** The parts of one open tree that work together on its pages. */
-import type { IndexContext } from '@pagewright/core';
+import { type IndexContext, LargeValues } from '@pagewright/core';
+import { damagedPage } from './damage.js';
 import { Descent } from './descent.js';
 import { InnerEntries } from './inner-entries.js';
 import { InnerPages } from './inner-pages.js';
-import { LargeValues } from './large-values.js';
 import { LeafEntries } from './leaf-entries.js';
 import { LeafPages } from './leaf-pages.js';
+import { KIND_VALUE } from './node-layout.js';
 import type { Workspace } from './workspace.js';
 
 export interface TreeParts {
@@ -24,7 +25,7 @@ export function treeParts(context: IndexContext, workspace: Workspace): TreePart
   const { pages, number } = context;
   const { leftImage, rightImage, thirdImage } = workspace;
   const descent = new Descent(context);
-  const values = new LargeValues(pages, number, descent);
+  const values = new LargeValues(pages, number, KIND_VALUE, damagedPage);
   const leaf = new LeafEntries(pages, number, workspace, thirdImage, thirdImage);
   const inner = new InnerEntries(pages, number, workspace, thirdImage, thirdImage);
   return {

@@ -2,10 +2,9 @@
  * Private memory that operations of one thread work in: copies of pages, keys, separators. Made once for all indexes of
  * an engine, because operations are synchronous and none calls another. Nothing in it outlives an operation.
  */
-import { Segment, SwipList } from '@pagewright/core';
+import { ResultSlab, Segment, SwipList } from '@pagewright/core';
 import { LeafCount } from './leaf-count.js';
 import { LeafPacker } from './leaf-packer.js';
-import { ResultSlab } from './result-slab.js';
 
 /** Pages that are asked for ahead at once, at most. */
 const MOST_WANTED = 64;

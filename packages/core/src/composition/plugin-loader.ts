@@ -11,7 +11,7 @@ import { isPluginFactory, type PluginFactory, type PluginKind } from '../plugin.
 import type { Failure } from './seats.js';
 
 /** Plugins of this project, whose names are easily taken for those of packages. */
-const OWN_PLUGINS = ['bufferpool', 'index-btree', 'io-posix', 'io-uring', 'mvcc', 'single-writer', 'wal'];
+const OWN_PLUGINS = ['bufferpool', 'index-art', 'index-btree', 'io-posix', 'io-uring', 'mvcc', 'single-writer', 'wal'];
 
 /** Where names are looked up. */
 export interface ComposeFromOptions {

@@ -1,5 +1,5 @@
 /** Errors of changes that are for the tree's shape alone, and leave it as it was: what was asked for is done, and that can wait. */
-import { isPagewrightError } from '@pagewright/core';
+import { isPagewrightError } from '../errors.js';
 
 /**
  * There is no page to be had, or a neighbour could not be read, or is damaged: whoever asks for what is in it is told. A page fault is

@@ -1,5 +1,5 @@
 /** The latches that a change of the tree's structure holds, so that all are given back however it ends. */
-import type { PageStore } from '@pagewright/core';
+import type { PageStore } from '../contracts/pages.js';
 
 export class HeldLatches {
   readonly #frames: number[] = [];

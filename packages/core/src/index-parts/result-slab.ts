@@ -4,7 +4,7 @@
  * away from its other owners.
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import type { Segment } from '@pagewright/core';
+import type { Segment } from '../contracts/pages.js';
 
 const SLAB_SIZE = 16 * 1024;
 /** Above this a result has a buffer of its own: less than a slab can keep alive is wasted, and one native copy is faster. */

@@ -1,0 +1,7 @@
+/** What indexes on pages have in common, whatever their nodes look like. */
+export { HeldLatches } from './held-latches.js';
+export { LargeValues } from './large-values.js';
+export { latchChild } from './latch-child.js';
+export { isLeftForLater } from './left-for-later.js';
+export { ResultSlab, unfilled } from './result-slab.js';
+export { VALUE_HEADER_SIZE, VALUE_LENGTH } from './value-layout.js';

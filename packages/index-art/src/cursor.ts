@@ -1,0 +1,271 @@
+/**
+ * Going through the entries either way. A cursor holds nothing between calls but a key: each batch goes from the root to the page where that key
+ * leads, copies the page, and reads the copy once it was validated. Where the page is at its end, its path says what comes behind it.
+ */
+import {
+  type Cursor,
+  type EntryBatch,
+  type EntryCount,
+  type PageStore,
+  POINT,
+  RESTART,
+  type SeekOptions,
+  schedulePoint,
+  TAG_VALUE,
+} from '@pagewright/core';
+import { damagedPage } from './damage.js';
+import { MOST_RESTARTS } from './descent.js';
+import { compareKeys, keyBehind } from './key-order.js';
+import {
+  isOnOwnPage,
+  kindOf,
+  offsetOf,
+  SLICE,
+  suffixLengthAt,
+  swipOfValue,
+  tagAt,
+  valueFieldAt,
+  valueOffset,
+} from './node-layout.js';
+import { stampOf, swipCountOf, swipOffset } from './page-layout.js';
+import { AT_END, AT_ENTRY, IS_DAMAGED } from './page-scan.js';
+import type { ScanDescent, ScanPlace } from './scan-descent.js';
+import type { TreeParts } from './tree-parts.js';
+
+/** A batch ends when its values have more bytes together. */
+const BATCH_BYTES = 1024 * 1024;
+/** Stands for the version of a page whose latch this thread holds. */
+const LATCHED = -1;
+
+export class ArtCursor implements Cursor {
+  readonly #parts: TreeParts;
+  readonly #pages: PageStore;
+  readonly #way: ScanDescent;
+  readonly #keyBuffer: Uint8Array;
+  #place: ScanPlace = { key: null, exclusive: false, reverse: false };
+  #ended = false;
+
+  constructor(parts: TreeParts) {
+    this.#parts = parts;
+    this.#pages = parts.context.pages;
+    this.#way = parts.scanDescent;
+    this.#keyBuffer = parts.workspace.key;
+  }
+
+  seek(key: Uint8Array | null, options: SeekOptions): void {
+    const { exclusive = false, reverse = false } = options;
+    this.#place = { key: key === null ? null : key.slice(), exclusive, reverse };
+    this.#ended = false;
+  }
+
+  next(batch: EntryBatch): boolean {
+    batch.count = 0;
+    batch.timestamp = 0;
+    if (this.#ended) return false;
+    schedulePoint(POINT.cursorBatch);
+    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
+      const frame = this.#way.descend(this.#place);
+      if (frame === RESTART || !this.#copy(frame, this.#way.version)) continue;
+      if (this.#fill(batch, frame, this.#way.version)) return batch.count > 0 || !this.#ended;
+    }
+    const frame = this.#way.descendLatched(this.#place);
+    try {
+      this.#copy(frame, LATCHED);
+      this.#fill(batch, frame, LATCHED);
+      return batch.count > 0 || !this.#ended;
+    } finally {
+      this.#pages.unlatch(frame);
+    }
+  }
+
+  count(into: EntryCount): boolean {
+    into.count = into.values = into.timestamp = 0;
+    into.isTooNew = into.hasValues = false;
+    if (this.#ended) return false;
+    schedulePoint(POINT.cursorBatch);
+    for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
+      const frame = this.#way.descend(this.#place);
+      if (frame === RESTART || !this.#copy(frame, this.#way.version)) continue;
+      return this.#pass(frame, into);
+    }
+    const frame = this.#way.descendLatched(this.#place);
+    try {
+      this.#copy(frame, LATCHED);
+      return this.#pass(frame, into);
+    } finally {
+      this.#pages.unlatch(frame);
+    }
+  }
+
+  /** Copies the page that was reached, and goes on in the copy. False: it has changed. */
+  #copy(frame: number, version: number): boolean {
+    const { workspace } = this.#parts;
+    workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame));
+    schedulePoint(POINT.cursorCopied);
+    if (version !== LATCHED && !this.#pages.validate(frame, version)) return false;
+    this.#way.scan.goOnIn(workspace.image, 0);
+    return true;
+  }
+
+  /** The highest stamp of what was gone past with the page that was copied. */
+  #stamp(): number {
+    return Math.max(this.#way.passed, stampOf(this.#parts.workspace.image, 0));
+  }
+
+  /** Makes a batch of the copy of a page, and goes past its entries. False: start again, nothing has changed. */
+  #fill(batch: EntryBatch, frame: number, version: number): boolean {
+    const { workspace } = this.#parts;
+    const { scan, hasEntry } = this.#way;
+    const { image, results } = workspace;
+    const keys = this.#keyBuffer;
+    batch.timestamp = this.#stamp();
+    let at = hasEntry ? AT_ENTRY : AT_END;
+    let bytes = 0;
+    let length = 0;
+    while (at === AT_ENTRY && batch.count < batch.limit && bytes <= BATCH_BYTES) {
+      const leaf = offsetOf(scan.reference);
+      if (batch.wantsValues) {
+        const value = this.#value(frame, version, leaf, batch.count > 0);
+        if (value === null && batch.count === 0) return false;
+        if (value === null) break;
+        batch.values[batch.count] = value;
+        bytes += value.length;
+      }
+      length = scan.copyKey(keys);
+      if (length < 0) throw this.#damaged(frame);
+      batch.keys[batch.count] = results.copyOf(keys, length);
+      batch.tags[batch.count] = tagAt(image, leaf);
+      batch.count++;
+      at = scan.advance();
+    }
+    if (at === IS_DAMAGED) throw this.#damaged(frame);
+    if (at === AT_END) this.#goBehindPage(frame);
+    else if (batch.count > 0) this.#goOn(frame, keys.slice(0, length), true);
+    return true;
+  }
+
+  /** The value of an entry; null if it is on a page of its own that cannot be read now. */
+  #value(frame: number, version: number, leaf: number, mayStop: boolean): Uint8Array | null {
+    const { values, workspace } = this.#parts;
+    const { image, results, pageSize } = workspace;
+    const field = valueFieldAt(image, leaf);
+    if (!isOnOwnPage(field)) {
+      const start = leaf + valueOffset(suffixLengthAt(image, leaf), field);
+      if (start + field > pageSize) throw this.#damaged(frame);
+      results.copy(image, start, field);
+      return results.finish(field);
+    }
+    const swip = swipOfValue(field);
+    const offset = swip < swipCountOf(image, 0) ? swipOffset(pageSize, swip) : 0;
+    if (version === LATCHED) return values.readOfLatched(frame, offset);
+    try {
+      return values.read(frame, offset, version);
+    } catch (error) {
+      // What is in the batch already is handed out; the next call meets the fault again, with this entry first.
+      if (mayStop && (error as { isPageFault?: unknown }).isPageFault === true) return null;
+      throw error;
+    }
+  }
+
+  /** Goes past the entries of the copy of a page, and counts them. */
+  #pass(frame: number, into: EntryCount): boolean {
+    const { scan, hasEntry } = this.#way;
+    const { image } = this.#parts.workspace;
+    const stamp = this.#stamp();
+    if (hasEntry && stamp > into.newest) {
+      into.isTooNew = true;
+      return true;
+    }
+    const keys = this.#keyBuffer;
+    const side = into.end === null ? -1 : this.#sideOf(into.end);
+    let at = hasEntry ? AT_ENTRY : AT_END;
+    let isLast = false;
+    let count = 0;
+    let values = 0;
+    for (; at === AT_ENTRY; at = scan.advance()) {
+      if (side >= 0) {
+        const length = scan.copyKey(keys);
+        if (length < 0) throw this.#damaged(frame);
+        isLast = side > 0 || this.#isBeyond(keys, length, into);
+        if (isLast) break;
+      }
+      count++;
+      if (tagAt(image, offsetOf(scan.reference)) === TAG_VALUE) values++;
+    }
+    if (at === IS_DAMAGED) throw this.#damaged(frame);
+    if (into.deletedOnly && values > 0) {
+      into.hasValues = true;
+      return true;
+    }
+    into.count = count;
+    into.values = values;
+    into.timestamp = stamp;
+    if (isLast) this.#ended = true;
+    else if (at === AT_END) this.#goBehindPage(frame);
+    else this.#goToLink(frame);
+    return into.count > 0 || !this.#ended;
+  }
+
+  /** On which side of the end all lies that is on the page: -1 in front of it, 1 beyond it, 0 either. */
+  #sideOf(end: Uint8Array): number {
+    const side = this.#way.scan.sideOf(end, this.#way.depth);
+    return Math.sign(this.#place.reverse ? -side : side);
+  }
+
+  #isBeyond(key: Uint8Array, length: number, { end, inclusive }: EntryCount): boolean {
+    const order = compareKeys(key, length, end as Uint8Array, (end as Uint8Array).length);
+    return order === 0 ? !inclusive : order > 0 !== this.#place.reverse;
+  }
+
+  /** Every step leads on. Where it does not, pages are damaged, and the way could have no end. */
+  #goOn(frame: number, key: Uint8Array, exclusive: boolean): void {
+    const { key: before, exclusive: wasExclusive, reverse } = this.#place;
+    if (before !== null) {
+      const order = compareKeys(key, key.length, before, before.length);
+      const isBack = reverse ? order > 0 : order < 0;
+      if (isBack || (order === 0 && (wasExclusive || !exclusive))) throw this.#damaged(frame);
+    }
+    this.#place = { key, exclusive, reverse };
+  }
+
+  /** Goes on with the page to which the link leads where the scan stands. */
+  #goToLink(frame: number): void {
+    const { scan } = this.#way;
+    const isSlice = kindOf(scan.reference) === SLICE;
+    const length = scan.pathLength + (isSlice ? 1 : 0);
+    const { reverse } = this.#place;
+    if (isSlice) scan.path[scan.pathLength] = reverse ? scan.last : scan.first;
+    if (!reverse) {
+      this.#goOn(frame, scan.path.slice(0, length), false);
+      return;
+    }
+    // There were entries behind it.
+    const behind = keyBehind(scan.path, length, this.#keyBuffer);
+    if (behind === 0) throw this.#damaged(frame);
+    this.#goOn(frame, this.#keyBuffer.slice(0, behind), true);
+  }
+
+  /** Goes on behind all that a page can have, which its path tells. */
+  #goBehindPage(frame: number): void {
+    const { scan, ordinal, depth, isSlice, first, last } = this.#way;
+    const { reverse } = this.#place;
+    if (ordinal === 0) {
+      this.#ended = true;
+      return;
+    }
+    const { path } = scan;
+    if (isSlice) path[depth] = reverse ? first : last;
+    const length = isSlice ? depth + 1 : depth;
+    if (reverse) {
+      this.#goOn(frame, path.slice(0, length), true);
+      return;
+    }
+    const behind = keyBehind(path, length, this.#keyBuffer);
+    if (behind === 0) this.#ended = true;
+    else this.#goOn(frame, this.#keyBuffer.slice(0, behind), false);
+  }
+
+  #damaged(frame: number): Error {
+    return damagedPage(this.#parts.context.number, frame, 'its nodes lie outside it, or lead back');
+  }
+}
