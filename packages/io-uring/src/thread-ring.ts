@@ -4,10 +4,10 @@
  *
  * The buffers of a job are held from here until its outcome is known: the native part has nothing but their addresses.
  */
-import { PagewrightError } from '@pagewright/core/contracts';
 import { type Addon, loadAddon, type NativeRing, type RingFigures } from './addon.js';
+import { noRing, reasonOf } from './no-ring.js';
 import type { CheckedOptions } from './options.js';
-import { reasonOf } from './probe.js';
+
 import { errnoName } from './system-errors.js';
 
 /** What a command asks for. */
@@ -43,6 +43,8 @@ const LEAST_KNOWN_BYTES = 1 << 16;
 const WAITED = 0;
 
 export class ThreadRing {
+  /** Operations that are needed, and that the kernel does not have. */
+  readonly missing: readonly string[];
   readonly #ring: NativeRing;
   readonly #registers: boolean;
   #commands = numbers(LEAST_COMMANDS * COMMAND_WIDTH);
@@ -67,7 +69,10 @@ export class ThreadRing {
   /** @throws an error with an errno as `code` if the kernel gives no ring */
   constructor(addon: Addon, options: CheckedOptions) {
     this.#registers = options.registerBuffers;
-    this.#ring = new addon.Ring(options, this.#held, this.#commands, this.#results, (told) => this.#deliver(told));
+    this.#ring = new addon.Ring(options, this.#held, this.#commands, this.#results, (told) =>
+      this.#deliverInTurn(told),
+    );
+    this.missing = this.#ring.missing();
     this.#gone = new FinalizationRegistry((memory) => this.#ring.removeMemory(memory));
   }
 
@@ -214,7 +219,10 @@ function isGrowable(buffer: SharedArrayBuffer): boolean {
 
 const rings = new Map<string, ThreadRing>();
 
-/** The ring of this thread for these options; made when first asked for. @throws PW_IO if the kernel gives none */
+/**
+ * The ring of this thread for these options; made when first asked for, and there until the thread ends: one that was let go would count against limits for a while beside the next.
+ * @throws PW_UNSUPPORTED, with the `reason`, if the kernel gives none that has all operations
+ */
 export function ringOfThread(options: CheckedOptions): ThreadRing {
   const key = JSON.stringify(options);
   let ring = rings.get(key);
@@ -222,22 +230,17 @@ export function ringOfThread(options: CheckedOptions): ThreadRing {
     ring = makeRing(options);
     rings.set(key, ring);
   }
-  return ring;
+  if (ring.missing.length === 0) return ring;
+  throw noRing(`the kernel is too old: its io_uring lacks ${ring.missing.join(', ')} (Linux 5.6 has all)`);
 }
 
 function makeRing(options: CheckedOptions): ThreadRing {
   const loaded = loadAddon(options.addon);
-  if (loaded.addon === null) throw noRing(`There is no io_uring here: ${loaded.reason}.`);
+  if (loaded.addon === null) throw noRing(loaded.reason);
   try {
     return new ThreadRing(loaded.addon, options);
   } catch (error) {
     const errno = errnoName(Number((error as { code?: unknown }).code));
-    throw noRing(`The kernel gives this thread no io_uring: ${reasonOf(errno, options)}.`, errno);
+    throw noRing(reasonOf(errno, options), errno);
   }
-}
-
-function noRing(message: string, errno?: string): PagewrightError {
-  return new PagewrightError('PW_UNSUPPORTED', `${message} Use another I/O backend, such as @pagewright/io-posix.`, {
-    details: errno === undefined ? {} : { errno },
-  });
 }
