@@ -39,6 +39,9 @@ const LEAST_COMMANDS = 256;
 /** Shared buffers from this size on are known by a number; smaller ones come and go. In bytes. */
 const LEAST_KNOWN_BYTES = 1 << 16;
 
+/** Times that outcomes may be told in a microtask before the event loop must have gone round: else a loop of reads from the page cache would keep everything else from running. */
+const MOST_AT_ONCE = 32;
+
 /** The token of what is waited for in place. */
 const WAITED = 0;
 
@@ -61,6 +64,7 @@ export class ThreadRing {
   readonly #ended: (Ended | null)[] = [null];
   readonly #freeTokens: number[] = [];
   #isScheduled = false;
+  #atOnce = MOST_AT_ONCE;
   /** Large shared buffers by their numbers. A number is given back when its buffer is gone. */
   readonly #known = new WeakMap<ArrayBufferLike, number>();
   readonly #gone: FinalizationRegistry<number>;
@@ -133,8 +137,13 @@ export class ThreadRing {
     this.#hand();
     queueMicrotask(() => {
       this.#isScheduled = false;
-      const told = this.#hand() > 0 ? this.#ring.collect() : 0;
-      this.#deliver(told);
+      if (this.#hand() === 0) return;
+      if (this.#atOnce === 0) {
+        setImmediate(() => this.#deliverInTurn(this.#ring.collect()));
+        return;
+      }
+      this.#atOnce--;
+      this.#deliver(this.#ring.collect());
     });
   }
 
@@ -169,6 +178,12 @@ export class ThreadRing {
     const lent = this.#lent;
     this.#lent = [];
     return lent;
+  }
+
+  /** From the event loop. */
+  #deliverInTurn(told: number): void {
+    this.#atOnce = MOST_AT_ONCE;
+    this.#deliver(told);
   }
 
   #deliver(told: number): void {
