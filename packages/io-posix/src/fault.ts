@@ -21,7 +21,7 @@ export function faultOf(error: unknown, attempt: Attempt): PagewrightError {
   const place = attempt.offset === undefined ? '' : ` at offset ${attempt.offset}`;
   return new PagewrightError(
     code,
-    `Cannot ${attempt.operation} ${attempt.path}${place}: ${errno}. ${adviceFor(code, attempt)}`,
+    `Cannot ${attempt.operation} ${attempt.path}${place}: ${errno}. ${adviceFor(code, errno, attempt)}`,
     { cause: error, details: { errno, ...attempt } },
   );
 }
@@ -91,7 +91,8 @@ function codeOf(errno: string, operation: string): ErrorCode {
   }
 }
 
-function adviceFor(code: ErrorCode, attempt: Attempt): string {
+function adviceFor(code: ErrorCode, errno: string, attempt: Attempt): string {
+  if (errno === 'EMFILE' || errno === 'ENFILE') return 'Too many files are open: close some, or raise `ulimit -n`.';
   switch (code) {
     case 'PW_FULL':
       return 'Free space on the device, or raise the quota or the file size limit.';

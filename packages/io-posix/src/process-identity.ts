@@ -158,9 +158,12 @@ export function showsDescriptors(): boolean {
   return tryTo(() => fs.statSync(DESCRIPTORS)) !== null;
 }
 
-/** Whether a descriptor of this process is open on the file; true where the system does not say. */
+/**
+ * Whether a descriptor of this process is open on the file, for writing: who just reads a lock file may have got the number of a holder that has ended. True where the
+ * system does not say.
+ */
 export function isDescriptorOpen(fd: number, file: FileIdentity): boolean {
-  return !showsDescriptors() || isOpenOn(String(fd), file);
+  return !showsDescriptors() || (isOpenOn(String(fd), file) && isForWriting(String(fd)));
 }
 
 function isOpenOn(fd: string, { dev, ino }: FileIdentity): boolean {

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { faultOf } from '../src/fault.js';
 import { NodeFiles } from '../src/index.js';
 import { codeOf, rejectionOf } from './rejection.js';
 
@@ -150,4 +151,9 @@ test('says how another thread makes the same backend, but not for a class that e
     options: { depth: 3 },
   });
   expect(new Watched().module).toBeUndefined();
+});
+
+test('where too many files are open, the error says so', () => {
+  const { code, message } = faultOf({ code: 'EMFILE' }, { operation: 'open', path: 'store.pw' });
+  expect({ code, message }).toEqual({ code: 'PW_IO', message: expect.stringContaining('ulimit -n') });
 });

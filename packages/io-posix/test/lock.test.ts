@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { IoFile } from '@pagewright/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { NodeFiles } from '../src/index.js';
-import { describeSelf } from '../src/process-identity.js';
+import { describeSelf, textOf } from '../src/process-identity.js';
 import { bundle } from './bundle.js';
 import { endAll, kill, spawnShell, start, tell } from './holder.js';
 import { codeOf, rejectionOf } from './rejection.js';
@@ -332,3 +332,21 @@ function recordOf(fields: Readonly<Record<string, unknown>>): string {
 function deadPid(): number {
   return spawnSync(process.execPath, ['--version']).pid;
 }
+
+test.runIf(linux)(
+  'who reads a lock file by the descriptor number of a holder that has ended does not pass for it',
+  async () => {
+    fs.writeFileSync(lockFile, '');
+    const reading = fs.openSync(lockFile, 'r');
+    try {
+      fs.writeFileSync(lockFile, textOf(describeSelf('ended', reading)));
+      const file = await files.open(name, {});
+      opened.push(file);
+      expect(await codeOf(file.joinLock!('ended'))).toBe('PW_CLOSED');
+      const lock = await file.lock();
+      await lock.release();
+    } finally {
+      fs.closeSync(reading);
+    }
+  },
+);

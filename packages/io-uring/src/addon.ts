@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 /** One ring. Everything that goes in and out for an operation is numbers in the two arrays: see `thread-ring.ts`. */
 export interface NativeRing {
+  /** Operations that are needed, and that this kernel does not have. */
+  missing(): string[];
   setCommands(commands: Float64Array): void;
   /** `direct` is a second descriptor for transfers past the page cache, or -1; what these are aligned to, in bytes. */
   addFile(fd: number, direct: number, alignment: number): number;
@@ -45,11 +47,8 @@ export interface Addon {
     results: Float64Array,
     notify: (told: number) => void,
   ) => NativeRing;
-  probe(options: NativeRingOptions): {
-    readonly errno: number;
-    readonly missing: readonly string[];
-    readonly memlockBytes: number;
-  };
+  /** What the process may keep in memory. */
+  memlockBytes(): number;
 }
 
 /** The addon, or why there is none. */

@@ -1,6 +1,14 @@
 /** Files by io_uring, as Pagewright's I/O contract has it. Linux alone. */
 import fs from 'node:fs';
-import type { IoBackend, IoFile, IoModule, OpenFlags } from '@pagewright/core/contracts';
+
+import {
+  type IoBackend,
+  type IoFile,
+  type IoModule,
+  isPagewrightError,
+  type OpenFlags,
+} from '@pagewright/core/contracts';
+
 import {
   Directories,
   errnoOf,
@@ -13,7 +21,6 @@ import {
   useHugePages,
 } from '@pagewright/io-posix/files';
 import { type CheckedOptions, checked, type UringFilesOptions } from './options.js';
-import { type Probed, probe } from './probe.js';
 import { ringOfThread, type ThreadRing } from './thread-ring.js';
 import { UringCalls } from './uring-calls.js';
 
@@ -34,9 +41,18 @@ export class UringFiles extends Directories implements IoBackend {
     return { url: new URL('./in-thread.js', import.meta.url).href, options: this.#options };
   }
 
-  /** Loads the native part, makes a ring, and lets it go. Takes about two milliseconds the first time. */
-  probe(): Probed {
-    return probe(this.#options);
+  /**
+   * Loads the native part, and makes the ring of this thread, which it has from then on: so a store that is opened now meets no limit that this has not met. Takes about two
+   * milliseconds the first time.
+   */
+  probe(): { readonly supported: boolean; readonly reason?: string } {
+    try {
+      ringOfThread(this.#options);
+      return { supported: true };
+    } catch (error) {
+      if (!isPagewrightError(error, 'PW_UNSUPPORTED')) throw error;
+      return { supported: false, reason: String(error.details.reason) };
+    }
   }
 
   prepareMemory(memory: Uint8Array): void {

@@ -4,10 +4,10 @@
  *
  * The buffers of a job are held from here until its outcome is known: the native part has nothing but their addresses.
  */
-import { PagewrightError } from '@pagewright/core/contracts';
 import { type Addon, loadAddon, type NativeRing, type RingFigures } from './addon.js';
+import { noRing, reasonOf } from './no-ring.js';
 import type { CheckedOptions } from './options.js';
-import { reasonOf } from './probe.js';
+
 import { errnoName } from './system-errors.js';
 
 /** What a command asks for. */
@@ -39,10 +39,15 @@ const LEAST_COMMANDS = 256;
 /** Shared buffers from this size on are known by a number; smaller ones come and go. In bytes. */
 const LEAST_KNOWN_BYTES = 1 << 16;
 
+/** Times that outcomes may be told in a microtask before the event loop must have gone round: else a loop of reads from the page cache would keep everything else from running. */
+const MOST_AT_ONCE = 32;
+
 /** The token of what is waited for in place. */
 const WAITED = 0;
 
 export class ThreadRing {
+  /** Operations that are needed, and that the kernel does not have. */
+  readonly missing: readonly string[];
   readonly #ring: NativeRing;
   readonly #registers: boolean;
   #commands = numbers(LEAST_COMMANDS * COMMAND_WIDTH);
@@ -59,6 +64,7 @@ export class ThreadRing {
   readonly #ended: (Ended | null)[] = [null];
   readonly #freeTokens: number[] = [];
   #isScheduled = false;
+  #atOnce = MOST_AT_ONCE;
   /** Large shared buffers by their numbers. A number is given back when its buffer is gone. */
   readonly #known = new WeakMap<ArrayBufferLike, number>();
   readonly #gone: FinalizationRegistry<number>;
@@ -67,7 +73,10 @@ export class ThreadRing {
   /** @throws an error with an errno as `code` if the kernel gives no ring */
   constructor(addon: Addon, options: CheckedOptions) {
     this.#registers = options.registerBuffers;
-    this.#ring = new addon.Ring(options, this.#held, this.#commands, this.#results, (told) => this.#deliver(told));
+    this.#ring = new addon.Ring(options, this.#held, this.#commands, this.#results, (told) =>
+      this.#deliverInTurn(told),
+    );
+    this.missing = this.#ring.missing();
     this.#gone = new FinalizationRegistry((memory) => this.#ring.removeMemory(memory));
   }
 
@@ -128,8 +137,13 @@ export class ThreadRing {
     this.#hand();
     queueMicrotask(() => {
       this.#isScheduled = false;
-      const told = this.#hand() > 0 ? this.#ring.collect() : 0;
-      this.#deliver(told);
+      if (this.#hand() === 0) return;
+      if (this.#atOnce === 0) {
+        setImmediate(() => this.#deliverInTurn(this.#ring.collect()));
+        return;
+      }
+      this.#atOnce--;
+      this.#deliver(this.#ring.collect());
     });
   }
 
@@ -164,6 +178,12 @@ export class ThreadRing {
     const lent = this.#lent;
     this.#lent = [];
     return lent;
+  }
+
+  /** From the event loop. */
+  #deliverInTurn(told: number): void {
+    this.#atOnce = MOST_AT_ONCE;
+    this.#deliver(told);
   }
 
   #deliver(told: number): void {
@@ -214,7 +234,10 @@ function isGrowable(buffer: SharedArrayBuffer): boolean {
 
 const rings = new Map<string, ThreadRing>();
 
-/** The ring of this thread for these options; made when first asked for. @throws PW_IO if the kernel gives none */
+/**
+ * The ring of this thread for these options; made when first asked for, and there until the thread ends: one that was let go would count against limits for a while beside the next.
+ * @throws PW_UNSUPPORTED, with the `reason`, if the kernel gives none that has all operations
+ */
 export function ringOfThread(options: CheckedOptions): ThreadRing {
   const key = JSON.stringify(options);
   let ring = rings.get(key);
@@ -222,22 +245,17 @@ export function ringOfThread(options: CheckedOptions): ThreadRing {
     ring = makeRing(options);
     rings.set(key, ring);
   }
-  return ring;
+  if (ring.missing.length === 0) return ring;
+  throw noRing(`the kernel is too old: its io_uring lacks ${ring.missing.join(', ')} (Linux 5.6 has all)`);
 }
 
 function makeRing(options: CheckedOptions): ThreadRing {
   const loaded = loadAddon(options.addon);
-  if (loaded.addon === null) throw noRing(`There is no io_uring here: ${loaded.reason}.`);
+  if (loaded.addon === null) throw noRing(loaded.reason);
   try {
     return new ThreadRing(loaded.addon, options);
   } catch (error) {
     const errno = errnoName(Number((error as { code?: unknown }).code));
-    throw noRing(`The kernel gives this thread no io_uring: ${reasonOf(errno, options)}.`, errno);
+    throw noRing(reasonOf(errno, options), errno);
   }
-}
-
-function noRing(message: string, errno?: string): PagewrightError {
-  return new PagewrightError('PW_UNSUPPORTED', `${message} Use another I/O backend, such as @pagewright/io-posix.`, {
-    details: errno === undefined ? {} : { errno },
-  });
 }

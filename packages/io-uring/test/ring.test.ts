@@ -43,6 +43,21 @@ describeNative('the ring of a thread', () => {
     return bytes.subarray(at * PAGE, (at + 1) * PAGE);
   }
 
+  test('a loop of reads from the page cache leaves the event loop its turns', async () => {
+    const file = fileOf(new UringFiles());
+    const buffer = new Uint8Array(PAGE);
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns++;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    for (let at = 0; at < 1000; at++) await file.read(buffer, at * PAGE);
+    isOver = true;
+    expect(turns).toBeGreaterThanOrEqual(20);
+  });
+
   test(`10,000 reads at once are all answered, each with its page (seed ${SEED})`, async () => {
     const backend = new UringFiles({ depth: 64 });
     const file = fileOf(backend);

@@ -103,7 +103,7 @@ export interface IoBackend {
    * own is done by the threads that there are. A backend that wraps or extends another must not pass on that one's.
    */
   readonly module?: IoModule | undefined;
-  /** Whether it works on this machine, and if not, why. Has no effects. */
+  /** Whether it works on this machine, and if not, why. Changes nothing; what it takes to find out, its thread may keep for the files that it opens. */
   probe(): { readonly supported: boolean; readonly reason?: string };
   /**
    * Optional. Told of memory that will hold pages for as long as a store is open, once, and before anything is in it: huge pages may be asked for behind it. A hint: it changes

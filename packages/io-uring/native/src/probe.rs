@@ -1,21 +1,10 @@
 //! What this kernel can.
 
-use crate::raw::ring::{Ring, Setup};
+use crate::raw::ring::Ring;
 use io_uring::opcode;
 
-pub struct Found {
-    /// Zero, or why there is no ring.
-    pub errno: i32,
-    /// Operations that are needed and not there.
-    pub missing: Vec<String>,
-}
-
-/// Makes a ring as it would be made for a thread, for its memory may be more than the process may lock; asks it, and lets it go.
-pub fn probe(setup: Setup) -> Found {
-    let ring = match Ring::new(setup) {
-        Ok(ring) => ring,
-        Err(error) => return Found { errno: error.raw_os_error().unwrap_or(libc::EIO), missing: Vec::new() },
-    };
+/// Operations that are needed, and that the kernel of this ring does not have.
+pub fn missing(ring: &Ring) -> Vec<String> {
     let needed = [
         ("READ", opcode::Read::CODE),
         ("WRITE", opcode::Write::CODE),
@@ -25,6 +14,5 @@ pub fn probe(setup: Setup) -> Found {
         ("FALLOCATE", opcode::Fallocate::CODE),
         ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
     ];
-    let missing = needed.iter().filter(|(_, code)| !ring.knows(*code)).map(|(name, _)| (*name).to_owned()).collect();
-    Found { errno: 0, missing }
+    needed.iter().filter(|(_, code)| !ring.knows(*code)).map(|(name, _)| (*name).to_owned()).collect()
 }

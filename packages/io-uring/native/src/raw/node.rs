@@ -113,6 +113,12 @@ impl Ring {
         Ok(Self { thread })
     }
 
+    /// Operations that are needed, and that this kernel does not have.
+    #[napi]
+    pub fn missing(&self) -> Vec<String> {
+        probe::missing(&self.thread.state.borrow().driver.ring)
+    }
+
     /// Other arrays from now on. No command is in the ones before.
     #[napi]
     pub fn set_commands(&self, commands: Numbers) {
@@ -266,19 +272,8 @@ fn of_errno(errno: i32) -> Error<String> {
     Error::new(errno.to_string(), "io_uring")
 }
 
-/// What the kernel can, found out by making a ring: zero or an errno, and the operations that it lacks.
-#[napi(object)]
-pub struct Probed {
-    /// Zero, or why there is no ring.
-    pub errno: i32,
-    /// Operations that are needed and not there.
-    pub missing: Vec<String>,
-    /// What the process may keep in memory, in bytes.
-    pub memlock_bytes: f64,
-}
-
+/// What the process may keep in memory, in bytes.
 #[napi]
-pub fn probe(options: RingOptions) -> Probed {
-    let found = probe::probe(options.setup());
-    Probed { errno: found.errno, missing: found.missing, memlock_bytes: super::system::memlock_limit() as f64 }
+pub fn memlock_bytes() -> f64 {
+    super::system::memlock_limit() as f64
 }

@@ -1,25 +1,15 @@
-/** Whether io_uring works on this machine, for this process, and if not, why and what to do. */
+/** Why io_uring does not work on this machine, for this process, and what to do. */
 import fs from 'node:fs';
-import { loadAddon } from './addon.js';
+import { PagewrightError } from '@pagewright/core/contracts';
 import type { CheckedOptions } from './options.js';
-import { errnoName } from './system-errors.js';
 
-export interface Probed {
-  readonly supported: boolean;
-  readonly reason?: string;
-}
-
-/** Makes a ring as a thread would have it, and lets it go. */
-export function probe(options: CheckedOptions): Probed {
-  const loaded = loadAddon(options.addon);
-  if (loaded.addon === null) return { supported: false, reason: loaded.reason };
-  const { errno, missing } = loaded.addon.probe(options);
-  if (errno !== 0) return { supported: false, reason: reasonOf(errnoName(errno), options) };
-  if (missing.length === 0) return { supported: true };
-  return {
-    supported: false,
-    reason: `the kernel is too old: its io_uring lacks ${missing.join(', ')} (Linux 5.6 has all)`,
-  };
+/** The error for a thread that gets no ring. Its details have the `reason` alone, and the errno if the kernel said one. */
+export function noRing(reason: string, errno?: string): PagewrightError {
+  return new PagewrightError(
+    'PW_UNSUPPORTED',
+    `There is no io_uring for this thread: ${reason}. Use another I/O backend, such as @pagewright/io-posix.`,
+    { details: errno === undefined ? { reason } : { reason, errno } },
+  );
 }
 
 /** Why the kernel gives no ring. */
