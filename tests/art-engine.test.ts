@@ -9,15 +9,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { bufferPool } from '@pagewright/bufferpool';
-import { compose, definePlugin, type Engine, IO } from '@pagewright/core';
+import type { Engine } from '@pagewright/core';
 import { art } from '@pagewright/index-art';
 import { btree } from '@pagewright/index-btree';
-import { mvcc } from '@pagewright/mvcc';
-import { CrashExplorer, FaultExplorer, makeWorkload, type OpenOn } from '@pagewright/testkit';
-import { wal } from '@pagewright/wal';
+import { CrashExplorer, FaultExplorer, makeWorkload } from '@pagewright/testkit';
 import { open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openArtOn } from './art-on.js';
 
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const PROGRAM = fileURLToPath(new URL('./programs/art-writer.mjs', import.meta.url));
@@ -194,38 +192,19 @@ async function killedWriter(from: number, count: number): Promise<number> {
   return last;
 }
 
-const onDisk: OpenOn = (io, at) => {
-  const disk = definePlugin({
-    name: 'the-disk-of-the-test',
-    kind: 'io',
-    contract: 1,
-    provides: [IO],
-    setup: (container) => {
-      container.register(IO, { useValue: io });
-    },
-  });
-  return compose({
-    io: disk(),
-    pages: bufferPool({ memory: 64 * 4096, pageSize: 4096 }),
-    indexes: art(),
-    concurrency: mvcc(),
-    log: wal({ commit: 'pipelined', segmentSize: '64KiB' }),
-  }).open(at);
-};
-
 describe('a store of radix trees', () => {
   it.each([
     'mixed',
     'merges',
   ] as const)('has, after a crash at operations of all kinds, what was acknowledged, and is whole (%s)', async (theme) => {
-    const explorer = new CrashExplorer(onDisk, { seed: SEED, stride: 20, losses: { exhaustive: 2, samples: 1 } });
+    const explorer = new CrashExplorer(openArtOn, { seed: SEED, stride: 20, losses: { exhaustive: 2, samples: 1 } });
     const { findings, ...counts } = await explorer.explore(makeWorkload(theme, SEED, 9));
     console.log(`CRASH_SEED=${SEED}, ${theme}: ${JSON.stringify(counts)}`);
     expect(findings, `CRASH_SEED=${SEED}`).toEqual([]);
   });
 
   it('has, after a failure at operations of all kinds, what was acknowledged and nothing that was refused', async () => {
-    const explorer = new FaultExplorer(onDisk, { seed: SEED, stride: 20 });
+    const explorer = new FaultExplorer(openArtOn, { seed: SEED, stride: 20 });
     const { findings, ...counts } = await explorer.explore(makeWorkload('growth', SEED, 9));
     console.log(`CRASH_SEED=${SEED}: ${JSON.stringify(counts)}`);
     expect(findings, `CRASH_SEED=${SEED}`).toEqual([]);

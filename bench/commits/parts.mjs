@@ -1,4 +1,5 @@
 /** The parts of the benchmark: what each varies, who takes part in it, and what its cells are told. */
+import { BACKEND } from '../comparison/backends.mjs';
 import { VALUE_BYTES } from '../comparison/values.mjs';
 import { KEY_BYTES } from './entries.mjs';
 
@@ -27,6 +28,8 @@ export const PARTS = {
     settings: () => Object.keys(FORMS).map((form) => ({ form })),
     takes: () => true,
     task: ({ form }, { commits }) => ({ load: 'flushes', form, commits, bytes: RECORD_BYTES }),
+    // What a ring flushes no tracer of system calls sees.
+    env: () => ({ [BACKEND]: 'node:fs' }),
   },
 
   one: {

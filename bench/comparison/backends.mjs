@@ -2,6 +2,9 @@
 import { ioPosix } from '@pagewright/io-posix';
 import { NotThere } from './not-there.mjs';
 
+/** Set in the environment of a cell: the backend by which Pagewright is opened there, where its module names none. */
+export const BACKEND = 'PAGEWRIGHT_BENCH_IO';
+
 export const BACKENDS = {
   'node:fs': () => ioPosix({ native: false }),
   'io-posix': () => ioPosix({ native: true }),

@@ -1,7 +1,7 @@
 /** Pagewright with one of its commit policies, and else as `open` composes it. */
 import { join } from 'node:path';
 import { attach, open } from 'pagewright';
-import { backendNamed } from '../../comparison/backends.mjs';
+import { BACKEND, backendNamed } from '../../comparison/backends.mjs';
 import { engine as compared } from '../../engines/pagewright.mjs';
 
 const SCHEMA = { key: 'u32', value: 'buffer' };
@@ -9,7 +9,7 @@ const SCHEMA = { key: 'u32', value: 'buffer' };
 export const engine = engineBy();
 
 /** The same by a backend of that name. */
-export function engineBy(backend) {
+export function engineBy(backend = process.env[BACKEND]) {
   const io = async () => (backend === undefined ? {} : { io: await backendNamed(backend) });
   return {
     name: backend === undefined ? 'pagewright' : `pagewright by ${backend}`,

@@ -38,6 +38,8 @@ const ABSENT = 0;
 const FOUND = 1;
 
 export class Art implements Index {
+  /** The page, two that it gives its parts to, and the one above, where a slice is cut in two. */
+  readonly pagesAPut = 4;
   readonly #context: IndexContext;
   readonly #workspace: Workspace;
   readonly #parts: TreeParts;

@@ -18,6 +18,8 @@ import { compareKeys } from './key-text.js';
 import { LentBytes } from './lent-bytes.js';
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+/** Of an index that says nothing else: a leaf and a new one beside it. */
+const PAGES_A_PUT = 2;
 
 /** An operation on an index, with the index. */
 export interface TargetedOperation extends LogOperation {
@@ -28,6 +30,8 @@ export interface CommitOperations {
   readonly length: number;
   /** Bytes of keys and values together. */
   readonly bytes: number;
+  /** The most that an index says of one write: see `Index.pagesAPut`. */
+  readonly pagesAPut: number;
   /** As a log takes them. */
   readonly logged: LogOperations;
   /** The indexes that are changed. */
@@ -68,6 +72,12 @@ export class PlainOperations implements CommitOperations {
     let bytes = 0;
     for (let i = 0; i < this.logged.length; i++) bytes += this.logged[i]!.key.length + this.logged[i]!.value.length;
     return bytes;
+  }
+
+  get pagesAPut(): number {
+    let most = PAGES_A_PUT;
+    for (let i = 0; i < this.logged.length; i++) most = Math.max(most, this.logged[i]!.target.index.pagesAPut ?? 0);
+    return most;
   }
 
   at(number: number): TargetedOperation {
@@ -119,6 +129,10 @@ export class EncodedChanges implements CommitOperations, WriteList {
 
   get length(): number {
     return this.logged.length;
+  }
+
+  get pagesAPut(): number {
+    return this.targets.reduce((most, { index }) => Math.max(most, index.pagesAPut ?? 0), PAGES_A_PUT);
   }
 
   at(number: number): TargetedOperation {

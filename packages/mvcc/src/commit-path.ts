@@ -316,15 +316,16 @@ export class CommitPath {
   }
 
   /**
-   * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, for large values
+   * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, or what its index says, for large values
    * pages of their own, rounded up to a size class. Many writes go to the same leaves: they touch no more than there are.
    */
   private pagesFor(operations: CommitOperations): number {
     const { pages } = this.host;
-    let touched = 2 * operations.length;
+    const { pagesAPut } = operations;
+    let touched = pagesAPut * operations.length;
     if (operations.length > FEW_WRITES) {
       const stats = pages.stats();
-      touched = Math.min(touched, 2 * Math.ceil((stats.fileBytes - stats.freeFileBytes) / pages.pageSize));
+      touched = Math.min(touched, pagesAPut * Math.ceil((stats.fileBytes - stats.freeFileBytes) / pages.pageSize));
     }
     return SPARE_PAGES + touched + 2 * Math.ceil(operations.bytes / pages.pageSize);
   }

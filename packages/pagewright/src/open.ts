@@ -20,7 +20,6 @@ import {
 } from '@pagewright/core';
 import { btree } from '@pagewright/index-btree';
 import { ioPosix } from '@pagewright/io-posix';
-import { ioUring } from '@pagewright/io-uring';
 import { mvcc } from '@pagewright/mvcc';
 import { type WalOptions, wal } from '@pagewright/wal';
 
@@ -176,8 +175,8 @@ async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<B
   const { memory, pageSize, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const { commit, durability, archive, archiveTimeoutMs } = parts;
   const config = {
-    // The fastest that works here (decision 29).
-    io: io ?? [ioUring(), ioPosix()],
+    // Not native yet, for what that takes of memory (decision 29).
+    io: io ?? ioPosix({ native: false }),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),

@@ -128,6 +128,11 @@ export interface PageBounds {
 
 /** An open index. */
 export interface Index {
+  /**
+   * Optional. The most pages that one put may make dirty where its page has no room, new ones included, but for those of a large value and for the few above that many puts share. It is what
+   * room in the file is secured for before a commit is logged. Default: 2, the page and a new one beside it.
+   */
+  readonly pagesAPut?: number;
   /** Finds the entry and fills `into`. May throw `PageFault`, nothing changed. */
   lookup(key: Uint8Array, into: EntryReference): boolean;
   /**
