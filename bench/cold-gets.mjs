@@ -14,6 +14,7 @@ import { runCell } from './comparison/cells.mjs';
 import { machineOf } from './comparison/machine.mjs';
 import { withScratch } from './comparison/scratch.mjs';
 import { summary, timesFaster } from './comparison/statistics.mjs';
+import { takeTurns } from './comparison/turns.mjs';
 import { runFio, whyNoFio } from './io/fio.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -67,17 +68,10 @@ async function compare() {
     const bytes = statSync(path).size;
     const memory = Math.floor(bytes / share);
     const cells = names.map((name) => ({ name, rounds: [] }));
-    for (let round = 0; round < rounds; round++) {
-      for (let turn = 0; turn < cells.length; turn++) {
-        const cell = cells[(turn + round) % cells.length];
-        if (cell.left !== undefined) continue;
-        const task = { backend: cell.name, path, memory, count, keys, seconds, seed: seed + round };
-        const answer = await run(task, Math.floor(bytes / PAGE));
-        if (answer.measured === undefined) cell.left = answer.notThere ?? `FAILED: ${answer.failed}`;
-        else cell.rounds[round] = answer.measured;
-        console.error(`round ${round + 1}, ${cell.name}: ${JSON.stringify(answer.measured ?? cell.left)}`);
-      }
-    }
+    const pages = Math.floor(bytes / PAGE);
+    await takeTurns(cells, rounds, (backend, round) =>
+      run({ backend, path, memory, count, keys, seconds, seed: seed + round }, pages),
+    );
     const report = {
       benchmark: 'cold-gets',
       began: began.toISOString(),

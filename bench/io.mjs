@@ -11,6 +11,7 @@ import { runCell } from './comparison/cells.mjs';
 import { machineOf } from './comparison/machine.mjs';
 import { withScratch } from './comparison/scratch.mjs';
 import { summary, timesFaster } from './comparison/statistics.mjs';
+import { takeTurns } from './comparison/turns.mjs';
 import { CONTESTANTS } from './io/contestants.mjs';
 import { runFio, whyNoFio } from './io/fio.mjs';
 import { PAGE, writePages } from './io/pages.mjs';
@@ -66,28 +67,11 @@ async function compare() {
     for (const { kind, depth } of work) {
       const row = { kind, depth, cells: names.map((name) => ({ name, rounds: [] })) };
       rows.push(row);
-      for (let round = 0; round < rounds; round++) {
-        for (let turn = 0; turn < names.length; turn++) {
-          const cell = row.cells[(turn + round) % names.length];
-          if (cell.left !== undefined) continue;
-          const task = {
-            contestant: cell.name,
-            path,
-            kind,
-            depth,
-            pages,
-            pageBytes: PAGE,
-            seconds,
-            seed: seed + round,
-          };
-          const answer = await run(task, noFio);
-          if (answer.measured === undefined) cell.left = answer.notThere ?? `FAILED: ${answer.failed}`;
-          else cell.rounds[round] = answer.measured;
-          console.error(
-            `${kind}, depth ${depth}, round ${round + 1}, ${cell.name}: ${JSON.stringify(answer.measured ?? cell.left)}`,
-          );
-        }
-      }
+      const taskOf = (contestant, round) => ({
+        ...{ contestant, path, kind, depth, pages, pageBytes: PAGE, seconds },
+        seed: seed + round,
+      });
+      await takeTurns(row.cells, rounds, (name, round) => run(taskOf(name, round), noFio), `${kind}, depth ${depth}, `);
     }
     const report = { benchmark: 'io', began: began.toISOString(), asked: values, machine: machineOf(loadBefore), rows };
     const file = values.json ?? join(ROOT, 'bench', 'results', `io-${began.toISOString().replaceAll(':', '')}.json`);

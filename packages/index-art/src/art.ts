@@ -8,6 +8,7 @@ import {
   type EntryReference,
   type Index,
   type IndexContext,
+  KeyPrefetch,
   type PageBounds,
   POINT,
   RESTART,
@@ -22,7 +23,6 @@ import { type Descent, MOST_RESTARTS, TO_END } from './descent.js';
 import { DrawIn } from './draw-in.js';
 import { estimateEntries } from './estimate.js';
 import { heightOf } from './height.js';
-import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, offsetOf, suffixLengthAt, swipOfValue, tagAt, valueFieldAt, valueOffset } from './node-layout.js';
 import { stampOf, swipCountOf, swipOffset } from './page-layout.js';
 import { Splitter } from './split.js';
@@ -57,7 +57,9 @@ export class Art implements Index {
     this.#descent = this.#parts.descent;
     this.#splitter = new Splitter(this.#parts);
     this.#drawIn = new DrawIn(this.#parts);
-    this.#keyPrefetch = new KeyPrefetch(this.#parts);
+    this.#keyPrefetch = new KeyPrefetch(context.pages, workspace.wanted, (key, missing) =>
+      this.#descent.descend(key, TO_END, missing),
+    );
   }
 
   lookup(key: Uint8Array, into: EntryReference): boolean {

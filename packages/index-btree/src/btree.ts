@@ -8,6 +8,7 @@ import {
   type EntryReference,
   type Index,
   type IndexContext,
+  KeyPrefetch,
   PAGE_TIMESTAMP,
   type PageBounds,
   POINT,
@@ -23,7 +24,6 @@ import { damagedPage } from './damage.js';
 import { type Descent, LEAF_LEVEL, MOST_RESTARTS, TO_KEY } from './descent.js';
 import { estimateEntries } from './estimate.js';
 import { heightOf } from './height.js';
-import { KeyPrefetch } from './key-prefetch.js';
 import { isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, swipOffset, tagAt, valueFieldAt } from './leaf-layout.js';
 import { Merger } from './merge.js';
 import { RunHint } from './run-hint.js';
@@ -59,7 +59,9 @@ export class Btree implements Index {
     this.#descent = this.#parts.descent;
     this.#splitter = new Splitter(this.#parts);
     this.#merger = new Merger(this.#parts);
-    this.#keyPrefetch = new KeyPrefetch(this.#parts);
+    this.#keyPrefetch = new KeyPrefetch(context.pages, workspace.wanted, (key, missing) =>
+      this.#descent.descend(key, TO_KEY, LEAF_LEVEL, false, missing),
+    );
     this.#run = new RunHint(context.pages);
   }
 

@@ -12,7 +12,7 @@ import type { LoggedTransaction } from './engine-log.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
-import { LookAhead } from './prefetching.js';
+import { LookAhead, STEP } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -52,8 +52,6 @@ const NOTHING = new Uint8Array(0);
 const KEY_READ_OPTIONS = ['snapshot', 'asCalled'];
 /** Keys read between two turns of the event loop. */
 const ENTRIES_A_TURN = 8192;
-/** Keys read between two looks ahead, once one has missed its page. */
-const ENTRIES_A_STEP = 16;
 /** Milliseconds of counting between two turns. */
 const COUNTING_MS = 4;
 
@@ -141,7 +139,7 @@ export class IndexHandle<Key = string, Value = unknown> {
     };
     for (let turn = ENTRIES_A_TURN; values.length < encoded.length; ) {
       this.core.state.assertUsable();
-      end = Math.min(encoded.length, turn, hasMissed ? values.length + ENTRIES_A_STEP : turn);
+      end = Math.min(encoded.length, turn, hasMissed ? values.length + STEP : turn);
       if (attemptRead(this.core.pages, readSome) === FAULTED) {
         hasMissed = true;
         ahead?.missedAt(values.length);

@@ -7,8 +7,8 @@ import type { PageStore } from '../contracts/pages.js';
 
 /** Entries that are looked ahead to. What their pages may take of memory is for the page store to say. */
 const LOOKED_AHEAD = 64;
-/** Of these, so many are asked for together where the next ones follow before they have come: their pages are one read, which is over when the slowest is. */
-const STEP = 16;
+/** Of these, so many are asked for together, and then read, where the next ones follow before they have come: their pages are one read, which is over when the slowest is. */
+export const STEP = 16;
 
 /** What needs the entries of keys: one after the other. */
 export interface WantedEntries {

@@ -1,5 +1,6 @@
 /** What indexes on pages have in common, whatever their nodes look like. */
 export { HeldLatches } from './held-latches.js';
+export { KeyPrefetch } from './key-prefetch.js';
 export { LargeValues } from './large-values.js';
 export { latchChild } from './latch-child.js';
 export { isLeftForLater } from './left-for-later.js';
