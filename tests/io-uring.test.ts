@@ -5,8 +5,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UringFiles } from '@pagewright/io-uring';
+import { ioUring, UringFiles } from '@pagewright/io-uring';
 import { Random } from '@pagewright/testkit';
+import { open } from 'pagewright';
 import { expect, it } from 'vitest';
 
 const PROGRAM = fileURLToPath(new URL('./programs/uring-writer.mjs', import.meta.url));
@@ -64,6 +65,44 @@ for (const mode of ['cached', 'direct'] as const) {
       fs.rmSync(directory, { recursive: true, force: true });
     }
   });
+}
+
+it('leaves nothing in the page cache of what it writes past it: pages that are evicted, checkpoints, and a file that grows', async ({
+  skip,
+}) => {
+  skip(!probed.supported, probed.reason);
+  const directory = fs.mkdtempSync(join(os.tmpdir(), 'pagewright-uring-'));
+  const path = join(directory, 'app.pw');
+  try {
+    skip(!hasDirect(directory), 'the file system of the temporary directory has no direct transfers');
+    fs.writeFileSync(path, '');
+    skip(pagesInCache(path) === null, 'needs fincore, of util-linux');
+    const db = await open(path, { memory: '8MiB', io: ioUring({ direct: true }) });
+    const random = new Random(SEED).fork('page cache');
+    try {
+      const index = await db.index('values', { key: 'u32', value: 'buffer' });
+      const value = new Uint8Array(600).fill(7);
+      for (let batch = 0; batch < 40; batch++)
+        await db.batch(
+          Array.from({ length: 1000 }, () => ({ type: 'put' as const, index, key: random.below(2 ** 31), value })),
+        );
+      await db.checkpoint();
+      const { size } = fs.statSync(path);
+      expect(size).toBeGreaterThan(24 * 2 ** 20);
+      // Superblocks and maps are: a few pages.
+      expect(pagesInCache(path), `pages of 4 KiB of ${size} bytes, seed ${SEED}`).toBeLessThan(size / 4096 / 20);
+    } finally {
+      await db.close();
+    }
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+/** Pages of the file that the system has in memory. Null if there is nobody to ask. */
+function pagesInCache(path: string): number | null {
+  const { status, stdout } = spawnSync('fincore', ['--noheadings', '--output', 'PAGES', path], { encoding: 'utf8' });
+  return status === 0 ? Number(stdout) : null;
 }
 
 function hasDirect(directory: string): boolean {

@@ -7,18 +7,9 @@
  * them. A segment holds a power of two of blocks, so no page crosses from one into the next.
  */
 import { Segment } from '@pagewright/core/contracts';
-
-/** What is used of WebAssembly; its types come with the browser's otherwise. */
-declare const WebAssembly: {
-  Memory: new (descriptor: {
-    initial: number;
-    maximum: number;
-    shared: true;
-  }) => { readonly buffer: SharedArrayBuffer };
-};
+import { sharedMemory } from './aligned-memory.js';
 
 const SEGMENT_BYTES = 2 ** 30;
-const WASM_PAGE = 65536;
 
 export class Arena {
   readonly segments: Segment<SharedArrayBuffer>[] = [];
@@ -45,9 +36,7 @@ export class Arena {
     if (shared !== undefined) this.segments.push(...shared.map((buffer) => new Segment(buffer)));
     for (let left = shared === undefined ? frames : 0; left > 0; left -= framesInSegment) {
       const bytes = Math.min(left, framesInSegment) * pageSize;
-      const wasmPages = Math.ceil(bytes / WASM_PAGE);
-      const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true });
-      this.segments.push(new Segment(memory.buffer));
+      this.segments.push(new Segment(sharedMemory(bytes)));
     }
   }
 

@@ -88,7 +88,7 @@ export class BackupFile {
 
   /** Real blocks where nothing is written, so that whoever opens the copy can write there when the disk is full. */
   allocate(offset: number, length: number): Promise<void> {
-    return this.file.allocate(offset, length);
+    return this.file.allocate(offset, length, { writeZeros: false });
   }
 
   /** Makes what was written durable, then the beginning of the file, and gives it its name. Its length in bytes. */

@@ -30,7 +30,7 @@ import { ADDRESS, CHECKSUM, DIRTY_EPOCH, ENTRY, NO_FRAME, PARENT, SIZE_CLASS, WR
 import { OwedImages } from './owed-images.js';
 import { ImagePool } from './page-image.js';
 
-/** Private images kept for later use, in bytes. */
+/** Large private images kept for later use, in bytes. */
 const KEPT_IMAGES = 2 * 1024 * 1024;
 
 export class Epochs {

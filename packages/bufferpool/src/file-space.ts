@@ -280,7 +280,7 @@ export class FileSpace {
       );
     }
     // Real blocks, so that writing a page later cannot meet a full disk.
-    this.file.allocateSync(first * this.pageSize, units * this.pageSize);
+    this.file.allocateSync(first * this.pageSize, units * this.pageSize, { writeZeros: false });
     this.#buddy.extend(units);
     this.#buddy.release(first, units);
   }

@@ -18,6 +18,7 @@ import {
   type Segment,
   SWIP_SIZE,
 } from '@pagewright/core/contracts';
+import { privateMemory } from './aligned-memory.js';
 
 /** A page's bytes in memory that no other thread sees. */
 export class PageImage {
@@ -25,11 +26,15 @@ export class PageImage {
   readonly words: Uint32Array;
   readonly #numbers: Float64Array;
 
-  constructor(readonly size: number) {
-    const buffer = new ArrayBuffer(size);
-    this.bytes = new Uint8Array(buffer);
-    this.words = new Uint32Array(buffer);
-    this.#numbers = new Float64Array(buffer);
+  /** Over this memory, from a place that is aligned for transfers past the page cache. */
+  constructor(
+    buffer: ArrayBuffer,
+    offset: number,
+    readonly size: number,
+  ) {
+    this.bytes = new Uint8Array(buffer, offset, size);
+    this.words = new Uint32Array(buffer, offset, size >>> 2);
+    this.#numbers = new Float64Array(buffer, offset, size >>> 3);
   }
 
   /** Writes the epoch whose content this is, and gives the checksum of the whole. */
@@ -39,36 +44,60 @@ export class PageImage {
   }
 }
 
+/** Images of up to a quarter of so many bytes share memory, so that not each of them takes address space of its own. */
+const SLAB_BYTES = 1024 * 1024;
+
 /** Images by size, used again. */
 export class ImagePool {
   readonly #free = new Map<number, PageImage[]>();
+  /** Of large images. */
   #keptBytes = 0;
+  #slab: ArrayBuffer | null = null;
+  #slabUsed = SLAB_BYTES;
   /** Of all images that there are: those that are kept, and those that were taken. */
   bytes = 0;
 
-  /** Keeps at most so many bytes for later. */
+  /** Keeps at most so many bytes of large images for later, and all small ones: of these there are never more than were in use at a time. */
   constructor(private readonly limit: number) {}
 
   take(size: number): PageImage {
     const image = this.#free.get(size)?.pop();
     if (image === undefined) {
       this.bytes += size;
-      return new PageImage(size);
+      return this.#make(size);
     }
-    this.#keptBytes -= size;
+    if (!isInSlab(size)) this.#keptBytes -= size;
     return image;
   }
 
   give(image: PageImage): void {
-    if (this.#keptBytes + image.size > this.limit) {
-      this.bytes -= image.size;
-      return;
+    if (!isInSlab(image.size)) {
+      if (this.#keptBytes + image.size > this.limit) {
+        this.bytes -= image.size;
+        return;
+      }
+      this.#keptBytes += image.size;
     }
-    this.#keptBytes += image.size;
     const same = this.#free.get(image.size);
     if (same === undefined) this.#free.set(image.size, [image]);
     else same.push(image);
   }
+
+  #make(size: number): PageImage {
+    if (!isInSlab(size)) return new PageImage(privateMemory(size), 0, size);
+    if (this.#slab === null || this.#slabUsed + size > SLAB_BYTES) {
+      this.#slab = privateMemory(SLAB_BYTES);
+      this.#slabUsed = 0;
+    }
+    const offset = this.#slabUsed;
+    this.#slabUsed += size;
+    return new PageImage(this.#slab, offset, size);
+  }
+}
+
+/** Then it is kept: what is left of a slab without it is of no use to anyone. */
+function isInSlab(size: number): boolean {
+  return size <= SLAB_BYTES / 4;
 }
 
 /** The swip table of a page in the arena: `offset`, `count` and `stride` of the header, packed by `readSwipTable`. */

@@ -32,9 +32,9 @@ export interface FileCalls extends Target {
   syncSync(): void;
   truncate(size: number, done: Done): void;
   truncateSync(size: number): void;
-  /** Real blocks for the range. Several at once extend the file to the largest end. */
-  allocate(offset: number, length: number, done: Done): void;
-  allocateSync(offset: number, length: number): void;
+  /** Real blocks for the range, of zeros that were written if asked for. Several at once extend the file to the largest end. */
+  allocate(offset: number, length: number, writeZeros: boolean, done: Done): void;
+  allocateSync(offset: number, length: number, writeZeros: boolean): void;
   /** Called once, when nothing is in flight; after it nothing else. */
   close(done: Done): void;
 }

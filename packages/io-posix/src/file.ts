@@ -3,6 +3,7 @@
  * trusts them. A file is closed only when no operation uses it any more, so that the number of its descriptor cannot name another one.
  */
 import {
+  type AllocateOptions,
   type FileLock,
   type IoFile,
   type IoOperation,
@@ -88,16 +89,16 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
     this.calls.truncateSync(size);
   }
 
-  allocate(offset: number, length: number): Promise<void> {
+  allocate(offset: number, length: number, { writeZeros = true }: AllocateOptions = {}): Promise<void> {
     return this.#track((done) => {
       this.#assertChange('allocate', offset, length);
-      this.calls.allocate(offset, length, done);
+      this.calls.allocate(offset, length, writeZeros, done);
     });
   }
 
-  allocateSync(offset: number, length: number): void {
+  allocateSync(offset: number, length: number, { writeZeros = true }: AllocateOptions = {}): void {
     this.#assertChange('allocate', offset, length);
-    this.calls.allocateSync(offset, length);
+    this.calls.allocateSync(offset, length, writeZeros);
   }
 
   submit(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): Promise<void> {

@@ -19,7 +19,7 @@ export interface DirectWay {
 }
 
 /** What follows when all transfers went well, as the addon numbers it. */
-const FINISH = { nothing: 0, sync: 1, truncate: 2, reserve: 3 } as const;
+const FINISH = { nothing: 0, sync: 1, truncate: 2, reserve: 3, extend: 4 } as const;
 
 /** What was being done, by number of stage. */
 const OPERATIONS = ['read', 'write', 'sync', 'truncate', 'allocate', 'write'] as const;
@@ -108,16 +108,18 @@ export class NativeCalls implements FileCalls {
   }
 
   /** Reserves what is asked for, then writes the zeros: a write into blocks that were never written costs a commit of the file system's journal. */
-  allocate(offset: number, length: number, done: Done): void {
-    this.#finish(FINISH.reserve, offset, length, (error) => {
+  /** What the file system would not extend is extended with zeros. */
+  allocate(offset: number, length: number, writeZeros: boolean, done: Done): void {
+    this.#finish(writeZeros ? FINISH.reserve : FINISH.extend, offset, length, (error) => {
       if (error) done(error);
-      else this.#node.allocate(offset, length, done);
+      else this.#node.allocate(offset, length, writeZeros, done);
     });
   }
 
-  allocateSync(offset: number, length: number): void {
-    this.#expect(this.#thread.addon.finishSync(...this.#file, FINISH.reserve, offset, length));
-    this.#node.allocateSync(offset, length);
+  allocateSync(offset: number, length: number, writeZeros: boolean): void {
+    const finish = writeZeros ? FINISH.reserve : FINISH.extend;
+    this.#expect(this.#thread.addon.finishSync(...this.#file, finish, offset, length));
+    this.#node.allocateSync(offset, length, writeZeros);
   }
 
   close(done: Done): void {

@@ -92,13 +92,14 @@ export class NodeCalls implements FileCalls {
     }
   }
 
-  allocate(offset: number, length: number, done: Done): void {
+  /** With zeros, always: `node:fs` has no other way to blocks. */
+  allocate(offset: number, length: number, _writeZeros: boolean, done: Done): void {
     const filled = this.#allocations.then(() => zeroFill(this, offset + length));
     this.#allocations = filled.catch(() => {});
     filled.then(() => done(null), done);
   }
 
-  allocateSync(offset: number, length: number): void {
+  allocateSync(offset: number, length: number, _writeZeros: boolean): void {
     zeroFillSync(this, offset + length);
   }
 

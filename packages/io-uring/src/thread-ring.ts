@@ -15,7 +15,10 @@ export const READ = 0;
 export const WRITE = 1;
 export const SYNC = 2;
 export const TRUNCATE = 3;
-export const ALLOCATE = 4;
+/** Blocks alone. */
+export const RESERVE = 4;
+/** Blocks, and the file is long enough for them. */
+export const EXTEND = 5;
 
 /** More memory of the same transfer follows. */
 export const MORE = 1;

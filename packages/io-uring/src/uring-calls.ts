@@ -12,7 +12,17 @@ import {
   type Target,
 } from '@pagewright/io-posix/files';
 import { errnoName } from './system-errors.js';
-import { ALLOCATE, END_OF_FILE, NO_PROGRESS, READ, SYNC, type ThreadRing, TRUNCATE, WRITE } from './thread-ring.js';
+import {
+  END_OF_FILE,
+  EXTEND,
+  NO_PROGRESS,
+  READ,
+  RESERVE,
+  SYNC,
+  type ThreadRing,
+  TRUNCATE,
+  WRITE,
+} from './thread-ring.js';
 
 /** What direct transfers are aligned to, in bytes: no file system wants more of a device with sectors of up to 4 KiB. */
 const ALIGNMENT = 4096;
@@ -100,29 +110,42 @@ export class UringCalls implements FileCalls {
   }
 
   /**
-   * Blocks first, without a change of the size: a full device is found out before anything is written, and holes are filled. Then zeros up to the end: a write to a block
-   * that was never written changes what the file system notes of it, and each sync would have to make that durable as well.
+   * Blocks first, without a change of the size: a full device is found out before anything is written, and holes are filled. Then, if asked for, zeros up to the end: a write to a block
+   * that was never written changes what the file system notes of it, and each sync would have to make that durable as well. What the file system would not extend is extended with zeros.
    */
-  allocate(offset: number, length: number, done: Done): void {
+  allocate(offset: number, length: number, writeZeros: boolean, done: Done): void {
+    const extended = (): void => this.#node.allocate(offset, length, writeZeros, done);
     if (length === 0) {
-      this.#node.allocate(offset, length, done);
+      extended();
       return;
     }
-    this.#ring.command(ALLOCATE, this.#file, null, length, offset);
-    this.#ring.begin(false, (errno) => {
+    const full = (errno: number): boolean => {
       if (isFull(errno)) done(this.#faultOf('allocate', errno, offset + length));
-      else this.#node.allocate(offset, length, done);
+      return isFull(errno);
+    };
+    this.#ring.command(RESERVE, this.#file, null, length, offset);
+    this.#ring.begin(false, (errno) => {
+      if (full(errno)) return;
+      if (writeZeros || errno !== 0) {
+        extended();
+        return;
+      }
+      this.#ring.command(EXTEND, this.#file, null, length, offset);
+      this.#ring.begin(false, (errno) => {
+        if (!full(errno)) extended();
+      });
     });
   }
 
-  allocateSync(offset: number, length: number): void {
-    if (length > 0) {
-      this.#ring.command(ALLOCATE, this.#file, null, length, offset);
+  allocateSync(offset: number, length: number, writeZeros: boolean): void {
+    const steps = length === 0 ? [] : writeZeros ? [RESERVE] : [RESERVE, EXTEND];
+    for (const step of steps) {
+      this.#ring.command(step, this.#file, null, length, offset);
       this.#ring.wait(false, (errno) => {
         if (isFull(errno)) throw this.#faultOf('allocate', errno, offset + length);
       });
     }
-    this.#node.allocateSync(offset, length);
+    this.#node.allocateSync(offset, length, writeZeros);
   }
 
   close(done: Done): void {

@@ -176,7 +176,7 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'the size is that of when the file was opened, or larger by what was written through it',
-    breaks: ['size', 'truncate-cuts'],
+    breaks: ['allocate-extends', 'size', 'truncate-cuts'],
     file: (file) => {
       let size = file.size();
       return {

@@ -14,6 +14,15 @@ export interface OpenFlags {
   readonly readOnly?: boolean;
 }
 
+/** How the blocks of an allocation are made ready. */
+export interface AllocateOptions {
+  /**
+   * Whether new blocks are written, with zeros. Default: true, and a later write to them changes nothing that the file system has to note before a sync may return. With false they may be set aside
+   * alone, which writes nothing twice: for what is synced seldom.
+   */
+  readonly writeZeros?: boolean;
+}
+
 /** One transfer of a batch. */
 export interface IoOperation {
   readonly kind: 'read' | 'write';
@@ -59,8 +68,8 @@ export interface IoFile {
   truncateSync(size: number): void;
   /** Makes sure that the range has real blocks, extending the file if needed. Bytes already there are kept, also those that
    * are being written meanwhile; new ones are zero. */
-  allocate(offset: number, length: number): Promise<void>;
-  allocateSync(offset: number, length: number): void;
+  allocate(offset: number, length: number, options?: AllocateOptions): Promise<void>;
+  allocateSync(offset: number, length: number, options?: AllocateOptions): void;
   /**
    * Many transfers as one call, in any order among themselves. With `sync` they are durable when it is over; of what was written
    * before nothing is said, so that a backend may do both in one (`O_DSYNC`, `RWF_DSYNC`). If it fails, what it should have

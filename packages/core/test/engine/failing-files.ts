@@ -1,5 +1,12 @@
 /** An I/O backend in front of another one, whose writes and syncs can be made to fail: in general, or in one file. */
-import { type IoBackend, type IoFile, type IoOperation, type OpenFlags, PagewrightError } from '../../src/index.js';
+import {
+  type AllocateOptions,
+  type IoBackend,
+  type IoFile,
+  type IoOperation,
+  type OpenFlags,
+  PagewrightError,
+} from '../../src/index.js';
 
 type Kind = 'read' | 'write' | 'sync' | 'allocate';
 
@@ -140,14 +147,14 @@ class FailingFile implements IoFile {
     this.inner.truncateSync(size);
   }
 
-  async allocate(offset: number, length: number): Promise<void> {
+  async allocate(offset: number, length: number, options?: AllocateOptions): Promise<void> {
     this.files.check('allocate', this.path);
-    await this.inner.allocate(offset, length);
+    await this.inner.allocate(offset, length, options);
   }
 
-  allocateSync(offset: number, length: number): void {
+  allocateSync(offset: number, length: number, options?: AllocateOptions): void {
     this.files.check('allocate', this.path);
-    this.inner.allocateSync(offset, length);
+    this.inner.allocateSync(offset, length, options);
   }
 
   async submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void> {

@@ -138,6 +138,19 @@ Outcome reserve(const File& file, int64_t offset, int64_t length) {
   return is_unsupported(outcome.error) || outcome.error == ENODEV || outcome.error == ESPIPE ? Outcome{} : outcome;
 }
 
+Outcome extend(const File& file, int64_t offset, int64_t length) {
+  // The blocks first: a full device is found out before the file has become longer.
+  const Outcome outcome = reserve(file, offset, length);
+#if defined(__linux__)
+  if (outcome.failed() || length == 0) return outcome;
+  // Never shortens a file that another thread has made longer meanwhile, as ftruncate would.
+  const Outcome extended = repeat(Stage::kReserve, offset, [&] { return fallocate(file.fd, 0, offset, length); });
+  return is_unsupported(extended.error) || extended.error == ENODEV || extended.error == ESPIPE ? Outcome{} : extended;
+#else
+  return outcome;
+#endif
+}
+
 int64_t read_cached(int fd, void* buffer, size_t length, int64_t offset) {
   iovec vector{buffer, length};
   const ssize_t moved = read_without_waiting(fd, &vector, 1, offset);

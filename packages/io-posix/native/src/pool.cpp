@@ -158,6 +158,7 @@ bool Pool::step(Lock& lock, Job& job) {
       case Finish::kSync: outcome = sync(job.file); break;
       case Finish::kTruncate: outcome = truncate(job.file, job.offset); break;
       case Finish::kReserve: outcome = reserve(job.file, job.offset, job.length); break;
+      case Finish::kExtend: outcome = extend(job.file, job.offset, job.length); break;
       case Finish::kNothing: break;
     }
     lock.lock();

@@ -55,7 +55,8 @@ impl Command {
             1 => Kind::Write,
             2 => Kind::Sync,
             3 => Kind::Truncate,
-            4 => Kind::Allocate,
+            4 => Kind::Reserve,
+            5 => Kind::Extend,
             _ => return None,
         })
     }

@@ -9,7 +9,10 @@ pub enum Kind {
     Write,
     Sync,
     Truncate,
-    Allocate,
+    /// Blocks for a range, also beyond the end of the file, which stays where it is.
+    Reserve,
+    /// The same, and the file is as long as the range afterwards, if it was shorter.
+    Extend,
 }
 
 /// One request to the kernel, and what is left of it.

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { assertSame, contentOf, FORMS, fileClause, type IoClause, pattern } from './io-subject.js';
 
+/** In each form, with blocks that are written and with blocks that may be set aside alone. */
+const ALLOCATIONS = FORMS.flatMap((form) => [{}, { writeZeros: false }].map((options) => [form, options] as const));
+
 export const SIZE_CLAUSES: readonly IoClause[] = [
   fileClause({ id: 'size', says: 'knows its length in bytes after every operation' }, async (file) => {
     assert.equal(file.size(), 0, 'a new file is not empty');
@@ -64,13 +67,21 @@ export const SIZE_CLAUSES: readonly IoClause[] = [
   fileClause(
     { id: 'allocate-extends', says: 'allocates a range: what is there is kept, what is new is zero' },
     async (file) => {
-      for (const form of FORMS) {
+      for (const [form, options] of ALLOCATIONS) {
         await form.truncate(file, 0);
         await form.write(file, pattern(700, 1), 0);
-        await form.allocate(file, 300, 70_000);
+        await form.allocate(file, 300, 70_000, options);
         const wanted = new Uint8Array(70_300);
         wanted.set(pattern(700, 1));
         assertSame(contentOf(file), wanted, `the file after an allocation across its end, ${form.name}`);
+        // Over its end, within, and beyond a hole that the range does not reach.
+        await form.truncate(file, 0);
+        await form.allocate(file, 9000, 5000, options);
+        await form.write(file, pattern(700, 2), 10_000);
+        await form.allocate(file, 10_200, 9000, options);
+        const second = new Uint8Array(19_200);
+        second.set(pattern(700, 2), 10_000);
+        assertSame(contentOf(file), second, `the file after allocations behind its beginning, ${form.name}`);
       }
     },
   ),
@@ -78,14 +89,14 @@ export const SIZE_CLAUSES: readonly IoClause[] = [
     { id: 'allocate-never-shrinks', says: 'leaves a file as it is if the range that it allocates is there' },
     async (file) => {
       file.writeSync(pattern(9000, 1), 0);
-      for (const form of FORMS) {
+      for (const [form, options] of ALLOCATIONS) {
         for (const [offset, length] of [
           [0, 10],
           [8000, 1000],
           [0, 9000],
           [5000, 0],
         ] as const) {
-          await form.allocate(file, offset, length);
+          await form.allocate(file, offset, length, options);
           assertSame(contentOf(file), pattern(9000, 1), `the file after ${length} bytes at ${offset}, ${form.name}`);
         }
       }
@@ -98,18 +109,19 @@ export const SIZE_CLAUSES: readonly IoClause[] = [
     },
     async (file) => {
       const length = 200_000;
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 10; round++) {
+        const options = { writeZeros: round % 2 === 0 };
         await file.truncate(0);
         const bytes = pattern(5000, round);
         await Promise.all([
-          file.allocate(0, length),
-          file.write(bytes, 40_000 * round),
-          file.allocate(1000, length / 2),
-          file.write(bytes, 20_000 + 40_000 * (4 - round)),
+          file.allocate(0, length, options),
+          file.write(bytes, 40_000 * (round % 5)),
+          file.allocate(1000, length / 2, options),
+          file.write(bytes, 20_000 + 40_000 * (4 - (round % 5))),
         ]);
-        const wanted = new Uint8Array(Math.max(length, 20_000 + 40_000 * (4 - round) + bytes.length));
-        wanted.set(bytes, 40_000 * round);
-        wanted.set(bytes, 20_000 + 40_000 * (4 - round));
+        const wanted = new Uint8Array(Math.max(length, 20_000 + 40_000 * (4 - (round % 5)) + bytes.length));
+        wanted.set(bytes, 40_000 * (round % 5));
+        wanted.set(bytes, 20_000 + 40_000 * (4 - (round % 5)));
         assertSame(contentOf(file).subarray(0, wanted.length), wanted, `the file after round ${round}`);
       }
     },

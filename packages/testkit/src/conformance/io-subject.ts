@@ -1,6 +1,7 @@
 /** What the clauses of the I/O contract have in common: their subject, files to work on, bytes, and both forms of a call. */
 import assert from 'node:assert/strict';
 import {
+  type AllocateOptions,
   type ErrorCode,
   type IoBackend,
   type IoFile,
@@ -72,7 +73,7 @@ export interface Form {
   write(file: IoFile, buffer: Uint8Array, offset: number): void | Promise<void>;
   sync(file: IoFile): void | Promise<void>;
   truncate(file: IoFile, size: number): void | Promise<void>;
-  allocate(file: IoFile, offset: number, length: number): void | Promise<void>;
+  allocate(file: IoFile, offset: number, length: number, options?: AllocateOptions): void | Promise<void>;
   submit(file: IoFile, operations: readonly IoOperation[], options?: { sync?: boolean }): void | Promise<void>;
 }
 
@@ -83,7 +84,7 @@ export const FORMS: readonly Form[] = [
     write: (file, buffer, offset) => file.write(buffer, offset),
     sync: (file) => file.sync(),
     truncate: (file, size) => file.truncate(size),
-    allocate: (file, offset, length) => file.allocate(offset, length),
+    allocate: (file, offset, length, options) => file.allocate(offset, length, options),
     submit: (file, operations, options) => file.submit(operations, options),
   },
   {
@@ -92,7 +93,7 @@ export const FORMS: readonly Form[] = [
     write: (file, buffer, offset) => file.writeSync(buffer, offset),
     sync: (file) => file.syncSync(),
     truncate: (file, size) => file.truncateSync(size),
-    allocate: (file, offset, length) => file.allocateSync(offset, length),
+    allocate: (file, offset, length, options) => file.allocateSync(offset, length, options),
     submit: (file, operations, options) => file.submitSync(operations, options),
   },
 ];

@@ -3,6 +3,7 @@
  * synced in between. It also sees to it that a file is locked by one holder.
  */
 import {
+  type AllocateOptions,
   type FileLock,
   type IoBackend,
   type IoFile,
@@ -131,12 +132,12 @@ class WatchedFile implements IoFile {
     this.file.truncateSync(size);
   }
 
-  allocate(offset: number, length: number): Promise<void> {
-    return this.file.allocate(offset, length);
+  allocate(offset: number, length: number, options?: AllocateOptions): Promise<void> {
+    return this.file.allocate(offset, length, options);
   }
 
-  allocateSync(offset: number, length: number): void {
-    this.file.allocateSync(offset, length);
+  allocateSync(offset: number, length: number, options?: AllocateOptions): void {
+    this.file.allocateSync(offset, length, options);
   }
 
   async submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void> {

@@ -47,9 +47,10 @@ macro_rules! entry_of {
         match (operation.kind, &operation.memory) {
             (Kind::Sync, _) => opcode::Fsync::new($fd).flags(types::FsyncFlags::DATASYNC).build(),
             (Kind::Truncate, _) => opcode::Ftruncate::new($fd, offset).build(),
-            (Kind::Allocate, _) => {
+            (Kind::Reserve, _) => {
                 opcode::Fallocate::new($fd, operation.length).offset(offset).mode(libc::FALLOC_FL_KEEP_SIZE).build()
             }
+            (Kind::Extend, _) => opcode::Fallocate::new($fd, operation.length).offset(offset).mode(0).build(),
             (Kind::Read, Memory::One(span, Some(index))) => {
                 opcode::ReadFixed::new($fd, span.address(), request(span), *index).offset(offset).build()
             }
