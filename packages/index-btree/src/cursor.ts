@@ -1,6 +1,7 @@
 /**
  * Going through the entries either way. A cursor holds nothing between calls but a key: each batch descends to the leaf
- * where that key is, copies the leaf, and reads the copy once it was validated. The fences say where the next leaf is.
+ * where that key is, copies the leaf, and reads the copy once it was validated. A few entries are read where they are, and
+ * count once that was validated. The fences say where the next leaf is.
  */
 import {
   type Cursor,
@@ -30,6 +31,8 @@ import { copyPage } from './workspace.js';
 const BATCH_BYTES = 1024 * 1024;
 /** A batch that takes so much of a leaf, one part of so many, gets the copy of it. */
 const LEAST_SHARE = 2;
+/** So few entries are read in place: a copy of their leaf would take longer than they do. */
+const MOST_IN_PLACE = 32;
 /** No entry could be copied: start again. */
 const AGAIN = -3;
 
@@ -43,10 +46,15 @@ export class BtreeCursor implements Cursor {
   #exclusive = false;
   #reverse = false;
   #ended = false;
-  /** The copy of the leaf where the cursor is, while it makes a batch of it; and whether entries are packed. */
+  /** Nothing beyond it is wanted; null: all there is. */
+  #end: Uint8Array | null = null;
+  /** The leaf where the cursor is, or its copy, while it makes a batch of it; whether entries are packed, and whether it is a copy. */
   #image: Segment;
   #imageBase = 0;
   #packs = false;
+  #isCopied = false;
+  /** Nothing that is wanted lies behind this leaf. */
+  #endsHere = false;
 
   constructor(parts: TreeParts) {
     this.#parts = parts;
@@ -60,6 +68,7 @@ export class BtreeCursor implements Cursor {
     this.#key = key === null ? null : key.slice();
     this.#exclusive = options.exclusive ?? false;
     this.#reverse = options.reverse ?? false;
+    this.#end = options.end ?? null;
     this.#ended = false;
     this.#readAhead.begin(options);
   }
@@ -73,10 +82,10 @@ export class BtreeCursor implements Cursor {
       if (frame === RESTART) continue;
       const { version } = this.#descent;
       this.#copy(frame, batch);
-      schedulePoint(POINT.cursorCopied);
+      if (this.#isCopied) schedulePoint(POINT.cursorCopied);
       if (!this.#pages.validate(frame, version)) continue;
       this.#readAhead.reached();
-      if (this.#fill(batch, frame, version, false)) return batch.count > 0 || !this.#ended;
+      if (this.#fillOptimistically(batch, frame, version)) return batch.count > 0 || !this.#ended;
     }
     const frame = this.#descent.descendLatched(this.#key, this.#mode(), LEAF_LEVEL, false, this.#reverse);
     try {
@@ -116,7 +125,7 @@ export class BtreeCursor implements Cursor {
     return this.#reverse && this.#exclusive ? BELOW_KEY : TO_KEY;
   }
 
-  /** Copies a leaf to where its entries can stay, if the batch will take most of them packed. */
+  /** Copies a leaf to where its entries can stay, if the batch will take most of them packed; not at all, if it takes few. */
   #copy(frame: number, batch: EntryBatch): void {
     const { packer, thirdImage, images } = this.#parts.workspace;
     const segment = this.#pages.segmentOf(frame);
@@ -124,59 +133,81 @@ export class BtreeCursor implements Cursor {
     const entries = countOf(segment, base);
     const stays = batch.mayPack && batch.wantsValues && batch.limit * LEAST_SHARE >= entries;
     this.#packs = batch.mayPack && (stays || !batch.wantsValues);
+    this.#isCopied = this.#packs || batch.limit > MOST_IN_PLACE;
+    if (!this.#isCopied) {
+      this.#image = segment;
+      this.#imageBase = base;
+      return;
+    }
     this.#image = stays ? packer.image : images;
     this.#imageBase = stays ? 0 : thirdImage;
     copyPage(segment, base, this.#image, this.#imageBase, this.#pages.pageSize);
   }
 
-  /** Makes a batch of the copy of a leaf, and goes past its entries. False: start again, nothing has changed. */
+  /** As {@link #fill}, of a leaf that others may be changing: what looks like damage may be a change under way. */
+  #fillOptimistically(batch: EntryBatch, leaf: number, version: number): boolean {
+    try {
+      return this.#fill(batch, leaf, version, false);
+    } catch (error) {
+      if (this.#isCopied || this.#pages.validate(leaf, version)) throw error;
+      return false;
+    } finally {
+      this.#image = this.#parts.workspace.images;
+    }
+  }
+
+  /** Makes a batch of a leaf or its copy, and goes past its entries. False: start again, nothing has changed. */
   #fill(batch: EntryBatch, leaf: number, version: number, isLatched: boolean): boolean {
+    const { pageSize } = this.#pages;
+    const { keyA } = this.#parts.workspace;
     const image = this.#image;
     const base = this.#imageBase;
     const count = countOf(image, base);
-    if (leafSlot(0, count) > this.#pages.pageSize) throw this.#damaged(leaf);
+    batch.count = 0;
+    if (leafSlot(0, count) > pageSize) throw this.#damaged(leaf);
     const first = this.#firstIndex(leaf, count);
+    const edge = this.#reverse ? -1 : count;
+    const end = this.#endIndex(leaf, first, edge);
     let next = first;
-    if (this.#packs) next = this.#pack(batch, leaf, first, count);
-    if (next === first) next = this.#unpacked(batch, leaf, version, isLatched, first, count);
+    if (this.#packs) next = this.#pack(batch, leaf, first, end);
+    if (next === first) next = this.#unpacked(batch, leaf, version, isLatched, first, end);
     if (next === AGAIN) return false;
-    this.#readAhead.took(batch.count);
     batch.timestamp = image.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
-    if (next !== (this.#reverse ? -1 : count)) {
-      const { keyA } = this.#parts.workspace;
-      const length = this.#copyKey(leaf, next + (this.#reverse ? 1 : -1), keyA);
-      this.#goOn(leaf, keyA.slice(0, length), true);
-    } else {
+    // Where to go on: behind the last entry, or at the next leaf.
+    let length = NO_FENCE;
+    if (next !== end) length = this.#copyKey(leaf, next + (this.#reverse ? 1 : -1), keyA);
+    else if (!this.#endsHere && !this.#reverse) length = copyFence(image, base, pageSize, keyA);
+    if (length < 0 && length !== NO_FENCE) throw this.#damaged(leaf);
+    if (!this.#isCopied && !isLatched) {
+      schedulePoint(POINT.cursorCopied);
+      if (!this.#pages.validate(leaf, version)) return false;
+    }
+    this.#readAhead.took(batch.count);
+    if (next !== end) this.#goOn(leaf, keyA.slice(0, length), true);
+    else if (this.#endsHere) this.#ended = true;
+    else {
       if (this.#reverse) this.#goBelowLeaf(leaf);
-      else this.#goAboveLeaf(leaf);
+      else if (length === NO_FENCE) this.#ended = true;
+      else this.#goOn(leaf, keyA.slice(0, length), false);
       this.#readAhead.passed(count);
     }
-    this.#image = this.#parts.workspace.images;
     return true;
   }
 
   /** Packs entries from one on; the one that comes next. */
-  #pack(batch: EntryBatch, leaf: number, first: number, count: number): number {
+  #pack(batch: EntryBatch, leaf: number, first: number, end: number): number {
     const { packer } = this.#parts.workspace;
     const step = this.#reverse ? -1 : 1;
-    const next = packer.pack(this.#image, this.#imageBase, first, this.#reverse ? -1 : count, step, batch);
+    const next = packer.pack(this.#image, this.#imageBase, first, end, step, batch);
     if (next === DAMAGED) throw this.#damaged(leaf);
     batch.isPacked = batch.count > 0;
     return next;
   }
 
   /** Copies entries from one on, each for itself; the one that comes next, or {@link AGAIN}. */
-  #unpacked(
-    batch: EntryBatch,
-    leaf: number,
-    version: number,
-    isLatched: boolean,
-    first: number,
-    count: number,
-  ): number {
+  #unpacked(batch: EntryBatch, leaf: number, version: number, isLatched: boolean, first: number, end: number): number {
     const { results, keyA } = this.#parts.workspace;
     const step = this.#reverse ? -1 : 1;
-    const end = this.#reverse ? -1 : count;
     let index = first;
     let bytes = 0;
     for (; index !== end && batch.count < batch.limit && bytes <= BATCH_BYTES; index += step) {
@@ -194,7 +225,7 @@ export class BtreeCursor implements Cursor {
     return index;
   }
 
-  /** Copies a key of the copy of a leaf; its length. */
+  /** Copies a key of a leaf; its length. */
   #copyKey(leaf: number, index: number, into: Uint8Array): number {
     const length = copyKey(this.#image, this.#imageBase, this.#pages.pageSize, LEAF_SLOT_SIZE, index, into);
     if (length < 0) throw this.#damaged(leaf);
@@ -249,6 +280,34 @@ export class BtreeCursor implements Cursor {
     return this.#reverse ? found - 1 : found + 1;
   }
 
+  /** The entry to end before, in the direction of the cursor: the first one beyond what is wanted, or the edge of the leaf. An entry at the end itself may be wanted. */
+  #endIndex(leaf: number, first: number, edge: number): number {
+    const end = this.#end;
+    this.#endsHere = false;
+    if (end === null) return edge;
+    const order = this.#orderToFence(leaf, end);
+    if (order > 0) return edge;
+    this.#endsHere = order < 0 || this.#reverse;
+    if (first === edge) return edge;
+    const found = findSlot(this.#image, this.#imageBase, this.#pages.pageSize, LEAF_SLOT_SIZE, end);
+    if (found === DAMAGED) throw this.#damaged(leaf);
+    if (this.#reverse) return Math.min(first, (found < 0 ? ~found : found) - 1);
+    return Math.max(first, found < 0 ? ~found : found + 1);
+  }
+
+  /** Above zero if a key is beyond the fence that the cursor comes to, which bounds all of this leaf; 0 at the fence. A key that is beyond cannot be looked for here. */
+  #orderToFence(leaf: number, key: Uint8Array): number {
+    if (this.#reverse) {
+      const { lowerFence, lowerFenceLength } = this.#descent;
+      return lowerFenceLength < 0 ? -1 : compareKeys(lowerFence, lowerFenceLength, key, key.length);
+    }
+    const { keyB } = this.#parts.workspace;
+    const length = copyFence(this.#image, this.#imageBase, this.#pages.pageSize, keyB);
+    if (length === NO_FENCE) return -1;
+    if (length < 0) throw this.#damaged(leaf);
+    return compareKeys(key, key.length, keyB, length);
+  }
+
   /** The value of an entry; null if it is on a page of its own that cannot be read now. */
   #value(leaf: number, version: number, isLatched: boolean, index: number, mayStop: boolean): Uint8Array | null {
     const { values, workspace } = this.#parts;
@@ -282,15 +341,6 @@ export class BtreeCursor implements Cursor {
     }
     this.#key = key;
     this.#exclusive = exclusive;
-  }
-
-  /** The next leaf begins at this one's upper fence. */
-  #goAboveLeaf(leaf: number): void {
-    const { keyA } = this.#parts.workspace;
-    const length = copyFence(this.#image, this.#imageBase, this.#pages.pageSize, keyA);
-    if (length < 0) throw this.#damaged(leaf);
-    if (length === NO_FENCE) this.#ended = true;
-    else this.#goOn(leaf, keyA.slice(0, length), false);
   }
 
   /** The leaf before this one ends below its lower fence, which the descent has noted. */

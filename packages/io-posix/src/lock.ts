@@ -39,7 +39,7 @@ const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
 const write: (fd: number, text: string, position: number) => Promise<unknown> = promisify(fs.write);
 const writeFile = promisify(fs.writeFile);
-const readFile = promisify(fs.readFile);
+const read = promisify(fs.read);
 const fdatasync = promisify(fs.fdatasync);
 
 /** Times that the lock may change hands while it is asked for. */
@@ -162,11 +162,12 @@ class LockFile implements FileLock {
 
   async #release(): Promise<void> {
     try {
-      // Someone may have removed it by hand, and another may hold the file since.
-      const record = await readRecord(this.#place);
-      if (record?.holder?.token === this.#claim.token) await unlink(this.#place);
+      // Someone may have removed it by hand, and another may hold the file since. No descriptor is opened for it: there may be none left.
+      const { file, holder } = await recordIn(this.#claim.fd);
+      const { dev, ino } = await stat(this.#place, { bigint: true });
+      if (ino === file.ino && dev === file.dev && holder?.token === this.#claim.token) await unlink(this.#place);
     } catch (error) {
-      throw faultOf(error, { operation: 'unlock', path: this.#path });
+      if (errnoOf(error) !== 'ENOENT') throw faultOf(error, { operation: 'unlock', path: this.#path });
     } finally {
       heldHere.delete(this.#key);
       await close(this.#claim.fd);
@@ -320,8 +321,10 @@ async function readRecord(file: string): Promise<LockRecord | null> {
 }
 
 async function recordIn(fd: number): Promise<LockRecord> {
-  const { dev, ino } = await fstat(fd, { bigint: true });
-  return { holder: parseHolder(await readFile(fd, 'utf8')), file: { dev, ino } };
+  const { dev, ino, size } = await fstat(fd, { bigint: true });
+  const text = Buffer.alloc(Number(size));
+  const { bytesRead } = await read(fd, text, 0, text.length, 0);
+  return { holder: parseHolder(text.toString('utf8', 0, bytesRead)), file: { dev, ino } };
 }
 
 /** Says in a record that not all who hold the file by it have a lock of the kernel. */

@@ -47,17 +47,23 @@ export interface Addon {
 /** The addon, or why there is none. */
 export type Loaded =
   | { readonly addon: Addon; readonly reason?: undefined }
-  | { readonly addon: null; readonly reason: string };
+  | {
+      readonly addon: null;
+      readonly reason: string /** A file of it, which does not load. */;
+      readonly isThere: boolean;
+    };
 
 /** What this release's modules expect of it. */
 const REVISION = 1;
 
 let loaded: Loaded | undefined;
 
-/** Loads the addon when it is first asked for. Each thread does that once. */
+/** Loads the addon when it is first asked for. Each thread does that once; one that is there and does not load is tried again, as what it lacked may be there by then. */
 export function loadAddon(): Loaded {
-  loaded ??= load();
-  return loaded;
+  if (loaded !== undefined) return loaded;
+  const found = load();
+  if (found.addon !== null || !found.isThere) loaded = found;
+  return found;
 }
 
 function load(): Loaded {
@@ -75,5 +81,6 @@ function load(): Loaded {
       failures.push(`${file} does not load: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  return { addon: null, reason: failures.join('; ') || `there is none for ${system} beside this package` };
+  const isThere = failures.length > 0;
+  return { addon: null, reason: failures.join('; ') || `there is none for ${system} beside this package`, isThere };
 }

@@ -3,6 +3,7 @@
  * JSON. `lock` answers `held`, `pin` answers `published`, or what it failed with.
  */
 import { once } from 'node:events';
+import fs from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { FileLock, IoFile } from '@pagewright/core';
 import { NodeFiles } from '../src/backend.js';
@@ -15,6 +16,8 @@ export type Command =
   | 'pin'
   | 'contend'
   | 'fill'
+  /** Opens files until there is no descriptor left. */
+  | 'exhaust'
   | 'write'
   | 'exit'
   /** A thread of the process, by the addon, takes the lock; the main thread joins it; that thread is ended. */
@@ -54,6 +57,16 @@ const actions: { readonly [each in Command]: () => Promise<string> } = {
   async fill() {
     await file.allocate(0, 16 << 20);
     return 'filled';
+  },
+  async exhaust() {
+    for (let opened = 0; opened < 10_000; opened++) {
+      try {
+        fs.openSync(process.argv[2]!, 'r');
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code!;
+      }
+    }
+    return 'endless';
   },
   async write() {
     const buffer = new Uint8Array(1 << 16);

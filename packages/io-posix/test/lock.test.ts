@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { NodeFiles } from '../src/index.js';
 import { describeSelf, textOf } from '../src/process-identity.js';
 import { bundle } from './bundle.js';
-import { endAll, kill, spawnShell, start, tell } from './holder.js';
+import { endAll, kill, spawnShell, start, startBy, tell } from './holder.js';
 import { codeOf, rejectionOf } from './rejection.js';
 
 const linux = process.platform === 'linux';
@@ -190,6 +190,15 @@ describe('several processes', () => {
     expect(error.message).toContain(String(holder.pid));
     await tell(holder, 'release');
     await file.lock();
+  });
+
+  test('a holder gives the lock back when there is no descriptor left', async ({ skip }) => {
+    skip(process.platform === 'win32', 'needs ulimit');
+    const holder = await startBy('ulimit -n 64 && exec "$@"', program, name);
+    await tell(holder, 'lock');
+    expect(await tell(holder, 'exhaust')).toEqual({ outcome: 'EMFILE' });
+    expect(await tell(holder, 'release')).toEqual({ outcome: 'released' });
+    expect(fs.readdirSync(directory)).toEqual(['store.pw']);
   });
 
   test('a holder that was killed is taken over', async () => {

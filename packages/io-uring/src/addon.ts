@@ -54,7 +54,11 @@ export interface Addon {
 /** The addon, or why there is none. */
 export type Loaded =
   | { readonly addon: Addon; readonly from: string }
-  | { readonly addon: null; readonly reason: string };
+  | {
+      readonly addon: null;
+      readonly reason: string /** A file of it, which does not load: that may be otherwise when it is tried again. */;
+      readonly isThere: boolean;
+    };
 
 const loaded = new Map<string, Loaded>();
 
@@ -64,7 +68,7 @@ export function loadAddon(path?: string): Loaded {
   let found = loaded.get(key);
   if (found === undefined) {
     found = load(path);
-    loaded.set(key, found);
+    if (found.addon !== null || !found.isThere) loaded.set(key, found);
   }
   return found;
 }
@@ -76,7 +80,8 @@ export function platformPackages(platform: string = process.platform, arch: stri
 }
 
 function load(path: string | undefined): Loaded {
-  if (process.platform !== 'linux') return { addon: null, reason: `io_uring is Linux's; this is ${process.platform}` };
+  if (process.platform !== 'linux')
+    return { addon: null, reason: `io_uring is Linux's; this is ${process.platform}`, isThere: false };
   const require = createRequire(import.meta.url);
   // In a checkout, what `npm run build:native` has made; else the package of the platform.
   const places =
@@ -96,5 +101,6 @@ function load(path: string | undefined): Loaded {
   return {
     addon: null,
     reason: `its native part for ${process.platform}-${process.arch} is not installed${why}; install without --omit=optional, or run npm run build:native in a checkout`,
+    isThere: failures.length > 0,
   };
 }

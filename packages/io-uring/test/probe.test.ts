@@ -1,6 +1,7 @@
 /** What keeps io_uring from working, by the means of the system itself: a filter of system calls, a limit of memory. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadAddon, platformPackages } from '../src/addon.js';
@@ -113,6 +114,21 @@ describeNative('the probe', () => {
     skip(loadAddon().addon!.memlockBytes() < 4 << 20, 'the limit of locked memory (ulimit -l) is below 4 MiB');
     const { lines, errors } = await runProgram(program, { do: 'register', directory: home('registered') });
     expect(lines, errors).toEqual([{ errno: 0, whole: true }]);
+  });
+});
+
+describe('a native part that does not load', () => {
+  test('is tried again, and then used', ({ skip }) => {
+    const whole = loadAddon();
+    if (whole.addon === null) {
+      skip(whole.reason);
+      return;
+    }
+    const place = path.join(emptyDirectory(), 'io-uring.node');
+    fs.writeFileSync(place, 'cut short');
+    expect(loadAddon(place)).toMatchObject({ addon: null, isThere: true });
+    fs.copyFileSync(createRequire(import.meta.url).resolve(whole.from), place);
+    expect(loadAddon(place).addon).not.toBeNull();
   });
 });
 

@@ -267,6 +267,29 @@ export const CURSOR_FAULTS: readonly IndexFault[] = [
   fault('hands out one entry more than the limit', ['cursor-limit'], {
     cursor: (sound) => ({ next: (batch) => fillUp(sound, batch, batch.limit + 1) }),
   }),
+  fault('ends before the last entry that is wanted', ['cursor-wanted-end'], {
+    cursor: (sound) => {
+      let last: Uint8Array | null = null;
+      return {
+        seek: (key, options) => {
+          last = options.end ?? null;
+          sound.seek(key, options);
+        },
+        next: (batch) => {
+          const more = sound.next(batch);
+          const end = last;
+          if (
+            end !== null &&
+            !batch.isPacked &&
+            batch.count > 0 &&
+            Buffer.compare(batch.keys[batch.count - 1]!, end) === 0
+          )
+            batch.count--;
+          return more;
+        },
+      };
+    },
+  }),
   fault('goes on for ever at its end', ['empty', 'cursor-end'], {
     cursor: (sound) => ({ next: (batch) => sound.next(batch) || true }),
   }),

@@ -53,7 +53,7 @@ export class EntryBatch {
 export interface SeekOptions {
   readonly exclusive?: boolean;
   readonly reverse?: boolean;
-  /** A hint for reading ahead: nothing beyond this key will be asked for. Null or left out: all there is. */
+  /** Nothing beyond this key is wanted: a cursor may end there, and need not. An entry at the key is wanted. Null or left out: all there is. */
   readonly end?: Uint8Array | null;
   /** A hint for reading ahead: about so many entries will be asked for. */
   readonly limit?: number;

@@ -74,6 +74,49 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
     },
   },
   {
+    id: 'cursor-wanted-end',
+    says: 'hands out all entries up to the `end` that is wanted, one at the end itself with them, and in their order what it hands out beyond it',
+    check(subject) {
+      const model = someEntries(subject);
+      withSeeds(subject, (seed) => {
+        const random = new Random(seed).fork('wanted ends');
+        const edge = (): string | null => {
+          const key = random.pick(model.sorted);
+          return random.pick([
+            null,
+            key,
+            key,
+            `${key}\x00`,
+            `${key.slice(0, -1)}\xff`,
+            key.slice(0, -2),
+            '\x00',
+            '\xff',
+          ]);
+        };
+        const cursor = model.index.cursor();
+        for (let round = 0; round < 400; round++) {
+          const [from, end] = [edge(), edge()];
+          const form = { from, exclusive: random.chance(0.5), reverse: random.chance(0.5) };
+          const limit = random.pick([1, 5, 16, 33, 1024]);
+          cursor.seek(from === null ? null : keyBytes(from), { ...form, end: end === null ? null : keyBytes(end) });
+          const scanned = readCursor(cursor, limit, model.sorted.length + 1, random.chance(0.5));
+          const keys = model.keysOf(form);
+          const wanted = keys.filter((key) => end === null || (form.reverse ? key >= end : key <= end));
+          const what = `from ${from === null ? 'the edge' : nameOf(from)} to ${end === null ? 'the edge' : nameOf(end)}, ${JSON.stringify({ ...form, from: undefined, limit })}`;
+          expect(
+            scanned.length >= wanted.length,
+            `${what}: ${scanned.length} entries, and ${wanted.length} are wanted`,
+          );
+          for (const [at, entry] of scanned.entries()) {
+            const key = keys[at] ?? 'none';
+            expect(entry.key === key, `${what}: entry ${at} is ${nameOf(entry.key)} instead of ${nameOf(key)}`);
+            model.expectScanned(entry);
+          }
+        }
+      });
+    },
+  },
+  {
     id: 'cursor-without-values',
     says: 'hands out the same keys and tags if no values are wanted',
     check(subject) {
