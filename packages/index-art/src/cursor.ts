@@ -43,6 +43,8 @@ export class ArtCursor implements Cursor {
   readonly #way: ScanDescent;
   readonly #keyBuffer: Uint8Array;
   #place: ScanPlace = { key: null, exclusive: false, reverse: false };
+  /** Nothing beyond it is wanted; null: all there is. */
+  #end: Uint8Array | null = null;
   #ended = false;
 
   constructor(parts: TreeParts) {
@@ -53,7 +55,8 @@ export class ArtCursor implements Cursor {
   }
 
   seek(key: Uint8Array | null, options: SeekOptions): void {
-    const { exclusive = false, reverse = false } = options;
+    const { exclusive = false, reverse = false, end = null } = options;
+    this.#end = end;
     this.#place = { key: key === null ? null : key.slice(), exclusive, reverse };
     this.#ended = false;
   }
@@ -119,11 +122,16 @@ export class ArtCursor implements Cursor {
     const { image, results } = workspace;
     const keys = this.#keyBuffer;
     batch.timestamp = this.#stamp();
+    const side = this.#end === null ? -1 : this.#sideOf(this.#end);
     let at = hasEntry ? AT_ENTRY : AT_END;
+    let isLast = false;
     let bytes = 0;
-    let length = 0;
     while (at === AT_ENTRY && batch.count < batch.limit && bytes <= BATCH_BYTES) {
       const leaf = offsetOf(scan.reference);
+      const length = scan.copyKey(keys);
+      if (length < 0) throw this.#damaged(frame);
+      isLast = side >= 0 && this.#isBeyond(keys, length, this.#end as Uint8Array, true);
+      if (isLast) break;
       if (batch.wantsValues) {
         const value = this.#value(frame, version, leaf, batch.count > 0);
         if (value === null && batch.count === 0) return false;
@@ -131,16 +139,15 @@ export class ArtCursor implements Cursor {
         batch.values[batch.count] = value;
         bytes += value.length;
       }
-      length = scan.copyKey(keys);
-      if (length < 0) throw this.#damaged(frame);
       batch.keys[batch.count] = results.copyOf(keys, length);
       batch.tags[batch.count] = tagAt(image, leaf);
       batch.count++;
       at = scan.advance();
     }
     if (at === IS_DAMAGED) throw this.#damaged(frame);
-    if (at === AT_END) this.#goBehindPage(frame);
-    else if (batch.count > 0) this.#goOn(frame, keys.slice(0, length), true);
+    if (isLast) this.#ended = true;
+    else if (at === AT_END) this.#goBehindPage(frame);
+    else if (batch.count > 0) this.#goOn(frame, batch.keys[batch.count - 1]!.slice(), true);
     return true;
   }
 
@@ -186,7 +193,7 @@ export class ArtCursor implements Cursor {
       if (side >= 0) {
         const length = scan.copyKey(keys);
         if (length < 0) throw this.#damaged(frame);
-        isLast = side > 0 || this.#isBeyond(keys, length, into);
+        isLast = side > 0 || this.#isBeyond(keys, length, into.end as Uint8Array, into.inclusive);
         if (isLast) break;
       }
       count++;
@@ -212,8 +219,8 @@ export class ArtCursor implements Cursor {
     return Math.sign(this.#place.reverse ? -side : side);
   }
 
-  #isBeyond(key: Uint8Array, length: number, { end, inclusive }: EntryCount): boolean {
-    const order = compareKeys(key, length, end as Uint8Array, (end as Uint8Array).length);
+  #isBeyond(key: Uint8Array, length: number, end: Uint8Array, inclusive: boolean): boolean {
+    const order = compareKeys(key, length, end, end.length);
     return order === 0 ? !inclusive : order > 0 !== this.#place.reverse;
   }
 

@@ -49,6 +49,8 @@ import { AT_LINK } from './way.js';
 const MOST_PAGES = 100_000;
 /** A child that takes a share of the page of one part in so many goes by itself. */
 const LARGE_SHARE = 4;
+/** Where keys rise, only one that takes more than this share of it. */
+const LARGE_IN_RUN = 0.3;
 /** One that takes more than this share of it is divided itself. */
 const MOST = 0.75;
 const DONE = -1;
@@ -200,20 +202,26 @@ export class Splitter {
     pushes.length = 0;
     const largest = this.#largest();
     const child = node.references[largest]!;
+    const run = this.#heaviestRun();
+    const isBehindAll = this.#isBehindAll(key, page);
+    const isLarge = !isOutside(child) && measure.weight(child) > this.#total * LARGE_IN_RUN;
+    // Of what rises all goes but the last child, to which more will come: so pages are left full.
+    if (isBehindAll && !isLarge && this.#weightOf(run[0], run[1] - 1) * 2 >= this.#total) {
+      pushes.push([run[0], run[1] - 1]);
+      return;
+    }
     if (!isOutside(child) && (measure.weight(child) * LARGE_SHARE >= this.#total || node.count === 1)) {
       pushes.push([largest, 1]);
       return;
     }
-    const [first, count] = this.#heaviestRun();
-    let weight = 0;
-    for (let i = first; i < first + count; i++) weight += measure.weight(node.references[i]!);
+    const [first, count] = run;
     const isAll = count === node.count;
-    if (!isAll && count > 1 && weight * LARGE_SHARE >= this.#total) {
+    if (!isAll && count > 1 && this.#weightOf(first, count) * LARGE_SHARE >= this.#total) {
       pushes.push([first, count]);
       return;
     }
     if (node.count < 2) throw this.#fullOfNothing(page);
-    if (isAll && this.#isBehindAll(key, page)) {
+    if (isAll && isBehindAll) {
       pushes.push(count > 2 ? [0, count - 1] : [0, 1]);
       return;
     }
@@ -221,6 +229,14 @@ export class Splitter {
     for (const push of [[half, node.count - half] as const, [0, half] as const])
       if (push[1] > 1 || !isOutside(node.references[push[0]]!)) pushes.push(push);
     if (pushes.length === 0) throw this.#fullOfNothing(page);
+  }
+
+  /** What some children of the node that was read take together. */
+  #weightOf(first: number, count: number): number {
+    const { measure, node } = this.parts.workspace;
+    let weight = 0;
+    for (let i = first; i < first + count; i++) weight += measure.weight(node.references[i]!);
+    return weight;
   }
 
   /** The children next to each other, and none of them a link, that take most together: the first one, and how many. */

@@ -5,6 +5,17 @@ import { ModeledTree } from './model.js';
 import { shapeOf } from './pages.js';
 
 const SEED = Number(process.env.ART_SEED ?? Math.floor(Math.random() * 2 ** 31));
+/** Eight bytes of a number at random, in the part of an eighth of all that has the place `i` among `count`. */
+const bytesBelow = (i: number, count: number, random: Random): number[] => {
+  const high = Math.floor(((i + random.below(1000) / 1000) / count) * 2 ** 29);
+  return [
+    high >>> 24,
+    (high >>> 16) & 255,
+    (high >>> 8) & 255,
+    high & 255,
+    ...Array.from({ length: 4 }, () => random.below(256)),
+  ];
+};
 const byteKey = (byte: number, rest = ''): string => String.fromCharCode(byte) + rest;
 
 describe('nodes', () => {
@@ -119,13 +130,40 @@ describe('pages', () => {
     for (let i = 0; i < 3000; i++) parted.put(`${i % 3}/${'long/'.repeat(6)}${i}`, 0, valueBytes(i, 8));
     expect(shapeOf(parted).slices).toBeLessThan(shapeOf(parted).pages - 1);
     expect(shapeOf(parted).fill).toBeGreaterThan(0.45);
-    for (const tree of [even, parted]) expect(checkOf(tree)).toEqual([]);
+    const large = new ModeledTree({ watch: false, frames: 4096 });
+    const ofDirectories = Array.from(
+      { length: 2000 },
+      (_, i) => `${String(Math.floor(i / 10)).padStart(3, '0')}/long/${i}`,
+    );
+    for (const [at, key] of random.shuffle(ofDirectories).entries()) large.put(key, 0, valueBytes(at, 200));
+    expect(shapeOf(large).slices, `ART_SEED=${SEED}`).toBeLessThan(shapeOf(large).pages / 2);
+    for (const tree of [even, parted, large]) expect(checkOf(tree)).toEqual([]);
   });
 
   it('are left full by keys that rise, each in one piece', () => {
     const tree = new ModeledTree({ watch: false, frames: 4096 });
     for (let i = 0; i < 8000; i++) tree.put(`key/${String(i).padStart(8, '0')}`, 0, valueBytes(i, 16));
     expect(shapeOf(tree).fill).toBeGreaterThan(0.6);
+    expect(checkOf(tree)).toEqual([]);
+  });
+
+  it.each([
+    [
+      'numbers that lie far apart',
+      (i: number, random: Random) => String.fromCharCode(...bytesBelow(i, 20_000, random)),
+      0.7,
+    ],
+    [
+      'paths of directories',
+      (i: number) =>
+        `/usr/lib/${String(Math.floor(i / 40)).padStart(4, '0')}/dist/file-${String(i).padStart(6, '0')}.js`,
+      0.75,
+    ],
+  ] as const)('are left full by keys that rise, %s, with values of 100 bytes', (_, keyOf, least) => {
+    const random = new Random(SEED);
+    const tree = new ModeledTree({ pageSize: 16_384, watch: false, frames: 4096 });
+    for (let i = 0; i < 20_000; i++) tree.put(keyOf(i, random), 0, valueBytes(i, 100));
+    expect(shapeOf(tree).fill, `ART_SEED=${SEED}`).toBeGreaterThan(least);
     expect(checkOf(tree)).toEqual([]);
   });
 
