@@ -39,6 +39,7 @@ export function walkPage(segment: Segment, base: number, pageSize: number, key: 
     const kind = reference & REFERENCE_KIND;
     const offset = reference & REFERENCE_OFFSET;
     if (kind < NODE4) {
+      if (kind === 0) return offset === 0 ? MISSING : DAMAGED;
       if (kind !== LEAF) return reference;
       if (offset < HEAP_START || offset + LEAST_LEAF > pageSize) return DAMAGED;
       const suffix = u16[(base + offset) >>> 1]!;

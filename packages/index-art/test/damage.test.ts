@@ -162,6 +162,20 @@ it('a look-up reads nothing beyond the page, wherever its leaf is said to be', (
   expect(pages.outside).toBe(0);
 });
 
+it('a look-up takes no reference of a kind that there is not for a leaf', () => {
+  const pages = new GuardedPages({ frames: 64, watch: false });
+  const tree = new ModeledTree({}, pages);
+  tree.put('a', 0, valueBytes(1, 3));
+  const page = pageWhere(tree, () => true);
+  for (const reference of [8, 4088, 0xdfb8, 0xfff8]) {
+    page.set16(32, reference);
+    pages.guarded = true;
+    expect(codeOf(() => tree.index.lookup(keyBytes('a'), tree.reference))).toBe('PW_CORRUPT_PAGE');
+    pages.guarded = false;
+  }
+  expect(pages.outside).toBe(0);
+});
+
 describe('changes of a damaged page', () => {
   const REFUSED: readonly (readonly [string, (page: PageView) => void])[] = [
     ['a heap beyond the page', (p) => p.set16(36, 600)],

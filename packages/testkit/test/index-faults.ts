@@ -690,6 +690,14 @@ export const CHECK_FAULTS: readonly IndexFault[] = [
       }
     }),
   ),
+  fault('estimates with a word beyond the page', ['reads-survive-damage'], {
+    index: (sound, { pages, root }) => ({
+      estimate: (lower, upper) => {
+        const beyond = pages.segmentOf(root.frame).u8[FIRST_PAGE_TAIL(pages, root.frame) + 1];
+        return beyond === 256 ? 0 : (sound.estimate?.(lower, upper) ?? 0);
+      },
+    }),
+  }),
 ];
 
 export const PREFETCH_FAULTS: readonly IndexFault[] = [

@@ -5,7 +5,14 @@
  * change unseen; the page store finds these. But where the reads of an index contradict each other (see
  * `contradictionOf`), or fail, its structure is damaged, and a check of all pages from the root down must report it.
  */
-import { EntryBatch, EntryReference, isPagewrightError, type PageBounds, SWIP_NULL } from '@pagewright/core';
+import {
+  EntryBatch,
+  EntryCount,
+  EntryReference,
+  isPagewrightError,
+  type PageBounds,
+  SWIP_NULL,
+} from '@pagewright/core';
 import { GuardedPages } from '../pages/guarded-pages.js';
 import type { HostilePages } from '../pages/hostile-pages.js';
 import { swipOffsets } from '../pages/swip-table.js';
@@ -104,26 +111,12 @@ export const CHECK_CLAUSES: readonly IndexClause[] = [
     needs: ['pages'],
     check(subject) {
       onDamagedPages(subject, 150, (model, _, random) => {
-        const { pages, index } = model;
-        const reference = new EntryReference();
+        const { pages } = model;
         pages.guarded = true;
-        for (let i = 0; i < 6; i++) {
-          const key = random.pick(model.sorted);
-          const other = random.chance(0.5) ? key : `${key}${'z'.repeat(random.below(200))}`;
-          mayBeDamaged(pages, () => index.lookup(keyBytes(other), reference));
-        }
-        for (const reverse of [false, true]) {
-          const cursor = index.cursor();
-          cursor.seek(random.chance(0.5) ? null : keyBytes(random.pick(model.sorted)), { reverse });
-          mayBeDamaged(pages, () => {
-            const batch = new EntryBatch();
-            let entries = 0;
-            for (const _ of batches(cursor, batch)) {
-              entries += batch.count;
-              expect(entries < 10_000, 'A cursor goes round and round');
-            }
-          });
-        }
+        // Whoever is disturbed at each step goes with latches, and through other code.
+        pages.chances.interfere = random.chance(0.3) ? 1 : 0;
+        readAll(model, random);
+        pages.chances.interfere = 0;
         pages.guarded = false;
         expect(pages.outside === 0, `They read ${pages.outside} times outside the page`);
         expect(pages.latchesHeld === 0, 'They hold a latch');
@@ -188,6 +181,40 @@ function onDamagedPages(
       model.expectAgreement();
     }
   });
+}
+
+/** Reads in all ways that an index has. */
+function readAll({ index, pages, sorted, limits }: ModeledIndex<GuardedPages>, random: Random): void {
+  const someKey = (): Uint8Array => {
+    const key = random.pick(sorted);
+    return keyBytes(random.chance(0.5) ? key : `${key}${'z'.repeat(random.below(200))}`.slice(0, limits.maxKeySize));
+  };
+  const reference = new EntryReference();
+  for (let i = 0; i < 6; i++) mayBeDamaged(pages, () => index.lookup(someKey(), reference));
+  for (const reverse of [false, true]) {
+    const from = random.chance(0.5) ? null : someKey();
+    const end = random.chance(0.7) ? null : someKey();
+    mayBeDamaged(pages, () => {
+      const cursor = index.cursor();
+      cursor.seek(from, { reverse, end });
+      const batch = new EntryBatch();
+      let entries = 0;
+      for (const _ of batches(cursor, batch)) {
+        entries += batch.count;
+        expect(entries < 10_000, 'A cursor goes round and round');
+      }
+    });
+    mayBeDamaged(pages, () => {
+      const cursor = index.cursor();
+      const into = new EntryCount();
+      into.end = end;
+      cursor.seek(from, { reverse });
+      for (let pagesLeft = 10_000; cursor.count?.(into) === true; )
+        expect(--pagesLeft > 0, 'A cursor counts without end');
+    });
+  }
+  mayBeDamaged(pages, () => index.estimate?.(someKey(), someKey()));
+  mayBeDamaged(pages, () => index.prefetch?.([someKey(), someKey()]));
 }
 
 /** An operation on damaged pages: it ends, and fails, if it does, as a store fails. */

@@ -37,6 +37,16 @@ export class GuardedPages extends HostilePages {
     return guarded;
   }
 
+  /** While it is guarded pages may be damaged, and what an index takes for a swip may be none. */
+  protected override isSwip(parent: number, offset: number): boolean {
+    try {
+      return super.isSwip(parent, offset);
+    } catch (error) {
+      if (this.#guarded) return false;
+      throw error;
+    }
+  }
+
   #guard<Type extends View>(view: Type, frame: number): Type {
     const start = this.baseOf(frame) / view.BYTES_PER_ELEMENT;
     const end = start + this.sizeOf(frame) / view.BYTES_PER_ELEMENT;

@@ -254,8 +254,7 @@ export class HostilePages extends VolatileStore implements PageStore {
       const parent = swips.parents[at]!;
       const offset = swips.offsets[at]!;
       if (this.#frames.versions[parent] !== swips.versions[at]) break;
-      if (!this.#frames.swips(parent).includes(offset))
-        throw new Error(`There is no swip at ${offset} of frame ${parent}`);
+      if (!this.isSwip(parent, offset)) continue;
       const word = this.#frames.word(parent, offset);
       if ((word & SWIP_TAG_MASK) !== SWIP_COLD) continue;
       this.counts.wanted++;
@@ -268,6 +267,12 @@ export class HostilePages extends VolatileStore implements PageStore {
       this.#frames.touch(parent);
     }
     return at;
+  }
+
+  /** Throws where there is none: no index asks for such a thing. */
+  protected isSwip(parent: number, offset: number): boolean {
+    if (this.#frames.swips(parent).includes(offset)) return true;
+    throw new Error(`There is no swip at ${offset} of frame ${parent}`);
   }
 
   // ── Changing pages ──────────────────────────────────────────────────────────────────────────────────────────
