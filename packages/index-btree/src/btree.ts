@@ -183,7 +183,7 @@ export class Btree implements Index {
     const { pages } = this.#context;
     const segment = pages.segmentOf(frame);
     const base = pages.baseOf(frame);
-    const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key);
+    const found = findSlot(segment, base, this.#pageSize, LEAF_SLOT_SIZE, key, true);
     if (found === DAMAGED) return this.#damaged(frame, version);
     const timestamp = segment.f64[(base + PAGE_TIMESTAMP) >>> 3]!;
     schedulePoint(POINT.leafCopied);

@@ -2,16 +2,9 @@
 import { type PageBounds, SWIP_NULL, SWIP_SIZE } from '@pagewright/core';
 import { checkBounds, checkHeader, checkHints, checkKeys, HeapBlocks, restOf } from './check-node.js';
 import { type CheckedPage, ChildBounds } from './checked-page.js';
+import { fingerprintOf } from './fingerprint.js';
 import { LEAF_ALIGNMENT } from './leaf-entries.js';
-import {
-  keyOffsetAt,
-  LEAF_PLACE,
-  LEAF_SLOT_SIZE,
-  leafSlot,
-  PLACE_INLINE,
-  PLACE_OWN_PAGE,
-  valueFieldAt,
-} from './leaf-layout.js';
+import { fingerprintAt, isOnOwnPage, keyOffsetAt, LEAF_SLOT_SIZE, leafSlot, valueFieldAt } from './leaf-layout.js';
 import { align8, countOf, heapStartOf, KIND_VALUE, levelOf, swipCount, swipTableOffset } from './node-layout.js';
 
 export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
@@ -24,7 +17,8 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   if ((heap & (LEAF_ALIGNMENT - 1)) !== 0) report(`The heap of a leaf begins at ${heap}, which is not aligned`);
   const blocks = new HeapBlocks();
   checkBounds(page, blocks, LEAF_ALIGNMENT);
-  checkKeys(page, LEAF_SLOT_SIZE, false);
+  const keys = checkKeys(page, LEAF_SLOT_SIZE, false);
+  checkFingerprints(page, keys);
   checkHints(page, LEAF_SLOT_SIZE);
   const table = swipTableOffset(segment, 0);
   const swips = swipCount(segment, 0);
@@ -32,16 +26,14 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
   const owners = new Array<number>(swips).fill(0);
   for (let i = 0; i < count; i++) {
     const slot = leafSlot(0, i);
-    const place = segment.u8[slot + LEAF_PLACE]!;
     const field = valueFieldAt(segment, slot);
     const keyOffset = keyOffsetAt(segment, slot);
-    if (place === PLACE_OWN_PAGE) {
+    if (isOnOwnPage(segment, slot)) {
       if (field < swips) owners[field]!++;
       else report(`Entry ${i} names swip ${field} of ${swips}`);
       if (restOf(page, slot) > 0) blocks.add(keyOffset, align8(restOf(page, slot)), `key of entry ${i}`);
       continue;
     }
-    if (place !== PLACE_INLINE) report(`The value of entry ${i} is in place ${place}, which does not exist`);
     const start = keyOffset - field;
     const size = align8(field + restOf(page, slot));
     if (start < 0 || start + size > pageSize) report(`Entry ${i} lies outside the page`);
@@ -58,4 +50,13 @@ export function checkLeaf(page: CheckedPage): ReadonlyMap<number, PageBounds> {
     if (!isNull) children.set(offset, new ChildBounds(null, null, KIND_VALUE, 0));
   }
   return children;
+}
+
+/** A look-up takes a key whose fingerprint is another one for another key. */
+function checkFingerprints({ segment, report }: CheckedPage, keys: readonly (Uint8Array | null)[]): void {
+  for (const [i, key] of keys.entries()) {
+    const fingerprint = fingerprintAt(segment, leafSlot(0, i));
+    if (key !== null && fingerprint !== 0 && fingerprint !== fingerprintOf(key, key.length))
+      report(`The fingerprint of key ${i} is that of another key`);
+  }
 }

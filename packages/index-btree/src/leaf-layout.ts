@@ -11,7 +11,7 @@
  * | 6 | u16 | length of the key without the prefix |
  * | 8 | u16 | length of the value, or the number of its swip in the table |
  * | 10 | u8 | tag |
- * | 11 | u8 | 1 if the value has a page of its own, else 0 |
+ * | 11 | u8 | lowest bit: 1 if the value has a page of its own, else 0; above it the key's fingerprint (`fingerprint.ts`), or 0 |
  */
 import { type Segment, SWIP_SIZE } from '@pagewright/core';
 import {
@@ -27,6 +27,7 @@ import {
 export const LEAF_SLOT_SIZE = 12;
 export const LEAF_VALUE = 8;
 export const LEAF_TAG = 10;
+/** Where the value is, and the key's fingerprint. */
 export const LEAF_PLACE = 11;
 export const PLACE_INLINE = 0;
 export const PLACE_OWN_PAGE = 1;
@@ -49,7 +50,15 @@ export function tagAt(segment: Segment, slot: number): number {
   return segment.u8[slot + LEAF_TAG]!;
 }
 export function isOnOwnPage(segment: Segment, slot: number): boolean {
-  return segment.u8[slot + LEAF_PLACE] === PLACE_OWN_PAGE;
+  return (segment.u8[slot + LEAF_PLACE]! & PLACE_OWN_PAGE) !== 0;
+}
+/** The fingerprint of the key of a slot; 0 if it is not known. */
+export function fingerprintAt(segment: Segment, slot: number): number {
+  return segment.u8[slot + LEAF_PLACE]! >>> 1;
+}
+/** Notes where the value of a new entry is, and what its key's fingerprint is. */
+export function setPlace(segment: Segment, slot: number, place: number, fingerprint: number): void {
+  segment.u8[slot + LEAF_PLACE] = place | (fingerprint << 1);
 }
 
 /** Offset of a swip of the table in the page. */

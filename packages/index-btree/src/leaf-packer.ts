@@ -6,7 +6,7 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import { type EntryBatch, Segment, unfilled } from '@pagewright/core';
-import { LEAF_PLACE, LEAF_TAG, leafSlot, PLACE_INLINE } from './leaf-layout.js';
+import { isOnOwnPage, LEAF_TAG, leafSlot } from './leaf-layout.js';
 import { HEAD_BYTES, NODE_PREFIX_OFFSET, prefixLengthOf } from './node-layout.js';
 import { DAMAGED } from './search.js';
 
@@ -62,7 +62,7 @@ export class LeafPacker {
     let count = 0;
     for (; index !== end && count < limit; index += step) {
       const slot = leafSlot(base, index);
-      if (u8[slot + LEAF_PLACE] !== PLACE_INLINE) break;
+      if (isOnOwnPage(leaf, slot)) break;
       const head = u32[slot >>> 2]!;
       const offsetAndSuffix = u32[(slot >>> 2) + 1]!;
       const value = u32[(slot >>> 2) + 2]! & 0xffff;

@@ -6,6 +6,7 @@
  */
 import { type LargeValues, type PageStore, SWIP_SIZE } from '@pagewright/core';
 import { damagedPage } from './damage.js';
+import { fingerprintOf } from './fingerprint.js';
 import { commonLength } from './key-order.js';
 import { LEAF_ALIGNMENT, type LeafEntries } from './leaf-entries.js';
 import {
@@ -13,13 +14,13 @@ import {
   heapStartWithout,
   isOnOwnPage,
   keyOffsetAt,
-  LEAF_PLACE,
   LEAF_SLOT_SIZE,
   LEAF_TAG,
   LEAF_VALUE,
   leafSlot,
   PLACE_INLINE,
   PLACE_OWN_PAGE,
+  setPlace,
   suffixLengthAt,
   swipOffset,
   valueFieldAt,
@@ -112,7 +113,7 @@ export class LeafPages {
     const segment = this.pages.segmentOf(frame);
     segment.u16[(slot + LEAF_VALUE) >>> 1] = value.length;
     segment.u8[slot + LEAF_TAG] = tag;
-    segment.u8[slot + LEAF_PLACE] = PLACE_INLINE;
+    setPlace(segment, slot, PLACE_INLINE, fingerprintOf(key, key.length));
     copyIn(segment.u8, this.pages.baseOf(frame) + keyOffsetAt(segment, slot) - value.length, value);
     return true;
   }
@@ -172,7 +173,7 @@ export class LeafPages {
       offset = swipOffset(segment, base, number);
       if (replacesPage) this.pages.discard(frame, offset);
       segment.u16[(slot + LEAF_VALUE) >>> 1] = number;
-      segment.u8[slot + LEAF_PLACE] = PLACE_OWN_PAGE;
+      setPlace(segment, slot, PLACE_OWN_PAGE, fingerprintOf(key, key.length));
       segment.u8[slot + LEAF_TAG] = tag;
     } catch (error) {
       this.pages.free(page);

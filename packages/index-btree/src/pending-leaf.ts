@@ -8,15 +8,16 @@
  * Must hold: what was taken in fits on a page together with any fence that can follow.
  */
 import { PAGE_HEADER_SIZE, Segment, TAG_VALUE } from '@pagewright/core';
+import { fingerprintOf } from './fingerprint.js';
 import { LEAF_ALIGNMENT } from './leaf-entries.js';
 import {
   keyOffsetAt,
-  LEAF_PLACE,
   LEAF_SLOT_SIZE,
   LEAF_TAG,
   LEAF_VALUE,
   leafSlot,
   PLACE_INLINE,
+  setPlace,
   suffixLengthAt,
   valueFieldAt,
 } from './leaf-layout.js';
@@ -192,7 +193,7 @@ export class PendingLeaf {
     u16[(slot + SLOT_SUFFIX_LENGTH) >>> 1] = length - prefix;
     u16[(slot + LEAF_VALUE) >>> 1] = value;
     u8[slot + LEAF_TAG] = TAG_VALUE;
-    u8[slot + LEAF_PLACE] = PLACE_INLINE;
+    setPlace(this.#leaf, slot, PLACE_INLINE, fingerprintOf(key, length));
     this.#heap = heap;
   }
 

@@ -3,6 +3,8 @@
  * ends, and reads nothing outside the page (M3). What it answers counts only once the page was validated.
  */
 import type { Segment } from '@pagewright/core';
+import { fingerprintOf } from './fingerprint.js';
+import { LEAF_PLACE, LEAF_SLOT_SIZE, leafSlot } from './leaf-layout.js';
 import { HINTS, hintSpacing, LEAST_SPACING } from './node-hints.js';
 import {
   HEAD_BYTES,
@@ -17,12 +19,26 @@ import {
 
 /** The bytes cannot be those of a node: they are torn, or the page is damaged. */
 export const DAMAGED = -0x40000000;
+/** Of an entry that is not there, when no more is asked. */
+const ABSENT = -1;
+const LEAF_SLOT_WORDS = LEAF_SLOT_SIZE >>> 2;
+/** The fingerprint is in the highest bits of the third word of a slot. */
+const FINGERPRINT_SHIFT = 8 * (LEAF_PLACE & 3) + 1;
 
 /**
  * The slot of the key, or `~slot` of the first key above it, or {@link DAMAGED}. The key lies within the fences of the
  * page, or is its upper fence: the part of the prefix that they guarantee is not compared.
+ *
+ * With `isEntry` the page is a leaf, and the slot of the key is all that is wanted: below 0 says that there is none, and not where it would be.
  */
-export function findSlot(segment: Segment, base: number, pageSize: number, slotSize: number, key: Uint8Array): number {
+export function findSlot(
+  segment: Segment,
+  base: number,
+  pageSize: number,
+  slotSize: number,
+  key: Uint8Array,
+  isEntry = false,
+): number {
   const u8 = segment.u8;
   const u16 = segment.u16;
   const u32 = segment.u32;
@@ -68,6 +84,11 @@ export function findSlot(segment: Segment, base: number, pageSize: number, slotS
       low = middle + 1;
     } else if (other > head) {
       high = middle;
+    } else if (
+      isEntry &&
+      ((middle > low && u32[at - words] === head) || (middle + 1 < high && u32[at + words] === head))
+    ) {
+      return findInRun(segment, base, pageSize, low, high, head, prefix, key);
     } else {
       // Keys between two that begin as this one does begin so, too.
       let shared = sharedBelow < sharedAbove ? sharedBelow : sharedAbove;
@@ -96,6 +117,40 @@ export function findSlot(segment: Segment, base: number, pageSize: number, slotS
     }
   }
   return ~low;
+}
+
+/**
+ * The slot of a key among those of a leaf from `low` up to `high`, of which several have its head; {@link ABSENT} or {@link DAMAGED}. Slots lie side by side, the
+ * rests of keys do not: those alone are compared whose fingerprint is the key's.
+ */
+function findInRun(
+  segment: Segment,
+  base: number,
+  pageSize: number,
+  low: number,
+  high: number,
+  head: number,
+  prefix: number,
+  key: Uint8Array,
+): number {
+  const { u8, u32 } = segment;
+  const rest = key.length - prefix;
+  const from = prefix + HEAD_BYTES;
+  const wanted = fingerprintOf(key, key.length);
+  let at = leafSlot(base, low) >>> 2;
+  for (let index = low; index < high; index++, at += LEAF_SLOT_WORDS) {
+    const fingerprint = u32[at + 2]! >>> FINGERPRINT_SHIFT;
+    if ((fingerprint !== wanted && fingerprint !== 0) || u32[at] !== head) continue;
+    const offsetAndSuffix = u32[at + 1]!;
+    if (offsetAndSuffix >>> 16 !== rest) continue;
+    const end = rest - HEAD_BYTES;
+    const other = offsetAndSuffix & 0xffff;
+    if (end > 0 && other + end > pageSize) return DAMAGED;
+    let shared = 0;
+    while (shared < end && key[from + shared] === u8[base + other + shared]) shared++;
+    if (shared >= end) return index;
+  }
+  return ABSENT;
 }
 
 /**

@@ -60,7 +60,7 @@ function hasLarge(p: Page): boolean {
 
 /** Slot of the first entry whose value is on a page of its own. */
 function largeSlot(p: Page): number {
-  for (let i = 0; i < p.u16(32); i++) if (p.u8(128 + 12 * i + 11) === 1) return 128 + 12 * i;
+  for (let i = 0; i < p.u16(32); i++) if ((p.u8(128 + 12 * i + 11) & 1) === 1) return 128 + 12 * i;
   throw new Error('The leaf has no such entry');
 }
 
@@ -135,11 +135,11 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
     report: /outside the page, or is too long/,
   },
   {
-    name: 'a place that does not exist',
+    name: 'a fingerprint of another key',
     kind: LEAF,
     at: 3,
-    plant: (p) => p.set8(128 + 12 + 11, 7),
-    report: /in place 7/,
+    plant: (p) => p.set8(128 + 12 + 11, p.u8(128 + 12 + 11) ^ 6),
+    report: /fingerprint of key 1/,
   },
   {
     name: 'a value on a swip that is not there',
@@ -159,7 +159,7 @@ const DAMAGE: readonly { name: string; kind: number; at?: number; plant: (p: Pag
     name: 'a swip that no entry names',
     kind: LEAF,
     at: LARGE,
-    plant: (p) => p.set8(largeSlot(p) + 11, 0),
+    plant: (p) => p.set8(largeSlot(p) + 11, p.u8(largeSlot(p) + 11) & ~1),
     report: /No entry names swip/,
   },
   { name: 'a table of swips outside the page', kind: LEAF, plant: (p) => p.set32(16, 4096), report: /table of/ },
@@ -331,7 +331,7 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
       const p = page(tree, frame);
       const [table, heap] = [p.u32(16), p.u32(48)];
       let slot = 0;
-      while (p.u8(128 + 12 * slot + 11) !== 0 || p.u16(128 + 12 * slot + 4) - p.u16(128 + 12 * slot + 8) !== heap)
+      while ((p.u8(128 + 12 * slot + 11) & 1) !== 0 || p.u16(128 + 12 * slot + 4) - p.u16(128 + 12 * slot + 8) !== heap)
         slot++;
       for (let at = 0; at < 8; at += 4) p.set32(heap + at, p.u32(table + at));
       p.set32(16, heap);
