@@ -196,6 +196,8 @@ describe('a store of radix trees', () => {
   it.each([
     'mixed',
     'merges',
+    'growth',
+    'loading',
   ] as const)('has, after a crash at operations of all kinds, what was acknowledged, and is whole (%s)', async (theme) => {
     const explorer = new CrashExplorer(openArtOn, { seed: SEED, stride: 20, losses: { exhaustive: 2, samples: 1 } });
     const { findings, ...counts } = await explorer.explore(makeWorkload(theme, SEED, 9));

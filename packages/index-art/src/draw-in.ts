@@ -2,12 +2,12 @@
  * Giving pages back: one that is empty is given up, one that is almost empty is drawn into its parent, if that has room for it. This follows a removal that is done already, and can
  * be left for a later one: so it passes over errors that leave the tree as it was. The same is done for a page that has pushed out nearly all that it had.
  */
-import { HeldLatches, isLeftForLater, POINT, schedulePoint } from '@pagewright/core';
+import { HeldLatches, isLeftForLater, POINT, SWIP_SIZE, schedulePoint } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { TO_END } from './descent.js';
 import { isOutside, kindFor, kindOf, nodeSize, offsetOf, SLICE, swipOf } from './node-layout.js';
-import { capacityOfPage, freeBytes } from './page-heap.js';
-import { heapUsedOf, ROOT_REFERENCE, rootOf, stampOf, swipCountOf, swipOffset } from './page-layout.js';
+import { capacityOfPage, freeBytes, livingSwips } from './page-heap.js';
+import { heapUsedOf, ROOT_REFERENCE, rootOf, stampOf, swipOffset } from './page-layout.js';
 import { Transfer } from './transfer.js';
 import type { TreeParts } from './tree-parts.js';
 import { AT_LINK } from './way.js';
@@ -32,8 +32,10 @@ export class DrawIn {
   isAlmostEmpty(page: number): boolean {
     const { pages } = this.parts.context;
     const capacity = capacityOfPage(pages.pageSize);
-    const used = capacity - freeBytes(pages.segmentOf(page), pages.baseOf(page), pages.pageSize);
-    return used <= capacity * ALMOST_EMPTY;
+    const segment = pages.segmentOf(page);
+    const base = pages.baseOf(page);
+    if (heapUsedOf(segment, base) > capacity * ALMOST_EMPTY) return false;
+    return capacity - freeBytes(segment, base, pages.pageSize) <= capacity * ALMOST_EMPTY;
   }
 
   /** Gives up, or draws in, what is almost empty on the way of a key. Changes nothing but the shape of the tree. */
@@ -86,24 +88,34 @@ export class DrawIn {
     const base = pages.baseOf(page);
     const above = pages.segmentOf(parent);
     const aboveBase = pages.baseOf(parent);
-    const swips = this.#swipsIn(page);
+    const swips = livingSwips(segment, base, pageSize);
     const isEmpty = rootOf(segment, base) === 0;
     way.follow(parent, key);
     if (way.end !== AT_LINK || swipOffset(pageSize, swipOf(way.reference)) !== offset)
       throw damagedPage(number, parent, 'it does not lead to the page that it led to');
     if (!isEmpty) {
-      const needed =
-        heapUsedOf(segment, base) + this.#transfer.bytesForSwips(parent, swips) + this.#growth(page, parent);
-      const used = capacityOfPage(pageSize) - freeBytes(above, aboveBase, pageSize);
-      if (used + needed > capacityOfPage(pageSize) * DRAWN || !shape.hasRoom(parent, needed)) return false;
+      const most = capacityOfPage(pageSize) * DRAWN;
+      const both =
+        capacityOfPage(pageSize) -
+        freeBytes(above, aboveBase, pageSize) +
+        heapUsedOf(segment, base) +
+        swips * SWIP_SIZE;
+      if (both > most) return false;
       shape.assertSound(page);
+      const needed = this.#bytesAbove(page, parent, swips);
+      if (both + this.#growth(page, parent) > most || !shape.hasRoom(parent, needed)) return false;
       // Both pages keep the higher stamp: what was removed here is looked for there from now on.
-      if (shape.provide(parent, needed, Math.max(timestamp, stampOf(segment, base)))) way.follow(parent, key);
+      if (shape.provide(parent, needed, Math.max(timestamp, stampOf(segment, base)))) {
+        way.follow(parent, key);
+        if (!shape.fits(parent, this.#bytesAbove(page, parent, swips))) return false;
+      }
     }
     pages.modify(parent, Math.max(timestamp, stampOf(segment, base)));
     pages.modify(page, timestamp);
+    // Where it stands by now: a page that was written anew has its swips elsewhere.
+    const place = swipOffset(pageSize, swipOf(way.reference));
     if (isEmpty) {
-      pages.unlink(parent, offset);
+      pages.unlink(parent, place);
       shape.remove(parent);
     } else {
       if (kindOf(way.reference) === SLICE) this.#spread(parent, page, swips);
@@ -112,7 +124,7 @@ export class DrawIn {
         above.u16[(aboveBase + way.place) >>> 1] = drawn;
       }
       segment.u16[(base + ROOT_REFERENCE) >>> 1] = 0;
-      pages.unlink(parent, offset);
+      pages.unlink(parent, place);
     }
     this.#held.forget(page);
     pages.free(page);
@@ -134,6 +146,13 @@ export class DrawIn {
     shape.rewrite(parent, level);
   }
 
+  /** What all that is on a page takes in the page above. */
+  #bytesAbove(page: number, parent: number, swips: number): number {
+    const { pages } = this.parts.context;
+    const used = heapUsedOf(pages.segmentOf(page), pages.baseOf(page));
+    return used + this.#transfer.bytesForSwips(parent, swips) + this.#growth(page, parent);
+  }
+
   /** What the node above takes more, if the page is a slice. */
   #growth(page: number, parent: number): number {
     const { context, way, workspace } = this.parts;
@@ -147,18 +166,5 @@ export class DrawIn {
     node.read(pages.segmentOf(parent), pages.baseOf(parent) + offsetOf(reference), kindOf(reference));
     const most = kindFor(node.places + other.places, node.count + other.count);
     return most > kindOf(reference) ? nodeSize(most, node.prefixLength) : 0;
-  }
-
-  /** Swips of a page that are not null. */
-  #swipsIn(page: number): number {
-    const { pages } = this.parts.context;
-    const segment = pages.segmentOf(page);
-    const base = pages.baseOf(page);
-    let count = 0;
-    for (let swip = 0; swip < swipCountOf(segment, base); swip++) {
-      const at = (base + swipOffset(pages.pageSize, swip)) >>> 2;
-      if (segment.u32[at] !== 0) count++;
-    }
-    return count;
   }
 }

@@ -27,7 +27,7 @@ import {
   valueFieldAt,
 } from './node-layout.js';
 import { byteFrom, childFor, sliceEnd } from './node-search.js';
-import { isSoundPage } from './page-heap.js';
+import { isSoundPage, livingSwips } from './page-heap.js';
 import { depthOf, entriesOf, HEAP_START, heapEndOf, heapUsedOf, rootOf, swipCountOf } from './page-layout.js';
 
 /** What a reference to another page takes: its swip. */
@@ -70,14 +70,16 @@ export class Measure {
   measure(segment: Segment, base: number): boolean {
     if (!isSoundPage(segment, base, this.pageSize)) return false;
     const root = rootOf(segment, base);
-    if (root === 0) return heapUsedOf(segment, base) === 0 && entriesOf(segment, base) === 0;
+    const living = livingSwips(segment, base, this.pageSize);
+    if (root === 0) return heapUsedOf(segment, base) === 0 && entriesOf(segment, base) === 0 && living === 0;
     if (isOutside(root)) return false;
     this.#level = NO_ROOT;
     this.#left = heapEndOf(segment, base) >>> 3;
     if (!this.#enter(segment, base, root, depthOf(segment, base))) return false;
     while (this.#level >= 0) if (!this.#step(segment, base)) return false;
     const unit = offsetOf(root) >>> 3;
-    return this.bytes[unit] === heapUsedOf(segment, base) && this.entries[unit] === entriesOf(segment, base);
+    const isUsed = this.bytes[unit] === heapUsedOf(segment, base) && this.swips[unit] === living;
+    return isUsed && this.entries[unit] === entriesOf(segment, base);
   }
 
   /** Goes on at the node where it is: into its next child, or back. */

@@ -56,7 +56,10 @@ export class PageEntries {
     this.way.follow(frame, key);
     const needed = this.#bytesFor(frame, key, field);
     if (!this.shape.hasRoom(frame, needed)) return false;
-    if (this.shape.provide(frame, needed, timestamp)) this.way.follow(frame, key);
+    if (this.shape.provide(frame, needed, timestamp)) {
+      this.way.follow(frame, key);
+      if (!this.shape.fits(frame, this.#bytesFor(frame, key, field))) return false;
+    }
     if (isLarge) {
       this.#putLarge(frame, key, tag, value, timestamp);
       return true;

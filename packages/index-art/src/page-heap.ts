@@ -18,9 +18,17 @@ export function gapOf(segment: Segment, base: number, pageSize: number): number 
   return pageSize - SWIP_SIZE * swipCountOf(segment, base) - heapEndOf(segment, base);
 }
 
-/** The same if there were no holes. */
+/** The same if there were no holes, neither in the heap nor in the table. Goes through the table. */
 export function freeBytes(segment: Segment, base: number, pageSize: number): number {
-  return pageSize - SWIP_SIZE * swipCountOf(segment, base) - HEAP_START - heapUsedOf(segment, base);
+  return pageSize - SWIP_SIZE * livingSwips(segment, base, pageSize) - HEAP_START - heapUsedOf(segment, base);
+}
+
+/** How many swips are not null. */
+export function livingSwips(segment: Segment, base: number, pageSize: number): number {
+  let living = 0;
+  for (let number = swipCountOf(segment, base) - 1; number >= 0; number--)
+    if (!isNullSwip(segment, base, swipOffset(pageSize, number))) living++;
+  return living;
 }
 
 /** Bytes that heap and swips can have in a page. */
@@ -73,13 +81,6 @@ export function extendSwips(segment: Segment, base: number, pageSize: number, co
     segment.u32[at] = 0;
     segment.u32[at + 1] = 0;
   }
-  setSwipCount(segment, base, pageSize, count);
-}
-
-/** Leaves out null swips at the end of the table that is towards the heap. */
-export function trimSwips(segment: Segment, base: number, pageSize: number): void {
-  let count = swipCountOf(segment, base);
-  while (count > 0 && isNullSwip(segment, base, swipOffset(pageSize, count - 1))) count--;
   setSwipCount(segment, base, pageSize, count);
 }
 

@@ -29,8 +29,19 @@ import {
   valueFieldAt,
   valueOffset,
 } from './node-layout.js';
-import { freeBytes, gapOf, giveBlock, isSoundPage, takeBlock, trimSwips } from './page-heap.js';
-import { HEAP_START, isSlice, PAGE_ENTRIES, ROOT_REFERENCE, rootOf, setHeapEnd, setHeapUsed } from './page-layout.js';
+import { freeBytes, gapOf, giveBlock, isSoundPage, takeBlock } from './page-heap.js';
+import {
+  HEAP_START,
+  isSlice,
+  PAGE_ENTRIES,
+  ROOT_REFERENCE,
+  rootOf,
+  setHeapEnd,
+  setHeapUsed,
+  setSwipCount,
+  swipCountOf,
+  swipOffset,
+} from './page-layout.js';
 import { copyBytes } from './subtree-copy.js';
 import { TERMINATOR, type Way } from './way.js';
 import type { Workspace } from './workspace.js';
@@ -58,21 +69,28 @@ export class PageShape {
 
   /** Whether there is room for so many bytes, at once or if the page is written anew. */
   hasRoom(frame: number, needed: number): boolean {
+    if (this.fits(frame, needed)) return true;
     const segment = this.pages.segmentOf(frame);
     const base = this.pages.baseOf(frame);
-    if (needed + SWIP_RESERVE <= gapOf(segment, base, this.#pageSize)) return true;
     return needed + this.#pageSize / LEAST_GAIN <= freeBytes(segment, base, this.#pageSize);
   }
 
-  /** Makes one stretch of so many bytes of the room that there is. True: the page was written anew, and what was known of it is gone. */
+  /** Whether there is one stretch of so many bytes. */
+  fits(frame: number, needed: number): boolean {
+    return needed + SWIP_RESERVE <= gapOf(this.pages.segmentOf(frame), this.pages.baseOf(frame), this.#pageSize);
+  }
+
+  /**
+   * Makes one stretch of so many bytes of the room that there is. True: the page was written anew, and what was known of it is gone, also how much is needed: nodes are
+   * smaller, or have gone up in what was below them, and must grow or be divided again. Whoever called asks {@link fits} with what is needed now.
+   */
   provide(frame: number, needed: number, timestamp: number): boolean {
-    const gap = gapOf(this.pages.segmentOf(frame), this.pages.baseOf(frame), this.#pageSize);
-    if (needed + SWIP_RESERVE <= gap) return false;
+    if (this.fits(frame, needed)) return false;
     this.compact(frame, timestamp);
     return true;
   }
 
-  /** Writes the page without holes, and its nodes as small as they can be. Errors: `PW_CORRUPT_PAGE`, those of `modify`. */
+  /** Writes the page without holes in its heap and its table of swips, and its nodes as small as they can be. Errors: `PW_CORRUPT_PAGE`, those of `modify`. */
   compact(frame: number, timestamp: number): void {
     const { pages, workspace } = this;
     const segment = pages.segmentOf(frame);
@@ -80,15 +98,22 @@ export class PageShape {
     this.assertSound(frame);
     pages.modify(frame, timestamp);
     workspace.copyPage(segment, base);
-    trimSwips(segment, base, this.#pageSize);
     setHeapEnd(segment, base, HEAP_START);
     setHeapUsed(segment, base, 0);
     segment.u16[(base + PAGE_ENTRIES) >>> 1] = 0;
-    const root = rootOf(workspace.image, 0);
-    if (root === 0) return;
-    const stays = isSlice(segment, base);
-    const copied = workspace.copy.copy(workspace.image, 0, root, segment, base, null, stays);
-    segment.u16[(base + ROOT_REFERENCE) >>> 1] = copied;
+    const { image, moves } = workspace;
+    const root = rootOf(image, 0);
+    moves.begin(swipCountOf(image, 0));
+    if (root !== 0) {
+      const copied = workspace.copy.copy(image, 0, root, segment, base, moves, isSlice(segment, base));
+      segment.u16[(base + ROOT_REFERENCE) >>> 1] = copied;
+    }
+    for (let swip = 0; swip < moves.count; swip++) {
+      const from = swipOffset(this.#pageSize, moves.from[swip]!) >>> 2;
+      const to = (base + swipOffset(this.#pageSize, swip)) >>> 2;
+      for (let word = 0; word < SWIP_SIZE / 4; word++) segment.u32[to + word] = image.u32[from + word]!;
+    }
+    setSwipCount(segment, base, this.#pageSize, moves.count);
   }
 
   /** Measures a page that is about to be written anew or divided. Errors: `PW_CORRUPT_PAGE`. */

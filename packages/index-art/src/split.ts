@@ -302,6 +302,7 @@ export class Splitter {
     if (!shape.hasRoom(parent, needed)) return false;
     if (shape.provide(parent, needed, timestamp)) {
       this.#followToSlice(parent, key);
+      if (!shape.fits(parent, this.#bytesAbove(parent))) return false;
       if (!this.#choose(page)) throw damagedPage(number, page, 'it is not what it was');
     }
     const { node, other } = workspace;

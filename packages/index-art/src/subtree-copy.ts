@@ -74,7 +74,7 @@ export class SubtreeCopy {
   #fromBase = 0;
   #to!: Segment;
   #toBase = 0;
-  #moves: SwipMoves | null = null;
+  #moves!: SwipMoves;
 
   constructor(longestKey: number) {
     const levels = longestKey + 2;
@@ -89,7 +89,7 @@ export class SubtreeCopy {
 
   /**
    * Copies what a reference leads to, and gives the reference to it in the target. A root that `stays` is a node there, however few children it
-   * has. Without `moves` swips keep their numbers.
+   * has.
    */
   copy(
     from: Segment,
@@ -97,7 +97,7 @@ export class SubtreeCopy {
     reference: number,
     to: Segment,
     toBase: number,
-    moves: SwipMoves | null,
+    moves: SwipMoves,
     stays = false,
   ): number {
     this.#from = from;
@@ -139,7 +139,7 @@ export class SubtreeCopy {
   }
 
   #link(reference: number): number {
-    return this.#moves === null ? reference : linkTo(this.#moves.take(swipOf(reference)), kindOf(reference));
+    return linkTo(this.#moves.take(swipOf(reference)), kindOf(reference));
   }
 
   /** Copies a block, with the bytes in front that nodes above it have left; its children follow. */
@@ -197,7 +197,7 @@ export class SubtreeCopy {
     const length = lead + suffix;
     const offset = takeBlock(to, this.#toBase, leafSize(length, field));
     const target = this.#toBase + offset;
-    const moved = isOnOwnPage(field) && this.#moves !== null ? OWN_PAGE | this.#moves.take(swipOfValue(field)) : field;
+    const moved = isOnOwnPage(field) ? OWN_PAGE | this.#moves.take(swipOfValue(field)) : field;
     setLeaf(to, target, length, moved);
     setTag(to, target, tagAt(from, at));
     for (let i = 0; i < lead; i++) to.u8[target + LEAF_SUFFIX + i] = this.#lead[i]!;
