@@ -94,10 +94,12 @@ export class Engine<Types extends string = string> {
     return this.core.state.failure;
   }
 
-  /** Timestamp of the newest commit that reads see: what a restoration can be asked to go up to. After a commit of one's own it is that, or a later one. */
+  /**
+   * Timestamp of the newest commit that reads see: what a restoration can be asked to go up to. After a commit of one's own it is that, or a later one. When the engine
+   * was closed it stays what it was then.
+   */
   get lastCommit(): number {
-    this.core.state.assertUsable();
-    return this.core.concurrency.visible;
+    return this.core.lastCommit;
   }
 
   // ── Indexes ─────────────────────────────────────────────────────────────────────────────────────────────────
