@@ -51,7 +51,7 @@ export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOpt
   readonly pageSize?: BufferPoolOptions['pageSize'];
   /** Where the log is archived: a directory, or a function that is called with each segment. Not beside `log`. */
   readonly archive?: WalOptions['archive'];
-  /** `archive`: after so many milliseconds commits are archived though their segment is not full; 0: never. Default: 60,000. Not beside `log`. */
+  /** `archive`: after so many milliseconds commits are archived though their segment is not full; 0: never. Default: 60,000. Not without `archive`, nor beside `log`. */
   readonly archiveTimeoutMs?: WalOptions['archiveTimeoutMs'];
 }
 

@@ -141,3 +141,17 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
   await expect(restore({ ...whole, archive: nothing })).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
   expect(readdirSync(directory)).toEqual(['app.pw']);
 });
+
+it('after a time is refused where there is no archive', async () => {
+  await expect(open(at('app.pw'), { archiveTimeoutMs: 5000 })).rejects.toMatchObject({
+    code: 'PW_CONFIG',
+    problems: [
+      {
+        code: 'PW_OPTION_INVALID',
+        path: 'log.archiveTimeoutMs',
+        message: expect.stringMatching(/there is no archive/),
+      },
+    ],
+  });
+  expect(readdirSync(directory)).toEqual([]);
+});
