@@ -142,6 +142,18 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
   expect(readdirSync(directory)).toEqual(['app.pw']);
 });
 
+it('that cannot be written, as a backup that cannot, is told by the path that was given', async () => {
+  const db = await open(at('app.pw'), { archive: at('archive'), memory: '8MiB' });
+  await db.backup(at('backup.pw'));
+  const path = at('missing/copy.pw');
+  const wrong = { code: 'PW_NOT_FOUND', details: { path, errno: 'ENOENT' } };
+  const message = new RegExp(`^Cannot open ${path}: ENOENT`);
+  await expect(db.backup(path)).rejects.toMatchObject({ ...wrong, message: expect.stringMatching(message) });
+  await db.close();
+  const whole = { backup: at('backup.pw'), archive: at('archive'), path, memory: '8MiB' };
+  await expect(restore(whole)).rejects.toMatchObject({ ...wrong, message: expect.stringMatching(message) });
+});
+
 it('into an archive that can be no directory is refused when the store is opened, which opens with another one', async () => {
   writeFileSync(at('file'), 'text');
   for (const [archive, message, errno] of [
