@@ -51,6 +51,16 @@ describe('what a README shows runs as it stands there', () => {
     expect(output).toMatch(/^true 1\nfalse\n$/);
   });
 
+  test('the default engine', async () => {
+    const output = await outputOf(await shownIn('packages/pagewright/README.md', '# pagewright'));
+    expect(output).toBe("1 [ [ 'ada', 1 ] ]\n");
+  });
+
+  test('the default engine in two threads', async () => {
+    const heading = '`share()` and `attach(handle, options?)`';
+    expect(await outputOf(await shownIn('packages/pagewright/README.md', heading))).toBe('1\n');
+  });
+
   test('a Level database', async () => {
     const output = await outputOf(await shownIn('packages/level/README.md', 'Use'));
     expect(output).toBe("{ name: 'Ada' } 0\nvisits 0\n1 [ '1', '2' ]\n");

@@ -177,6 +177,26 @@ describe('who has not heard of it yet', () => {
     await vi.waitFor(() => expect(entryOf(inB).predecessor).toBe(null));
     expect(inB.getSync('key')).toBe(4);
   });
+
+  it.each([
+    ['created', 'new'],
+    ['cleared', 'data'],
+  ])('removes what was deleted in an index that was %s by a thread that is gone', async (_, name) => {
+    const [a, b] = await both();
+    await (await a.index('data')).put('old', 1);
+    const hear = deafen(a);
+    const inB = await b.index(name);
+    if (name === 'data') await inB.clear();
+    for (const key of ['x', 'y', 'z']) inB.putSync(key, 1);
+    b.snapshot();
+    for (const key of ['x', 'y']) inB.deleteSync(key);
+    await b.close();
+    await a.close();
+    hear();
+    const again = await opened();
+    // On one page it counts what lies there, deleted or not, exactly.
+    expect((await again.index(name)).estimateCountSync()).toBe(1);
+  });
 });
 
 describe('who joins', () => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { open } from 'pagewright';
+import { attach, open } from 'pagewright';
 import { describe, expect, it } from 'vitest';
 import {
   DATA,
@@ -17,6 +17,20 @@ import {
 inDirectories();
 
 describe('use after close', () => {
+  it('of the last commit tells which that was, in the thread that opened the store and in one that had joined it', async () => {
+    const db = await open(path, SMALL);
+    const joined = await attach(db.share());
+    const index = await db.index('data');
+    await index.put('a', 1);
+    const early = joined.lastCommit;
+    await joined.close();
+    const last = index.put('b', 2);
+    const closing = db.close();
+    expect(db.lastCommit).toBe(early + 1);
+    await Promise.all([last, closing]);
+    expect([joined.lastCommit, db.lastCommit]).toEqual([early, early + 1]);
+  });
+
   it('of the engine, an index, a transaction, a snapshot or a range is refused, whatever is called', async () => {
     const db = await open(path, SMALL);
     await fill(db);

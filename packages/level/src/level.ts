@@ -40,6 +40,7 @@ import {
   PagewrightValueIterator,
   type ValueIteratorOptions,
 } from './iterators.js';
+import { isOfLevelDb, notReadHere } from './leveldb-directory.js';
 import { engineSnapshotOf, PagewrightSnapshot } from './snapshot.js';
 import {
   bytesOf,
@@ -247,6 +248,8 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
       this.#opened = { engine, entries, clearing: new Clearing(entries) };
     } catch (error) {
       await engine?.close().catch(() => {});
+      if (isPagewrightError(error, 'PW_NOT_A_STORE') && (await isOfLevelDb(this.location)))
+        throw notReadHere(this.location, error);
       throw openingError(error, this.location);
     }
   }

@@ -1,5 +1,6 @@
 /** Errors have Level's codes, whatever the engine calls them, and the engine's error as their cause. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ERROR_CODES, isPagewrightError, open, PagewrightError } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { levelError } from '../src/errors.js';
@@ -48,6 +49,21 @@ describe('opening', () => {
         'LEVEL_DATABASE_NOT_OPEN',
         'LEVEL_CORRUPTION',
       ]);
+    }
+  });
+
+  test('a directory of LevelDB’s is LEVEL_NOT_SUPPORTED, says what it is, and stays as it was; any other is LEVEL_CORRUPTION', async () => {
+    for (const [name, files, code] of [
+      ['level', ['000005.log', 'CURRENT', 'LOCK', 'MANIFEST-000004'], 'LEVEL_NOT_SUPPORTED'],
+      ['other', ['LOCK'], 'LEVEL_CORRUPTION'],
+    ] as const) {
+      mkdirSync(rig.path(name));
+      for (const file of files) writeFileSync(join(rig.path(name), file), '');
+      const opening = () => rig.open({}, name);
+      expect((await codesOf(opening)).slice(0, 3)).toEqual(['LEVEL_DATABASE_NOT_OPEN', code, 'PW_NOT_A_STORE']);
+      const error = await opening().catch((error) => error.cause as Error);
+      expect((error as Error).message.includes("a directory of LevelDB's")).toBe(name === 'level');
+      expect(readdirSync(rig.path(name)).sort()).toEqual(files);
     }
   });
 

@@ -16,7 +16,7 @@ import {
 } from '@pagewright/core';
 import type { CommitSurroundings } from './commit-path.js';
 import { keyText } from './key-text.js';
-import type { LeftTombstones } from './left-tombstones.js';
+import type { LeftTombstone, LeftTombstones } from './left-tombstones.js';
 import { Tombstone } from './tombstones.js';
 
 /** With more snapshots at once it is not looked which tombstones none of them needs: to go through them takes too long. */
@@ -143,13 +143,22 @@ export class Collection {
     const { tombstones, left, sharing } = this.parts;
     if (!sharing.isShared) return;
     for (let found = left.take(); found !== null; found = left.take()) {
-      const { index, incarnation, key, timestamp } = found;
-      const target = sharing.host.target(index);
-      const isThere = target !== null && !target.dropped && target.incarnation === incarnation;
-      if (isThere) tombstones.adopt(new Tombstone(target, target.index, incarnation, key, keyText(key), timestamp));
+      const target = this.targetOf(found);
+      const { incarnation, key, timestamp } = found;
       // A tree that was dropped or cleared is given up as a whole.
-      else tombstones.forgetLeft();
+      if (target === null) tombstones.forgetLeft();
+      else tombstones.adopt(new Tombstone(target, target.index, incarnation, key, keyText(key), timestamp));
     }
+  }
+
+  /** The index that it is of; null if that was dropped or cleared since. Who has left it may have created the index, or cleared it before, and this thread not have heard of that. */
+  private targetOf({ index, incarnation }: LeftTombstone): Target | null {
+    const { host } = this.parts.sharing;
+    const known = host.target(index);
+    if (isStill(known, incarnation)) return known;
+    host.catchUp([]);
+    const target = host.target(index);
+    return isStill(target, incarnation) ? target : null;
   }
 
   private bury(tombstone: Tombstone): void {
@@ -197,4 +206,8 @@ export class Collection {
       locks.give();
     }
   }
+}
+
+function isStill(target: Target | null, incarnation: number): boolean {
+  return target !== null && !target.dropped && target.incarnation === incarnation;
 }

@@ -51,7 +51,7 @@ export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOpt
   readonly pageSize?: BufferPoolOptions['pageSize'];
   /** Where the log is archived: a directory, or a function that is called with each segment. Not beside `log`. */
   readonly archive?: WalOptions['archive'];
-  /** `archive`: after so many milliseconds commits are archived though their segment is not full; 0: never. Default: 60,000. Not beside `log`. */
+  /** `archive`: after so many milliseconds commits are archived though their segment is not full; 0: never. Default: 60,000. Not without `archive`, nor beside `log`. */
   readonly archiveTimeoutMs?: WalOptions['archiveTimeoutMs'];
 }
 
@@ -61,8 +61,10 @@ export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<s
   readonly memory?: BufferPoolOptions['memory'];
 }
 
-/** What {@link attach} takes: what `Blueprint.attach` takes, and the parts with which the store was opened. Its memory and page size come with the handle. */
-export interface AttachStoreOptions<Type extends string = 'btree'> extends AttachOptions, PartsOptions<Type> {}
+/** What {@link attach} takes: what `Blueprint.attach` takes, and the parts with which the store was opened. Its memory, its page size and how it commits come with the handle. */
+export interface AttachStoreOptions<Type extends string = 'btree'>
+  extends AttachOptions,
+    Omit<PartsOptions<Type>, 'commit' | 'durability'> {}
 
 /** Options that are short for one of a part. */
 const SHORTHANDS = {
@@ -103,13 +105,8 @@ export async function attach<Type extends string = 'btree'>(
 ): Promise<Engine<Type>> {
   checkObject('attach takes a handle', options);
   const { parts, rest } = partsOf(options);
-  const { memory, pageSize, archive, archiveTimeoutMs } = parts;
-  refuseUnknown(
-    'attach',
-    { ...rest, ...given({ memory, pageSize, archive, archiveTimeoutMs }) },
-    ['commit', 'durability', ...PARTS, ...ATTACHING],
-    ATTACHING,
-  );
+  const shorthands = Object.fromEntries(SHORTHAND_NAMES.map((name) => [name, parts[name]]));
+  refuseUnknown('attach', { ...rest, ...given(shorthands) }, [...PARTS, ...ATTACHING], ATTACHING);
   const blueprint = await blueprintOf<Type>(parts);
   return await blueprint.attach(handle, rest);
 }
@@ -143,7 +140,7 @@ const OPENING = [
 ];
 const ATTACHING = ['onFailure', 'transactions'];
 const PARTS = ['io', 'pages', 'indexes', 'concurrency', 'log', 'plugins', 'from'];
-const SHORTHAND_NAMES = Object.keys(SHORTHANDS);
+const SHORTHAND_NAMES = Object.keys(SHORTHANDS) as (keyof typeof SHORTHANDS)[];
 
 type Parts<Type extends string> = Pick<OpenStoreOptions<Type>, keyof PartsOptions<Type> | keyof typeof SHORTHANDS>;
 

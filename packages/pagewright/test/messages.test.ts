@@ -92,7 +92,45 @@ describe('of a call', () => {
     }
   });
 
+  it('with an operation of another index: which index that is', async () => {
+    const users = await db.index('users');
+    const others = await db.index('others');
+    const operation = { type: 'put', key: 'a', value: 1 } as const;
+    const error = await errorOf(() => users.batch([{ ...operation, index: others } as never]));
+    expect(error).toMatchObject({ code: 'PW_ARGUMENT', details: { index: 'users' } });
+    expect(error.message).toContain("names the index 'others'");
+    const byName = await errorOf(() => users.batch([{ ...operation, index: 'others' } as never]));
+    expect(byName.message).toContain('names the string "others"');
+    expect([...users.rangeSync()]).toEqual([]);
+    await users.batch([{ ...operation, index: users } as never]);
+    expect([...users.rangeSync()]).toEqual([['a', 1]]);
+  });
+
+  it('with what is no transaction of the log: what it takes', async () => {
+    const users = await db.index('users');
+    for (const wrong of [undefined, null, {}, 5]) {
+      const error = await errorOf(() => [...users.changesIn(wrong as never)]);
+      expect(error).toMatchObject({ code: 'PW_ARGUMENT' });
+      expect(error.message).toContain('as log.read() gives it');
+    }
+  });
+
+  it('with a name that is no text: what it is', async () => {
+    for (const [name, shown] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      [5, 'the number 5'],
+    ] as const) {
+      const { message } = await errorOf(() => db.index(name as never));
+      expect(message).toMatch(new RegExp(`^${shown} cannot be the name of an index`));
+    }
+  });
+
   it('with a number in quotes: that it is a string', async () => {
+    const retries = await errorOf(() => db.transaction(() => {}, { retries: '3' as never }));
+    expect(retries.message).toBe('The option retries is a whole number from 0 on, not the string "3".');
+    const rate = await errorOf(() => db.backup(join(directory, 'no.pw'), { bytesPerSecond: 'fast' }));
+    expect(rate.message).toContain('not the string "fast"');
     const index = await db.index('users');
     const { message } = await errorOf(() => [...index.rangeSync({ limit: '5' as never })]);
     expect(message).toBe('The option limit is a whole number from 0 on, not the string "5".');

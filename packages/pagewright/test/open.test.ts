@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bufferPool } from '@pagewright/bufferpool';
 import { compositionOf, type Engine } from '@pagewright/core';
 import { afterEach, beforeEach, expect, expectTypeOf, it } from 'vitest';
-import { open } from '../src/index.js';
+import { attach, open } from '../src/index.js';
 
 let directory: string;
 let path: string;
@@ -108,4 +108,17 @@ it('the engine knows the index types that it was composed with', () => {
   type Opened = Awaited<ReturnType<typeof open<'btree'>>>;
   expectTypeOf<Opened>().toExtend<Engine<'btree'>>();
   expectTypeOf<NonNullable<Parameters<Opened['index']>[1]>['type']>().toEqualTypeOf<'btree' | undefined>();
+});
+
+it('who joins is refused what comes with the handle, because it would do nothing', async () => {
+  const db = await open(path, { memory: '8MiB' });
+  const handle = db.share();
+  const options = { memory: '4MiB', pageSize: '4KiB', commit: 'sync', durability: 'none', archive: './archive' };
+  for (const [name, value] of Object.entries(options)) {
+    await expect(attach(handle, { [name]: value }), name).rejects.toMatchObject({
+      code: 'PW_OPTION_INVALID',
+      details: { unknown: [name] },
+    });
+  }
+  await db.close();
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { wal } from '@pagewright/wal';
@@ -140,4 +140,50 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
   const nothing = { list: archive.list, read: async () => 'text' as never };
   await expect(restore({ ...whole, archive: nothing })).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
   expect(readdirSync(directory)).toEqual(['app.pw']);
+});
+
+it('that cannot be written, as a backup that cannot, is told by the path that was given', async () => {
+  const db = await open(at('app.pw'), { archive: at('archive'), memory: '8MiB' });
+  await db.backup(at('backup.pw'));
+  const path = at('missing/copy.pw');
+  const wrong = { code: 'PW_NOT_FOUND', details: { path, errno: 'ENOENT' } };
+  const message = new RegExp(`^Cannot open ${path}: ENOENT`);
+  await expect(db.backup(path)).rejects.toMatchObject({ ...wrong, message: expect.stringMatching(message) });
+  await db.close();
+  const whole = { backup: at('backup.pw'), archive: at('archive'), path, memory: '8MiB' };
+  await expect(restore(whole)).rejects.toMatchObject({ ...wrong, message: expect.stringMatching(message) });
+});
+
+it('into an archive that can be no directory is refused when the store is opened, which opens with another one', async () => {
+  writeFileSync(at('file'), 'text');
+  for (const [archive, message, errno] of [
+    [at('file'), /is a file \(EEXIST\)/, 'EEXIST'],
+    [at('file/archive'), /cannot be made \(ENOTDIR\)/, 'ENOTDIR'],
+    [at('missing/archive'), /is not there, and neither is the directory/, 'ENOENT'],
+  ] as const) {
+    const details = { option: 'archive', path: archive, errno };
+    const opening = open(at('app.pw'), { archive, memory: '8MiB' });
+    await expect(opening).rejects.toMatchObject({
+      code: 'PW_OPTION_INVALID',
+      message: expect.stringMatching(message),
+      details,
+    });
+  }
+  const db = await open(at('app.pw'), { archive: at('archive'), memory: '8MiB' });
+  expect(readdirSync(directory).sort()).toEqual(['app.pw', 'app.pw-wal', 'app.pw.lock', 'archive', 'file']);
+  await db.close();
+});
+
+it('after a time is refused where there is no archive', async () => {
+  await expect(open(at('app.pw'), { archiveTimeoutMs: 5000 })).rejects.toMatchObject({
+    code: 'PW_CONFIG',
+    problems: [
+      {
+        code: 'PW_OPTION_INVALID',
+        path: 'log.archiveTimeoutMs',
+        message: expect.stringMatching(/there is no archive/),
+      },
+    ],
+  });
+  expect(readdirSync(directory)).toEqual([]);
 });

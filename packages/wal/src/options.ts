@@ -40,7 +40,7 @@ export interface WalOptions {
   readonly archive?: string | ArchiveFunction | undefined;
   /**
    * `archive`: so long a commit waits until the segment that it is in is ended and archived, full or not, in milliseconds: up to 86,400,000, which is a day. 0: until the
-   * segment is full. Default: 60,000.
+   * segment is full. Not without `archive`. Default: 60,000.
    */
   readonly archiveTimeoutMs?: number | undefined;
 }
@@ -126,6 +126,11 @@ export function optionProblems(options: WalOptions): OptionProblem[] {
     if (typeof value === 'number' && value >= least && value <= most && (!isWhole || Number.isInteger(value))) continue;
     const kind = isWhole ? 'a whole number' : 'a number';
     problems.push({ option, message: `${option} is ${value}; it must be ${kind} from ${least} to ${most}.` });
+  }
+  const isTimeoutFine = !problems.some(({ option }) => option === 'archiveTimeoutMs');
+  if (options.archiveTimeoutMs !== undefined && options.archive === undefined && isTimeoutFine) {
+    const message = 'archiveTimeoutMs is for a log that is archived, and there is no archive. Give archive as well.';
+    problems.push({ option: 'archiveTimeoutMs', message });
   }
   const durability = durabilityProblem(options.durability ?? DEFAULTS.durability);
   if (durability !== null) problems.push({ option: 'durability', message: durability });

@@ -21,7 +21,10 @@ const options = v.pipe(
     archiveTimeoutMs: v.exactOptional(v.number()),
     archive: v.exactOptional(
       v.union(
-        [v.pipe(v.string(), v.nonEmpty()), v.custom<ArchiveFunction>((value) => typeof value === 'function')],
+        [
+          v.pipe(v.string(), v.nonEmpty('must be the path of a directory, or a function')),
+          v.custom<ArchiveFunction>((value) => typeof value === 'function'),
+        ],
         'must be the path of a directory, or a function',
       ),
     ),
@@ -29,7 +32,8 @@ const options = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     // Beside options that do not exist or are of a wrong type the others are checked all the same.
     const wrong = new Set(dataset.issues?.map(({ path }) => path?.[0]?.key));
-    const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key));
+    // That there is an archive counts, though it be none.
+    const given = Object.entries(dataset.value ?? {}).filter(([key]) => !wrong.has(key) || key === 'archive');
     const value: WalOptions = Object.fromEntries(given);
     for (const { option: key, message } of optionProblems(value)) {
       addIssue({ message, path: [{ type: 'object', origin: 'value', input: { ...value }, key, value: value[key] }] });

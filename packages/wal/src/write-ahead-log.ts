@@ -33,7 +33,7 @@ import {
   SharedLatch,
   type TimestampRange,
 } from '@pagewright/core';
-import { archiveInto } from './archive/archive-directory.js';
+import { archiveInto, makeArchive } from './archive/archive-directory.js';
 import { replayArchive } from './archive/archive-replay.js';
 import { ArchiveTimeout } from './archive/archive-timeout.js';
 import { Archiver } from './archive/archiver.js';
@@ -150,6 +150,7 @@ export class WriteAheadLog implements Log {
   async open(request: LogOpenRequest): Promise<LogReplay> {
     invariant(this.#request === null && this.#writer === null, 'A log was opened twice');
     this.#request = request;
+    if (typeof this.#archive === 'string' && !request.readOnly) await makeArchive(request.io, this.#archive);
     const names = segmentsAmong(await request.io.list(request.directory));
     this.#seen = new Set(names.map(({ incarnation }) => incarnation)).add(request.state.mark.log.incarnation).add(0);
     this.#replay = await planReplay(request, names);

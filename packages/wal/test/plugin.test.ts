@@ -44,16 +44,27 @@ describe('the plugin', () => {
     [{ archiveTimeoutMs: -1 }, 'archiveTimeoutMs'],
     [{ archiveTimeoutMs: 86_400_001 }, 'archiveTimeoutMs'],
     [{ archiveTimeoutMs: '1s' }, 'archiveTimeoutMs'],
+    [{ archiveTimeoutMs: 5000 }, 'archiveTimeoutMs'],
+    [{ archive: '' }, 'archive'],
     [{ comit: 'sync' }, 'comit'],
   ])('refuses %j', (options, key) => {
     const [issue] = check(options).issues ?? [];
     expect(issue?.path).toEqual([expect.objectContaining({ key })]);
   });
 
+  test('says of an archive that is none no more than that', () => {
+    for (const archive of ['', 5]) {
+      expect(check({ archive, archiveTimeoutMs: 5000 }).issues?.map(({ message }) => message)).toEqual([
+        'must be the path of a directory, or a function',
+      ]);
+    }
+  });
+
   test('the constructor refuses what the plugin refuses', () => {
     expect(() => new WriteAheadLog({ segmentSize: '1KiB' })).toThrow(
       expect.objectContaining({ code: 'PW_OPTION_INVALID', details: { option: 'segmentSize', value: '1KiB' } }),
     );
+    expect(() => new WriteAheadLog({ archiveTimeoutMs: 0 })).toThrow(/there is no archive/);
     for (const value of [-1, 86_400_001, Number.NaN, '1000'] as number[]) {
       expect(() => new WriteAheadLog({ archiveTimeoutMs: value })).toThrow(
         expect.objectContaining({ code: 'PW_OPTION_INVALID', details: { option: 'archiveTimeoutMs', value } }),

@@ -3,6 +3,7 @@ import type { BackupProgress } from '../contracts/backup.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { PacedWork } from './paced-work.js';
+import { namedByPath } from './part-names.js';
 
 export interface BackupOptions {
   /** Ends it: the promise rejects with the signal's reason, and nothing is left of the copy. */
@@ -36,7 +37,9 @@ export async function backupEngine(core: EngineCore, path: string, options: Back
   // What is copied is a checkpoint, so a new one: it has all that was committed before the call.
   if (!state.openedReadOnly) await checkpoints.run(work.interrupted);
   work.assertGoesOn();
-  const { epoch, mark, ...copied } = await pages.backup({ path, io, advanced: work.advanced });
+  const { epoch, mark, ...copied } = await pages.backup({ path, io, advanced: work.advanced }).catch((error) => {
+    throw namedByPath(error, path);
+  });
   return {
     path,
     timestamp: mark.timestamp,

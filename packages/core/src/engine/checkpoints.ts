@@ -6,6 +6,7 @@
  * C1: at the gate no commit is under way, in any thread. C3: the log is durable up to the mark before the superblock is
  * written. A failed engine writes none: its pages may hold half a commit.
  */
+import { parseByteSize } from '../byte-size.js';
 import type { CompactProgress } from '../contracts/compaction.js';
 import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
@@ -14,8 +15,8 @@ import { CheckpointPace, type Surroundings } from './checkpoint-pace.js';
 import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {
-  /** A checkpoint begins after so many bytes of log, of which each page that changes had to read counts as 1,024 more. Default: 64 MiB. */
-  readonly logBytes?: number | undefined;
+  /** A checkpoint begins after so many bytes of log, of which each page that changes had to read counts as 1,024 more; a number, or as in `'64MiB'`. Default: 64 MiB. */
+  readonly logBytes?: number | string | undefined;
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
   readonly intervalMs?: number | undefined;
   /**
@@ -65,7 +66,7 @@ export class Checkpoints {
     /** Aborted when closing begins: a checkpoint that is under way makes no way for others any more. */
     private readonly closing: AbortSignal,
   ) {
-    this.logBytes = options.logBytes ?? DEFAULT_LOG_BYTES;
+    this.logBytes = parseByteSize(options.logBytes ?? DEFAULT_LOG_BYTES);
     this.intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS;
     this.dutyCycle = options.dutyCycle ?? DEFAULT_DUTY_CYCLE;
     this.timer =

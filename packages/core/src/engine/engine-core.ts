@@ -44,6 +44,8 @@ export class EngineCore {
   readonly transactions: OpenTransactions;
   /** Set when the last checkpoint holds everything: the log can go. */
   logIsSuperfluous = false;
+  /** The newest commit when a thread left that had joined: what it knows of later ones. */
+  private commitAtLeave: number | null = null;
   private readonly snapshots = new Set<EngineSnapshot>();
   private readonly closed = new AbortController();
 
@@ -97,6 +99,13 @@ export class EngineCore {
       this.checkpoints.beginIfDue();
       this.housekeeping.wake();
     };
+  }
+
+  /** Errors: `PW_ENGINE_FAILED`, `PW_THREAD_LOST`; `PW_CLOSED` if it had failed before it was closed. */
+  get lastCommit(): number {
+    const { state } = this;
+    if (!state.isEnding || state.hasFailed) state.assertUsable();
+    return this.commitAtLeave ?? this.concurrency.visible;
   }
 
   /** What concurrency control needs of the engine. */
@@ -221,6 +230,7 @@ export class EngineCore {
       // Where the store has failed, or is closed for all, there is nothing to be left to others.
       if (state.hasFailed || state.memory.isClosed) return;
       shared.leave();
+      this.commitAtLeave = concurrency.visible;
       concurrency.detach();
     } catch (error) {
       // That a thread was lost may be met here first.

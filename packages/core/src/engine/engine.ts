@@ -4,6 +4,7 @@ import type { TeardownStack } from '../composition/teardown.js';
 import type { ConcurrencyStats, TransactionCore, WriterTurns } from '../contracts/concurrency.js';
 import { type LogStats, OPERATION_CREATE_INDEX, OPERATION_DROP_INDEX } from '../contracts/log.js';
 import type { CheckpointResult, PageStoreStats } from '../contracts/pages.js';
+import { describe } from '../encodings/encoding.js';
 import type { DecodedBy, EncodingSpec } from '../encodings/index.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { type BackupOptions, type BackupReport, backupEngine } from './backup.js';
@@ -94,10 +95,12 @@ export class Engine<Types extends string = string> {
     return this.core.state.failure;
   }
 
-  /** Timestamp of the newest commit that reads see: what a restoration can be asked to go up to. After a commit of one's own it is that, or a later one. */
+  /**
+   * Timestamp of the newest commit that reads see: what a restoration can be asked to go up to. After a commit of one's own it is that, or a later one. When the engine
+   * was closed it stays what it was then.
+   */
   get lastCommit(): number {
-    this.core.state.assertUsable();
-    return this.core.concurrency.visible;
+    return this.core.lastCommit;
   }
 
   // ── Indexes ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -485,7 +488,7 @@ function checkTransaction(
   const beginning = checkBeginOptions(options, others);
   const { retries = DEFAULT_RETRIES, signal } = options;
   if (!Number.isInteger(retries) || retries < 0) {
-    throw argument(`The option retries is a whole number from 0 on, not ${String(retries)}.`, { retries });
+    throw argument(`The option retries is a whole number from 0 on, not ${describe(retries)}.`, { retries });
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw argument('The option signal is an AbortSignal.', { signal });

@@ -6,6 +6,7 @@ import type { EntryCounter, Write } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import { OPERATION_CLEAR_INDEX } from '../contracts/log.js';
 import { PageFault } from '../contracts/pages.js';
+import { describe } from '../encodings/encoding.js';
 import { assertNotDropped, type BulkLoadOptions, type BulkLoadReport, bulkLoad } from './bulk-load.js';
 import type { EngineCore } from './engine-core.js';
 import type { LoggedTransaction } from './engine-log.js';
@@ -208,10 +209,11 @@ export class IndexHandle<Key = string, Value = unknown> {
   async batch(operations: readonly BatchOperation<Key, Value>[], options?: WriteOptions): Promise<void> {
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });
     const writing = checkWriteOptions(options);
-    await this.core.commits.writes(
-      operations.map((operation) => this.writeOf(operation)),
-      writing,
-    );
+    const writes = operations.map((operation) => {
+      this.assertOwn(operation);
+      return this.writeOf(operation);
+    });
+    await this.core.commits.writes(writes, writing);
   }
 
   // ── Many entries ────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,9 +323,11 @@ export class IndexHandle<Key = string, Value = unknown> {
 
   /**
    * What a transaction from the log has changed in this index, in order, with keys and values as this handle has them. The first is `create-index`: what an index of that name had which was dropped
-   * before is gone then, and changes of that one are not among these. Errors, while they are iterated over: `PW_ENCODING`.
+   * before is gone then, and changes of that one are not among these. Errors, while they are iterated over: `PW_ENCODING`, `PW_ARGUMENT`.
    */
-  *changesIn({ operations }: LoggedTransaction): Generator<IndexChange<Key, Value>, void, void> {
+  *changesIn(transaction: LoggedTransaction): Generator<IndexChange<Key, Value>, void, void> {
+    const operations = transaction?.operations;
+    if (!Array.isArray(operations)) throw argument('changesIn takes a transaction, as log.read() gives it.', {});
     for (const { type, index, key, value } of operations) {
       if (index.number !== this.entry.number) continue;
       if (type === 'put') yield { type, key: this.codec.decodeKey(key), value: this.codec.decodeValue(value) };
@@ -370,6 +374,19 @@ export class IndexHandle<Key = string, Value = unknown> {
     const packed = scan.packed ?? null;
     return packed === null ? this.codec.decodeValue(scan.values[at]!) : this.codec.decodeValue(packed.valueAt(at));
   };
+
+  /** An operation as `db.batch()` takes it may be of another index. */
+  private assertOwn(operation: BatchOperation<Key, Value> & { readonly index?: unknown }): void {
+    const index = operation?.index;
+    if (index === undefined || (index instanceof IndexHandle && index.entry === this.entry)) return;
+    const which = index instanceof IndexHandle ? `the index '${index.name}'` : describe(index);
+    throw argument(
+      `A batch of the index '${this.name}' changes no other: an operation names ${which}. Use db.batch().`,
+      {
+        index: this.name,
+      },
+    );
+  }
 
   private keyToRead(key: Key): Uint8Array {
     this.core.state.assertUsable();

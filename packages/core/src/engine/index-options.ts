@@ -2,6 +2,7 @@
 
 import type { IndexType } from '../contracts/index-plugin.js';
 import type { PageStore } from '../contracts/pages.js';
+import { describe } from '../encodings/encoding.js';
 import { type Encoding, type EncodingSpec, encodingFor } from '../encodings/index.js';
 import { PagewrightError } from '../errors.js';
 import { type IndexDescription, MAX_LABEL_BYTES, MAX_NAME_BYTES } from './catalog-layout.js';
@@ -33,7 +34,7 @@ export function checkIndexRequest(name: string, options: IndexOptions<string>): 
     const shown = bytes > MAX_NAME_BYTES ? `${name.slice(0, SHOWN_OF_NAME)}…` : name;
     throw new PagewrightError(
       'PW_INDEX_NAME',
-      `${typeof name === 'string' ? JSON.stringify(shown) : `A ${typeof name}`} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8${bytes > MAX_NAME_BYTES ? `, and this one has ${bytes}` : ''}.`,
+      `${typeof name === 'string' ? JSON.stringify(shown) : describe(name)} cannot be the name of an index: a name is a string of 1 to ${MAX_NAME_BYTES} bytes of UTF-8${bytes > MAX_NAME_BYTES ? `, and this one has ${bytes}` : ''}.`,
       { details: { name: shown, bytes, limit: MAX_NAME_BYTES } },
     );
   }

@@ -3,6 +3,7 @@
  * begins a new log. When the engine is there, both superblocks name that new log: no old one is needed any more (C4, L3).
  */
 import { randomInt } from 'node:crypto';
+import { parseByteSize } from '../byte-size.js';
 import { BRANCH_LOG, type DamageHandling, type LogMark, type LogReplay, NO_LOG } from '../contracts/log.js';
 import type { StoreState } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
@@ -229,8 +230,8 @@ function checkOptions(options: OpenOptions): void {
     }
   }
   const { logBytes = 1, intervalMs = 1, dutyCycle = 1 } = checkpoint;
-  if (!Number.isSafeInteger(logBytes) || logBytes < 1)
-    throw invalid('checkpoint.logBytes', 'it is a whole number from 1 on');
+  if (!isSize(logBytes))
+    throw invalid('checkpoint.logBytes', "it is a whole number of bytes from 1 on, as a number or as in '64MiB'");
   if (!isInterval(intervalMs))
     throw invalid('checkpoint.intervalMs', `it is a whole number from 1 to ${LONGEST_INTERVAL_MS}`);
   if (typeof dutyCycle !== 'number' || !(dutyCycle >= LEAST_DUTY_CYCLE && dutyCycle <= 1))
@@ -242,6 +243,14 @@ export function assertTransactionOptions(options: OpenTransactionOptions = {}): 
   if (typeof options !== 'object' || options === null) throw invalid('transactions', 'it is an object');
   const found = openTransactionProblem(options);
   if (found !== null) throw invalid(`transactions.${found.option}`, found.problem);
+}
+
+function isSize(bytes: number | string): boolean {
+  try {
+    return parseByteSize(bytes) >= 1;
+  } catch {
+    return false;
+  }
 }
 
 function isInterval(milliseconds: number): boolean {

@@ -1,5 +1,6 @@
 /** Work on the whole store that takes its time, and goes on beside other work: ended by a signal, watched, and kept slow. */
 import { parseByteSize } from '../byte-size.js';
+import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
 import { Pace } from './pace.js';
 
@@ -68,7 +69,7 @@ function checkOptions(name: string, options: PacedWorkOptions<never>): number {
   const limit = sizeOf(bytesPerSecond);
   if (limit >= 1) return limit;
   throw wrong(
-    `The option bytesPerSecond is a size of at least one byte, as in '32MiB', not ${String(bytesPerSecond)}.`,
+    `The option bytesPerSecond is a size of at least one byte, as in '32MiB', not ${describe(bytesPerSecond)}.`,
   );
 }
 

@@ -11,6 +11,7 @@ import { BRANCH_LOG } from '../contracts/log.js';
 import { refuseOccupied } from '../contracts/occupied.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { Catalog } from './catalog.js';
+import { namedByPath, partOf } from './part-names.js';
 import type { EngineParts } from './parts.js';
 import { Recovery } from './recovery.js';
 
@@ -70,10 +71,14 @@ export async function restoreStore(
   const progress = new Progress(options);
   const { io } = writing;
   const { path } = options;
-  const part = `${path}.pw-part`;
+  const part = partOf(path);
   await refuseOccupied(io, path, 'No store was restored to');
-  await removeRest(io, part);
-  await copyBackup(reading, writing, part, options, progress);
+  try {
+    await removeRest(io, part);
+    await copyBackup(reading, writing, part, options, progress);
+  } catch (error) {
+    throw namedByPath(error, path);
+  }
   try {
     const restored = await replay(writing, part, options, progress);
     await refuseOccupied(io, path, 'No store was restored to');
@@ -83,7 +88,7 @@ export async function restoreStore(
   } catch (error) {
     await writing.pages.close().catch(() => undefined);
     await io.remove(part).catch(() => undefined);
-    throw error;
+    throw namedByPath(error, path);
   }
 }
 

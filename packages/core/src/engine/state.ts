@@ -63,6 +63,12 @@ export class EngineState {
     return this.readOnly ? 'read-only' : 'open';
   }
 
+  /** Whether it is being closed, or was. */
+  get isEnding(): boolean {
+    this.adopt();
+    return this.ending !== null;
+  }
+
   get readOnly(): boolean {
     return this.openedReadOnly || this.failure !== null;
   }

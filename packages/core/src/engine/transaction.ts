@@ -126,7 +126,7 @@ export class Transaction implements Watched {
         return Promise.resolve();
       }
       this.ending = 'committing';
-      this.committing = this.engine.commits.transaction(this.core, this.writing).then(
+      this.committing = this.beginCommit().then(
         () => this.end('committed'),
         (error: unknown) => {
           this.end('aborted');
@@ -213,6 +213,15 @@ export class Transaction implements Watched {
   async [Symbol.asyncDispose](): Promise<void> {
     this.abort();
     await this.committing?.catch(() => {});
+  }
+
+  /** What is thrown before there is anything to wait for ends the transaction too: it must not stay one that is being committed. */
+  private beginCommit(): Promise<void> {
+    try {
+      return this.engine.commits.transaction(this.core, this.writing);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   private end(outcome: 'committed' | 'aborted'): void {

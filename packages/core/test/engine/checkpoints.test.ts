@@ -68,8 +68,11 @@ test('at the end both superblocks name no log, and nothing is asked of it', asyn
   ]);
 });
 
-test('one begins when there is enough log, and commits wait when it does not keep up', async () => {
-  const { checkpoints, running } = setUp({ logBytes: 100 });
+test.each([
+  [100],
+  ['0.1KB'],
+])('one begins when there is enough log (%s), and commits wait when it does not keep up', async (logBytes) => {
+  const { checkpoints, running } = setUp({ logBytes });
   checkpoints.committed(99, 1);
   expect(running.length).toBe(0);
   checkpoints.committed(1, 1);

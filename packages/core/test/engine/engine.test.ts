@@ -419,6 +419,21 @@ describe('a transaction', () => {
     expect(index.getSync('k')).toBe(1);
   });
 
+  test('has ended, with its snapshot, when its commit fails before there is anything to wait for', async () => {
+    const db = await rig.open();
+    const index = await db.index<string, number>('index');
+    const transaction = db.begin();
+    transaction.put(index, 'k', 1);
+    const { core } = transaction as unknown as { core: { writes(): never } };
+    core.writes = () => {
+      throw new Error('no writes');
+    };
+    await expect(transaction.commit()).rejects.toThrow('no writes');
+    expect([transaction.closed, transaction.committed]).toEqual([true, false]);
+    expect(db.stats().concurrency.activeSnapshots).toBe(0);
+    await transaction[Symbol.asyncDispose]();
+  });
+
   test('goes back to a savepoint', async () => {
     const db = await rig.open();
     const index = await db.index<string, number>('index');

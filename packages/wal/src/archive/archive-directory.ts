@@ -4,7 +4,31 @@
  * Must hold: under the name of a segment is nothing, or all of it, durable.
  */
 import { dirname, join } from 'node:path';
-import type { ArchivedSegment, IoBackend } from '@pagewright/core';
+import { type ArchivedSegment, type IoBackend, isPagewrightError, PagewrightError } from '@pagewright/core';
+
+/** What says that the path is wrong. A full disk, or one that does not answer, may do so later: then archiving is tried again. */
+const WRONG_PATH: readonly unknown[] = 'EEXIST ENOTDIR ENOENT EACCES EPERM EROFS ELOOP ENAMETOOLONG'.split(' ');
+
+/** Makes the directory when the store is opened, so that a path at which none can be is known before there is anything to archive. Errors: `PW_OPTION_INVALID`. */
+export async function makeArchive(io: IoBackend, directory: string): Promise<void> {
+  try {
+    await io.makeDirectory(directory);
+  } catch (error) {
+    if (!isPagewrightError(error) || !WRONG_PATH.includes(error.details.errno)) return;
+    const { errno } = error.details;
+    throw new PagewrightError(
+      'PW_OPTION_INVALID',
+      `The option archive cannot be used: ${directory} ${whatIsWrong(errno)} (${String(errno)}). Give the path of a directory, or of one that can be made in a directory that is there.`,
+      { cause: error, details: { option: 'archive', path: directory, errno } },
+    );
+  }
+}
+
+function whatIsWrong(errno: unknown): string {
+  if (errno === 'EEXIST') return 'is a file';
+  if (errno === 'ENOENT') return 'is not there, and neither is the directory in which it would be';
+  return 'cannot be made';
+}
 
 /** Archives into a directory, which is made when there is none; its parent must exist. */
 export async function archiveInto(io: IoBackend, directory: string, segment: ArchivedSegment): Promise<void> {
