@@ -21,6 +21,12 @@ import {
 export const DAMAGED = -0x40000000;
 /** Of an entry that is not there, when no more is asked. */
 const ABSENT = -1;
+/** Answer of a search by fingerprints: too many keys have the same one. */
+const CROWDED = -0x40000001;
+/** Keys that are compared for nothing before it is given up: no more than a search takes that goes without. */
+const MOST_IN_VAIN = 3;
+/** Among fewer slots a search is as fast without fingerprints. */
+const LEAST_RUN = 4;
 const LEAF_SLOT_WORDS = LEAF_SLOT_SIZE >>> 2;
 /** The fingerprint is in the highest bits of the third word of a slot. */
 const FINGERPRINT_SHIFT = 8 * (LEAF_PLACE & 3) + 1;
@@ -76,6 +82,7 @@ export function findSlot(
   // Bytes behind the head that the keys next to both ends begin with as this one does.
   let sharedBelow = 0;
   let sharedAbove = 0;
+  let isTried = false;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const at = slots + middle * words;
@@ -84,12 +91,12 @@ export function findSlot(
       low = middle + 1;
     } else if (other > head) {
       high = middle;
-    } else if (
-      isEntry &&
-      ((middle > low && u32[at - words] === head) || (middle + 1 < high && u32[at + words] === head))
-    ) {
-      return findInRun(segment, base, pageSize, low, high, head, prefix, key);
     } else {
+      if (isEntry && high - low > LEAST_RUN && !isTried) {
+        const found = findInRun(segment, base, pageSize, low, high, head, prefix, key);
+        if (found !== CROWDED) return found;
+        isTried = true;
+      }
       // Keys between two that begin as this one does begin so, too.
       let shared = sharedBelow < sharedAbove ? sharedBelow : sharedAbove;
       const suffix = u32[at + 1]! >>> 16;
@@ -120,7 +127,7 @@ export function findSlot(
 }
 
 /**
- * The slot of a key among those of a leaf from `low` up to `high`, of which several have its head; {@link ABSENT} or {@link DAMAGED}. Slots lie side by side, the
+ * The slot of a key among those of a leaf from `low` up to `high`, of which several may have its head; {@link ABSENT}, {@link CROWDED} or {@link DAMAGED}. Slots lie side by side, the
  * rests of keys do not: those alone are compared whose fingerprint is the key's.
  */
 function findInRun(
@@ -137,6 +144,7 @@ function findInRun(
   const rest = key.length - prefix;
   const from = prefix + HEAD_BYTES;
   const wanted = fingerprintOf(key, key.length);
+  let inVain = 0;
   let at = leafSlot(base, low) >>> 2;
   for (let index = low; index < high; index++, at += LEAF_SLOT_WORDS) {
     const fingerprint = u32[at + 2]! >>> FINGERPRINT_SHIFT;
@@ -149,6 +157,7 @@ function findInRun(
     let shared = 0;
     while (shared < end && key[from + shared] === u8[base + other + shared]) shared++;
     if (shared >= end) return index;
+    if (++inVain > MOST_IN_VAIN) return CROWDED;
   }
   return ABSENT;
 }
