@@ -222,7 +222,7 @@ export class CrashExplorer {
   /** The crash points of opening a store, of what is synced by it, and of closing it. */
   async #captureRecovery(device: SimulatedDevice): Promise<CrashPoint[]> {
     const points: CrashPoint[] = [];
-    const nothing = { asked: 0, promised: 0 };
+    const nothing = { asked: 0, promised: 0, acknowledged: [] };
     device.onOperation = ({ number, kind, path }) => {
       const at = `recovery: ${kind} ${path}`;
       points.push({

@@ -1,6 +1,7 @@
 /**
- * What a workload has asked of a store, in order, and what it was promised. After a crash the store must hold the state
- * after some prefix of it: at least all that was acknowledged, nothing by half, nothing that was refused.
+ * What a workload has asked of a store, in order, and what it was promised. After a crash the store must hold all that was acknowledged, nothing by half, nothing that was
+ * refused, and with each entry all that it had seen (T1): a prefix, as a rule. A transaction that began while others were on their way has not seen these, and may
+ * be there without them.
  */
 
 /** A key with its new value, or null if it is deleted. Values are told apart by their label. */
@@ -31,33 +32,49 @@ export type Content = Map<string, Map<string, string>>;
 export interface HistoryMark {
   /** Entries that had been asked for. */
   readonly asked: number;
-  /** Entries up to this number must be there: the last of them was acknowledged. */
+  /** Entries below this number must be there: all of them were acknowledged, or seen by one that was. */
   readonly promised: number;
+  /** Those from there on that must be there as well: they were acknowledged. */
+  readonly acknowledged: readonly number[];
 }
 
 /** The history of one sequence of entries, which take effect in the order in which they were asked for. */
 export class History {
   readonly #entries: Entry[] = [];
   readonly #outcomes: Outcome[] = [];
+  /** For each entry: those below this number it has seen. */
+  readonly #seen: number[] = [];
   #promised = 0;
+  #acknowledged: number[] = [];
 
   get length(): number {
     return this.#entries.length;
   }
 
-  /** Takes note of an entry that is about to be asked for; its number. */
-  ask(entry: Entry): number {
+  /** Takes note of an entry that is about to be asked for, and has seen those below a number, all if none is given; its own number. */
+  ask(entry: Entry, seen = this.length): number {
     this.#outcomes.push('open');
+    this.#seen.push(seen);
     return this.#entries.push(entry) - 1;
   }
 
   settle(number: number, outcome: Outcome): void {
     this.#outcomes[number] = outcome;
-    if (outcome === 'acknowledged') this.#promised = Math.max(this.#promised, number + 1);
+    if (outcome !== 'acknowledged') return;
+    this.#promised = Math.max(this.#promised, this.#seen[number]!);
+    const rest = [...this.#acknowledged, number].sort((a, b) => a - b).filter((other) => other >= this.#promised);
+    while (rest[0] === this.#promised) this.#promised += rest.splice(0, 1).length;
+    this.#acknowledged = rest;
+  }
+
+  /** The lowest number of an entry that is not answered yet, of those that a filter lets through; how many there are, if there is none. */
+  firstOpen(isAsked: (number: number) => boolean = () => true): number {
+    const number = this.#outcomes.findIndex((outcome, at) => outcome === 'open' && isAsked(at));
+    return number < 0 ? this.length : number;
   }
 
   mark(): HistoryMark {
-    return { asked: this.#entries.length, promised: this.#promised };
+    return { asked: this.#entries.length, promised: this.#promised, acknowledged: this.#acknowledged };
   }
 
   /** What the store holds if all entries up to this one have taken effect. */
@@ -67,30 +84,39 @@ export class History {
     return content;
   }
 
-  /**
-   * How many entries have taken effect in what was found, which is at least `promised` and at most `asked` of the mark; or
-   * what is wrong with it.
-   */
-  match(found: Content, { asked, promised }: HistoryMark): number | string {
-    const content = this.contentAt(promised);
-    const difference = differenceBetween(content, found);
-    for (let number = promised; difference !== null && number < asked; number++) {
-      this.#apply(content, number);
-      if (differenceBetween(content, found) === null) return number + 1;
+  /** What is wrong with what was found, if what must be there and what may be are as at the mark; null if nothing is. */
+  mismatch(found: Content, mark: HistoryMark): string | null {
+    const { asked, promised, acknowledged } = mark;
+    for (const present of this.#survivors(mark, promised, [], Number.POSITIVE_INFINITY)) {
+      const content = this.contentAt(promised);
+      for (const number of present) this.#apply(content, number);
+      if (differenceBetween(content, found) === null) return null;
     }
-    if (difference === null) return promised;
-    const [last, next] = [this.#entries[promised - 1], asked - promised];
+    const content = this.contentAt(promised);
+    for (const number of acknowledged) this.#apply(content, number);
+    const [last, next] = [this.#entries[acknowledged.at(-1) ?? promised - 1], asked - promised - acknowledged.length];
     const promise =
       last === undefined ? 'Nothing was acknowledged' : `Step ${last.step} was acknowledged (${last.kind})`;
-    return `${promise}, and the store is neither as it was then nor as any of the ${next} entries asked for after it would have made it: ${difference}`;
+    return `${promise}, and the store is neither as it was then nor as any of the ${next} entries asked for beside it would have made it: ${differenceBetween(content, found)}`;
   }
 
-  /** After a crash: what was found is what there is, and what was not found never was. */
-  settleAt(entries: number): void {
-    for (let number = 0; number < this.#entries.length; number++) {
-      if (this.#outcomes[number] === 'open') this.#outcomes[number] = number < entries ? 'acknowledged' : 'refused';
+  /** Which entries from `number` on may be there, beside those that are chosen already: `missing` is the first one that is not. */
+  *#survivors(
+    mark: HistoryMark,
+    number: number,
+    present: readonly number[],
+    missing: number,
+  ): Generator<readonly number[]> {
+    if (number === mark.asked) {
+      yield present;
+      return;
     }
-    this.#promised = this.#entries.length;
+    const isRefused = this.#outcomes[number] === 'refused';
+    if (!isRefused && this.#seen[number]! <= missing)
+      yield* this.#survivors(mark, number + 1, [...present, number], missing);
+    if (isRefused) yield* this.#survivors(mark, number + 1, present, missing);
+    else if (!mark.acknowledged.includes(number))
+      yield* this.#survivors(mark, number + 1, present, Math.min(missing, number));
   }
 
   #apply(content: Content, number: number): void {

@@ -73,8 +73,8 @@ export function relevantBackups({ backups }: RunMark): BackupMark[] {
 
 function mismatchOf(found: FoundContent, run: WorkloadRun, mark: Pick<RunMark, 'ordered' | 'inPlace'>): string | null {
   for (const history of ['ordered', 'inPlace'] as const) {
-    const state = run[history].match(found[history], mark[history]);
-    if (typeof state === 'string') return state;
+    const mismatch = run[history].mismatch(found[history], mark[history]);
+    if (mismatch !== null) return mismatch;
   }
   return null;
 }

@@ -65,6 +65,8 @@ export class WorkloadRun {
   readonly #waiting: Promise<void>[] = [];
   readonly #snapshots: EngineSnapshot[] = [];
   readonly #backups: BackupMark[] = [];
+  /** Asynchronous commits, by their numbers in the history, that had not taken effect when the call returned. */
+  readonly #onTheirWay = new Set<number>();
   #writes = 0;
   #step = -1;
 
@@ -217,14 +219,18 @@ export class WorkloadRun {
       changes.set(name, { index: handle.name, key: name, label: isDeleted ? null : label });
     }
     const history = step.index === SYNC_INDEX ? this.inPlace : this.ordered;
-    const entry = history.ask({ step: this.#step, kind: 'commit', changes: [...changes.values()] });
+    // What a transaction sees is settled when it begins; what a plain change goes by, when it takes effect.
+    const seen = step.form === 'transaction' ? history.firstOpen((number) => this.#onTheirWay.has(number)) : undefined;
+    const entry = history.ask({ step: this.#step, kind: 'commit', changes: [...changes.values()] }, seen);
     this.commits++;
     let answer: Promise<void>;
+    const before = this.#lastCommit();
     try {
       answer = this.#commit(step.form, handle, [...changes.values()], value);
     } catch (error) {
       answer = Promise.reject(error);
     }
+    if (history === this.ordered && this.#lastCommit() === before) this.#onTheirWay.add(entry);
     return answer.then(
       () => history.settle(entry, 'acknowledged'),
       (error) => {
@@ -232,6 +238,12 @@ export class WorkloadRun {
         if (!isPagewrightError(error, 'PW_CONFLICT')) throw error;
       },
     );
+  }
+
+  /** The newest commit that can be seen; null of an engine that has failed. */
+  #lastCommit(): number | null {
+    const engine = this.#engine as Engine;
+    return engine.state === 'failed' ? null : engine.lastCommit;
   }
 
   #commit(form: Form, handle: Handle, changes: readonly Change[], value: Uint8Array): Promise<void> {
