@@ -34,6 +34,9 @@ interface Undo {
   readonly bytes: number;
 }
 
+/** Of all savepoints in this thread: that of another transaction is not taken for one of this. */
+let lastSavepoint = 0;
+
 interface Savepoint {
   readonly id: number;
   readonly undoLength: number;
@@ -55,7 +58,6 @@ export class WriteBuffer {
   /** Filled only while there are savepoints. */
   private readonly undo: Undo[] = [];
   private readonly savepoints: Savepoint[] = [];
-  private lastSavepoint = 0;
 
   constructor(
     private readonly maxBytes: number,
@@ -148,7 +150,7 @@ export class WriteBuffer {
   }
 
   savepoint(): number {
-    const id = ++this.lastSavepoint;
+    const id = ++lastSavepoint;
     this.memory ??= this.spare.take();
     // What it goes back to is entries as they are, and how many.
     this.index();

@@ -152,8 +152,9 @@ export interface TransactionCore {
   put(target: Target, key: Uint8Array, value: Uint8Array): void;
   /** Copies the key. */
   delete(target: Target, key: Uint8Array): void;
-  /** A point to roll back to. */
+  /** A point to roll back to. No other transaction has one of the same number. */
   savepoint(): number;
+  /** Errors: `PW_ARGUMENT` if it is none of this transaction, or one that was rolled back. */
   rollbackTo(savepoint: number): void;
   /** The buffered changes, by number of index, then by key, for bringing into memory what the commit will touch. Valid until the next change, rollback, or end. */
   writes(): WriteList;

@@ -233,8 +233,13 @@ export const transactionClauses: readonly ConcurrencyClause[] = [
     says: 'goes back to a savepoint with all that it has written since, any number of times',
     needs: ['savepoints'],
     check(subject) {
-      const { rig, target, transaction } = writing(subject.rig());
+      const fresh = subject.rig();
+      const another = fresh.concurrency.begin();
+      const foreign = another.savepoint();
+      another.abort();
+      const { rig, target, transaction } = writing(fresh);
       const first = transaction.savepoint();
+      assertCode(() => transaction.rollbackTo(foreign), 'PW_ARGUMENT', 'A savepoint of another transaction');
       transaction.put(target, bytes('a1'), bytes('changed'));
       transaction.put(target, bytes('b'), bytes('back'));
       const between = rig.scan(target, transaction);
