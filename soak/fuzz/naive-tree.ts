@@ -43,7 +43,7 @@ function entryOf(rig: PageRig, frame: number, page: Buffer, index: number): Naiv
     head.subarray(0, Math.min(suffix, 4)),
     page.subarray(rest, rest + Math.max(0, suffix - 4)),
   ]);
-  const own = page[slot + 11] === 1;
+  const own = (page[slot + 11]! & 1) === 1;
   const value = own ? ownValue(rig, frame, page.readUInt32LE(16) + 8 * field) : page.subarray(rest - field, rest);
   return { key, tag: page[slot + 10]!, value: Buffer.from(value) };
 }
