@@ -9,9 +9,11 @@ export const BACKENDS = {
   'node:fs': () => ioPosix({ native: false }),
   'io-posix': () => ioPosix({ native: true }),
   'io-posix direct': () => ioPosix({ native: true, direct: true }),
+  'io-posix direct writes': () => ioPosix({ native: true, direct: 'writes' }),
   'io-posix random': () => ioPosix({ native: true, readahead: false }),
   'io-uring': () => uring({}),
   'io-uring direct': () => uring({ direct: true }),
+  'io-uring direct writes': () => uring({ direct: 'writes' }),
 };
 
 /** The plugin; throws `NotThere` where it does not work. */

@@ -5,6 +5,7 @@ import type { IoOperation } from '@pagewright/core/contracts';
 import { type Attempt, endOfFile, faultOf, isTransient, noProgress } from './fault.js';
 import { type Done, type FileCalls, NotDurable } from './file-calls.js';
 import type { KernelLocks } from './kernel-locks.js';
+import type { FileArguments } from './native.js';
 import { END_OF_FILE, type NativeThread, NO_PROGRESS, type Outcome, STAGE } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import type { Target } from './transfer.js';
@@ -16,6 +17,8 @@ export interface DirectWay {
   readonly memoryAlignment: number;
   /** What offsets and lengths are multiples of, in bytes. */
   readonly offsetAlignment: number;
+  /** Whether reads go this way as well as writes. */
+  readonly reads: boolean;
 }
 
 /** What follows when all transfers went well, as the addon numbers it. */
@@ -34,7 +37,7 @@ export class NativeCalls implements FileCalls {
   readonly kernelLocks: KernelLocks;
   readonly #thread: NativeThread;
   readonly #depth: number;
-  readonly #file: readonly [number, number, number, number];
+  readonly #file: FileArguments;
   /** What the addon leaves to `node:fs`. */
   readonly #node: NodeCalls;
 
@@ -46,7 +49,10 @@ export class NativeCalls implements FileCalls {
     this.kernelLocks = thread.addon;
     this.#thread = thread;
     this.#depth = depth;
-    this.#file = [target.fd, direct?.fd ?? -1, direct?.memoryAlignment ?? 1, direct?.offsetAlignment ?? 1];
+    this.#file =
+      direct === null
+        ? [target.fd, -1, 1, 1, false]
+        : [target.fd, direct.fd, direct.memoryAlignment, direct.offsetAlignment, direct.reads];
     this.#node = new NodeCalls(target, 1);
   }
 
@@ -58,7 +64,7 @@ export class NativeCalls implements FileCalls {
 
   transfer({ kind, buffer, offset }: IoOperation, done: Done): void {
     const isRead = kind === 'read';
-    if (isRead && this.direct === null && buffer.length <= MOST_AT_ONCE) {
+    if (isRead && this.direct?.reads !== true && buffer.length <= MOST_AT_ONCE) {
       if (this.#thread.readAtOnce(this.fd, buffer, offset)) {
         done(null);
         return;
@@ -107,8 +113,10 @@ export class NativeCalls implements FileCalls {
     this.#expect(this.#thread.addon.finishSync(...this.#file, FINISH.truncate, size, 0));
   }
 
-  /** Reserves what is asked for, then writes the zeros: a write into blocks that were never written costs a commit of the file system's journal. */
-  /** What the file system would not extend is extended with zeros. */
+  /**
+   * Reserves what is asked for, then writes the zeros: a write into blocks that were never written costs a commit of the file system's journal. What the file
+   * system would not extend is extended with zeros.
+   */
   allocate(offset: number, length: number, writeZeros: boolean, done: Done): void {
     this.#finish(writeZeros ? FINISH.reserve : FINISH.extend, offset, length, (error) => {
       if (error) done(error);

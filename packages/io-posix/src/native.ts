@@ -6,8 +6,14 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** A file for the addon: descriptor, direct descriptor or -1, and what addresses, and offsets and lengths, of direct transfers are multiples of. */
-type FileArguments = readonly [fd: number, directFd: number, memoryAlignment: number, offsetAlignment: number];
+/** A file for the addon: descriptor, direct descriptor or -1, what addresses, and offsets and lengths, of direct transfers are multiples of, and whether reads are direct. */
+export type FileArguments = readonly [
+  fd: number,
+  directFd: number,
+  memoryAlignment: number,
+  offsetAlignment: number,
+  directReads: boolean,
+];
 
 /** What the addon exports. Only the modules of this package call it: it trusts its arguments. */
 export interface Addon {
@@ -54,7 +60,7 @@ export type Loaded =
     };
 
 /** What this release's modules expect of it. */
-const REVISION = 1;
+const REVISION = 2;
 
 let loaded: Loaded | undefined;
 

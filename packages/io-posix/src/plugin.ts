@@ -7,7 +7,7 @@ const options = v.strictObject({
   native: v.exactOptional(v.union([v.boolean(), v.literal('auto')])),
   threads: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256))),
   depth: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
-  direct: v.exactOptional(v.union([v.boolean(), v.literal('auto')])),
+  direct: v.exactOptional(v.union([v.boolean(), v.picklist(['auto', 'writes'])])),
   readahead: v.exactOptional(v.boolean()),
   hugePages: v.exactOptional(v.boolean()),
 });

@@ -12,10 +12,10 @@ export type Advice = (typeof ADVICE)[number];
 const ADVICE = ['normal', 'random', 'sequential', 'willNeed', 'dontNeed'] as const;
 
 export class PosixFile extends OpenFile<NativeCalls> {
-  /** What transfers past the page cache are multiples of, in bytes; null if there are none for this file. */
+  /** What transfers past the page cache are multiples of, in bytes, and whether reads are among them; null if there are none for this file. */
   get direct(): Omit<DirectWay, 'fd'> | null {
     const way = this.calls.direct;
-    return way && { memoryAlignment: way.memoryAlignment, offsetAlignment: way.offsetAlignment };
+    return way && { memoryAlignment: way.memoryAlignment, offsetAlignment: way.offsetAlignment, reads: way.reads };
   }
 
   /**
@@ -34,11 +34,15 @@ export class PosixFile extends OpenFile<NativeCalls> {
   }
 }
 
-/** How the file is reached past the page cache; null where its file system has no way. */
-export function openDirect(addon: Addon, target: Target, readOnly: boolean): DirectWay | null {
+/** How the file is reached past the page cache, by writes and, if so chosen, by `reads`; null where its file system has no way. */
+export function openDirect(
+  addon: Addon,
+  target: Target,
+  { readOnly, reads }: { readOnly: boolean; reads: boolean },
+): DirectWay | null {
   const [errno, fd, memoryAlignment, offsetAlignment] = addon.openDirect(target.fd, readOnly);
   if (errno !== 0) return null;
-  return { fd, memoryAlignment, offsetAlignment };
+  return { fd, memoryAlignment, offsetAlignment, reads };
 }
 
 /** For who has asked for direct transfers, of a file system without. */

@@ -4,8 +4,8 @@ import { type IoBackend, type IoModule, type OpenFlags, PagewrightError } from '
 import { DEFAULT_DEPTH } from './backend.js';
 import { Directories } from './directories.js';
 import { OpenFile } from './file.js';
-import { loadAddon } from './native.js';
-import { NativeCalls } from './native-calls.js';
+import { type Addon, loadAddon } from './native.js';
+import { type DirectWay, NativeCalls } from './native-calls.js';
 import { type NativeThread, nativeThread } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
@@ -27,9 +27,10 @@ export interface PosixFilesOptions {
   readonly depth?: number;
   /**
    * Whether transfers go past the page cache: those whose address, offset and length are multiples of what the file system asks for ({@link PosixFile.direct}); all others go through it. A
-   * file system that has no such transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. Needs the addon. Default: false.
+   * file system that has no such transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. With `writes`, writes go past it where there is a way, and
+   * reads go through it: so there is never much for a sync to bring to the device, and memory that nothing else needs holds what was read. `true` needs the addon; without it the others are as false. Default: false.
    */
-  readonly direct?: boolean | 'auto';
+  readonly direct?: boolean | 'auto' | 'writes';
   /** Whether the system may read more than it was asked for. False needs the addon, and Linux or FreeBSD. Default: true. */
   readonly readahead?: boolean;
   /**
@@ -98,7 +99,7 @@ export class PosixFiles extends Directories implements IoBackend {
     }
     const thread = threadFor(target);
     thread.addon.allow(threads);
-    const way = direct === false ? null : openDirect(thread.addon, target, settings.readOnly);
+    const way = wayPast(thread.addon, target, { direct, ...settings });
     if (way === null && direct === true) {
       fs.closeSync(target.fd);
       throw noDirectTransfers(target.path);
@@ -127,7 +128,18 @@ function threadFor(target: Target): NativeThread {
   }
 }
 
-function needsNative(direct: boolean | 'auto', readahead: boolean, reason?: string) {
+/** None for a file that is only read where writes alone go past the page cache. */
+function wayPast(
+  addon: Addon,
+  target: Target,
+  { direct, readOnly }: { direct: boolean | 'auto' | 'writes'; readOnly: boolean },
+): DirectWay | null {
+  const reads = direct !== 'writes';
+  if (direct === false || (readOnly && !reads)) return null;
+  return openDirect(addon, target, { readOnly, reads });
+}
+
+function needsNative(direct: PosixFilesOptions['direct'], readahead: boolean, reason?: string) {
   if (direct !== true && readahead) return null;
   const what = direct === true ? 'direct' : 'readahead: false';
   const why = reason === undefined ? 'native is false' : reason;

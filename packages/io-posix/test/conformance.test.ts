@@ -3,9 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { type IoSubject, ioConformance } from '@pagewright/testkit';
 import { describe, it } from 'vitest';
-import { byAddon, byAddonDirect, byNode } from './subjects.js';
+import { byAddon, byAddonDirect, byAddonDirectWrites, byNode } from './subjects.js';
 
-for (const tested of [byNode, byAddon, byAddonDirect]) {
+for (const tested of [byNode, byAddon, byAddonDirect, byAddonDirectWrites]) {
   describe(`by ${tested.name}`, () => {
     if (tested.left !== undefined) {
       it('the conformance suite', ({ skip }) => skip(tested.left));

@@ -24,3 +24,8 @@ export const byAddonDirect: Tested = {
   left: withoutAddon,
   make: (options) => new PosixFiles({ native: true, direct: 'auto', ...options }),
 };
+export const byAddonDirectWrites: Tested = {
+  name: 'the addon, writes past the page cache',
+  left: withoutAddon,
+  make: (options) => new PosixFiles({ native: true, direct: 'writes', ...options }),
+};

@@ -7,8 +7,8 @@ export interface NativeRing {
   /** Operations that are needed, and that this kernel does not have. */
   missing(): string[];
   setCommands(commands: Float64Array): void;
-  /** `direct` is a second descriptor for transfers past the page cache, or -1; what these are aligned to, in bytes. */
-  addFile(fd: number, direct: number, alignment: number): number;
+  /** `direct` is a second descriptor for transfers past the page cache, or -1; what these are aligned to, in bytes; whether reads go by it as well as writes. */
+  addFile(fd: number, direct: number, alignment: number, directReads: boolean): number;
   removeFile(file: number): void;
   isRegistered(file: number): boolean;
   addMemory(view: Uint8Array): number;

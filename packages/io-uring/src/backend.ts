@@ -81,7 +81,9 @@ export class UringFiles extends Directories implements IoBackend {
     const readOnly = flags.readOnly === true;
     try {
       const { direct: wanted } = this.#options;
-      const direct = wanted === false ? -1 : openDirect(target, readOnly, wanted);
+      const reads = wanted !== 'writes';
+      const isNeeded = wanted !== false && (reads || !readOnly);
+      const direct = { fd: isNeeded ? openDirect(target, readOnly, wanted) : -1, reads };
       return new OpenFile(new UringCalls(target, direct, ring), { readOnly });
     } catch (error) {
       fs.closeSync(target.fd);
@@ -91,13 +93,13 @@ export class UringFiles extends Directories implements IoBackend {
 }
 
 /** A second descriptor of the same file, past the page cache; -1 if there may be none, and is none. */
-function openDirect({ fd, path }: Target, readOnly: boolean, wanted: true | 'auto'): number {
+function openDirect({ fd, path }: Target, readOnly: boolean, wanted: true | 'auto' | 'writes'): number {
   const mode = readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
   try {
     return fs.openSync(`/proc/self/fd/${fd}`, mode | fs.constants.O_DIRECT);
   } catch (error) {
     if (errnoOf(error) !== 'EINVAL') throw faultOf(error, { operation: 'open', path });
-    if (wanted === 'auto') return -1;
+    if (wanted !== true) return -1;
     throw noDirectTransfers(path, error);
   }
 }

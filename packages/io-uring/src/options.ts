@@ -11,9 +11,10 @@ export interface UringFilesOptions {
   readonly kernelThreadIdleMs?: number;
   /**
    * Transfers whose address, offset and length are multiples of 4,096 bytes go past the page cache (`O_DIRECT`). A file system that has no such
-   * transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. Default: false.
+   * transfers is `PW_UNSUPPORTED` when a file is opened, or with `auto` all goes through the page cache there. With `writes`, writes go past it where there is a way, and reads
+   * go through it: so there is never much for a sync to bring to the device, and memory that nothing else needs holds what was read. Default: false.
    */
-  readonly direct?: boolean | 'auto';
+  readonly direct?: boolean | 'auto' | 'writes';
   /**
    * Shared buffers of 64 KiB and more stay in memory from their first use on, known to the kernel (`IORING_REGISTER_BUFFERS`): transfers need not look at their pages again.
    * They count against what the process may lock (`ulimit -l`), once for each thread; where that is too little, transfers go on as without. Default: false.

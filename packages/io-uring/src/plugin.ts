@@ -7,7 +7,7 @@ import type { UringFilesOptions } from './options.js';
 const options = v.strictObject({
   depth: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(16), v.maxValue(4096))),
   kernelThreadIdleMs: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(60_000))),
-  direct: v.exactOptional(v.union([v.boolean(), v.literal('auto')])),
+  direct: v.exactOptional(v.union([v.boolean(), v.picklist(['auto', 'writes'])])),
   registerBuffers: v.exactOptional(v.boolean()),
   hugePages: v.exactOptional(v.boolean()),
   addon: v.exactOptional(v.string()),

@@ -93,8 +93,8 @@ export class ThreadRing {
   }
 
   /** @see NativeRing.addFile */
-  addFile(fd: number, direct: number, alignment: number): number {
-    return this.#ring.addFile(fd, direct, alignment);
+  addFile(fd: number, direct: number, alignment: number, directReads: boolean): number {
+    return this.#ring.addFile(fd, direct, alignment, directReads);
   }
 
   removeFile(file: number): void {

@@ -8,6 +8,7 @@ const VARIANTS: readonly UringFilesOptions[] = [
   {},
   { depth: 16, registerBuffers: true }, // nearly every batch has to wait for room
   { direct: true },
+  { direct: 'writes' },
   { kernelThreadIdleMs: 20 },
 ];
 

@@ -108,7 +108,7 @@ function readPipe({ addon, memory, pipe, count = 1000 }: ThreadWork): void {
   const loaded = loadAddon(addon);
   if (loaded.addon === null) throw new Error(loaded.reason);
   const ring = new ThreadRing(loaded.addon, checked({ depth: 256, addon }));
-  const file = ring.addFile(pipe!, -1, 1);
+  const file = ring.addFile(pipe!, -1, 1, true);
   for (let at = 0; at < count; at++) {
     const buffer = new Uint8Array(memory.buffer, at, 1);
     ring.command(READ, file, buffer, 1, 0);

@@ -170,7 +170,7 @@ describeNative('the ring of a thread', () => {
     const loaded = loadAddon();
     const ring = new ThreadRing(loaded.addon!, checked({ depth: 64 }));
     const fd = fs.openSync(path.join(directory, 'parts'), 'w+');
-    const file = ring.addFile(fd, -1, 1);
+    const file = ring.addFile(fd, -1, 1, true);
     const parts = Array.from({ length: 1500 }, (_, at) => new Uint8Array(10).fill(1 + (at % 200)));
     for (const [at, part] of parts.entries()) {
       if (at > 0) ring.joinNext(); // the kernel takes 1,024 of them
@@ -231,7 +231,7 @@ describeNative('the ring of a thread', () => {
     const name = path.join(directory, 'pipe');
     spawnSync('mkfifo', [name]);
     const pipe = fs.openSync(name, 'r+');
-    const file = ring.addFile(pipe, -1, 1);
+    const file = ring.addFile(pipe, -1, 1, true);
     const gone = new Set<number>();
     const registry = new FinalizationRegistry((at: number) => gone.add(at));
     const endings: Promise<number>[] = [];

@@ -41,9 +41,10 @@ class Arguments {
 
   iovec bytes(size_t at) const { return bytes_of(env_, values_[at]); }
 
-  // Four in a row: descriptor, direct descriptor, alignment of memory, alignment of offsets.
+  // Five in a row: descriptor, direct descriptor, alignment of memory, alignment of offsets, whether reads are direct.
   File file(size_t at) const {
-    return {small(at), small(at + 1), static_cast<uint32_t>(small(at + 2)), static_cast<uint32_t>(small(at + 3))};
+    return {small(at), small(at + 1), static_cast<uint32_t>(small(at + 2)), static_cast<uint32_t>(small(at + 3)),
+            flag(at + 4)};
   }
 
   // Where the bytes of a Uint8Array are, on private or on shared memory.

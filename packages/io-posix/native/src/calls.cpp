@@ -66,17 +66,17 @@ void read_range(const Arguments<Count>& arguments, size_t at, Job& job) {
 }  // namespace
 
 napi_value transfer_sync(napi_env env, napi_callback_info info) {
-  Arguments<7> arguments(env, info);
-  iovec bytes = arguments.bytes(5);
-  return answer(env, transfer(arguments.file(0), arguments.flag(4), &bytes, 1, arguments.integer(6), false));
+  Arguments<8> arguments(env, info);
+  iovec bytes = arguments.bytes(6);
+  return answer(env, transfer(arguments.file(0), arguments.flag(5), &bytes, 1, arguments.integer(7), false));
 }
 
 napi_value transfer_later(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments(env, info);
+  Arguments<9> arguments(env, info);
   auto job = std::make_unique<Job>();
   job->file = arguments.file(1);
-  job->vectors.push_back(arguments.bytes(6));
-  job->transfers.push_back({arguments.flag(5), arguments.integer(7), 0, 1});
+  job->vectors.push_back(arguments.bytes(7));
+  job->transfers.push_back({arguments.flag(6), arguments.integer(8), 0, 1});
   return hand_over(env, std::move(job), static_cast<uint32_t>(arguments.small(0)));
 }
 
@@ -90,40 +90,40 @@ napi_value read_cached(napi_env env, napi_callback_info info) {
 }
 
 napi_value submit_sync(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments(env, info);
+  Arguments<9> arguments(env, info);
   Job job;
   job.file = arguments.file(0);
-  job.finish = static_cast<Finish>(arguments.small(4));
-  job.depth = static_cast<uint32_t>(arguments.small(5));
-  read_batch(env, arguments, 6, job);
+  job.finish = static_cast<Finish>(arguments.small(5));
+  job.depth = static_cast<uint32_t>(arguments.small(6));
+  read_batch(env, arguments, 7, job);
   Pool::instance().run_in_place(job);
   return answer(env, job.outcome);
 }
 
 napi_value submit_later(napi_env env, napi_callback_info info) {
-  Arguments<9> arguments(env, info);
+  Arguments<10> arguments(env, info);
   auto job = std::make_unique<Job>();
   job->file = arguments.file(1);
-  job->finish = static_cast<Finish>(arguments.small(5));
-  job->depth = static_cast<uint32_t>(arguments.small(6));
-  read_batch(env, arguments, 7, *job);
+  job->finish = static_cast<Finish>(arguments.small(6));
+  job->depth = static_cast<uint32_t>(arguments.small(7));
+  read_batch(env, arguments, 8, *job);
   return hand_over(env, std::move(job), static_cast<uint32_t>(arguments.small(0)));
 }
 
 napi_value finish_sync(napi_env env, napi_callback_info info) {
-  Arguments<7> arguments(env, info);
+  Arguments<8> arguments(env, info);
   Job job;
   job.file = arguments.file(0);
-  read_range(arguments, 4, job);
+  read_range(arguments, 5, job);
   Pool::instance().run_in_place(job);
   return answer(env, job.outcome);
 }
 
 napi_value finish_later(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments(env, info);
+  Arguments<9> arguments(env, info);
   auto job = std::make_unique<Job>();
   job->file = arguments.file(1);
-  read_range(arguments, 5, *job);
+  read_range(arguments, 6, *job);
   return hand_over(env, std::move(job), static_cast<uint32_t>(arguments.small(0)));
 }
 

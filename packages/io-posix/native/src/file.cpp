@@ -39,11 +39,11 @@ struct Remainder {
   }
 };
 
-bool is_aligned(const File& file, const Remainder& rest) {
+bool goes_direct(const File& file, bool is_write, const Remainder& rest) {
   int64_t at = rest.offset;
   for (int i = 0; i < rest.count; i++) {
     const iovec& vector = rest.vectors[i];
-    if (!file.is_aligned(vector.iov_base, vector.iov_len, at)) return false;
+    if (!file.goes_direct(is_write, vector.iov_base, vector.iov_len, at)) return false;
     at += static_cast<int64_t>(vector.iov_len);
   }
   return true;
@@ -76,14 +76,14 @@ Outcome transfer(const File& file, bool is_write, iovec* vectors, int count, int
   rest.advance(0);
   Durability durability = Durability::kNone;
   if (durable && is_write) durability = Durability::kInCall;
-  bool is_direct = is_aligned(file, rest);
+  bool is_direct = goes_direct(file, is_write, rest);
   int retries = 0;
   while (rest.count > 0) {
     const ssize_t moved = call(is_direct ? file.direct_fd : file.fd, is_write, rest, durability);
     if (moved > 0) {
       rest.advance(static_cast<size_t>(moved));
       // A short direct read ends where the file does, which need not be a place at which the next one may begin.
-      if (is_direct && rest.count > 0) is_direct = is_aligned(file, rest);
+      if (is_direct && rest.count > 0) is_direct = goes_direct(file, is_write, rest);
       retries = 0;
       continue;
     }

@@ -16,16 +16,18 @@ struct File {
   // What addresses, and what offsets and lengths, are multiples of in direct transfers. In bytes, powers of two.
   uint32_t memory_alignment = 1;
   uint32_t offset_alignment = 1;
+  // Whether reads go past the page cache as well as writes.
+  bool has_direct_reads = true;
 
-  // Whether a piece of memory can be transferred past the page cache.
-  bool is_aligned(const void* address, size_t length, int64_t offset) const {
-    return direct_fd >= 0 && reinterpret_cast<uintptr_t>(address) % memory_alignment == 0 &&
+  // Whether a piece of memory is transferred past the page cache.
+  bool goes_direct(bool is_write, const void* address, size_t length, int64_t offset) const {
+    return direct_fd >= 0 && (is_write || has_direct_reads) && reinterpret_cast<uintptr_t>(address) % memory_alignment == 0 &&
            offset % offset_alignment == 0 && length % offset_alignment == 0;
   }
 };
 
 // Transfers all of the vectors, which it uses up: a short transfer is continued, an interrupted one repeated. What is aligned goes past the page
-// cache if the file has a way there. With `durable` all that was written is durable when it returns. The bytes are never looked at.
+// cache if the file has a way there for it. With `durable` all that was written is durable when it returns. The bytes are never looked at.
 Outcome transfer(const File& file, bool is_write, iovec* vectors, int count, int64_t offset, bool durable);
 
 // Makes all that was written durable: fdatasync, and on macOS F_FULLFSYNC.

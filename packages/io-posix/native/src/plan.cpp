@@ -29,14 +29,14 @@ void plan(Job& job, const std::vector<iovec>& vectors, const std::vector<int64_t
   job.vectors.reserve(vectors.size());
   int64_t end = -1;
   size_t bytes = 0;
-  bool was_aligned = false;
+  bool was_direct = false;
   for (const uint32_t at : order) {
     const iovec& vector = vectors[at];
     if (vector.iov_len == 0) continue;
-    const bool is_aligned = job.file.is_aligned(vector.iov_base, vector.iov_len, offsets[at]);
+    const bool is_direct = job.file.goes_direct(writes[at] != 0, vector.iov_base, vector.iov_len, offsets[at]);
     const bool joins = !job.transfers.empty() && job.transfers.back().is_write == (writes[at] != 0) &&
                        end == offsets[at] && job.transfers.back().vectors < kMostVectors &&
-                       bytes + vector.iov_len <= kMostJoinedBytes && is_aligned == was_aligned;
+                       bytes + vector.iov_len <= kMostJoinedBytes && is_direct == was_direct;
     if (joins) {
       job.transfers.back().vectors++;
       bytes += vector.iov_len;
@@ -46,7 +46,7 @@ void plan(Job& job, const std::vector<iovec>& vectors, const std::vector<int64_t
     }
     job.vectors.push_back(vector);
     end = offsets[at] + static_cast<int64_t>(vector.iov_len);
-    was_aligned = is_aligned;
+    was_direct = is_direct;
   }
   // Writes into the page cache go one after another, as a file system lets one at a time into a file: others would only wait for it.
   if (job.file.direct_fd < 0 && writes_only(writes)) job.depth = 1;

@@ -128,7 +128,7 @@ fn operation_of(driver: &Driver, command: &Command, kind: Kind, memory: Memory, 
     // Each stretch of a transfer comes with its own place in the file; this is the last of them.
     let offset = (command.offset + command.length).saturating_sub(memory.length() as u64);
     let offset = if memory.is_empty() { command.offset } else { offset };
-    let direct = !memory.is_empty() && driver.files.takes_direct(command.file, &memory, offset);
+    let direct = !memory.is_empty() && driver.files.takes_direct(command.file, kind, &memory, offset);
     Operation {
         index: if kind == Kind::Sync { OF_SYNC } else { index },
         kind,

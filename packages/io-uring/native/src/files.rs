@@ -3,7 +3,7 @@
 
 use slab::Slab;
 
-use crate::job::Operation;
+use crate::job::{Kind, Operation};
 use crate::raw::ring::{Ring, Target};
 
 /// Places in the kernel's table. Files beyond it go by their descriptors.
@@ -21,6 +21,8 @@ struct File {
     direct: Option<Descriptor>,
     /// What addresses, offsets and lengths of direct transfers are multiples of, in bytes.
     alignment: usize,
+    /// Whether reads go past the page cache as well as writes.
+    direct_reads: bool,
     /// Not known not to take `RWF_DSYNC`.
     can_be_durable: bool,
 }
@@ -38,10 +40,10 @@ impl Files {
         Self { open: Slab::new(), free: (0..places.unwrap_or(0)).rev().collect() }
     }
 
-    pub fn add(&mut self, ring: &Ring, fd: i32, direct: Option<i32>, alignment: usize) -> usize {
+    pub fn add(&mut self, ring: &Ring, fd: i32, direct: Option<i32>, alignment: usize, direct_reads: bool) -> usize {
         let buffered = self.register(ring, fd);
         let direct = direct.map(|fd| self.register(ring, fd));
-        self.open.insert(File { buffered, direct, alignment, can_be_durable: true })
+        self.open.insert(File { buffered, direct, alignment, direct_reads, can_be_durable: true })
     }
 
     /// Nothing is in flight on it. Its descriptors are not closed here.
@@ -61,10 +63,11 @@ impl Files {
         self.open[key].buffered.fd
     }
 
-    /// Whether a transfer of these can go past the page cache.
-    pub fn takes_direct(&self, key: usize, memory: &crate::raw::memory::Memory, offset: u64) -> bool {
+    /// Whether a transfer of these goes past the page cache.
+    pub fn takes_direct(&self, key: usize, kind: Kind, memory: &crate::raw::memory::Memory, offset: u64) -> bool {
         let file = &self.open[key];
-        file.direct.is_some() && offset.is_multiple_of(file.alignment as u64) && memory.is_aligned(file.alignment)
+        let has_way = file.direct.is_some() && (kind == Kind::Write || file.direct_reads);
+        has_way && offset.is_multiple_of(file.alignment as u64) && memory.is_aligned(file.alignment)
     }
 
     pub fn can_be_durable(&self, key: usize) -> bool {

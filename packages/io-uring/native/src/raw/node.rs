@@ -125,12 +125,12 @@ impl Ring {
         self.thread.state.borrow_mut().commands = commands;
     }
 
-    /// A number for an open file. `direct` is a second descriptor of it for transfers past the page cache, or -1.
+    /// A number for an open file. `direct` is a second descriptor of it for transfers past the page cache, or -1; reads go by it if `direct_reads`.
     #[napi]
-    pub fn add_file(&self, fd: i32, direct: i32, alignment: u32) -> u32 {
+    pub fn add_file(&self, fd: i32, direct: i32, alignment: u32, direct_reads: bool) -> u32 {
         let State { driver, .. } = &mut *self.thread.state.borrow_mut();
         let direct = (direct >= 0).then_some(direct);
-        driver.files.add(&driver.ring, fd, direct, alignment.max(1) as usize) as u32
+        driver.files.add(&driver.ring, fd, direct, alignment.max(1) as usize, direct_reads) as u32
     }
 
     /// Nothing is in flight on it; its descriptors are closed afterwards.
