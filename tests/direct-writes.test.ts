@@ -6,10 +6,11 @@ import type { IoBackend, IoFile } from '@pagewright/core';
 import { PosixFiles } from '@pagewright/io-posix';
 import { UringFiles } from '@pagewright/io-uring';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sharedMemory } from '../packages/io-uring/test/shared-memory.js';
 
 const LENGTH = 65_536;
 /** Direct transfers are from memory at places like those in the file. */
-const memory = new Uint8Array(new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true }).buffer);
+const memory = new Uint8Array(sharedMemory(4 * LENGTH).buffer);
 
 const BACKENDS: readonly (IoBackend & { probe(): { supported: boolean; reason?: string } })[] = [
   new PosixFiles({ native: true, direct: 'writes' }),

@@ -79,6 +79,13 @@ describe('use after close', () => {
       () => tx.getSync(index, 'key/0000'),
       () => tx.range(index).next(),
       () => tx.rangeSync(index).next(),
+      () => tx.getMany(index, ['key/0000']),
+      () => tx.has(index, 'key/0000'),
+      () => tx.hasSync(index, 'key/0000'),
+      () => tx.keys(index).next(),
+      () => tx.values(index).next(),
+      () => tx.count(index),
+      () => tx.countSync(index),
       () => tx.put(index, 'a', 1),
       () => tx.delete(index, 'key/0000'),
       () => tx.savepoint(),
@@ -130,6 +137,10 @@ describe('use after close', () => {
         () => tx.commit(),
         () => tx.commitSync(),
         () => tx.range(index),
+        () => tx.getMany(index, ['a']),
+        () => tx.has(index, 'a'),
+        () => tx.keys(index),
+        () => tx.count(index),
       ]) {
         await refusal(call, 'PW_TXN_CLOSED', /Begin a new one/);
       }

@@ -13,8 +13,8 @@ import type { LoggedTransaction } from './engine-log.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
-import { LookAhead, STEP } from './prefetching.js';
 import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
+import { inTurns, readMany } from './read-many.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
 import { checkWriteOptions, refuseOptions, type WriteOptions } from './write-options.js';
@@ -51,10 +51,6 @@ export type IndexChange<Key, Value> =
 
 const NOTHING = new Uint8Array(0);
 const KEY_READ_OPTIONS = ['snapshot', 'asCalled'];
-/** Keys read between two turns of the event loop. */
-const ENTRIES_A_TURN = 8192;
-/** Milliseconds of counting between two turns. */
-const COUNTING_MS = 4;
 
 /**
  * Errors of all methods: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_INDEX_DROPPED`, those of encoding (`PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`,
@@ -125,33 +121,10 @@ export class IndexHandle<Key = string, Value = unknown> {
     if (!Array.isArray(keys)) throw argument('getMany takes a list of keys.', { keys });
     const snapshot = this.core.snapshotFor(options);
     const encoded = keys.map((key) => this.keyToRead(key));
-    const values: (Value | undefined)[] = [];
-    // An older snapshot may see the tree that was there before a `clear`.
-    const isNewest = snapshot === null || snapshot.timestamp >= this.entry.incarnation;
-    const ahead = isNewest ? new LookAhead(this.core.pages, this.entry, encoded) : null;
-    let hasMissed = false;
-    let end = 0;
-    const readSome = (): void => {
-      while (values.length < end) values.push(this.read(encoded[values.length]!, snapshot));
-    };
-    // One read waits for the page that it misses; those behind it, which miss others, begin anew.
-    const readOne = (): void => {
-      values.push(this.read(encoded[values.length]!, snapshot));
-    };
-    for (let turn = ENTRIES_A_TURN; values.length < encoded.length; ) {
+    return readMany(this.core, this.entry, encoded, snapshot, (key) => {
       this.core.state.assertUsable();
-      end = Math.min(encoded.length, turn, hasMissed ? values.length + STEP : turn);
-      if (attemptRead(this.core.pages, readSome) === FAULTED) {
-        hasMissed = true;
-        ahead?.missedAt(values.length);
-        await this.core.readOn(readOne);
-      } else if (hasMissed) ahead?.goOnFrom(values.length);
-      if (values.length >= turn && values.length < encoded.length) {
-        turn = values.length + ENTRIES_A_TURN;
-        await new Promise(setImmediate);
-      }
-    }
-    return values;
+      return this.read(key, snapshot);
+    });
   }
 
   has(key: Key, options?: KeyReadOptions): Promise<boolean> {
@@ -243,20 +216,11 @@ export class IndexHandle<Key = string, Value = unknown> {
   async count(options: RangeOptions<Key> = {}): Promise<number> {
     const { core } = this;
     const { counter, limit } = this.counting(options);
-    let more = true;
-    const countOn = (): void => {
+    await inTurns(core, () => {
+      if (counter.count >= limit) return false;
       core.state.assertUsable();
-      more = counter.next();
-    };
-    const countSome = (): void => {
-      const until = performance.now() + COUNTING_MS;
-      do countOn();
-      while (more && counter.count < limit && performance.now() < until);
-    };
-    while (more && counter.count < limit) {
-      if (attemptRead(core.pages, countSome) === FAULTED) await core.readOn(countOn);
-      else if (more && counter.count < limit) await new Promise(setImmediate);
-    }
+      return counter.next();
+    });
     return Math.min(counter.count, limit);
   }
 
@@ -365,12 +329,14 @@ export class IndexHandle<Key = string, Value = unknown> {
     return [key, codec.decodeValue(value)];
   };
 
-  private readonly takeKey: TakeEntry<Key> = (scan, at) => {
+  /** @internal */
+  readonly takeKey: TakeEntry<Key> = (scan, at) => {
     const packed = scan.packed ?? null;
     return packed === null ? this.codec.decodeKey(scan.keys[at]!) : this.codec.packedKey(packed, at);
   };
 
-  private readonly takeValue: TakeEntry<Value> = (scan, at) => {
+  /** @internal */
+  readonly takeValue: TakeEntry<Value> = (scan, at) => {
     const packed = scan.packed ?? null;
     return packed === null ? this.codec.decodeValue(scan.values[at]!) : this.codec.decodeValue(packed.valueAt(at));
   };

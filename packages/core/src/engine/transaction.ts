@@ -6,10 +6,11 @@ import type { TransactionCore } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
-import { type EntrySource, EntryStream, entriesNow } from './entry-stream.js';
+import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
 import { framesOf, type Place, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
+import { inTurns, readMany } from './read-many.js';
 import { attemptRead, FAULTED } from './reading.js';
 import { closedError } from './state.js';
 import { refuseOptions, type WriteOptions } from './write-options.js';
@@ -20,6 +21,7 @@ import { refuseOptions, type WriteOptions } from './write-options.js';
  */
 export class Transaction implements Watched {
   private readonly reference = new EntryReference();
+  private readonly presence = new EntryReference();
   private ending: 'committing' | 'committed' | 'aborted' | null = null;
   private committing: Promise<void> | null = null;
   /** Whether it was the engine that ended it, by being closed. */
@@ -37,6 +39,7 @@ export class Transaction implements Watched {
     private readonly writing: WriteOptions,
     private readonly place: Place,
   ) {
+    this.presence.wantsValue = false;
     this.begun = engine.transactions.now;
     engine.transactions.add(this);
   }
@@ -77,19 +80,63 @@ export class Transaction implements Watched {
     return this.lookupOf(index, key)();
   }
 
+  /** The values in the order of the keys; undefined where there is none. */
+  async getMany<Key, Value>(index: IndexHandle<Key, Value>, keys: readonly Key[]): Promise<(Value | undefined)[]> {
+    this.assertMayRead(index);
+    if (!Array.isArray(keys)) throw argument('getMany takes an index and a list of keys.', { keys });
+    const { codec, entry } = index;
+    const encoded = keys.map((key) => codec.encodeKey(key));
+    return readMany(this.engine, entry, encoded, this.core.snapshot, (key) => this.lookup(index, key));
+  }
+
+  has<Key, Value>(index: IndexHandle<Key, Value>, key: Key): Promise<boolean> {
+    try {
+      const look = this.presenceOf(index, key);
+      const found = attemptRead(this.engine.pages, look);
+      return found === FAULTED ? this.engine.readOn(look) : Promise.resolve(found);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  hasSync<Key, Value>(index: IndexHandle<Key, Value>, key: Key): boolean {
+    return this.presenceOf(index, key)();
+  }
+
   /** Entries in order of key, the transaction's own writes among them. */
   range<Key, Value>(
     index: IndexHandle<Key, Value>,
     options: TransactionRangeOptions<Key> = {},
   ): EntryStream<[Key, Value]> {
-    return new EntryStream(this.engine, this.sourceOf(index, options));
+    return new EntryStream(this.engine, this.sourceOf(index, options, true, index.takeEntry));
   }
 
   rangeSync<Key, Value>(
     index: IndexHandle<Key, Value>,
     options: TransactionRangeOptions<Key> = {},
   ): Generator<[Key, Value], void, undefined> {
-    return entriesNow(this.sourceOf(index, options));
+    return entriesNow(this.sourceOf(index, options, true, index.takeEntry));
+  }
+
+  keys<Key, Value>(index: IndexHandle<Key, Value>, options: TransactionRangeOptions<Key> = {}): EntryStream<Key> {
+    return new EntryStream(this.engine, this.sourceOf(index, options, false, index.takeKey));
+  }
+
+  values<Key, Value>(index: IndexHandle<Key, Value>, options: TransactionRangeOptions<Key> = {}): EntryStream<Value> {
+    return new EntryStream(this.engine, this.sourceOf(index, options, true, index.takeValue));
+  }
+
+  /** How many entries there are in the range, with the transaction's own writes: all of their keys are gone through. */
+  async count<Key, Value>(index: IndexHandle<Key, Value>, options: TransactionRangeOptions<Key> = {}): Promise<number> {
+    const counting = this.countingOf(index, options);
+    await inTurns(this.engine, counting.step);
+    return counting.counted();
+  }
+
+  countSync<Key, Value>(index: IndexHandle<Key, Value>, options: TransactionRangeOptions<Key> = {}): number {
+    const { step, counted } = this.countingOf(index, options);
+    while (step());
+    return counted();
   }
 
   put<Key, Value>(index: IndexHandle<Key, Value>, key: Key, value: Value): void {
@@ -233,23 +280,51 @@ export class Transaction implements Watched {
 
   private lookupOf<Key, Value>(index: IndexHandle<Key, Value>, key: Key): () => Value | undefined {
     this.assertMayRead(index);
-    const { codec, entry } = index;
-    const bytes = codec.encodeKey(key);
+    const bytes = index.codec.encodeKey(key);
+    return () => this.lookup(index, bytes);
+  }
+
+  private lookup<Key, Value>({ entry, codec }: IndexHandle<Key, Value>, key: Uint8Array): Value | undefined {
+    this.assertOpen();
+    return this.core.lookup(entry, key, this.reference) ? codec.decodeValue(this.reference.value) : undefined;
+  }
+
+  private presenceOf<Key, Value>(index: IndexHandle<Key, Value>, key: Key): () => boolean {
+    this.assertMayRead(index);
+    const bytes = index.codec.encodeKey(key);
     return () => {
       this.assertOpen();
-      return this.core.lookup(entry, bytes, this.reference) ? codec.decodeValue(this.reference.value) : undefined;
+      return this.core.lookup(index.entry, bytes, this.presence);
     };
   }
 
-  private sourceOf<Key, Value>(
+  private countingOf<Key, Value>(
     index: IndexHandle<Key, Value>,
     options: TransactionRangeOptions<Key>,
-  ): EntrySource<[Key, Value]> {
+  ): { readonly step: () => boolean; readonly counted: () => number } {
+    const { scan, limit, assertOpen } = this.sourceOf(index, options, false, index.takeKey);
+    let counted = 0;
+    const step = (): boolean => {
+      if (counted >= limit) return false;
+      assertOpen();
+      const isThere = scan.next();
+      if (isThere) counted += scan.count;
+      return isThere;
+    };
+    return { step, counted: () => Math.min(counted, limit) };
+  }
+
+  private sourceOf<Key, Value, Item>(
+    index: IndexHandle<Key, Value>,
+    options: TransactionRangeOptions<Key>,
+    wantsValues: boolean,
+    take: TakeEntry<Item>,
+  ): EntrySource<Item> {
     this.assertMayRead(index);
-    const { bounds, limit, snapshot } = checkRange(options, (key: Key) => index.codec.encodeBound(key), true);
+    const { bounds, limit, snapshot } = checkRange(options, (key: Key) => index.codec.encodeBound(key), wantsValues);
     if (snapshot !== null) throw argument('A range in a transaction reads at its snapshot, and takes no other.', {});
     const scan = this.core.scan(index.entry, bounds);
-    return { scan, limit, take: index.takeEntry, assertOpen: () => this.assertOpen() };
+    return { scan, limit, take, assertOpen: () => this.assertOpen() };
   }
 
   private assertOpen(): void {
