@@ -32,11 +32,11 @@ async function numbers(
   const index = await db.index<number, Uint8Array>('numbers', { type, key: 'u32', value: 'buffer' });
   const model: Model = new Map();
   for (let key = 0; key < KEYS; key += 2) model.set(key, key % 251);
-  await index.batch([...model].map(([key, mark]) => ({ type: 'put', key, value: valueOf(mark) })));
+  await index.batch([...model].map(([key, mark]) => ({ type: 'put', key, value: filled(mark) })));
   return { db, index, model };
 }
 
-function valueOf(mark: number): Uint8Array {
+function filled(mark: number): Uint8Array {
   return new Uint8Array(1500).fill(mark);
 }
 
@@ -98,7 +98,7 @@ describe.each(['btree', 'art'] as const)('transactions on an index of type %s', 
       await index.batch(
         Array.from({ length: 150 }, () => {
           const key = random.below(KEYS);
-          return random.below(2) === 0 ? { type: 'delete', key } : { type: 'put', key, value: valueOf(252) };
+          return random.below(2) === 0 ? { type: 'delete', key } : { type: 'put', key, value: filled(252) };
         }),
       );
       await expectReads(tx, index, model, random);
@@ -110,7 +110,7 @@ describe.each(['btree', 'art'] as const)('transactions on an index of type %s', 
           tx.delete(index, key);
           own.delete(key);
         } else {
-          tx.put(index, key, valueOf(253));
+          tx.put(index, key, filled(253));
           own.set(key, 253);
         }
       }
@@ -138,8 +138,8 @@ describe.each(['btree', 'art'] as const)('transactions on an index of type %s', 
     ] as const) {
       const tx = db.begin({ isolation: 'serializable' });
       await read(tx, index);
-      tx.put(index, KEYS + 1, valueOf(1));
-      await index.put(key, valueOf(2));
+      tx.put(index, KEYS + 1, filled(1));
+      await index.put(key, filled(2));
       const found = await tx.commit().then(
         () => undefined,
         (error) => error.code,
@@ -161,7 +161,7 @@ it('it is the same where one writes at a time', async () => {
         tx.delete(index, key);
         model.delete(key);
       } else {
-        tx.put(index, key, valueOf(253));
+        tx.put(index, key, filled(253));
         model.set(key, 253);
       }
     }
