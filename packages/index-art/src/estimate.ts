@@ -13,8 +13,8 @@ import { depthOf } from './page-layout.js';
 import { AT_ENTRY, AT_PAGE, IS_DAMAGED } from './page-scan.js';
 import type { TreeParts } from './tree-parts.js';
 
-/** Of the pages that lie side by side in a range, so many are looked at; below these fewer, down to one. */
-const SAMPLES = 8;
+/** Of the pages that lie side by side in a range, so many are looked at; they share as many below them, and each has one at least. */
+const SAMPLES = 32;
 /** Stands for the version of a page whose latch this thread holds. */
 const LATCHED = -1;
 
@@ -98,7 +98,7 @@ class Estimate {
     let sampled = 0;
     for (let i = 0; i < most; i++) {
       const at = Math.floor(((i + 0.5) * between.length) / most);
-      sampled += this.#ofPage(frame, version, between[at]!, Math.max(1, samples >> 1), ordinal + 1);
+      sampled += this.#ofPage(frame, version, between[at]!, Math.max(1, Math.floor(samples / most)), ordinal + 1);
     }
     return most === 0 ? entries : entries + (sampled / most) * between.length;
   }

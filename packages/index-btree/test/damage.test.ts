@@ -331,8 +331,13 @@ describe('a change of a damaged page is refused before it writes anywhere', () =
       const p = page(tree, frame);
       const [table, heap] = [p.u32(16), p.u32(48)];
       let slot = 0;
-      while ((p.u8(128 + 12 * slot + 11) & 1) !== 0 || p.u16(128 + 12 * slot + 4) - p.u16(128 + 12 * slot + 8) !== heap)
+      while (
+        (p.u8(128 + 12 * slot + 11) & 1) !== 0 ||
+        p.u16(128 + 12 * slot + 4) - p.u16(128 + 12 * slot + 8) !== heap
+      ) {
         slot++;
+        expect(128 + 12 * slot, 'no entry is the lowest').toBeLessThan(heap);
+      }
       for (let at = 0; at < 8; at += 4) p.set32(heap + at, p.u32(table + at));
       p.set32(16, heap);
       tree.pages.acceptBytes(frame);

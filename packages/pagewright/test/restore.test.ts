@@ -134,6 +134,9 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
   await expect(restore({ ...whole, untli: 3 } as never)).rejects.toMatchObject({ code: 'PW_OPTION_INVALID' });
   await expect(restore({ ...whole, backup: at('missing.pw') })).rejects.toMatchObject({ code: 'PW_NOT_FOUND' });
   await expect(restore(whole)).rejects.toMatchObject({ code: 'PW_ARCHIVE_GAP' });
+  const nowhere = restore({ ...whole, archive: at('archvie') });
+  await expect(nowhere).rejects.toMatchObject({ code: 'PW_ARCHIVE_GAP', details: { path: at('archvie') } });
+  await expect(nowhere).rejects.toThrow(/^There is no archive at /);
   const read = (): Promise<never> => Promise.reject(new Error('no such shelf'));
   const archive = { list: () => ['0000000a-00000001.log'], read };
   await expect(restore({ ...whole, archive })).rejects.toThrow('no such shelf');

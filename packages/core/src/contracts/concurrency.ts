@@ -76,7 +76,7 @@ export interface CommitTicket {
   readonly dependsOn: number;
 }
 
-/** A view of the store as it was at one timestamp (T2). */
+/** A view of the store as it was at one timestamp (T2), for the parts of an engine; what programs get from `db.snapshot()` is an `EngineSnapshot`. */
 export interface Snapshot {
   readonly timestamp: number;
   /** Throws `PW_SNAPSHOT_TOO_OLD` if it was revoked (T4). */

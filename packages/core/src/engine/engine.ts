@@ -40,6 +40,16 @@ export type EngineBatchOperation<Key = unknown, Value = unknown> = BatchOperatio
   readonly index: IndexHandle<Key, Value>;
 };
 
+/** Of the operations of a batch, by the types of the indexes that they name: each has a key and a value of its own index. */
+export type EngineBatch<Indexes extends readonly unknown[]> = {
+  readonly [At in keyof Indexes]: { readonly index: Indexes[At] } & (Indexes[At] extends IndexHandle<
+    infer Key,
+    infer Value
+  >
+    ? BatchOperation<Key, Value>
+    : never);
+};
+
 export interface TransactionOptions extends BeginOptions {
   /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
   readonly retries?: number;
@@ -247,6 +257,8 @@ export class Engine<Types extends string = string> {
   }
 
   /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */
+  batch<Key, Value>(operations: readonly EngineBatchOperation<Key, Value>[], options?: WriteOptions): Promise<void>;
+  batch<Indexes extends readonly unknown[]>(operations: EngineBatch<Indexes>, options?: WriteOptions): Promise<void>;
   async batch(operations: readonly EngineBatchOperation[], options?: WriteOptions): Promise<void> {
     const writing = checkWriteOptions(options);
     if (!Array.isArray(operations)) throw argument('batch takes a list of operations.', { operations });

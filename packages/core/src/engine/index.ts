@@ -6,6 +6,7 @@ export type { CheckpointOptions } from './checkpoints.js';
 export type { CompactOptions, CompactReport } from './compact.js';
 export {
   Engine,
+  type EngineBatch,
   type EngineBatchOperation,
   type EngineStats,
   type IndexInfo,

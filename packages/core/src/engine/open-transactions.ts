@@ -116,7 +116,7 @@ export class OpenTransactions {
     if (OPEN_CHANNEL.hasSubscribers) OPEN_CHANNEL.publish(report);
     if (this.#reportAfterMs === Number.POSITIVE_INFINITY) return;
     const outcome = isAborted ? 'was aborted, because it was' : 'is';
-    const message = `A transaction of ${path} ${outcome} open for ${Math.round(openMs / 1000)} s: old versions are kept for it. Commit or abort it. It was begun`;
+    const message = `A transaction of ${path} ${outcome} open for ${secondsOf(openMs)} s: old versions are kept for it. Commit or abort it. It was begun`;
     process.emitWarning(message, { type: 'PagewrightWarning', code: 'PAGEWRIGHT_OPEN_TRANSACTION', detail: begunAt });
   }
 
@@ -124,6 +124,11 @@ export class OpenTransactions {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
   }
+}
+
+/** Milliseconds as seconds, for people: with a decimal while it matters. */
+export function secondsOf(ms: number): string {
+  return (ms / 1000).toFixed(ms < 9_950 ? 1 : 0);
 }
 
 /** What is wrong with the options, by the name of one; null if nothing is. */

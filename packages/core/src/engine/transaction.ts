@@ -8,7 +8,7 @@ import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
-import { framesOf, type Place, type Watched } from './open-transactions.js';
+import { framesOf, type Place, secondsOf, type Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { inTurns, readMany } from './read-many.js';
 import { attemptRead, FAULTED } from './reading.js';
@@ -242,7 +242,7 @@ export class Transaction implements Watched {
     this.abandon(
       new PagewrightError(
         'PW_TXN_CLOSED',
-        `The transaction was aborted, because it was open for ${Math.round(openMs / 1000)} s. Begin a new one, keep it open for less time, or raise transactions.abortAfterMs.`,
+        `The transaction was aborted, because it was open for ${secondsOf(openMs)} s. Begin a new one, keep it open for less time, or raise transactions.abortAfterMs.`,
         { details: { openMs } },
       ),
     );

@@ -8,6 +8,8 @@ import type { SegmentFile } from '../recovery/segment-reader.js';
 export interface ArchiveFiles extends SegmentSource {
   /** The directory; or what stands for it in messages. */
   readonly path: string;
+  /** Whether there is a directory, or what stands for it. */
+  readonly isThere: boolean;
   readonly names: readonly SegmentName[];
   /** How many segments were opened since it was asked to count anew. */
   readonly opened: number;
@@ -17,12 +19,15 @@ export interface ArchiveFiles extends SegmentSource {
 export async function openArchive(io: IoBackend, archive: string | ArchiveSource): Promise<ArchiveFiles> {
   if (typeof archive === 'string') {
     const names = segmentsAmong(await io.list(archive));
-    return new CountedFiles(archive, names, (path) => io.open(path, { readOnly: true }));
+    const isThere = names.length > 0 || (await io.exists(archive));
+    return new CountedFiles(archive, isThere, names, (path) => io.open(path, { readOnly: true }));
   }
   const names: string[] = [];
   for await (const name of await archive.list()) names.push(name);
   const unique = segmentsAmong([...new Set(names)]);
-  return new CountedFiles('the archive', unique, async (path) => contentOf(path, await archive.read(basename(path))));
+  return new CountedFiles('the archive', true, unique, async (path) =>
+    contentOf(path, await archive.read(basename(path))),
+  );
 }
 
 class CountedFiles implements ArchiveFiles {
@@ -30,6 +35,7 @@ class CountedFiles implements ArchiveFiles {
 
   constructor(
     readonly path: string,
+    readonly isThere: boolean,
     readonly names: readonly SegmentName[],
     private readonly openFile: (path: string) => Promise<SegmentFile>,
   ) {}

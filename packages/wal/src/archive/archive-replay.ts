@@ -20,6 +20,7 @@ export async function replayArchive(request: ArchiveReplayRequest): Promise<Arch
   const { storeId, timestamp, until } = request;
   if (typeof until === 'number' && until < timestamp) throw beforeBackup(until, timestamp);
   const files = await openArchive(request.io, request.archive);
+  if (!files.isThere) throw archiveGap(`There is no archive at ${files.path}`, timestamp, { path: files.path });
   const location: LogLocation = { io: files, directory: files.path, storeId, readOnly: true, isArchive: true };
   const chain = await findChain(location, files.names, timestamp);
   if (typeof until === 'number' && !chain.isDamaged && chain.beyond === null && until > chain.end) {
