@@ -1,5 +1,6 @@
 // Closes a test run with what was left out and why, in one list, then what failed and how, and the counts in one plain line: who sees the end of a log alone
 // knows which test to look at.
+import { inspect } from 'node:util';
 
 /** Clauses of conformance suites say in their names what the part would have to be able to do. */
 function reasonIn(name) {
@@ -7,12 +8,13 @@ function reasonIn(name) {
   return capabilities && `the part does not promise ${capabilities}`;
 }
 
-/** What failed, how, and from where the error came: messages of random tests begin with their seed. */
+/** What failed, how, and from where the error came: messages of random tests begin with their seed. Anything may have been thrown. */
 function failure(place, errors = []) {
-  const lines = errors.flatMap(({ message, stack = '' }) => [
-    message.slice(0, 2000),
-    ...stack.split('\n').filter(isFrame).slice(0, 2),
-  ]);
+  const lines = errors.flatMap((error) => {
+    const { message, stack } = Object(error);
+    const what = typeof message === 'string' ? message : inspect(message ?? error);
+    return [what.slice(0, 2000), ...String(stack).split('\n').filter(isFrame).slice(0, 2)];
+  });
   return [`- ${place}`, ...lines].join('\n    ');
 }
 
