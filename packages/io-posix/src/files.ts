@@ -8,7 +8,7 @@ export { type FileSettings, OpenFile } from './file.js';
 export { type Done, type FileCalls, NotDurable } from './file-calls.js';
 export type { KernelLocks } from './kernel-locks.js';
 export { NodeCalls } from './node-calls.js';
-export { openTarget, openTargetSync } from './opening.js';
+export { openDirectFd, openTarget, openTargetSync } from './opening.js';
 export { noDirectTransfers, useHugePages } from './posix-file.js';
 export { joinNeighbours } from './submission.js';
 export type { Target, Transfer } from './transfer.js';

@@ -40,10 +40,7 @@ export interface Addon {
   ): void;
   finishSync(...call: [...FileArguments, finish: number, offset: number, length: number]): boolean;
   finish(...call: [id: number, ...FileArguments, finish: number, offset: number, length: number]): void;
-  openDirect(
-    fd: number,
-    readOnly: boolean,
-  ): [errno: number, fd: number, memoryAlignment: number, offsetAlignment: number];
+  prepareDirect(fd: number, directFd: number): [errno: number, memoryAlignment: number, offsetAlignment: number];
   advise(fd: number, offset: number, length: number, advice: number): number;
   useHugePages(bytes: Uint8Array): number;
   lockShared(fd: number): number;
@@ -60,7 +57,7 @@ export type Loaded =
     };
 
 /** What this release's modules expect of it. */
-const REVISION = 2;
+const REVISION = 3;
 
 let loaded: Loaded | undefined;
 

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import type { OpenFlags } from '@pagewright/core/contracts';
 import { ask, askSync } from './ask.js';
-import { faultOf } from './fault.js';
+import { errnoOf, faultOf } from './fault.js';
 import type { Target } from './transfer.js';
 
 /** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
@@ -30,6 +30,23 @@ export function openTargetSync(path: string, flags: OpenFlags): Target {
   } catch (error) {
     fs.closeSync(fd);
     throw error;
+  }
+}
+
+/**
+ * A second descriptor of the same file, for transfers past the page cache; -1 where its file system has none. By `node:fs`, which closes with a thread what
+ * was opened there.
+ * @throws PW_IO (`EMFILE`, `ENFILE`) and what else opening a file meets
+ */
+export function openDirectFd({ fd, path }: Target, readOnly: boolean): number {
+  const { O_DIRECT = 0, O_RDONLY, O_RDWR } = fs.constants;
+  // By its descriptor where there is such a name: another file may have its own by now.
+  const name = process.platform === 'linux' ? `/proc/self/fd/${fd}` : path;
+  try {
+    return fs.openSync(name, (readOnly ? O_RDONLY : O_RDWR) | O_DIRECT);
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL') return -1;
+    throw faultOf(error, { operation: 'open', path });
   }
 }
 

@@ -1,9 +1,11 @@
 /** An open file of which the addon moves the bytes, with what it can beyond the contract. */
+import fs from 'node:fs';
 import { PagewrightError } from '@pagewright/core/contracts';
 import { OpenFile } from './file.js';
 import { type Addon, loadAddon } from './native.js';
 import type { DirectWay, NativeCalls } from './native-calls.js';
 import { nativeThread } from './native-thread.js';
+import { openDirectFd } from './opening.js';
 import type { Target } from './transfer.js';
 
 /** What is going to be done with a range of a file: `posix_fadvise`. */
@@ -34,23 +36,29 @@ export class PosixFile extends OpenFile<NativeCalls> {
   }
 }
 
-/** How the file is reached past the page cache, by writes and, if so chosen, by `reads`; null where its file system has no way. */
+/**
+ * How the file is reached past the page cache, by writes and, if so chosen, by `reads`; null where its file system has no way.
+ * @throws the same as {@link openDirectFd}
+ */
 export function openDirect(
   addon: Addon,
   target: Target,
   { readOnly, reads }: { readOnly: boolean; reads: boolean },
 ): DirectWay | null {
-  const [errno, fd, memoryAlignment, offsetAlignment] = addon.openDirect(target.fd, readOnly);
-  if (errno !== 0) return null;
-  return { fd, memoryAlignment, offsetAlignment, reads };
+  const fd = openDirectFd(target, readOnly);
+  if (fd < 0) return null;
+  const [errno, memoryAlignment, offsetAlignment] = addon.prepareDirect(target.fd, fd);
+  if (errno === 0) return { fd, memoryAlignment, offsetAlignment, reads };
+  fs.closeSync(fd);
+  return null;
 }
 
 /** For who has asked for direct transfers, of a file system without. */
-export function noDirectTransfers(path: string, cause?: unknown): PagewrightError {
+export function noDirectTransfers(path: string): PagewrightError {
   return new PagewrightError(
     'PW_UNSUPPORTED',
     `Cannot open ${path} for direct transfers: its file system has none. Set direct to 'auto' or leave it out, or put the file elsewhere.`,
-    { ...(cause === undefined ? {} : { cause }), details: { errno: 'EINVAL', path } },
+    { details: { errno: 'EINVAL', path } },
   );
 }
 

@@ -6,7 +6,7 @@ import { Directories } from './directories.js';
 import { OpenFile } from './file.js';
 import { type Addon, loadAddon } from './native.js';
 import { type DirectWay, NativeCalls } from './native-calls.js';
-import { type NativeThread, nativeThread } from './native-thread.js';
+import { nativeThread } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
 import { noDirectTransfers, openDirect, PosixFile, useHugePages } from './posix-file.js';
@@ -97,13 +97,9 @@ export class PosixFiles extends Directories implements IoBackend {
     if (native === false || loadAddon().addon === null) {
       return new OpenFile(new NodeCalls(target, depth ?? DEFAULT_DEPTH), settings);
     }
-    const thread = threadFor(target);
+    const thread = orClose(target, nativeThread);
     thread.addon.allow(threads);
-    const way = wayPast(thread.addon, target, { direct, ...settings });
-    if (way === null && direct === true) {
-      fs.closeSync(target.fd);
-      throw noDirectTransfers(target.path);
-    }
+    const way = orClose(target, () => wayPast(thread.addon, target, { direct, ...settings }));
     const file = new PosixFile(new NativeCalls(target, thread, { depth: depth ?? threads, direct: way }), settings);
     if (!readahead) file.advise('random');
     return file;
@@ -118,10 +114,10 @@ export class PosixFiles extends Directories implements IoBackend {
   }
 }
 
-/** Leaves no descriptor open if there is no way into the addon. */
-function threadFor(target: Target): NativeThread {
+/** Leaves no descriptor open if what is to be done with it fails. */
+function orClose<Result>(target: Target, work: () => Result): Result {
   try {
-    return nativeThread();
+    return work();
   } catch (error) {
     fs.closeSync(target.fd);
     throw error;
@@ -136,7 +132,9 @@ function wayPast(
 ): DirectWay | null {
   const reads = direct !== 'writes';
   if (direct === false || (readOnly && !reads)) return null;
-  return openDirect(addon, target, { readOnly, reads });
+  const way = openDirect(addon, target, { readOnly, reads });
+  if (way === null && direct === true) throw noDirectTransfers(target.path);
+  return way;
 }
 
 function needsNative(direct: PosixFilesOptions['direct'], readahead: boolean, reason?: string) {

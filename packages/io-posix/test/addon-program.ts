@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { IoFile, IoOperation } from '@pagewright/core';
 import { PosixFiles } from '../src/posix-files.js';
@@ -81,6 +82,35 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const changed = Buffer.compare(bytes, new Uint8Array(LARGE).fill(0xab)) !== 0;
       assert.ok(!changed, `memory was written to after its thread had ended, round ${round}`);
     }
+  },
+
+  /** Threads that end with files open past the page cache, by themselves and because they are told to: nothing of them stays open. */
+  async descriptors(_file, path) {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const left: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const worker = new Worker(new URL(import.meta.url), { workerData: { scenario: 'direct', path, round } });
+      const ended = once(worker, 'exit');
+      await once(worker, 'message');
+      if (round % 2 === 0) await worker.terminate();
+      await ended;
+      left.push(open());
+    }
+    // The first thread may leave what is there once for the process.
+    assert.deepEqual(
+      left,
+      left.map(() => left[0]),
+    );
+  },
+
+  /** In a thread: two files past the page cache, one of them closed. */
+  async direct(_file, path) {
+    const { round } = workerData as { round: number };
+    const direct = new PosixFiles({ native: true, direct: 'auto' });
+    const [kept, closed] = [await direct.open(path, {}), direct.openSync(path, {})];
+    await closed.close();
+    parentPort!.postMessage(kept.size());
+    if (round % 2 === 0) await new Promise(() => setInterval(() => {}, 1000));
   },
 
   /** In a thread: more in flight than can be over when it is ended, into shared memory and into its own. */

@@ -33,6 +33,11 @@ describe('in a process', () => {
     expect(runProgram(program, [scenario, name])).toEqual({ status: 0, output: 'ok\n', errors: '' });
   });
 
+  test('nothing stays open of threads that had files open past the page cache', ({ skip }) => {
+    skip(!fs.existsSync('/proc/self/fd'), 'needs /proc/self/fd');
+    expect(runProgram(program, ['descriptors', name])).toEqual({ status: 0, output: 'ok\n', errors: '' });
+  });
+
   test('buffers that only the addon holds are there until it is done with them', () => {
     const options = ['--expose-gc'];
     expect(runProgram(program, ['collected', name], { options })).toMatchObject({ status: 0, output: 'ok\n' });

@@ -11,10 +11,9 @@ import {
 
 import {
   Directories,
-  errnoOf,
-  faultOf,
   noDirectTransfers,
   OpenFile,
+  openDirectFd,
   openTarget,
   openTargetSync,
   type Target,
@@ -79,27 +78,17 @@ export class UringFiles extends Directories implements IoBackend {
 
   #fileOf(ring: ThreadRing, target: Target, flags: OpenFlags): IoFile {
     const readOnly = flags.readOnly === true;
+    let fd = -1;
     try {
       const { direct: wanted } = this.#options;
       const reads = wanted !== 'writes';
-      const isNeeded = wanted !== false && (reads || !readOnly);
-      const direct = { fd: isNeeded ? openDirect(target, readOnly, wanted) : -1, reads };
-      return new OpenFile(new UringCalls(target, direct, ring), { readOnly });
+      if (wanted !== false && (reads || !readOnly)) fd = openDirectFd(target, readOnly);
+      if (fd < 0 && wanted === true) throw noDirectTransfers(target.path);
+      return new OpenFile(new UringCalls(target, { fd, reads }, ring), { readOnly });
     } catch (error) {
+      if (fd >= 0) fs.closeSync(fd);
       fs.closeSync(target.fd);
       throw error;
     }
-  }
-}
-
-/** A second descriptor of the same file, past the page cache; -1 if there may be none, and is none. */
-function openDirect({ fd, path }: Target, readOnly: boolean, wanted: true | 'auto' | 'writes'): number {
-  const mode = readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
-  try {
-    return fs.openSync(`/proc/self/fd/${fd}`, mode | fs.constants.O_DIRECT);
-  } catch (error) {
-    if (errnoOf(error) !== 'EINVAL') throw faultOf(error, { operation: 'open', path });
-    if (wanted !== true) return -1;
-    throw noDirectTransfers(path, error);
   }
 }

@@ -15,7 +15,7 @@ namespace pagewright {
 namespace {
 
 // Raised whenever a function takes or returns something else: a build of other sources is not used.
-constexpr uint32_t kRevision = 2;
+constexpr uint32_t kRevision = 3;
 
 // The threads of the pool run code of this library, also when the thread that loaded it has ended.
 void keep_loaded() {
@@ -42,17 +42,14 @@ napi_value size(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// openDirect(descriptor, readOnly): [errno, descriptor, alignment of memory, alignment of offsets]
+// prepareDirect(descriptor, second descriptor): [errno, alignment of memory, alignment of offsets]
 Napi::Value direct(const Napi::CallbackInfo& info) {
-  int fd = -1;
   DirectAlignment alignment;
-  const int error =
-      open_direct(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Boolean>().Value(), &fd, &alignment);
-  Napi::Array answer = Napi::Array::New(info.Env(), 4);
+  const int error = prepare_direct(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int32Value(), &alignment);
+  Napi::Array answer = Napi::Array::New(info.Env(), 3);
   answer.Set(0u, error);
-  answer.Set(1u, fd);
-  answer.Set(2u, alignment.memory);
-  answer.Set(3u, alignment.offset);
+  answer.Set(1u, alignment.memory);
+  answer.Set(2u, alignment.offset);
   return answer;
 }
 
@@ -105,7 +102,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   set(exports, "size", size);
   exports.Set("allow", Napi::Function::New(env, allow));
   exports.Set("threads", Napi::Function::New(env, threads));
-  exports.Set("openDirect", Napi::Function::New(env, direct));
+  exports.Set("prepareDirect", Napi::Function::New(env, direct));
   exports.Set("advise", Napi::Function::New(env, advise_range));
   exports.Set("useHugePages", Napi::Function::New(env, huge_pages));
   exports.Set("lockShared", Napi::Function::New(env, shared_lock));

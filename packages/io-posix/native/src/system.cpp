@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 
 #if defined(__linux__)
@@ -75,43 +74,21 @@ DirectAlignment probe_alignment(int direct_fd) {
 
 }  // namespace
 
-int open_direct(int fd, bool read_only, int* direct_fd, DirectAlignment* alignment) {
-  *direct_fd = -1;
+int prepare_direct(int fd, int direct_fd, DirectAlignment* alignment) {
+  struct stat one, other;
+  if (fstat(fd, &one) != 0 || fstat(direct_fd, &other) != 0) return errno;
+  if (one.st_ino != other.st_ino || one.st_dev != other.st_dev || !S_ISREG(other.st_mode)) return ESTALE;
 #if defined(__linux__)
   bool has_direct = true;
   const bool is_told = ask_alignment(fd, alignment, &has_direct);
   if (!has_direct) return EINVAL;
-  // Not by its name, which another file may have by now.
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  const int opened = open(path, (read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
-  if (opened < 0) return errno;
-  struct stat one, other;
-  if (fstat(fd, &one) != 0 || fstat(opened, &other) != 0 || one.st_ino != other.st_ino || one.st_dev != other.st_dev ||
-      !S_ISREG(other.st_mode)) {
-    close(opened);
-    return ESTALE;
-  }
-  if (!is_told) *alignment = probe_alignment(opened);
-  *direct_fd = opened;
+  if (!is_told) *alignment = probe_alignment(direct_fd);
   return 0;
 #elif defined(__APPLE__)
-  char path[1024];
-  if (fcntl(fd, F_GETPATH, path) != 0) return errno;
-  const int opened = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-  if (opened < 0) return errno;
-  struct stat one, other;
-  if (fstat(fd, &one) != 0 || fstat(opened, &other) != 0 || one.st_ino != other.st_ino || one.st_dev != other.st_dev ||
-      fcntl(opened, F_NOCACHE, 1) != 0) {
-    close(opened);
-    return ESTALE;
-  }
+  if (fcntl(direct_fd, F_NOCACHE, 1) != 0) return errno;
   *alignment = {4096, 4096};
-  *direct_fd = opened;
   return 0;
 #else
-  (void)fd;
-  (void)read_only;
   (void)alignment;
   return ENOSYS;
 #endif

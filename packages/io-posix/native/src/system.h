@@ -12,8 +12,9 @@ struct DirectAlignment {
   uint32_t offset = 0;
 };
 
-// Opens the file of a descriptor once more, past the page cache. Leaves -1 and an errno where the file system has no such way.
-int open_direct(int fd, bool read_only, int* direct_fd, DirectAlignment* alignment);
+// Makes a second descriptor of the same file one for transfers past the page cache, and asks for their alignment. EINVAL where the file system has no such
+// way, ESTALE if it is a descriptor of another file.
+int prepare_direct(int fd, int direct_fd, DirectAlignment* alignment);
 
 enum class Advice : uint32_t { kNormal = 0, kRandom = 1, kSequential = 2, kWillNeed = 3, kDontNeed = 4 };
 
