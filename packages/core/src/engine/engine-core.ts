@@ -174,11 +174,12 @@ export class EngineCore {
     known: readonly string[] = READ_OPTIONS,
   ): EngineSnapshot['core'] | null {
     if (options === undefined) return null;
-    const isOptions = typeof options === 'object' && options !== null && !(options instanceof EngineSnapshot);
-    const unknown = isOptions ? Object.keys(options).find((name) => !known.includes(name)) : '';
-    if (unknown !== undefined) {
-      const what = isOptions ? `A read has no option '${unknown}'.` : 'The options of a read are an object.';
-      throw new PagewrightError('PW_ARGUMENT', `${what} There is: { ${known.join(', ')} }.`);
+    if (typeof options !== 'object' || options === null || options instanceof EngineSnapshot)
+      throw badOptions('The options of a read are an object.', known);
+    // Of every read that has options: no list of names, and no function.
+    for (const name in options) {
+      if (!known.includes(name) && Object.hasOwn(options, name))
+        throw badOptions(`A read has no option '${name}'.`, known);
     }
     return this.snapshotOf(options.snapshot);
   }
@@ -261,4 +262,8 @@ export class EngineCore {
     this.transactions.cutOff();
     for (const snapshot of [...this.snapshots]) snapshot.release();
   }
+}
+
+function badOptions(what: string, known: readonly string[]): PagewrightError {
+  return new PagewrightError('PW_ARGUMENT', `${what} There is: { ${known.join(', ')} }.`);
 }
