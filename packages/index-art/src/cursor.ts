@@ -28,7 +28,9 @@ import {
   valueOffset,
 } from './node-layout.js';
 import { stampOf, swipCountOf, swipOffset } from './page-layout.js';
+import { NOT_PACKED, OUTSIDE } from './page-packer.js';
 import { AT_END, AT_ENTRY, IS_DAMAGED } from './page-scan.js';
+import { ReadAhead } from './read-ahead.js';
 import type { ScanDescent, ScanPlace } from './scan-descent.js';
 import type { TreeParts } from './tree-parts.js';
 
@@ -36,21 +38,27 @@ import type { TreeParts } from './tree-parts.js';
 const BATCH_BYTES = 1024 * 1024;
 /** Stands for the version of a page whose latch this thread holds. */
 const LATCHED = -1;
+/** No entry could be copied: start again. */
+const AGAIN = -1;
 
 export class ArtCursor implements Cursor {
   readonly #parts: TreeParts;
   readonly #pages: PageStore;
   readonly #way: ScanDescent;
+  readonly #readAhead: ReadAhead;
   readonly #keyBuffer: Uint8Array;
   #place: ScanPlace = { key: null, exclusive: false, reverse: false };
   /** Nothing beyond it is wanted; null: all there is. */
   #end: Uint8Array | null = null;
   #ended = false;
+  /** Nothing that is wanted lies behind the entries that were gone past. */
+  #isLast = false;
 
   constructor(parts: TreeParts) {
     this.#parts = parts;
     this.#pages = parts.context.pages;
     this.#way = parts.scanDescent;
+    this.#readAhead = new ReadAhead(parts);
     this.#keyBuffer = parts.workspace.key;
   }
 
@@ -59,6 +67,7 @@ export class ArtCursor implements Cursor {
     this.#end = end;
     this.#place = { key: key === null ? null : key.slice(), exclusive, reverse };
     this.#ended = false;
+    this.#readAhead.begin(options);
   }
 
   next(batch: EntryBatch): boolean {
@@ -67,7 +76,7 @@ export class ArtCursor implements Cursor {
     if (this.#ended) return false;
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
-      const frame = this.#way.descend(this.#place);
+      const frame = this.#way.descend(this.#place, this.#readAhead);
       if (frame === RESTART || !this.#copy(frame, this.#way.version)) continue;
       if (this.#fill(batch, frame, this.#way.version)) return batch.count > 0 || !this.#ended;
     }
@@ -87,7 +96,7 @@ export class ArtCursor implements Cursor {
     if (this.#ended) return false;
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
-      const frame = this.#way.descend(this.#place);
+      const frame = this.#way.descend(this.#place, this.#readAhead);
       if (frame === RESTART || !this.#copy(frame, this.#way.version)) continue;
       return this.#pass(frame, into);
     }
@@ -107,6 +116,7 @@ export class ArtCursor implements Cursor {
     schedulePoint(POINT.cursorCopied);
     if (version !== LATCHED && !this.#pages.validate(frame, version)) return false;
     this.#way.scan.goOnIn(workspace.image, 0);
+    if (version !== LATCHED) this.#readAhead.reached();
     return true;
   }
 
@@ -117,25 +127,54 @@ export class ArtCursor implements Cursor {
 
   /** Makes a batch of the copy of a page, and goes past its entries. False: start again, nothing has changed. */
   #fill(batch: EntryBatch, frame: number, version: number): boolean {
-    const { workspace } = this.#parts;
-    const { scan, hasEntry } = this.#way;
-    const { image, results } = workspace;
-    const keys = this.#keyBuffer;
+    const { hasEntry } = this.#way;
     batch.timestamp = this.#stamp();
+    this.#isLast = false;
     const side = this.#end === null ? -1 : this.#sideOf(this.#end);
     let at = hasEntry ? AT_ENTRY : AT_END;
-    let isLast = false;
+    if (hasEntry && batch.mayPack) at = this.#pack(batch, frame, side);
+    if (at === AT_ENTRY && batch.count === 0 && !this.#isLast) at = this.#unpacked(batch, frame, version, side);
+    if (at === AGAIN) return false;
+    if (at === IS_DAMAGED) throw this.#damaged(frame);
+    this.#readAhead.took(batch.count);
+    if (this.#isLast) this.#ended = true;
+    else if (at === AT_END) this.#goBehindPage(frame);
+    else if (batch.count > 0) this.#goOn(frame, lastKeyOf(batch), true);
+    return true;
+  }
+
+  /** Packs entries from the one on where the scan stands; where it stands then. */
+  #pack(batch: EntryBatch, frame: number, side: number): number {
+    const { scan } = this.#way;
+    const { image, packer } = this.#parts.workspace;
+    let at = AT_ENTRY;
+    packer.begin(batch);
+    while (at === AT_ENTRY && batch.count < batch.limit) {
+      if (side >= 0 && this.#isBehindEnd(frame)) break;
+      const answer = packer.add(batch, scan, image);
+      if (answer === OUTSIDE) throw this.#damaged(frame);
+      if (answer === NOT_PACKED) break;
+      at = scan.advance();
+    }
+    packer.finish(batch);
+    return at;
+  }
+
+  /** Copies entries from the one on where the scan stands, each for itself; where it stands then, or {@link AGAIN}. */
+  #unpacked(batch: EntryBatch, frame: number, version: number, side: number): number {
+    const { scan } = this.#way;
+    const { image, results } = this.#parts.workspace;
+    const keys = this.#keyBuffer;
+    let at = AT_ENTRY;
     let bytes = 0;
     while (at === AT_ENTRY && batch.count < batch.limit && bytes <= BATCH_BYTES) {
+      if (side >= 0 && this.#isBehindEnd(frame)) break;
       const leaf = offsetOf(scan.reference);
       const length = scan.copyKey(keys);
       if (length < 0) throw this.#damaged(frame);
-      isLast = side >= 0 && this.#isBeyond(keys, length, this.#end as Uint8Array, true);
-      if (isLast) break;
       if (batch.wantsValues) {
         const value = this.#value(frame, version, leaf, batch.count > 0);
-        if (value === null && batch.count === 0) return false;
-        if (value === null) break;
+        if (value === null) return batch.count === 0 ? AGAIN : AT_ENTRY;
         batch.values[batch.count] = value;
         bytes += value.length;
       }
@@ -144,11 +183,15 @@ export class ArtCursor implements Cursor {
       batch.count++;
       at = scan.advance();
     }
-    if (at === IS_DAMAGED) throw this.#damaged(frame);
-    if (isLast) this.#ended = true;
-    else if (at === AT_END) this.#goBehindPage(frame);
-    else if (batch.count > 0) this.#goOn(frame, batch.keys[batch.count - 1]!.slice(), true);
-    return true;
+    return at;
+  }
+
+  /** Whether the entry where the scan stands lies behind the end: then there is nothing more. */
+  #isBehindEnd(frame: number): boolean {
+    const length = this.#way.scan.copyKey(this.#keyBuffer);
+    if (length < 0) throw this.#damaged(frame);
+    this.#isLast = this.#isBeyond(this.#keyBuffer, length, this.#end as Uint8Array, true);
+    return this.#isLast;
   }
 
   /** The value of an entry; null if it is on a page of its own that cannot be read now. */
@@ -207,6 +250,7 @@ export class ArtCursor implements Cursor {
     into.count = count;
     into.values = values;
     into.timestamp = stamp;
+    this.#readAhead.took(count);
     if (isLast) this.#ended = true;
     else if (at === AT_END) this.#goBehindPage(frame);
     else this.#goToLink(frame);
@@ -254,6 +298,7 @@ export class ArtCursor implements Cursor {
 
   /** Goes on behind all that a page can have, which its path tells. */
   #goBehindPage(frame: number): void {
+    this.#readAhead.passed();
     const { scan, ordinal, depth, isSlice, first, last } = this.#way;
     const { reverse } = this.#place;
     if (ordinal === 0) {
@@ -275,4 +320,10 @@ export class ArtCursor implements Cursor {
   #damaged(frame: number): Error {
     return damagedPage(this.#parts.context.number, frame, 'its nodes lie outside it, or lead back');
   }
+}
+
+/** A copy of the last key of a batch that has one. */
+function lastKeyOf({ keys, packed, isPacked, count }: EntryBatch): Uint8Array {
+  const { bytes, starts, ends } = packed.keys;
+  return isPacked ? bytes.slice(starts[count - 1], ends[count - 1]) : keys[count - 1]!.slice();
 }

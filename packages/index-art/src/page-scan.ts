@@ -43,6 +43,8 @@ const TERMINATOR = -1;
 export class PageScan {
   /** Bytes of the key from the root of the tree to the last node. */
   readonly path: Uint8Array;
+  /** The same memory, in the order of the machine: words of which the last may have more than the path. */
+  readonly pathWords: Int32Array;
   /** How many of them lead to the leaf, or to the page. */
   pathLength = 0;
   reference = 0;
@@ -71,7 +73,8 @@ export class PageScan {
 
   constructor(private readonly pageSize: number) {
     const longest = pageSize >>> 2;
-    this.path = new Uint8Array(longest + 1);
+    this.pathWords = new Int32Array((longest >>> 2) + 1);
+    this.path = new Uint8Array(this.pathWords.buffer, 0, longest + 1);
     this.#references = new Uint16Array(longest + 2);
     this.#depths = new Uint16Array(longest + 2);
     this.#bytes = new Int16Array(longest + 2);

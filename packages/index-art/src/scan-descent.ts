@@ -40,6 +40,9 @@ export class ScanDescent {
   last = 0;
   /** Whether the page has entries on this side of the bound. */
   hasEntry = false;
+  /** The page above that leads to it, and the version of that. */
+  parent = -1;
+  parentVersion = 0;
 
   readonly #context: IndexContext;
   readonly #pages: PageStore;
@@ -53,6 +56,11 @@ export class ScanDescent {
     this.#context = context;
     this.#pages = context.pages;
     this.#descent = descent;
+  }
+
+  /** Whether nothing was looked at as yet: what comes is the root. */
+  get isAtRoot(): boolean {
+    return this.ordinal < 0;
   }
 
   /** Goes to the page; RESTART if something changed on the way. It is not validated when it returns. May throw `PageFault`; holds no latch. */
@@ -80,6 +88,8 @@ export class ScanDescent {
       if (at === IS_DAMAGED) return this.#descent.damagedUnless(frame, version, NO_NODES);
       this.frame = frame;
       this.version = version;
+      this.parent = parent;
+      this.parentVersion = parentVersion;
       if (at !== AT_PAGE) return frame;
       schedulePoint(POINT.descentSlot);
       offset = this.#follow(segment, base);

@@ -5,6 +5,7 @@
 import { ResultSlab, Segment, SwipList } from '@pagewright/core';
 import { Measure } from './measure.js';
 import { NodeContent } from './node-content.js';
+import { PagePacker } from './page-packer.js';
 import { PageScan } from './page-scan.js';
 import { SubtreeCopy, SwipMoves } from './subtree-copy.js';
 
@@ -23,9 +24,12 @@ export class Workspace {
   readonly copy: SubtreeCopy;
   readonly moves: SwipMoves;
   readonly scan: PageScan;
+  /** For what follows while that one stands. */
+  readonly scanAhead: PageScan;
   /** A key of any length that a page may have, and a byte more. */
   readonly key: Uint8Array;
   readonly results = new ResultSlab();
+  readonly packer: PagePacker;
   /** Pages that are asked for ahead. */
   readonly wanted = new SwipList(MOST_WANTED);
 
@@ -38,7 +42,9 @@ export class Workspace {
     this.copy = new SubtreeCopy(this.longestKey);
     this.moves = new SwipMoves(pageSize);
     this.scan = new PageScan(pageSize);
+    this.scanAhead = new PageScan(pageSize);
     this.key = new Uint8Array(this.longestKey + 1);
+    this.packer = new PagePacker(pageSize);
   }
 
   /** Copies a page to the place for an image. */

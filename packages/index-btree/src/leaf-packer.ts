@@ -5,24 +5,18 @@
  * Must hold: memory that a batch was given is never written again. Copies were validated, and may be damaged all the same (M3).
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import { type EntryBatch, Segment, unfilled } from '@pagewright/core';
+import { type EntryBatch, PackedKeyMemory, Segment, unfilled } from '@pagewright/core';
 import { isOnOwnPage, LEAF_TAG, leafSlot } from './leaf-layout.js';
 import { HEAD_BYTES, NODE_PREFIX_OFFSET, prefixLengthOf } from './node-layout.js';
 import { DAMAGED } from './search.js';
 
-/** Keys are put into memory of this size, until it is full. */
-const SLAB_SIZE = 16 * 1024;
 /** Bytes of a key are copied so many at a time, and then some that are not part of it. */
 const WORD = 4;
 
 export class LeafPacker {
   /** For the copy of a page; null when it was given away. */
   #image: Segment<ArrayBuffer> | null = null;
-  #keys = new Uint8Array(0);
-  /** The same memory: what is not aligned is copied by words all the same, which takes a fifth of the time. */
-  #keyView = new DataView(this.#keys.buffer);
-  /** Bytes of it that were given away. */
-  #free = 0;
+  readonly #keys = new PackedKeyMemory();
   /** The prefix of the leaf. */
   readonly #prefix: Uint8Array;
   readonly #prefixWords: Int32Array;
@@ -56,9 +50,8 @@ export class LeafPacker {
     const prefix = this.#takePrefix(leaf, base);
     if (prefix < 0) return DAMAGED;
     const prefixWords = this.#prefixWords;
-    let keys = this.#keys;
-    let view = this.#keyView;
-    let at = this.#free;
+    const memory = this.#keys;
+    let { bytes: keys, view, free: at } = memory;
     let count = 0;
     for (; index !== end && count < limit; index += step) {
       const slot = leafSlot(base, index);
@@ -72,9 +65,8 @@ export class LeafPacker {
       const rest = suffix > HEAD_BYTES ? suffix - HEAD_BYTES : 0;
       if (prefix + suffix > pageSize >>> 2 || start < 0 || offset + rest > pageSize) return DAMAGED;
       if (at + prefix + HEAD_BYTES + rest + WORD > keys.length) {
-        at = this.#moveOn(batch, count, at, prefix + HEAD_BYTES + rest + WORD);
-        keys = this.#keys;
-        view = this.#keyView;
+        at = memory.moveOn(packed, count, at, prefix + HEAD_BYTES + rest + WORD);
+        ({ bytes: keys, view } = memory);
       }
       starts[count] = at;
       for (let i = 0, to = at; i < prefix; i += WORD, to += WORD) view.setInt32(to, prefixWords[i >>> 2]!, true);
@@ -92,7 +84,7 @@ export class LeafPacker {
     }
     batch.count = count;
     if (count === 0) return index;
-    this.#free = at;
+    memory.free = at;
     packed.keys.begin(keys, count);
     if (wantsValues) {
       packed.values = this.image.buffer;
@@ -108,22 +100,5 @@ export class LeafPacker {
     if (length > this.#prefix.length || from + length > this.pageSize) return -1;
     for (let i = 0; i < length; i++) this.#prefix[i] = leaf.u8[base + from + i]!;
     return length;
-  }
-
-  /** Goes on in other memory, with room for so many bytes behind the keys that are packed already, which come along. Where the next one goes. */
-  #moveOn({ packed }: EntryBatch, count: number, end: number, needed: number): number {
-    const { starts, ends } = packed.keys;
-    const from = count > 0 ? starts[0]! : end;
-    const kept = this.#keys.subarray(from, end);
-    const memory = new ArrayBuffer(Math.max(SLAB_SIZE, 2 * (kept.length + needed)));
-    markAsUntransferable(memory);
-    this.#keys = new Uint8Array(memory);
-    this.#keyView = new DataView(memory);
-    this.#keys.set(kept);
-    for (let i = 0; i < count; i++) {
-      starts[i] = starts[i]! - from;
-      ends[i] = ends[i]! - from;
-    }
-    return kept.length;
   }
 }
