@@ -58,6 +58,7 @@ export class PageRig implements PageStore {
   readonly threads = Threads.alone();
   readonly root: SwipLocation = { frame: 0, offset: PAGE_HEADER_SIZE };
   faulting = false;
+  scanned = 0;
   /** Steps that are left. */
   steps = Number.POSITIVE_INFINITY;
   readonly #segment: Segment;

@@ -94,6 +94,7 @@ const SWEEP_MS = 250;
 export class BufferPool implements PageStore {
   readonly root = ROOT;
   faulting = false;
+  #scanned = 0;
   maxSizeClass = 0;
   readonly #options: CheckedOptions;
   readonly #replacements: readonly ReplacementPolicyType[] | undefined;
@@ -360,6 +361,16 @@ export class BufferPool implements PageStore {
       }
     }
     return this.#childSlowly(parent, offset, parentVersion);
+  }
+
+  get scanned(): number {
+    return this.#scanned;
+  }
+
+  set scanned(pages: number) {
+    if (pages === this.#scanned) return;
+    this.#scanned = pages;
+    this.#residency.scanned = pages;
   }
 
   childOfLatched(parent: number, offset: number): number {

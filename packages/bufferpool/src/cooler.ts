@@ -104,11 +104,11 @@ export class Cooler implements ReplaceableFrames {
   // ── For the pool ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Makes a cool page hot again, because it was touched or its swip is about to go; whether it was cool. The swip is the caller's. */
-  rewarm(frame: number): boolean {
+  rewarm(frame: number, isScanned = false): boolean {
     if (this.parts.frames.get(frame, STATE) !== STATE_COOL) return false;
     this.parts.frames.set(frame, STATE, STATE_HOT);
     this.parts.counters.add(COOL_PAGES, -1);
-    this.policy.rewarmed(frame);
+    this.policy.rewarmed(frame, isScanned);
     return true;
   }
 

@@ -18,6 +18,7 @@ export class Loads {
   #parent = 0;
   #word = 0;
   #checksum = 0;
+  #isScanned = false;
 
   constructor(
     private readonly parts: PoolParts,
@@ -31,6 +32,7 @@ export class Loads {
     this.#parent = parent;
     this.#word = word;
     this.#checksum = checksum;
+    this.#isScanned = this.residency.isInLongScan;
     return this.fault;
   }
 
@@ -39,12 +41,14 @@ export class Loads {
     const address = this.#word >>> 2;
     const known = this.inFlight.of(address);
     if (known !== undefined) return known;
-    const reading = this.#read(this.#parent, this.#word, this.#checksum).finally(() => this.inFlight.end(address));
+    const reading = this.#read(this.#parent, this.#word, this.#checksum, this.#isScanned).finally(() =>
+      this.inFlight.end(address),
+    );
     this.inFlight.begin(address, reading);
     return reading;
   }
 
-  async #read(parent: number, word: number, checksum: number): Promise<void> {
+  async #read(parent: number, word: number, checksum: number, isScanned: boolean): Promise<void> {
     const address = word >>> 2;
     const sizeClass = sizeClassOf(address);
     if (address === 0 || sizeClass > this.residency.largestClass) {
@@ -57,7 +61,7 @@ export class Loads {
     await this.inFlight.enter(wanted);
     try {
       const { arena, counters, file, poolLatch } = this.parts;
-      const frame = await this.#frameFor(sizeClass);
+      const frame = await this.#frameFor(sizeClass, isScanned);
       const bytes = arena.view(frame, sizeClass);
       try {
         counters.addOf(READS, sizeClass);
@@ -75,10 +79,10 @@ export class Loads {
     }
   }
   /** Waits for a frame with the event loop turning: what other reads of this thread have brought must find its place meanwhile (IO3). */
-  async #frameFor(sizeClass: number): Promise<number> {
+  async #frameFor(sizeClass: number, isScanned: boolean): Promise<number> {
     const { poolLatch } = this.parts;
     for (let attempt = 0; ; attempt++) {
-      const frame = poolLatch.holding(() => this.residency.tryAcquire(sizeClass, STATE_LOADING));
+      const frame = poolLatch.holding(() => this.residency.tryAcquire(sizeClass, STATE_LOADING, isScanned));
       if (frame !== NO_FRAME) return frame;
       this.residency.checkPatience(sizeClass, attempt);
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));

@@ -42,6 +42,9 @@ import { Regions } from './regions.js';
 /** Frames that allocations under latches may take when nothing can be evicted meanwhile. */
 const RESERVE_FRACTION = 0.02;
 const SMALLEST_RESERVE = 8;
+/** A scan is a long one from so many pages on, in frames of the pool: what is shorter is kept as all else is. */
+const LONG_SCAN_FRACTION = 1 / 16;
+const SHORTEST_LONG_SCAN = 8;
 /** The page provider is woken when so many frames are left above the reserve, if that is no more than there are in it. */
 const LONGEST_LEAD = 64;
 /** It evicts until there are so many times as many. */
@@ -59,6 +62,9 @@ export class Residency {
   readonly cooler: Cooler;
   readonly eviction: Eviction;
   readonly regions: Regions;
+  /** Pages that the scan has gone through for which this thread brings pages in and touches them now. */
+  scanned = 0;
+  readonly #longScan: number;
   readonly #reserve: number;
   readonly #lead: number;
   /** Nobody ever changes it: it is waited for in vain. */
@@ -76,7 +82,13 @@ export class Residency {
     this.eviction = new Eviction(parts, placement, this.cooler);
     this.regions = new Regions(parts, placement, this.eviction, this.cooler);
     this.#reserve = Math.max(SMALLEST_RESERVE, Math.floor(parts.frames.count * RESERVE_FRACTION));
+    this.#longScan = Math.max(SHORTEST_LONG_SCAN, Math.floor(parts.frames.count * LONG_SCAN_FRACTION));
     this.#lead = Math.min(this.#reserve, LONGEST_LEAD);
+  }
+
+  /** Whether what this thread brings in and touches now is for a scan that has gone through more than it may push out others for. */
+  get isInLongScan(): boolean {
+    return this.scanned >= this.#longScan;
   }
 
   /** The largest class of pages that can be brought in. */
@@ -95,14 +107,14 @@ export class Residency {
   }
 
   /** The same, or `NO_FRAME` if none can be had now. Waits for no other thread. */
-  tryAcquire(sizeClass: number, state: number): number {
+  tryAcquire(sizeClass: number, state: number, isScanned = this.isInLongScan): number {
     const { blocks, poolLatch } = this.parts;
     invariant(poolLatch.isOwn, 'A frame is given out without the pool latch');
     if (blocks.freeUnits - 2 ** sizeClass < this.#reserve) this.eviction.evictUpTo(this.#reserve + 2 ** sizeClass);
     let frame = blocks.allocate(sizeClass);
     if (frame < 0) frame = sizeClass === 0 ? this.eviction.evictForOne() : this.regions.clearRegion(sizeClass);
     if (frame < 0) return NO_FRAME;
-    this.#enter(frame, sizeClass, state);
+    this.#enter(frame, sizeClass, state, isScanned);
     return frame;
   }
 
@@ -134,16 +146,16 @@ export class Residency {
     if (this.parts.blocks.freeUnits - 2 ** sizeClass < this.#reserve) return NO_FRAME;
     const frame = this.parts.blocks.allocate(sizeClass);
     if (frame < 0) return NO_FRAME;
-    this.#enter(frame, sizeClass, state);
+    this.#enter(frame, sizeClass, state, this.isInLongScan);
     return frame;
   }
 
-  #enter(frame: number, sizeClass: number, state: number): void {
+  #enter(frame: number, sizeClass: number, state: number, isScanned: boolean): void {
     const { counters, frames, threads } = this.parts;
     if (state === STATE_LOADING) threads.addReads(1);
     frames.initialize(frame, sizeClass, state);
     if (state === STATE_LOADING) frames.set(frame, READER, threads.slot + 1);
-    this.cooler.policy.entered(frame, sizeClass);
+    this.cooler.policy.entered(frame, sizeClass, isScanned);
     counters.addOf(RESIDENT, sizeClass);
     if (this.isBelowLowWater) this.provider.want();
   }
@@ -306,7 +318,7 @@ export class Residency {
 
   #rewarm(frame: number, words: Uint32Array, at: number): void {
     words[at] = (((words[at] as number) & ~SWIP_TAG_MASK) | SWIP_HOT) >>> 0;
-    this.cooler.rewarm(frame);
+    this.cooler.rewarm(frame, this.isInLongScan);
     this.parts.counters.add(REWARMED);
   }
 

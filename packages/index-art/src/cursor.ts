@@ -74,6 +74,15 @@ export class ArtCursor implements Cursor {
     batch.count = 0;
     batch.timestamp = 0;
     if (this.#ended) return false;
+    this.#pages.scanned = this.#readAhead.gonePast;
+    try {
+      return this.#next(batch);
+    } finally {
+      this.#pages.scanned = 0;
+    }
+  }
+
+  #next(batch: EntryBatch): boolean {
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.#way.descend(this.#place, this.#readAhead);
@@ -94,6 +103,15 @@ export class ArtCursor implements Cursor {
     into.count = into.values = into.timestamp = 0;
     into.isTooNew = into.hasValues = false;
     if (this.#ended) return false;
+    this.#pages.scanned = this.#readAhead.gonePast;
+    try {
+      return this.#count(into);
+    } finally {
+      this.#pages.scanned = 0;
+    }
+  }
+
+  #count(into: EntryCount): boolean {
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.#way.descend(this.#place, this.#readAhead);

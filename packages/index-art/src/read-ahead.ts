@@ -16,7 +16,7 @@ import type { TreeParts } from './tree-parts.js';
 
 const LARGEST_WINDOW = 32;
 /** From so many pages on a scan has shown that it goes on: what is met on the way down to the next entry is not read alone any more. */
-const LEAST_BELOW = 8;
+const LONG_SCAN = 8;
 
 export class ReadAhead implements MissingPages {
   readonly #parts: TreeParts;
@@ -44,6 +44,11 @@ export class ReadAhead implements MissingPages {
     this.#store = parts.context.pages;
     this.#way = parts.scanDescent;
     this.#scan = parts.workspace.scanAhead;
+  }
+
+  /** Pages that the scan has gone through. */
+  get gonePast(): number {
+    return this.#pages;
   }
 
   /** A new scan begins. */
@@ -95,7 +100,7 @@ export class ReadAhead implements MissingPages {
   #ask(parent: number, version: number, depth: number, slice: readonly [number, number] | null, skip: number): void {
     const { wanted } = this.#parts.workspace;
     // No more than one beyond what the scan has gone through.
-    const window = this.#hasTaken || this.#pages >= LEAST_BELOW ? Math.min(this.#pages + 1, LARGEST_WINDOW) : 1;
+    const window = this.#hasTaken || this.#pages >= LONG_SCAN ? Math.min(this.#pages + 1, LARGEST_WINDOW) : 1;
     const size = Math.min(window, this.#pagesWanted() - skip);
     this.#hasTaken = false;
     const ordinals: number[] = [];

@@ -76,6 +76,15 @@ export class BtreeCursor implements Cursor {
   next(batch: EntryBatch): boolean {
     batch.count = 0;
     if (this.#ended) return false;
+    this.#pages.scanned = this.#readAhead.gonePast;
+    try {
+      return this.#next(batch);
+    } finally {
+      this.#pages.scanned = 0;
+    }
+  }
+
+  #next(batch: EntryBatch): boolean {
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse, this.#readAhead);
@@ -101,6 +110,15 @@ export class BtreeCursor implements Cursor {
     into.count = into.values = into.timestamp = 0;
     into.isTooNew = into.hasValues = false;
     if (this.#ended) return false;
+    this.#pages.scanned = this.#readAhead.gonePast;
+    try {
+      return this.#count(into);
+    } finally {
+      this.#pages.scanned = 0;
+    }
+  }
+
+  #count(into: EntryCount): boolean {
     schedulePoint(POINT.cursorBatch);
     for (let attempt = 0; attempt < MOST_RESTARTS; attempt++) {
       const frame = this.#descent.descend(this.#key, this.#mode(), LEAF_LEVEL, this.#reverse, this.#readAhead);

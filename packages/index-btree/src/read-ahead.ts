@@ -27,6 +27,7 @@ export class ReadAhead implements MissingPages {
   #wanted = Number.POSITIVE_INFINITY;
   /** Entries of the leaf that was gone through last; 0 if there was none. */
   #leafEntries = 0;
+  #leaves = 0;
   /** Leaves that the next miss asks for. */
   #window = 1;
   /** Leaves that were asked for and not gone through: the first is the one where the cursor is. */
@@ -40,12 +41,18 @@ export class ReadAhead implements MissingPages {
     this.#descent = parts.descent;
   }
 
+  /** Leaves that the scan has gone through. */
+  get gonePast(): number {
+    return this.#leaves;
+  }
+
   /** A new scan begins. */
   begin({ reverse = false, end = null, limit = Number.POSITIVE_INFINITY }: SeekOptions): void {
     this.#reverse = reverse;
     this.#end = end;
     this.#wanted = limit;
     this.#leafEntries = 0;
+    this.#leaves = 0;
     this.#window = 1;
     this.#asked = 0;
     this.#enough = 0;
@@ -73,6 +80,7 @@ export class ReadAhead implements MissingPages {
   /** The cursor is through with a leaf of so many entries. */
   passed(entries: number): void {
     this.#leafEntries = entries;
+    this.#leaves++;
     if (this.#asked > 0) this.#asked--;
   }
 

@@ -10,6 +10,8 @@ import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages are between the hands, however small the pool. */
 const FEWEST_CANDIDATES = 32;
+/** Frames that the front hand goes past in one call, in which others wait. What is lacking then is left to the next call. */
+const MOST_PASSED = 4096;
 
 /** No page begins in this frame. Of all states the one that zeros are. */
 const ABSENT = 0;
@@ -66,8 +68,13 @@ export class Clock implements ProvenPolicy {
 
   prepare(): void {
     const { count } = this.frames;
-    for (; this.#get(CANDIDATES) < this.#target && this.#get(SPREAD) < count; this.#add(SPREAD, 1)) {
+    for (
+      let left = MOST_PASSED;
+      left > 0 && this.#get(CANDIDATES) < this.#target && this.#get(SPREAD) < count;
+      left--
+    ) {
       const frame = (this.#get(BACK) + this.#get(SPREAD)) % count;
+      this.#add(SPREAD, 1);
       if (this.#states[frame] !== IN_USE) continue;
       // Before it is cool: whoever touches it as soon as it is finds it so, and says that it is in use.
       this.#set(frame, CANDIDATE);

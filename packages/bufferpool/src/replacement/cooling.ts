@@ -12,8 +12,8 @@ import type { ProvenPolicy } from './probation.js';
 
 /** At least so many pages wait, however small the pool. */
 const SHORTEST_QUEUE = 32;
-/** Samples for each page that should wait; many find none. */
-const SAMPLES = 4;
+/** Samples in one call, in which others wait: many find none. What is lacking then is left to the next call. */
+const MOST_SAMPLES = 512;
 const NONE = -1;
 const HEAD = 0;
 
@@ -63,7 +63,7 @@ export class Cooling implements ProvenPolicy {
   }
 
   prepare(): void {
-    for (let tries = this.#target * SAMPLES; this.#length < this.#target && tries > 0; tries--) {
+    for (let tries = MOST_SAMPLES; this.#length < this.#target && tries > 0; tries--) {
       const frame = this.frames.sample();
       if (frame === NONE || this.#isQueued(frame + 1)) continue;
       // First the queue: whoever touches the page as soon as it is cool finds it there, and takes it out.

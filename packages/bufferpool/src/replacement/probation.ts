@@ -1,19 +1,21 @@
 /**
  * Probation: a page that has come into memory is a newcomer until it is touched once more, and newcomers leave before pages
- * that have proven themselves. So pages that are read once, by a scan, push out one another and little else, as in 2Q (VLDB
+ * that have proven themselves. So pages that are read once push out one another and little else, as in 2Q (VLDB
  * 1994) and S3-FIFO (SOSP 2023). Pages that have proven themselves are the business of another policy, which sees no newcomers.
  *
  * A newcomer is hot for a while, because a page is often touched a few times when it comes and then never again. Then it is
- * cooled, and waits for its turn; whatever touches it meanwhile proves it. Newcomers stand in a ring of links in the order in
- * which they came: node 0 is its head, a frame is the node after its number. Memory of zeros is an empty ring.
+ * cooled, and waits for its turn; whatever touches it meanwhile proves it. A page that a long scan brings is a passer-by: those leave before newcomers, and
+ * the scan itself proves none of them.
  *
- * Must hold: a frame is in the ring or the other policy's, never both. In the ring cool pages are older than all hot ones.
+ * Must hold: a frame is in one of the rings or the other policy's, never both.
  */
 import type { ReplaceableFrames, ReplacementPolicy } from '@pagewright/core/contracts';
+import { Ring } from './ring.js';
 
 /** Decides about pages that have proven themselves. How large they are it is not told. */
-export interface ProvenPolicy extends Omit<ReplacementPolicy, 'entered'> {
+export interface ProvenPolicy extends Omit<ReplacementPolicy, 'entered' | 'rewarmed'> {
   entered(frame: number): void;
+  rewarmed(frame: number): void;
 }
 
 /** How it is made; as with `ReplacementPolicyType`. */
@@ -26,6 +28,13 @@ export interface ProvenPolicyType {
 const NEWCOMERS_SHARE = 0.2;
 /** And of this share the newest stay hot. */
 const HOT_SHARE = 0.1;
+/** And this one for passers-by, of which half stay hot while scans go on: room for what they have read ahead. */
+const PASSING_SHARE = 0.1;
+const PASSING_HOT_SHARE = 0.05;
+/** While there are no more than that, one of so many pages that leave is one of them: scans end, and what they have left must go. */
+const LEAVING_FOR_PASSING = 8;
+/** For so many passers-by one other page leaves, so that what nobody wants any more makes room for what is scanned again and again. */
+const PASSING_FOR_OTHERS = 64;
 /** Cooled in one call: more than leave meanwhile, so that newcomers are cool for long, and few enough for a call to be short. */
 const MOST_COOLED = 64;
 /**
@@ -34,27 +43,22 @@ const MOST_COOLED = 64;
  */
 const NEWCOMERS_FOR_PROVEN = 16;
 const NONE = -1;
-const HEAD = 0;
 
 // Words of the header:
-const NEWCOMERS = 0;
-/** How many of them are hot. */
-const HOT = 1;
-/** The oldest newcomer that is hot, or `HEAD`. */
-const OLDEST_HOT = 2;
 /** Newcomers handed out since the last proven page. */
-const HANDED_OUT = 3;
+const HANDED_OUT = 0;
 /** 1 if nothing was found to hand out: then newcomers leave however few and new they are. */
-const IN_NEED = 4;
-const HEADER_WORDS = 5;
+const IN_NEED = 1;
+/** Passers-by handed out since the last page that is none. */
+const PASSED_OUT = 2;
+/** Newcomers that have come since the last passer-by. */
+const SINCE_PASSING = 3;
+const HEADER_WORDS = 4;
 
 export class Probation implements ReplacementPolicy {
   readonly #header: Int32Array;
-  /** Neighbours in the ring, by node. The newest page has the head as its newer neighbour, as have all that are not in the ring. */
-  readonly #newer: Int32Array;
-  readonly #older: Int32Array;
-  /** By node, whether it is a newcomer that has cooled. */
-  readonly #cooled: Uint8Array;
+  readonly #newcomers: Ring;
+  readonly #passing: Ring;
   readonly #proven: ProvenPolicy;
 
   constructor(
@@ -62,12 +66,11 @@ export class Probation implements ReplacementPolicy {
     state: SharedArrayBuffer,
     proven: ProvenPolicyType,
   ) {
-    const nodes = frames.count + 1;
     const at = alignedBytes(proven, frames.count);
+    const rings = at + 4 * HEADER_WORDS;
     this.#header = new Int32Array(state, at, HEADER_WORDS);
-    this.#newer = new Int32Array(state, at + 4 * HEADER_WORDS, nodes);
-    this.#older = new Int32Array(state, at + 4 * (HEADER_WORDS + nodes), nodes);
-    this.#cooled = new Uint8Array(state, at + 4 * (HEADER_WORDS + 2 * nodes), nodes);
+    this.#newcomers = new Ring(frames, state, rings);
+    this.#passing = new Ring(frames, state, rings + Ring.stateBytes(frames.count));
     const provenFrames: ReplaceableFrames = {
       count: frames.count,
       sample: () => this.#sampleProven(),
@@ -80,111 +83,91 @@ export class Probation implements ReplacementPolicy {
   }
 
   static stateBytes(frames: number, proven: ProvenPolicyType): number {
-    const nodes = frames + 1;
-    return alignedBytes(proven, frames) + 4 * (HEADER_WORDS + 2 * nodes) + nodes;
+    return alignedBytes(proven, frames) + 4 * HEADER_WORDS + 2 * Ring.stateBytes(frames);
   }
 
-  entered(frame: number): void {
-    const node = frame + 1;
-    this.#join(this.#older[HEAD] as number, node);
-    this.#join(node, HEAD);
-    this.#add(NEWCOMERS, 1);
-    this.#add(HOT, 1);
-    if (this.#get(OLDEST_HOT) === HEAD) this.#header[OLDEST_HOT] = node;
+  entered(frame: number, _sizeClass: number, isScanned = false): void {
+    if (isScanned) this.#passing.add(frame);
+    else this.#newcomers.add(frame);
+    this.#header[SINCE_PASSING] = isScanned ? 0 : Math.min(this.#get(SINCE_PASSING) + 1, this.frames.count);
   }
 
-  rewarmed(frame: number): void {
-    if (this.#isNewcomer(frame + 1)) {
-      this.#remove(frame + 1);
-      this.#proven.entered(frame);
-    } else this.#proven.rewarmed(frame);
+  rewarmed(frame: number, isScanned = false): void {
+    const ring = this.#ringOf(frame);
+    if (ring === null) {
+      this.#proven.rewarmed(frame);
+      return;
+    }
+    ring.remove(frame);
+    if (isScanned) ring.add(frame);
+    else this.#proven.entered(frame);
   }
 
   left(frame: number): void {
-    if (this.#isNewcomer(frame + 1)) this.#remove(frame + 1);
-    else this.#proven.left(frame);
+    const ring = this.#ringOf(frame);
+    if (ring === null) this.#proven.left(frame);
+    else ring.remove(frame);
   }
 
   moved(from: number, to: number): void {
-    if (!this.#isNewcomer(from + 1)) {
-      this.#proven.moved(from, to);
-      return;
-    }
-    const [source, target] = [from + 1, to + 1];
-    const newer = this.#newer[source] as number;
-    this.#newer[source] = HEAD;
-    this.#join(this.#older[source] as number, target);
-    this.#join(target, newer);
-    this.#cooled[target] = this.#cooled[source] as number;
-    this.#cooled[source] = 0;
-    if (this.#get(OLDEST_HOT) === source) this.#header[OLDEST_HOT] = target;
+    const ring = this.#ringOf(from);
+    if (ring === null) this.#proven.moved(from, to);
+    else ring.move(from, to);
   }
 
   prepare(): void {
-    const spared = this.#isInNeed() ? 0 : Math.floor(this.frames.count * HOT_SHARE);
-    for (let left = MOST_COOLED; left > 0 && this.#get(HOT) > spared; left--) {
-      const node = this.#get(OLDEST_HOT);
-      // First down as cool: whoever touches the page as soon as it is finds it so, and proves it.
-      this.#notHot(node);
-      this.#cooled[node] = 1;
-      // One that may not leave now, because pages are below it or somebody works on it or beside it, gets in line again.
-      if (this.frames.cool(node - 1) || !this.#isNewcomer(node)) continue;
-      this.#remove(node);
-      this.entered(node - 1);
-    }
+    const { count } = this.frames;
+    const isInNeed = this.#isInNeed();
+    const isOver = this.#get(SINCE_PASSING) > count * PASSING_HOT_SHARE;
+    this.#passing.cool(isInNeed || isOver ? 0 : Math.floor(count * PASSING_HOT_SHARE), MOST_COOLED);
+    this.#newcomers.cool(isInNeed ? 0 : Math.floor(count * HOT_SHARE), MOST_COOLED);
     this.#proven.prepare();
   }
 
   victims(batch: Int32Array): number {
+    const due = Math.min(Math.floor(this.#get(PASSED_OUT) / PASSING_FOR_OTHERS), batch.length);
+    const passing = this.#passing.take(batch, 0, Math.min(this.#mostPassing(batch.length), batch.length - due));
+    this.#add(PASSED_OUT, passing - due * PASSING_FOR_OTHERS);
+    const count = passing + this.#others(batch.subarray(passing));
+    this.#header[IN_NEED] = count === 0 ? 1 : 0;
+    return count;
+  }
+
+  #mostPassing(most: number): number {
+    if (this.#isInNeed()) return most;
+    const many = Math.floor(this.#passing.count - this.frames.count * PASSING_SHARE);
+    return Math.min(most, Math.max(many, Math.ceil(most / LEAVING_FOR_PASSING)));
+  }
+
+  /** Newcomers, and proven pages for some of them, or only these while newcomers are few. */
+  #others(batch: Int32Array): number {
     let count = 0;
-    if (this.#isInNeed() || this.#get(NEWCOMERS) > this.frames.count * NEWCOMERS_SHARE) {
+    if (this.#isInNeed() || this.#newcomers.count > this.frames.count * NEWCOMERS_SHARE) {
       const due = Math.min(Math.floor(this.#get(HANDED_OUT) / NEWCOMERS_FOR_PROVEN), batch.length);
       if (due > 0) {
         this.#add(HANDED_OUT, -due * NEWCOMERS_FOR_PROVEN);
         count = this.#proven.victims(batch.subarray(0, due));
       }
-      let node = this.#newer[HEAD] as number;
-      for (; this.#cooled[node] === 1 && count < batch.length; node = this.#newer[node] as number) {
-        if (!this.frames.mayLeave(node - 1)) continue;
-        batch[count++] = node - 1;
-        this.#add(HANDED_OUT, 1);
-      }
+      const end = this.#newcomers.take(batch, count, batch.length);
+      this.#add(HANDED_OUT, end - count);
+      count = end;
     }
-    if (count === 0) count = this.#proven.victims(batch);
-    this.#header[IN_NEED] = count === 0 ? 1 : 0;
-    return count;
+    return count > 0 ? count : this.#proven.victims(batch);
   }
 
   #sampleProven(): number {
     const frame = this.frames.sample();
-    return frame !== NONE && this.#isNewcomer(frame + 1) ? NONE : frame;
+    return frame !== NONE && this.#ringOf(frame) !== null ? NONE : frame;
+  }
+
+  /** The ring that a frame is in; null: it is the other policy's. */
+  #ringOf(frame: number): Ring | null {
+    if (this.#newcomers.has(frame)) return this.#newcomers;
+    return this.#passing.has(frame) ? this.#passing : null;
   }
 
   #isInNeed(): boolean {
     return this.#get(IN_NEED) === 1;
-  }
-
-  #isNewcomer(node: number): boolean {
-    return this.#newer[node] !== HEAD || this.#older[HEAD] === node;
-  }
-
-  #remove(node: number): void {
-    if (this.#cooled[node] === 0) this.#notHot(node);
-    this.#cooled[node] = 0;
-    this.#join(this.#older[node] as number, this.#newer[node] as number);
-    this.#newer[node] = HEAD;
-    this.#add(NEWCOMERS, -1);
-  }
-
-  #notHot(node: number): void {
-    if (this.#get(OLDEST_HOT) === node) this.#header[OLDEST_HOT] = this.#newer[node] as number;
-    this.#add(HOT, -1);
-  }
-
-  /** From now on these two are neighbours. */
-  #join(older: number, newer: number): void {
-    this.#newer[older] = newer;
-    this.#older[newer] = older;
   }
 
   #get(word: number): number {

@@ -292,6 +292,11 @@ export interface PageStore {
   /** When on, `child` throws {@link PageFault} instead of reading in place. Off by default. Of this thread alone. */
   faulting: boolean;
   /**
+   * Pages that the scan has gone through for which pages are brought in and touched now; 0 if it is for none. A scan goes past each of them once: of a long one
+   * the store may let them leave before others. A hint. 0 by default. Of this thread alone.
+   */
+  scanned: number;
+  /**
    * Reads the page that the last fault of this thread asked for, without blocking. Call it at once after catching the
    * fault; only a `prefetch` may come between. If another thread brings the page in meanwhile, that one counts, and what was read here is
    * given up: whoever asked starts again anyway.

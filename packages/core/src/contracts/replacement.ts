@@ -38,10 +38,13 @@ export interface ReplaceableFrames {
 
 /** Decides which pages leave. One object for each thread of a page store; what it is told are events off the hit path. */
 export interface ReplacementPolicy {
-  /** A page came into this frame, hot: read from the file, or new. It has 2^sizeClass frames, from this one on. */
-  entered(frame: number, sizeClass: number): void;
-  /** The page, which was cool, is hot again: it was touched, or is losing its place in the tree. */
-  rewarmed(frame: number): void;
+  /**
+   * A page came into this frame, hot: read from the file, or new. It has 2^sizeClass frames, from this one on. With `isScanned` it was read for a long scan, which will
+   * probably not come back to it.
+   */
+  entered(frame: number, sizeClass: number, isScanned?: boolean): void;
+  /** The page, which was cool, is hot again: it was touched, by a long scan if so said, or is losing its place in the tree. */
+  rewarmed(frame: number, isScanned?: boolean): void;
   /** The page has left the frame: it was evicted, or given up. It may have been cool. */
   left(frame: number): void;
   /** The page is in another frame now, as cool or hot as before. What was known of `from` goes with it. */

@@ -115,9 +115,9 @@ export class SimulatedFrames implements ReplaceableFrames {
     return NONE;
   }
 
-  enter(frame: number, sizeClass = 0): void {
+  enter(frame: number, sizeClass = 0, isScanned = false): void {
     this.#place(frame, sizeClass, HOT);
-    this.#ask('entered', (policy) => policy.entered(frame, sizeClass));
+    this.#ask('entered', (policy) => policy.entered(frame, sizeClass, isScanned));
   }
 
   /** Fills all frames with pages of one frame each. */
@@ -127,10 +127,10 @@ export class SimulatedFrames implements ReplaceableFrames {
   }
 
   /** A touch of a hot page is seen by nobody. */
-  touch(frame: number): void {
+  touch(frame: number, isScanned = false): void {
     if (this.#states[frame] !== COOL) return;
     this.#states[frame] = HOT;
-    this.#ask('rewarmed', (policy) => policy.rewarmed(frame));
+    this.#ask('rewarmed', (policy) => policy.rewarmed(frame, isScanned));
   }
 
   leave(frame: number): void {

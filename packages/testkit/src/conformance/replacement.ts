@@ -283,8 +283,8 @@ function drive(frames: SimulatedFrames, random: Random, steps: number): number[]
     const sizeClass = random.chance(0.1) ? random.between(1, 3) : 0;
     const free = frames.freeRun(sizeClass);
     try {
-      if (what < 0.35 && free >= 0) frames.enter(free, sizeClass);
-      else if (what < 0.65) frames.touch(frame);
+      if (what < 0.35 && free >= 0) frames.enter(free, sizeClass, random.chance(0.3));
+      else if (what < 0.65) frames.touch(frame, random.chance(0.3));
       else if (what < 0.75 && frames.isResident(frame)) frames.setBusy(frame, random.chance(0.4));
       else if (what < 0.8 && frames.isResident(frame)) frames.leave(frame);
       else if (what < 0.85 && frames.isResident(frame)) frames.moveAway(frame);

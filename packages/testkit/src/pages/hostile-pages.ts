@@ -46,6 +46,7 @@ export class HostilePages extends VolatileStore implements PageStore {
   readonly threads = Threads.alone();
   readonly root: SwipLocation = { frame: CATALOG, offset: PAGE_HEADER_SIZE };
   faulting = false;
+  scanned = 0;
   /** May be changed at any time. */
   readonly chances: Chances;
   readonly counts: HostileCounts = noCounts();

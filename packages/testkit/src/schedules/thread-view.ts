@@ -71,6 +71,7 @@ export class ThreadStack {
 
 export class ThreadView implements PageStore {
   faulting = false;
+  scanned = 0;
   peeks = false;
   /** Latches that this thread holds. */
   holds = 0;
@@ -160,10 +161,12 @@ export class ThreadView implements PageStore {
   prefetch(swips: SwipList): number {
     if (this.peeks) return 0;
     this.store.faulting = this.faulting;
+    this.store.scanned = this.scanned;
     try {
       return this.#inside(() => this.store.prefetch(swips));
     } finally {
       this.store.faulting = false;
+      this.store.scanned = 0;
     }
   }
 
@@ -198,12 +201,14 @@ export class ThreadView implements PageStore {
 
   child(parent: number, offset: number, parentVersion: number): number {
     this.store.faulting = this.faulting;
+    this.store.scanned = this.scanned;
     this.inStore++;
     try {
       return this.store.child(parent, offset, parentVersion);
     } finally {
       this.inStore--;
       this.store.faulting = false;
+      this.store.scanned = 0;
     }
   }
 
