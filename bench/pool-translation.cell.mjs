@@ -52,11 +52,17 @@ async function lookUpAll(task) {
   const own = measure(task, pages, words, task.seed);
   const all = [own, ...(await Promise.all(others))];
   const { user, system } = process.cpuUsage(own.cpuBefore);
-  const { pageReads } = pages.stats();
+  const { pageReads, hits } = pages.stats();
   await pages.close();
   const lookups = all.reduce((sum, thread) => sum + thread.lookups, 0);
   const wallNs = all.reduce((sum, { ns, lookups }) => sum + ns / lookups, 0) / all.length;
-  return { lookups, wallNs, cpuNs: ((user + system) * 1000) / lookups, pageReads: pageReads - own.readsBefore };
+  return {
+    lookups,
+    wallNs,
+    cpuNs: ((user + system) * 1000) / lookups,
+    pageReads: pageReads - own.readsBefore,
+    hits: hits - own.hitsBefore,
+  };
 }
 
 /** Warms up, waits for the others, and looks up until the time is over. */
@@ -78,13 +84,13 @@ function measure({ keys, span, ms }, pages, signals, seed) {
     Atomics.add(signals, READY, 1);
     Atomics.wait(signals, GO, 0);
   }
-  const readsBefore = pages.stats().pageReads;
+  const { pageReads: readsBefore, hits: hitsBefore } = pages.stats();
   const begun = performance.now();
   const end = begun + ms;
   let lookups = 0;
   let now = begun;
   for (; now < end; now = performance.now(), lookups += BATCH) reader.lookUp(first, span, BATCH);
-  return { lookups, ns: (now - begun) * 1e6, readsBefore, cpuBefore };
+  return { lookups, ns: (now - begun) * 1e6, readsBefore, hitsBefore, cpuBefore };
 }
 
 class Reader {

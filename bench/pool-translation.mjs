@@ -61,12 +61,14 @@ try {
 function measure(store, workload) {
   const samples = Object.fromEntries(TRANSLATIONS.map((translation) => [translation, []]));
   let pagesRead = 0;
+  let levels = 0;
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < TRANSLATIONS.length; turn++) {
       const translation = TRANSLATIONS[(turn + round) % TRANSLATIONS.length];
       const cell = runCell({ what: 'look up', ...store, ...workload, translation, ms, seed: round + 1 });
       samples[translation].push(cell);
       pagesRead = cell.pageReads / cell.lookups;
+      levels = cell.hits / cell.lookups;
     }
   }
   const summaryOf = (translation, time) => {
@@ -78,6 +80,7 @@ function measure(store, workload) {
     workload: workload.name,
     threads: workload.threads,
     pagesReadPerLookup: pagesRead,
+    levels,
     translations: Object.fromEntries(
       TRANSLATIONS.map((name) => [name, { cpuNs: summaryOf(name, 'cpuNs'), wallNs: summaryOf(name, 'wallNs') }]),
     ),
@@ -100,6 +103,7 @@ function print({ results, machine, fileBytes }) {
   );
   printTimes('processor time a look-up, ns', results, 'cpuNs');
   printTimes('time a look-up as a thread sees it, ns', results, 'wallNs');
+  printLevels(results);
 }
 
 /** Median (least to most), and against swizzled: the median of the rounds. */
@@ -113,6 +117,24 @@ function printTimes(title, results, time) {
       return `${median.toFixed(0)} (${least.toFixed(0)} to ${most.toFixed(0)})${against}`;
     });
     console.log(`| ${workload} | ${threads} | ${cells.join(' | ')} |`);
+  }
+  console.log('');
+}
+
+/** What each level of the tree takes longer than with swizzled, by the medians of the rounds' differences. */
+function printLevels(results) {
+  const others = TRANSLATIONS.filter((translation) => translation !== 'swizzled');
+  console.log(`| processor time a level beyond swizzled, ns | threads | levels | ${others.join(' | ')} |`);
+  console.log(`| --- | --- | --- | ${others.map(() => '---').join(' | ')} |`);
+  for (const { workload, threads, levels, translations } of results) {
+    const base = translations.swizzled.cpuNs.samples;
+    const cells = others.map((translation) => {
+      const { median, least, most } = summary(
+        translations[translation].cpuNs.samples.map((ns, round) => (ns - base[round]) / levels),
+      );
+      return `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`;
+    });
+    console.log(`| ${workload} | ${threads} | ${levels.toFixed(2)} | ${cells.join(' | ')} |`);
   }
   console.log('');
 }

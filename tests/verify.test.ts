@@ -402,7 +402,36 @@ describe('finds damage in a closed file:', () => {
     }
   });
 
-  it('many at once, each with its own way, and no more than a hundred in the list', async () => {
+  it('more than the report lists, and tells of each of them', async () => {
+    const disk = new SimulatedDevice();
+    const writer = await engineOn(disk, PATH, SMALL);
+    await fill(writer, 5);
+    await writer.close();
+    const surgery = new PageFileSurgery(disk.contentOf(PATH));
+    const pages = surgery.pages('leaf');
+    expect(pages.length).toBeGreaterThan(110);
+    for (const { start } of pages) surgery.flip(start + 1000);
+    disk.put(PATH, surgery.file);
+    const db = await engineOn(disk, PATH, { memory: 2 ** 22, opening: { readOnly: true } });
+    const told: string[] = [];
+    const { ok, problems, omitted } = await db.verify({ onProblem: ({ path }) => told.push(path) });
+    expect(ok).toBe(false);
+    expect(problems.length).toBe(100);
+    expect(told.slice(0, 100)).toEqual(problems.map(({ path }) => path));
+    // What is behind a leaf that cannot be read is not found.
+    expect(told.length).toBe(100 + omitted);
+    expect(omitted).toBeGreaterThan(0);
+    const reason = new Error('enough');
+    const throwing = db.verify({
+      onProblem() {
+        throw reason;
+      },
+    });
+    await expect(throwing).rejects.toBe(reason);
+    await db.close();
+  });
+
+  it('many at once, each with its own way', async () => {
     const leaves = new PageFileSurgery(sound).pages('leaf');
     const some = leaves.filter((_, at) => at % 3 === 0);
     const report = await reportOf((surgery) => {
@@ -615,7 +644,7 @@ describe('beside other work', () => {
 
   it('refuses what is no option', async () => {
     const db = await engineOn(new SimulatedDevice(), PATH, SMALL);
-    for (const options of [null, 7, { depth: 1 }, { signal: {} }, { onProgress: 1 }]) {
+    for (const options of [null, 7, { depth: 1 }, { signal: {} }, { onProgress: 1 }, { onProblem: 1 }]) {
       await expect(db.verify(options as never)).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
     }
     await db.close();

@@ -9,6 +9,8 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told now and then, and at the end, how far it is. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  /** Told of each problem as it is found, also of those that the report does not list. What it throws ends it. */
+  readonly onProblem?: ((problem: VerifyProblem) => void) | undefined;
 }
 
 export interface VerifyReport {
@@ -20,20 +22,20 @@ export interface VerifyReport {
   readonly durationMs: number;
   /** What is wrong, in the order in which it was found; at most 100. */
   readonly problems: readonly VerifyProblem[];
-  /** How many more problems there are. */
+  /** How many more problems there are: {@link VerifyOptions.onProblem} is told of all. */
   readonly omitted: number;
   /** Indexes whose type no plugin of this engine knows: their pages were checked, and not what is on them. */
   readonly unchecked: readonly string[];
 }
 
 const MOST_PROBLEMS = 100;
-const OPTIONS: readonly string[] = ['signal', 'onProgress'];
+const OPTIONS: readonly string[] = ['signal', 'onProgress', 'onProblem'];
 
 /** Errors: `PW_ARGUMENT`, `PW_CLOSED`, `PW_ENGINE_FAILED`, the reason of the signal. */
 export async function verifyEngine(core: EngineCore, options: VerifyOptions): Promise<VerifyReport> {
   const { pages, catalog, concurrency, checkpoints, state } = core;
   checkOptions(options);
-  const { signal, onProgress } = options;
+  const { signal, onProgress, onProblem } = options;
   signal?.throwIfAborted();
   const begun = performance.now();
   const problems: VerifyProblem[] = [];
@@ -49,6 +51,7 @@ export async function verifyEngine(core: EngineCore, options: VerifyOptions): Pr
     visible: () => concurrency.visible,
     report: (problem) => {
       if (found++ < MOST_PROBLEMS) problems.push(problem);
+      onProblem?.(problem);
     },
     advanced: (progress) => {
       signal?.throwIfAborted();
@@ -72,9 +75,11 @@ function checkOptions(options: VerifyOptions): void {
   if (typeof options !== 'object' || options === null) throw wrong('The options of verify are an object.');
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
   if (unknown !== undefined) throw wrong(`verify has no option '${unknown}'. There are: ${OPTIONS.join(', ')}.`);
-  const { signal, onProgress } = options;
+  const { signal, ...functions } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong('The option signal is an AbortSignal.');
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('The option onProgress is a function.');
+  for (const [name, value] of Object.entries(functions)) {
+    if (value !== undefined && typeof value !== 'function') throw wrong(`The option ${name} is a function.`);
+  }
 }
 
 function wrong(message: string): PagewrightError {
