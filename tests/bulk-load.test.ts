@@ -2,7 +2,7 @@
  * Bulk loads on the whole engine, on a disk that loses power, rots, or fills up: the index is as it was or as it was to be, never
  * anything else, and what was acknowledged upon it is there, also from the older of the two checkpoints.
  */
-import type { Engine } from '@pagewright/core';
+import type { Engine, EngineSnapshot } from '@pagewright/core';
 import { dropAll, keepAll, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { decodeSlot, SLOT_SIZE } from '../packages/bufferpool/src/superblock.js';
@@ -111,6 +111,78 @@ describe('a crash at any operation of a bulk load, and of what is done upon it',
       expect([...seen].sort()).toEqual([...states].sort());
     });
   }
+});
+
+/** Trees that were replaced and are still there. */
+function replacedTrees(db: Engine): number {
+  return (db as unknown as { core: { catalog: { dropped: ReadonlySet<unknown> } } }).core.catalog.dropped.size;
+}
+
+describe('beside snapshots that stay open', () => {
+  for (const replacing of ['bulkLoad', 'clear'] as const) {
+    it(`trees that none of them sees go, however often ${replacing} replaces them`, async () => {
+      const device = new SimulatedDevice();
+      const db = await prepared(device);
+      const index = await indexOf(db);
+      const snapshots: { readonly snapshot: EngineSnapshot; readonly keys: readonly string[] }[] = [];
+      const replace = async (round: number): Promise<void> => {
+        if (replacing === 'bulkLoad') await index.bulkLoad(items(300 + round));
+        else await index.clear();
+        await index.put(`round ${round}`, value);
+      };
+      const look = () => snapshots.push({ snapshot: db.snapshot(), keys: [...index.rangeSync()].map(([key]) => key) });
+      look();
+      await replace(0);
+      const pages = await usedPages(db);
+      for (let round = 1; round <= 12; round++) {
+        await replace(round);
+        if (round === 5) look();
+        expect(await usedPages(db), `after round ${round}`).toBeLessThan(2.5 * pages);
+        expect(replacedTrees(db), `after round ${round}`).toBeLessThanOrEqual(snapshots.length);
+        for (const { snapshot, keys } of snapshots)
+          expect([...index.rangeSync({ snapshot })].map(([key]) => key)).toEqual(keys);
+      }
+      expect(replacedTrees(db)).toBe(2);
+      for (const { snapshot } of snapshots) snapshot.release();
+      await usedPages(db);
+      expect(replacedTrees(db)).toBe(0);
+      expect((await db.verify()).ok).toBe(true);
+      await db.close();
+    });
+  }
+
+  it('a crash at any operation of loads that replace each other leaves one of them whole', async () => {
+    const device = new SimulatedDevice();
+    const db = await prepared(device);
+    const index = await indexOf(db);
+    const snapshot = db.snapshot();
+    const points: { readonly at: string; readonly device: SimulatedDevice; readonly done: number }[] = [];
+    let done = 0;
+    device.onOperation = ({ number, kind, path }) => {
+      points.push({ at: `before operation ${number}, ${kind} ${path}`, device: device.copy(), done });
+    };
+    const states = [OLD];
+    for (let round = 1; round <= 4; round++) {
+      states.push(`${200 + round}`);
+      await index.bulkLoad(items(200 + round));
+      done = round;
+      // Trees of before go, and what they had may be used again.
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      expect(replacedTrees(db)).toBe(1);
+    }
+    device.onOperation = null;
+    expect(index.getSync('old', { snapshot })).toEqual(value);
+    snapshot.release();
+    await db.close();
+    for (const point of points) {
+      for (const losing of [dropAll, keepAll]) {
+        const again = await engineOn(point.device.afterCrash(losing), PATH, CHOICE);
+        expect(states.slice(point.done, point.done + 2), point.at).toContain(await stateOf(again));
+        await again.close();
+      }
+    }
+    expect(points.length).toBeGreaterThan(50);
+  });
 });
 
 it('a store that is older than a bulk load, with the log from then on, is refused and not made half of', async () => {

@@ -5,7 +5,15 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { driveSchedule, type Engine, type EngineHandle, PagewrightError, POINT, type Threads } from '@pagewright/core';
+import {
+  driveSchedule,
+  type Engine,
+  type EngineHandle,
+  type EngineSnapshot,
+  PagewrightError,
+  POINT,
+  type Threads,
+} from '@pagewright/core';
 import { attach, open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Housekeeping } from '../packages/core/src/engine/housekeeping.js';
@@ -176,6 +184,32 @@ describe('who has not heard of it yet', () => {
     }
     await vi.waitFor(() => expect(entryOf(inB).predecessor).toBe(null));
     expect(inB.getSync('key')).toBe(4);
+  });
+
+  it('sees with its snapshots what they saw while trees between them go, and nothing is kept of those', async () => {
+    const [a, b] = await both();
+    const inA = await a.index('data');
+    const inB = await b.index('data');
+    const snapshots: [EngineSnapshot, number][] = [];
+    for (let times = 0; times < 24; times++) {
+      const [by, other] = times % 2 === 0 ? [inA, inB] : [inB, inA];
+      await by.clear();
+      await by.put('key', times);
+      if (times % 10 === 1) snapshots.push([(times % 4 === 1 ? b : a).snapshot(), times]);
+      expect(other.getSync('key')).toBe(times);
+    }
+    const depth = (index: { readonly predecessor?: unknown } | null): number =>
+      index === null ? -1 : 1 + depth(index.predecessor as typeof index);
+    await vi.waitFor(() => expect(coreOf(a).catalog.dropped.size).toBe(3));
+    await vi.waitFor(() => expect([depth(entryOf(inA)), depth(entryOf(inB))]).toEqual([3, 3]));
+    // Snapshots of an engine are read in that engine; the index of both shows what the other one's see as well.
+    for (const [snapshot, times] of snapshots) {
+      const inIts = snapshot.owner === coreOf(a) ? inA : inB;
+      expect(inIts.getSync('key', { snapshot })).toBe(times);
+      expect([...inIts.rangeSync({ snapshot })]).toEqual([['key', times]]);
+    }
+    for (const [snapshot] of snapshots) snapshot.release();
+    await vi.waitFor(() => expect(coreOf(a).catalog.dropped.size).toBe(0));
   });
 
   it.each([

@@ -57,6 +57,10 @@ export class Mvcc implements Concurrency {
     return this.use.collection.oldestNeeded;
   }
 
+  isSeen(from: number, below: number): boolean {
+    return this.use.snapshots.isSeen(from, below);
+  }
+
   start(host: ConcurrencyHost, timestamp: number): void {
     invariant(this.parts === null, 'Concurrency control was started twice');
     const { versionMemory, maxTransactionBytes } = this.options;

@@ -169,6 +169,21 @@ export class SnapshotList {
     }
   }
 
+  /** Whether one of a timestamp from `from` on, and below `below`, is open, or can be opened yet. */
+  isSeen(from: number, below: number): boolean {
+    if (from >= below) return false;
+    this.latch.take();
+    try {
+      // One that is opened from now on is not below V.
+      if (this.timestamps.visible < below) return true;
+      let member = this.first;
+      while (member !== 0 && this.timestampOf(member) < from) member = this.after(member);
+      return member !== 0 && this.timestampOf(member) < below;
+    } finally {
+      this.latch.give();
+    }
+  }
+
   /** Timestamps of all that are open, each once; null if there are more than `most` members. */
   timestampsOf(most: number): ReadonlySet<number> | null {
     const found = new Set<number>();

@@ -80,6 +80,10 @@ export class SingleWriter implements Concurrency {
     return this.within.oldestNeeded;
   }
 
+  isSeen(from: number, below: number): boolean {
+    return this.within.isSeen(from, below);
+  }
+
   start(host: ConcurrencyHost, timestamp: number): void {
     this.within.start(host, timestamp);
     this.#host = host;

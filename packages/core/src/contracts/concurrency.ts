@@ -219,6 +219,8 @@ export interface Concurrency {
   readonly visible: number;
   /** The timestamp of the oldest snapshot that is open in any thread; `visible` if there is none. No snapshot below it can be opened any more. */
   readonly oldestNeeded: number;
+  /** Whether a snapshot of a timestamp from `from` on, and below `below`, is open in any thread, or can be opened yet. */
+  isSeen(from: number, below: number): boolean;
   /** Called once, when recovery is over. */
   start(host: ConcurrencyHost, timestamp: number): void;
   /**

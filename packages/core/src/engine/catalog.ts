@@ -8,6 +8,7 @@
  * Each thread has a catalog of its own over the same pages: `shared-catalog.ts` sees to it that they agree.
  */
 
+import type { Concurrency } from '../contracts/concurrency.js';
 import type { IndexType } from '../contracts/index-plugin.js';
 import { SWIP_NULL, SWIP_SIZE } from '../contracts/page-layout.js';
 import type { PageStore, SwipLocation } from '../contracts/pages.js';
@@ -48,11 +49,15 @@ const POOL_SHARE = 4;
 /** A tree that no index has any more. */
 export interface DroppedTree {
   readonly location: SwipLocation;
-  /** Snapshots below this timestamp may still read it; 0 if none may. */
+  /** Snapshots from this timestamp on may still read it, */
+  readonly incarnation: number;
+  /** and below this one; 0 if none may. */
   readonly neededBelow: number;
   /** The index that it belonged to, if that lives on. */
   readonly entry: IndexEntry | null;
 }
+
+const SEEN_BY_NONE = { incarnation: 0, neededBelow: 0, entry: null } as const;
 
 /** What the catalog's pages say at one moment. */
 export interface CatalogContent {
@@ -199,9 +204,9 @@ export class Catalog {
     for (const tree of this.dropped) {
       if (tree.entry !== entry) continue;
       this.dropped.delete(tree);
-      this.dropped.add({ location: tree.location, neededBelow: 0, entry: null });
+      this.dropped.add({ location: tree.location, ...SEEN_BY_NONE });
     }
-    this.leave(entry.location, 0, null, timestamp);
+    this.giveUpTree(entry.location, timestamp);
   }
 
   /** Gives the index a new, empty tree. The old one stays readable for snapshots below the timestamp. */
@@ -209,7 +214,7 @@ export class Catalog {
     const before = entry.location;
     // The new tree goes to another slot: the old one keeps its place, and whoever reads it does not notice.
     const location = this.takeSlot(timestamp);
-    this.leave(before, timestamp, entry, timestamp);
+    this.leave(before, { incarnation: entry.incarnation, neededBelow: timestamp, entry }, timestamp);
     entry.begin(timestamp, location);
     this.write(entry, timestamp);
     entry.create(this.pages, this.types, timestamp);
@@ -245,7 +250,7 @@ export class Catalog {
 
   /** The pages of an abandoned tree are of no use any more. */
   giveUp({ location }: NewTree, timestamp: number): void {
-    this.leave(location, 0, null, timestamp);
+    this.giveUpTree(location, timestamp);
   }
 
   /** Trees that threads were building which have ended will never be live: they are abandoned. Returns where they are, and whether a checkpoint may have one of them as built. */
@@ -266,7 +271,7 @@ export class Catalog {
 
   /** As {@link giveUp}, of trees that were abandoned. */
   giveUpLost(locations: readonly SwipLocation[], timestamp: number): void {
-    for (const location of locations) this.leave(location, 0, null, timestamp);
+    for (const location of locations) this.giveUpTree(location, timestamp);
   }
 
   /** Whether a thread that has ended was loading an index, as far as is known. */
@@ -282,7 +287,7 @@ export class Catalog {
 
   /** The same for those that ended threads had left. Call it once. */
   giveUpLeft({ left }: NewTree, timestamp: number): void {
-    for (const location of left) this.leave(location, 0, null, timestamp);
+    for (const location of left) this.giveUpTree(location, timestamp);
   }
 
   /**
@@ -299,7 +304,7 @@ export class Catalog {
       );
     }
     this.built.delete(entry.number);
-    this.leave(entry.location, timestamp, entry, timestamp);
+    this.leave(entry.location, { incarnation: entry.incarnation, neededBelow: timestamp, entry }, timestamp);
     entry.begin(timestamp, tree.location);
     this.write(entry, timestamp);
   }
@@ -357,9 +362,9 @@ export class Catalog {
     }
   }
 
-  /** Forgets what indexes were before they were cleared, as far as no snapshot from this timestamp on can see it. */
-  forgetBefore(timestamp: number): void {
-    for (const entry of this.byNumber.values()) if (entry.predecessor !== null) entry.forgetBefore(timestamp);
+  /** Forgets what indexes were before they were cleared, as far as no snapshot sees it. */
+  forgetUnseen(isSeen: Concurrency['isSeen']): void {
+    for (const entry of this.byNumber.values()) if (entry.predecessor !== null) entry.forgetUnseen(isSeen);
   }
 
   // ── Between threads ─────────────────────────────────────────────────────────────────────────────────────────
@@ -459,7 +464,7 @@ export class Catalog {
     const left = (this.loads.get(number) ?? []).filter(({ loader }) => loader !== own);
     this.loads.delete(number);
     for (const { location, state } of left) {
-      if (state === STATE_BUILDING) this.leave(location, 0, null, timestamp);
+      if (state === STATE_BUILDING) this.giveUpTree(location, timestamp);
       else this.writeState(location, STATE_ABANDONED, timestamp);
     }
     return left.filter(({ state }) => state === STATE_BUILT).map(({ location }) => location);
@@ -470,11 +475,15 @@ export class Catalog {
     this.dropped.clear();
     for (const { content, location } of slots) {
       if (content?.state !== STATE_DROPPED) continue;
-      // An index that lives on was cleared, at the latest when its present tree was made.
-      const entry = this.byNumber.get(content.number) ?? null;
+      // Of an index that was dropped, and of a tree that a thread was loading in vain, nobody sees anything.
+      const entry = (content.loader === 0 ? this.byNumber.get(content.number) : undefined) ?? null;
+      const { incarnation } = content;
       const found = known.get(keyOf(location));
-      const isAsKnown = found !== undefined && found.entry === entry;
-      this.dropped.add(isAsKnown ? found : { location, neededBelow: entry?.incarnation ?? 0, entry });
+      const isAsKnown =
+        found !== undefined && found.entry === entry && (entry === null || found.incarnation === incarnation);
+      if (isAsKnown) this.dropped.add(found);
+      else if (entry === null) this.dropped.add({ location, ...SEEN_BY_NONE });
+      else this.dropped.add({ location, incarnation, neededBelow: nextIncarnation(content, entry, slots), entry });
     }
   }
 
@@ -510,9 +519,14 @@ export class Catalog {
     this.change(frame, timestamp, (base) => writeSlotState(this.pages.segmentOf(frame), base + offset, state));
   }
 
-  private leave(location: SwipLocation, neededBelow: number, entry: IndexEntry | null, timestamp: number): void {
+  private leave(location: SwipLocation, seen: Omit<DroppedTree, 'location'>, timestamp: number): void {
     this.writeState(location, STATE_DROPPED, timestamp);
-    this.dropped.add({ location, neededBelow, entry });
+    this.dropped.add({ location, ...seen });
+  }
+
+  /** Leaves a tree that no snapshot sees. */
+  private giveUpTree(location: SwipLocation, timestamp: number): void {
+    this.leave(location, SEEN_BY_NONE, timestamp);
   }
 
   private takeSlot(timestamp: number): SwipLocation {
@@ -592,7 +606,7 @@ export class Catalog {
       return;
     }
     if (state !== STATE_LIVE) {
-      const tree: DroppedTree = { location, neededBelow: 0, entry: null };
+      const tree: DroppedTree = { location, ...SEEN_BY_NONE };
       this.dropped.add(tree);
       if (state !== STATE_DROPPED) this.unfinished.push(tree);
       return;
@@ -649,6 +663,20 @@ export class Catalog {
   private isNull({ frame, offset }: SwipLocation): boolean {
     return this.pages.segmentOf(frame).u32[(this.pages.baseOf(frame) + offset) >>> 2] === SWIP_NULL;
   }
+}
+
+/** The incarnation that came after that of a dropped tree: of those that still have a slot. */
+function nextIncarnation(
+  { number, incarnation }: SlotContent,
+  entry: IndexEntry,
+  slots: CatalogContent['slots'],
+): number {
+  let next = entry.incarnation;
+  for (const { content } of slots) {
+    const isPast = content?.state === STATE_DROPPED && content.number === number && content.loader === 0;
+    if (isPast && content.incarnation > incarnation) next = Math.min(next, content.incarnation);
+  }
+  return next;
 }
 
 function keyOf({ frame, offset }: SwipLocation): string {

@@ -128,10 +128,10 @@ export class Housekeeping {
   }
 
   private releaseTrees(): boolean {
-    const oldestNeeded = this.concurrency.oldestNeeded;
     for (const tree of this.catalog.dropped) {
-      if (tree.neededBelow > oldestNeeded || this.stuck.has(tree) || !this.shared.isKnownToAll) continue;
-      tree.entry?.forgetBefore(oldestNeeded);
+      if (this.stuck.has(tree) || !this.shared.isKnownToAll || this.isSeen(tree.incarnation, tree.neededBelow))
+        continue;
+      tree.entry?.forgetUnseen(this.isSeen);
       this.withRoom(() => {
         if (!this.releaseSome(tree)) return;
         this.shared.changeAlone(() => this.catalog.forget(tree, this.concurrency.visible));
@@ -167,9 +167,11 @@ export class Housekeeping {
 
   /** The trees themselves are given up by the thread that opened the store. */
   private forget(): boolean {
-    this.catalog.forgetBefore(this.concurrency.oldestNeeded);
+    this.catalog.forgetUnseen(this.isSeen);
     return false;
   }
+
+  private readonly isSeen = (from: number, below: number): boolean => this.concurrency.isSeen(from, below);
 
   private collect(): boolean {
     return this.concurrency.collect(COLLECT_BUDGET);

@@ -3,7 +3,7 @@
  * {@link Target} of concurrency control: `clear` gives it another tree and incarnation, and what it was before becomes
  * its predecessor, for as long as an older snapshot may read it (T7).
  */
-import type { Target } from '../contracts/concurrency.js';
+import type { Concurrency, Target } from '../contracts/concurrency.js';
 import type { Index, IndexContext, IndexType } from '../contracts/index-plugin.js';
 import type { PageStore, SwipLocation } from '../contracts/pages.js';
 import { PagewrightError } from '../errors.js';
@@ -69,7 +69,7 @@ export class IndexEntry implements Target {
   /** Leaves the present tree to older snapshots, and starts again at another location. */
   begin(incarnation: number, location: SwipLocation): void {
     if (this.tree !== null) {
-      this.predecessor = new PastIncarnation(this.number, this.name, this.tree, this.incarnation, this.predecessor);
+      this.predecessor = new PastIncarnation(this, this.tree, incarnation, this.predecessor);
     }
     this.tree = null;
     this.incarnation = incarnation;
@@ -92,11 +92,16 @@ export class IndexEntry implements Target {
     this.mayHaveTombstones = mayHaveTombstones;
   }
 
-  /** Forgets incarnations that no snapshot from this timestamp on can see. */
-  forgetBefore(timestamp: number): void {
-    let seen: IndexEntry | PastIncarnation | null = this;
-    while (seen !== null && seen.incarnation > timestamp) seen = seen.predecessor;
-    if (seen !== null) seen.predecessor = null;
+  /**
+   * Forgets incarnations that no snapshot sees, whether older and newer ones are seen or not. A snapshot finds its own as before: it goes past those that are
+   * newer than it is, and none of them would have been where it ends.
+   */
+  forgetUnseen(isSeen: Concurrency['isSeen']): void {
+    let after: IndexEntry | PastIncarnation = this;
+    for (let past = after.predecessor; past !== null; past = past.predecessor) {
+      if (isSeen(past.incarnation, past.below)) after = past;
+      else after.predecessor = past.predecessor;
+    }
   }
 
   noteTombstones(): void {
@@ -110,15 +115,22 @@ export class IndexEntry implements Target {
 
 /** What an index was before a `clear`. It is read and never written. */
 class PastIncarnation implements Target {
+  readonly number: number;
+  readonly name: string;
+  readonly incarnation: number;
   readonly dropped = false;
 
   constructor(
-    readonly number: number,
-    readonly name: string,
+    { number, name, incarnation }: IndexEntry,
     readonly index: Index,
-    readonly incarnation: number,
+    /** The next incarnation, also if that is forgotten: snapshots from it on do not see this one. */
+    readonly below: number,
     public predecessor: PastIncarnation | null,
-  ) {}
+  ) {
+    this.number = number;
+    this.name = name;
+    this.incarnation = incarnation;
+  }
 
   noteTombstones(): void {}
 }

@@ -65,6 +65,12 @@ function codeOf(call: () => unknown): string {
   return 'none';
 }
 
+/** As snapshots of these timestamps see it, and no others. */
+const seenBy =
+  (...timestamps: number[]) =>
+  (from: number, below: number): boolean =>
+    timestamps.some((timestamp) => from <= timestamp && timestamp < below);
+
 describe('the catalog', () => {
   test('is as it was after reopening, whatever was created, dropped and cleared', async () => {
     const command = fc.record({
@@ -141,12 +147,32 @@ describe('the catalog', () => {
     expect(old.lookup(key, into)).toBe(true);
     expect(entry.predecessor?.incarnation).toBe(1);
     catalog.clear(entry, 5);
-    entry.forgetBefore(3);
+    entry.forgetUnseen(seenBy(3));
     expect(entry.predecessor?.incarnation).toBe(3);
     expect(entry.predecessor?.predecessor).toBeNull();
-    entry.forgetBefore(5);
+    entry.forgetUnseen(seenBy(5));
     expect(entry.predecessor).toBeNull();
     expect([...catalog.dropped].map((tree) => tree.neededBelow)).toEqual([3, 5]);
+    await pages.close();
+  });
+
+  test('forgets what no snapshot sees between what two of them see, and finds the rest as before', async () => {
+    const { pages, catalog } = await openCatalog();
+    const entry = catalog.create(1, describeAs('users'), 1);
+    for (const timestamp of [3, 5, 7, 9]) catalog.clear(entry, timestamp);
+    const known = (): number[] => {
+      const incarnations: number[] = [];
+      for (let past = entry.predecessor; past !== null; past = past.predecessor) incarnations.push(past.incarnation);
+      return incarnations;
+    };
+    expect(known()).toEqual([7, 5, 3, 1]);
+    entry.forgetUnseen(seenBy(2, 6));
+    expect(known()).toEqual([5, 1]);
+    // A tree ends where the next one began, whether that is still known or not.
+    entry.forgetUnseen(seenBy(4, 6));
+    expect(known()).toEqual([5]);
+    entry.forgetUnseen(seenBy(7, 8));
+    expect(known()).toEqual([]);
     await pages.close();
   });
 
@@ -195,6 +221,35 @@ describe('two catalogs over the same pages', () => {
     other.takeOver(other.read());
     expect(other.create(2, describeAs('others'), 5).location).toEqual(cleared!.location);
     expect(() => catalog.forget(cleared!, 6)).toThrow('A slot of the catalog becomes free that has a tree');
+  });
+
+  test('agree on the snapshots that see a tree, whichever of them has replaced it', async () => {
+    const { pages, catalog } = await openCatalog();
+    const other = Catalog.open(pages, types, { create: false, timestamp: 0 });
+    const entry = catalog.create(1, describeAs('users'), 1);
+    catalog.clear(entry, 2);
+    other.takeOver(other.read());
+    for (const timestamp of [4, 7]) other.clear(other.live(1)!, timestamp);
+    catalog.takeOver(catalog.read());
+    const spans = (of: Catalog) => [...of.dropped].map((tree) => [tree.incarnation, tree.neededBelow]).sort();
+    expect(spans(catalog)).toEqual([
+      [1, 2],
+      [2, 4],
+      [4, 7],
+    ]);
+    expect(spans(other)).toEqual(spans(catalog));
+    // The trees between have gone, and where the first of them ends is known as before.
+    const [, second] = [...catalog.dropped].sort((a, b) => a.incarnation - b.incarnation);
+    while (!pages.releaseTree(second!.location, 7, 10));
+    catalog.forget(second!, 8);
+    other.clear(other.live(1)!, 9);
+    catalog.takeOver(catalog.read());
+    expect(spans(catalog)).toEqual([
+      [1, 2],
+      [4, 7],
+      [7, 9],
+    ]);
+    await pages.close();
   });
 });
 

@@ -201,6 +201,34 @@ export const snapshotClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'seen',
+    rules: ['T7'],
+    says: 'tells whether a snapshot is of a span of timestamps, or can be yet',
+    needs: ['snapshots'],
+    check(subject) {
+      const { rig, target } = filled(subject.rig());
+      const { concurrency } = rig;
+      const first = concurrency.snapshot();
+      for (let times = 0; times < 3; times++) rig.put(target, 'a', `${times}`);
+      const second = concurrency.begin();
+      for (let times = 0; times < 3; times++) rig.put(target, 'a', `${times}`);
+      const [one, other] = [first.timestamp, second.snapshot.timestamp];
+      const { visible } = concurrency;
+      for (let from = one - 1; from <= visible; from++) {
+        for (let below = from; below <= visible; below++) {
+          const isSeen = (from <= one && one < below) || (from <= other && other < below);
+          assert.equal(concurrency.isSeen(from, below), isSeen, `From ${from} on, below ${below}.`);
+        }
+        assert.ok(concurrency.isSeen(from, visible + 1), 'The next snapshot is of V.');
+      }
+      first.release();
+      assert.ok(!concurrency.isSeen(one, other), 'A snapshot that has gone still sees.');
+      assert.ok(concurrency.isSeen(one, visible), 'One that has not gone sees nothing.');
+      second.abort();
+      assert.ok(!concurrency.isSeen(one, visible), 'None is left, and still one sees.');
+    },
+  },
+  {
     id: 'cleared-index',
     rules: ['T7'],
     says: 'shows a snapshot what an index was before it was cleared, and everyone else what it is now',
