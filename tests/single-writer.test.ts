@@ -82,6 +82,53 @@ it('closing at any moment leaves no turn with a transaction that was to begin', 
   }
 });
 
+describe('a signal', () => {
+  it('ends the wait for the turn, and the function does not run', async () => {
+    const db = await opened();
+    const index = await db.index<string, number>('counts', COUNTS);
+    const holder = db.begin();
+    holder.put(index, 'first', 1);
+    const controller = new AbortController();
+    const reason = new Error('not wanted any more');
+    let runs = 0;
+    const waits = db.transaction(() => runs++, { signal: controller.signal }).catch((error) => error);
+    const behind = db.transaction((transaction) => transaction.put(index, 'second', 2));
+    await turn();
+    controller.abort(reason);
+    expect(await waits).toBe(reason);
+    holder.commitSync();
+    await behind;
+    expect([runs, [...index.rangeSync()].map(([key]) => key)]).toEqual([0, ['first', 'second']]);
+  });
+
+  it('that is aborted at any moment about the turn lets the function run to its end with it, or not at all', async () => {
+    const db = await opened();
+    const index = await db.index<string, number>('counts', COUNTS);
+    const outcomes = new Set<string>();
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const holder = db.begin();
+      holder.put(index, 'first', ticks);
+      const controller = new AbortController();
+      const states: boolean[] = [];
+      const run = (): void => void states.push(controller.signal.aborted);
+      const waits = db.transaction(run, { signal: controller.signal }).then(
+        () => 'done',
+        (error) => error,
+      );
+      await turn();
+      holder.commitSync();
+      for (let tick = 0; tick < ticks; tick++) await null;
+      controller.abort('aborted');
+      const outcome = await waits;
+      expect(states, `${ticks} ticks`).toEqual(outcome === 'done' ? [false] : []);
+      outcomes.add(outcome);
+      // The turn has gone on.
+      index.putSync('after', ticks);
+    }
+    expect([...outcomes].sort()).toEqual(['aborted', 'done']);
+  });
+});
+
 it('an empty batch is over when all that was asked for before has taken effect', async () => {
   const db = await opened();
   const index = await db.index<string, number>('counts', COUNTS);

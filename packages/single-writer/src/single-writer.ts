@@ -64,7 +64,7 @@ export class SingleWriter implements Concurrency {
     this.#line = line;
     this.#shared = shared;
     this.turns = {
-      begin: (...options) => line.transaction(() => new WritingTransaction(shared, options, true)),
+      begin: (isolation, signal) => line.transaction(() => new WritingTransaction(shared, [isolation], true), signal),
       beginNow: (...options) => line.transactionNow(() => new WritingTransaction(shared, options, true)),
       line: () => line.place(),
       atOnce: (step) => line.atOnce(step),

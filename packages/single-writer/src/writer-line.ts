@@ -99,14 +99,17 @@ export class WriterLine {
 
   // ── In line ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Runs a step when it is its turn, which it keeps for the transaction that the step returns. */
-  transaction<Transaction extends object>(begin: () => Transaction): Promise<Transaction> {
+  /** Runs a step when it is its turn, which it keeps for the transaction that the step returns. Who waits leaves when the signal says so, with its reason. */
+  transaction<Transaction extends object>(begin: () => Transaction, signal?: AbortSignal): Promise<Transaction> {
     if (this.#isClosing) return Promise.reject(closed());
+    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      this.#line.join({
+      const leave = (): void => this.#refuse((waiting) => waiting === place, signal?.reason);
+      const place: Waiting = {
         readySince: performance.now(),
         isTransaction: true,
         begin: () => {
+          signal?.removeEventListener('abort', leave);
           try {
             const transaction = begin();
             this.#begins(transaction);
@@ -115,8 +118,13 @@ export class WriterLine {
             reject(error);
           }
         },
-        refuse: reject,
-      });
+        refuse: (error) => {
+          signal?.removeEventListener('abort', leave);
+          reject(error);
+        },
+      };
+      this.#line.join(place);
+      signal?.addEventListener('abort', leave);
       this.#serve();
     });
   }

@@ -89,6 +89,49 @@ test('a step that fails, and a transaction that does not begin, let the next one
   expect(codeOf(() => line.moment(() => undefined))).toBe('PW_WRITER_BUSY');
 });
 
+describe('a signal', () => {
+  test('ends the wait of a transaction, wherever it stands in line, and those behind it come in its place', async () => {
+    const line = new WriterLine(LONG);
+    const controllers = Array.from({ length: 4 }, () => new AbortController());
+    const holder = {};
+    line.takeNow(holder);
+    const begun: number[] = [];
+    const begins = controllers.map(({ signal }, number) => {
+      const transaction = {};
+      const begin = () => {
+        begun.push(number);
+        return transaction;
+      };
+      return outcomeOf(line.transaction(begin, signal).then(() => line.end(transaction)));
+    });
+    const reasons = ['the first', 'one between'].map((text) => new Error(text));
+    controllers[0]!.abort(reasons[0]);
+    controllers[2]!.abort(reasons[1]);
+    await settle();
+    expect(begins.map(({ is }) => is)).toEqual([reasons[0], 'waits', reasons[1], 'waits']);
+    line.end(holder);
+    await settle();
+    expect(begun).toEqual([1, 3]);
+    const late = outcomeOf(line.transaction(() => ({}), controllers[0]!.signal));
+    await settle();
+    expect(late.is).toBe(reasons[0]);
+    line.moment(() => undefined);
+  });
+
+  test('that is aborted when the transaction has its turn changes nothing of that', async () => {
+    const line = new WriterLine(LONG);
+    const controller = new AbortController();
+    const transaction = {};
+    const has = outcomeOf(line.transaction(() => transaction, controller.signal));
+    controller.abort();
+    await settle();
+    expect(has.is).toBe('has it');
+    expect(codeOf(() => line.moment(() => undefined))).toBe('PW_WRITER_BUSY');
+    line.end(transaction);
+    line.moment(() => undefined);
+  });
+});
+
 describe('several threads', () => {
   const memory = () => ({
     turn: new SharedArrayBuffer(SharedTurn.bytes()),

@@ -184,10 +184,10 @@ export interface WriterPlace {
  */
 export interface WriterTurns {
   /**
-   * Begins a transaction that writes: resolves when it is its turn, and reads what is newest then. Nobody commits entries until it ends. Errors: `PW_WRITER_BUSY` if
-   * another transaction does not end, `PW_CLOSED` after `close`, `PW_THREAD_LOST`.
+   * Begins a transaction that writes: resolves when it is its turn, and reads what is newest then. Nobody commits entries until it ends. The signal ends the wait,
+   * and nothing else. Errors: `PW_WRITER_BUSY` if another transaction does not end, `PW_CLOSED` after `close`, `PW_THREAD_LOST`, the reason of the signal.
    */
-  begin(...options: Parameters<Concurrency['begin']>): Promise<TransactionCore>;
+  begin(isolation?: Isolation, signal?: AbortSignal): Promise<TransactionCore>;
   /** The same now: no transaction of this thread is waited for, and one of another thread not for long. Errors: `PW_WRITER_BUSY`, `PW_THREAD_LOST`, `PW_CLOSED`. */
   beginNow(...options: Parameters<Concurrency['begin']>): TransactionCore;
   /** A place behind all that have asked. */

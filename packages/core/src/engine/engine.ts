@@ -53,7 +53,10 @@ export type EngineBatch<Indexes extends readonly unknown[]> = {
 export interface TransactionOptions extends BeginOptions {
   /** How often the function runs again after `PW_CONFLICT`. Default: 10. */
   readonly retries?: number;
-  /** Aborts the transaction, unless its commit has begun: `transaction()` rejects with the reason when the function has come to its end, and does not run it again. */
+  /**
+   * Aborts the transaction, unless its commit has begun: `transaction()` rejects with the reason when the function has come to its end, and does not run it again. Where one
+   * writes at a time it ends the wait for the turn as well. Of a commit that has begun the outcome is told as it is.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -190,11 +193,15 @@ export class Engine<Types extends string = string> {
       const place = (): string => beginningOf(run);
       const { turns } = this;
       const transaction =
-        turns === undefined ? this.beginAt(place, beginning) : await this.beginWriting(turns, place, beginning);
-      const abandon = (): void => transaction.abandon(signal?.reason);
+        turns === undefined ? this.beginAt(place, beginning) : await this.beginWriting(turns, place, beginning, signal);
+      let isAbandoned = false;
+      const abandon = (): void => {
+        isAbandoned ||= transaction.abandon(signal?.reason);
+      };
       signal?.addEventListener('abort', abandon);
-      if (signal?.aborted) abandon();
       try {
+        if (signal?.aborted) abandon();
+        signal?.throwIfAborted();
         const returned = run(transaction, attempt);
         // Where there is nothing to wait for nothing is waited for: so no other transaction of this thread comes between, which one of the two would pay for by a conflict.
         const result = isThenable(returned) ? await returned : returned;
@@ -204,8 +211,10 @@ export class Engine<Types extends string = string> {
         // A commit that the function has begun may still go through: then it must not be run again.
         await transaction[Symbol.asyncDispose]();
         if (transaction.committed) throw error;
-        signal?.throwIfAborted();
+        if (isAbandoned) throw signal?.reason;
+        // Whether what a commit has appended is there after a crash may be unknown: the reason of the signal would say that it is not.
         if (!isInTheWay(error) || attempt > retries) throw error;
+        signal?.throwIfAborted();
         await backOff(attempt);
       } finally {
         signal?.removeEventListener('abort', abandon);
@@ -409,9 +418,14 @@ export class Engine<Types extends string = string> {
     return this.core.state.readOnly ? undefined : this.core.concurrency.turns;
   }
 
-  private async beginWriting(turns: WriterTurns, place: Place, options: BeginOptions): Promise<Transaction> {
+  private async beginWriting(
+    turns: WriterTurns,
+    place: Place,
+    options: BeginOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<Transaction> {
     this.core.state.assertUsable();
-    const begun = await turns.begin(options.isolation);
+    const begun = await turns.begin(options.isolation, signal);
     try {
       return this.begun(() => begun, place, options);
     } catch (error) {

@@ -248,12 +248,13 @@ export class Transaction implements Watched {
     );
   }
 
-  /** Aborts it, unless its commit has begun: whatever is done with it afterwards, but to abort it, fails with the reason. @internal */
-  abandon(reason: unknown): void {
-    if (this.ending !== null) return;
+  /** Aborts it, unless it has ended or its commit has begun: whatever is done with it afterwards, but to abort it, fails with the reason. Whether it was aborted by this. @internal */
+  abandon(reason: unknown): boolean {
+    if (this.ending !== null) return false;
     this.ended = { reason };
     this.abort();
     this.interrupt(reason);
+    return true;
   }
 
   /** Aborts the transaction if it is open; waits for its commit if there is one under way. */

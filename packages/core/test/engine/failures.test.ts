@@ -39,6 +39,47 @@ describe('when the log fails', () => {
   });
 });
 
+describe('a signal that is aborted while a commit is on its way', () => {
+  test('does not hide that it failed: what was committed may be there', async () => {
+    const db = await rig.open();
+    const index = await db.index<string, number>('index');
+    rig.io.fail('sync', { of: 'log' });
+    rig.io.fail('write', { of: 'log' });
+    const controller = new AbortController();
+    const committing = codeOf(() =>
+      db.transaction((transaction) => transaction.put(index, 'b', 2), { signal: controller.signal }),
+    );
+    expect(index.getSync('b')).toBe(2);
+    controller.abort(new Error('not wanted any more'));
+    expect(await committing).toBe('PW_COMMIT_UNKNOWN');
+    rig.io.heal();
+    await db.close().catch(() => {});
+  });
+
+  test.each([
+    [0, 'PW_CONFLICT'],
+    [5, 'not wanted any more'],
+  ])('lets no other attempt be made, and does not hide what ended the last one: of %i', async (retries, told) => {
+    const db = await rig.open();
+    const index = await db.index<string, number>('index');
+    const controller = new AbortController();
+    let attempts = 0;
+    const running = db.transaction(
+      async (transaction) => {
+        attempts++;
+        transaction.put(index, 'a', attempts);
+        await index.put('a', 100);
+        const committing = transaction.commit();
+        controller.abort({ code: 'not wanted any more' });
+        await committing;
+      },
+      { signal: controller.signal, retries },
+    );
+    await expect(running).rejects.toMatchObject({ code: told });
+    expect([attempts, index.getSync('a')]).toEqual([1, 100]);
+  });
+});
+
 describe('when the disk is full', () => {
   test.each([
     ['for the log', 'log'],

@@ -140,6 +140,30 @@ export const writerClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'wait-that-is-ended',
+    says: 'begins no transaction whose signal is aborted while it waits: it rejects with the reason at once, and the next one comes in its place',
+    needs: ['turns'],
+    async check(subject) {
+      const { rig, target } = filled(subject.rig());
+      const turns = turnsOf(rig.concurrency);
+      const holder = turns.beginNow();
+      const controller = new AbortController();
+      const begins = turns.begin(undefined, controller.signal).then(
+        () => 'begun',
+        (error) => error,
+      );
+      const puts = turns.line().run(() => rig.put(target, 'a', 'next'));
+      controller.abort('enough');
+      assert.equal(await begins, 'enough');
+      const late = turns.begin(undefined, controller.signal);
+      assert.equal(await late.catch((error) => error), 'enough', 'One whose signal was aborted before.');
+      holder.abort();
+      await puts;
+      assert.equal(rig.get(target, 'a'), 'next');
+      rig.put(target, 'a', 'after');
+    },
+  },
+  {
     id: 'closes-the-line',
     says: 'begins no transaction after close() (PW_CLOSED), and brings plain changes before it to their end',
     needs: ['turns'],
