@@ -129,6 +129,39 @@ describe('a signal', () => {
   });
 });
 
+it('a transaction does not write by what it has read of an index that was loaded meanwhile: it runs again, and others see either all of what was before or all that came', async () => {
+  const db = await opened();
+  const loaded = await db.index<string, number>('loaded', COUNTS);
+  const index = await db.index<string, number>('counts', COUNTS);
+  await loaded.bulkLoad([['key', 1]]);
+  let goOn = (): void => {};
+  const isRead = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  async function* entries(): AsyncGenerator<[string, number]> {
+    await isRead;
+    yield ['key', 2];
+  }
+  // It begins before the transaction, and ends beside it.
+  const loading = loaded.bulkLoad(entries());
+  const attempts: number[] = [];
+  const between: (number | undefined)[] = [];
+  await db.transaction(async (transaction, attempt) => {
+    attempts.push(attempt);
+    const seen = transaction.getSync(loaded, 'key')!;
+    if (attempt === 1) {
+      goOn();
+      await loading;
+      const snapshot = db.snapshot();
+      between.push(loaded.getSync('key', { snapshot }), index.getSync('copy', { snapshot }));
+      snapshot.release();
+    }
+    transaction.put(index, 'copy', seen);
+  });
+  expect(between).toEqual([2, undefined]);
+  expect([attempts, index.getSync('copy')]).toEqual([[1, 2], 2]);
+});
+
 it('an empty batch is over when all that was asked for before has taken effect', async () => {
   const db = await opened();
   const index = await db.index<string, number>('counts', COUNTS);

@@ -58,7 +58,8 @@ export const ERROR_CODES = {
   PW_WRITER_BUSY: 'Another transaction writes, and this change can wait for it no longer.',
   PW_SNAPSHOT_TOO_OLD: 'The versions that the snapshot needs are gone.',
   PW_TXN_CLOSED: 'The transaction was committed or aborted already.',
-  PW_TXN_TOO_LARGE: 'The transaction writes more than the log takes in one record.',
+  PW_TXN_TOO_LARGE:
+    'The transaction writes more than the log takes in one record, or has read more than a serializable one remembers.',
   PW_COMMIT_UNKNOWN: 'The log failed while the commit was under way: after reopening it is there whole, or not at all.',
 
   // Resources and failures

@@ -33,6 +33,8 @@ export interface CollectionSurroundings extends CommitSurroundings {
 export class Collection {
   private readonly sweepBatch = new EntryBatch();
   private readonly marker = new EntryReference();
+  /** Of threads: those whose snapshots have gone. */
+  private endings = 0;
 
   constructor(private readonly parts: CollectionSurroundings) {
     this.sweepBatch.wantsValues = false;
@@ -131,12 +133,21 @@ export class Collection {
     }
   }
 
-  /** Snapshots of threads that have ended go. Looking for these costs more than a collection, and is done only if one may be in the way. */
+  /**
+   * Snapshots of threads that have ended go, also of those that are behind older ones: what only they see need not be kept. Looking for such threads costs more than a
+   * collection, and is done only if one may be in the way of all; whom others have found is known.
+   */
   private lapse(): void {
     const { sharing, snapshots } = this.parts;
-    if (!sharing.isShared || !snapshots.isForOther) return;
-    sharing.threads.sweep();
-    snapshots.lapse();
+    if (!sharing.isShared) return;
+    const { threads } = sharing;
+    const isForOther = snapshots.isForOther;
+    if (isForOther) threads.sweep();
+    const { endings } = threads;
+    if (!isForOther && endings === this.endings) return;
+    this.endings = endings;
+    // There may be more that nobody needs now than what is looked at here.
+    if (snapshots.lapse()) sharing.host.kept();
   }
 
   private adopt(): void {

@@ -21,6 +21,7 @@ import {
   schedulePoint,
   TAG_TOMBSTONE,
   TAG_VALUE,
+  type Target,
 } from '@pagewright/core';
 import type { CommitLocks } from './commit-locks.js';
 import type { CommitOperations, TargetedOperation } from './commit-operations.js';
@@ -52,8 +53,10 @@ interface RecordInMaking extends CommitRecord {
 export interface CommitCheck {
   /** d of its record (T1), below the timestamp that it will take. */
   check(operations: CommitOperations): number;
-  /** Of a serializable transaction, what it has read, which is validated once more when nobody else can take a timestamp (T5). Its indexes are locked as well. */
+  /** Of a serializable transaction, what it has read, which is validated once more when nobody else can take a timestamp (T5). */
   readonly reads?: ReadSet | null;
+  /** Indexes that were read, and are locked with those that are written: none of them gets another tree from the check on until the commit is there. */
+  readonly readTargets?: Iterable<Target> | undefined;
 }
 
 /** What a commit needs of the engine, and of all threads. */
@@ -83,7 +86,7 @@ export class CommitPath {
    */
   commit(operations: CommitOperations, check: CommitCheck): CommitTicket {
     const { locks, room } = this.parts;
-    locks.take(operations, check.reads?.targets);
+    locks.take(operations, check.readTargets);
     let size = 0;
     let timestamp = 0;
     let position = 0;

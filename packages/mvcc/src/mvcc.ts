@@ -31,6 +31,7 @@ import { PlainOperations } from './commit-operations.js';
 import { MvccCounter } from './counter.js';
 import { MvccParts } from './mvcc-parts.js';
 import { type CheckedOptions, checkOptions, isIsolation, type MvccOptions } from './options.js';
+import { ReadIndexes } from './read-indexes.js';
 import { ReadSet } from './read-set.js';
 import { MvccScan } from './scan.js';
 import { handleOf, type MvccHandle, newMemory } from './shared-memory.js';
@@ -102,7 +103,7 @@ export class Mvcc implements Concurrency {
     return this.use.snapshots.open();
   }
 
-  begin(isolation: Isolation = this.options.isolation): TransactionCore {
+  begin(isolation: Isolation = this.options.isolation, keepsIndexes = false): TransactionCore {
     if (!isIsolation(isolation)) {
       throw new PagewrightError(
         'PW_UNSUPPORTED',
@@ -113,7 +114,9 @@ export class Mvcc implements Concurrency {
     const { snapshots, transactions } = this.use;
     const snapshot = snapshots.open();
     const reads = isolation === 'serializable' ? new ReadSet(snapshot, transactions) : null;
-    return new MvccTransaction(snapshot, transactions, this.options.dependsOn, reads);
+    // What a serializable one has read is more than its indexes.
+    const indexes = keepsIndexes && reads === null ? new ReadIndexes() : null;
+    return new MvccTransaction(snapshot, transactions, this.options.dependsOn, reads, indexes);
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean {

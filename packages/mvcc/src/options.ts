@@ -7,7 +7,7 @@ export interface MvccOptions {
   readonly isolation?: Isolation | undefined;
   /** What old versions may take. Beyond it the oldest snapshots are revoked (`PW_SNAPSHOT_TOO_OLD`). Default: 64 MiB, most: 2047 MiB. */
   readonly versionMemory?: number | string | undefined;
-  /** Keys and values that a transaction may write, `PW_TXN_TOO_LARGE` above. Default, and most: what the log takes in one record. */
+  /** Bytes of keys and values that a transaction may write, and of what a serializable one remembers of its reads; `PW_TXN_TOO_LARGE` above. Default, and most: what the log takes in one record. */
   readonly maxTransactionBytes?: number | string | undefined;
   /** What a commit waits for that does not say so itself, and is not there without after a crash. Default: `'seen'`. */
   readonly dependsOn?: Dependence | undefined;

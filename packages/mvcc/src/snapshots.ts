@@ -12,7 +12,7 @@ import { PagewrightError, POINT, type Snapshot, schedulePoint } from '@pagewrigh
 import type { Latch, Sharing } from './sharing.js';
 import type { Timestamps } from './timestamps.js';
 
-/** Members there can be; one more, and the oldest snapshots are revoked. */
+/** Members there can be; one more, and the oldest snapshot is revoked. */
 const MOST_MEMBERS = 16384;
 
 /** Words of a member, and of the head, which is in the place of the first. */
@@ -37,6 +37,9 @@ const OPENINGS = 8;
 const REVOCATIONS = 9;
 const ACTIVE = 10;
 const MEMBERS = 11;
+/** Of 8 bytes: those above the first timestamp, and up to the second, were revoked because there were too many. */
+const CROWDED_AFTER_F64 = 6;
+const CROWDED_F64 = 7;
 const FIRST_MEMBER = 2;
 
 export class ActiveSnapshot implements Snapshot {
@@ -75,6 +78,8 @@ export class SnapshotList {
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   #tag = 1;
+  /** Whether one was revoked for want of members, and nobody was told yet. */
+  #hasCrowdedOut = false;
 
   static bytes(): number {
     return (FIRST_MEMBER + MOST_MEMBERS) * MEMBER_WORDS * 4;
@@ -96,7 +101,7 @@ export class SnapshotList {
   /** In the thread that has made the memory. */
   begin(): void {
     this.#words[TOUCHED] = FIRST_MEMBER;
-    this.#numbers[REVOKED_F64] = -1;
+    for (const number of [REVOKED_F64, CROWDED_AFTER_F64, CROWDED_F64]) this.#numbers[number] = -1;
     this.#numbers[PASSED_F64] = -1;
   }
 
@@ -129,6 +134,7 @@ export class SnapshotList {
     }
     const snapshot = new ActiveSnapshot(timestamp, member, seen, this);
     try {
+      this.#tellCrowdedOut();
       if (this.sharing.isShared) this.timestamps.waitFor(timestamp);
     } catch (error) {
       snapshot.release();
@@ -249,7 +255,16 @@ export class SnapshotList {
     this.latch.take();
     const revoked = this.#numbers[REVOKED_F64]!;
     const passed = this.#numbers[PASSED_F64]!;
+    const wasCrowdedOut = this.#numbers[CROWDED_AFTER_F64]! < timestamp && timestamp <= this.#numbers[CROWDED_F64]!;
     this.latch.give();
+    if (wasCrowdedOut) {
+      throw new PagewrightError(
+        'PW_SNAPSHOT_TOO_OLD',
+        `The snapshot of commit ${timestamp} was given up, because snapshots of more than ${MOST_MEMBERS} different commits were open. ` +
+          'Start again with a new one, and release snapshots and end transactions that are not needed any more.',
+        { details: { timestamp, snapshots: MOST_MEMBERS } },
+      );
+    }
     if (timestamp <= revoked) {
       throw new PagewrightError(
         'PW_SNAPSHOT_TOO_OLD',
@@ -291,9 +306,9 @@ export class SnapshotList {
     return true;
   }
 
-  /** Removes those of threads that have ended. */
-  lapse(): void {
-    this.#removeOf((tag) => !this.sharing.threads.isPresent(tag));
+  /** Removes those of threads that have ended; whether there were any. */
+  lapse(): boolean {
+    return this.#removeOf((tag) => !this.sharing.threads.isPresent(tag));
   }
 
   /** Removes all of the calling thread. */
@@ -310,7 +325,7 @@ export class SnapshotList {
     return isForOther;
   }
 
-  #removeOf(isTheirs: (tag: number) => boolean): void {
+  #removeOf(isTheirs: (tag: number) => boolean): boolean {
     const words = this.#words;
     let wasOldest = false;
     let count = 0;
@@ -328,6 +343,7 @@ export class SnapshotList {
       this.latch.give();
     }
     if (count > 0) this.gone(wasOldest);
+    return count > 0;
   }
 
   #register(timestamp: number): number {
@@ -349,7 +365,7 @@ export class SnapshotList {
 
   #append(timestamp: number): number {
     const words = this.#words;
-    if (words[UNUSED] === 0 && words[TOUCHED]! >= FIRST_MEMBER + MOST_MEMBERS) this.revokeOldest();
+    if (words[UNUSED] === 0 && words[TOUCHED]! >= FIRST_MEMBER + MOST_MEMBERS) this.#crowdOut();
     let member = words[UNUSED]!;
     if (member === 0) member = words[TOUCHED]!++;
     else words[UNUSED] = words[at(member) + BEHIND]!;
@@ -364,6 +380,25 @@ export class SnapshotList {
     words[NEWEST] = member;
     words[MEMBERS]!++;
     return member;
+  }
+
+  /** Revokes the oldest one for want of members. */
+  #crowdOut(): void {
+    const numbers = this.#numbers;
+    // Others may have been revoked for want of memory since the last of these.
+    if (numbers[REVOKED_F64] !== numbers[CROWDED_F64]) numbers[CROWDED_AFTER_F64] = numbers[REVOKED_F64]!;
+    this.revokeOldest();
+    numbers[CROWDED_F64] = numbers[REVOKED_F64]!;
+    this.#hasCrowdedOut = true;
+  }
+
+  /** With no latch held. */
+  #tellCrowdedOut(): void {
+    if (!this.#hasCrowdedOut) return;
+    this.#hasCrowdedOut = false;
+    this.sharing.host.kept();
+    schedulePoint(POINT.snapshotRevoked);
+    this.gone(true);
   }
 
   #unlink(member: number): void {

@@ -20,6 +20,7 @@ import type { CommitOperations, EncodedChanges, TargetedOperation } from './comm
 import type { CommitCheck, CommitPath } from './commit-path.js';
 import { conflict } from './conflict.js';
 import { stampOf, Touched } from './dependence.js';
+import type { ReadIndexes } from './read-indexes.js';
 import type { ReadSet } from './read-set.js';
 import { MvccScan } from './scan.js';
 import type { ActiveSnapshot } from './snapshots.js';
@@ -52,9 +53,16 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     private dependence: Dependence,
     /** What a serializable one has read; null: it is none. */
     readonly reads: ReadSet | null,
+    /** Of one that relies on the trees that it has read. */
+    private readonly indexes: ReadIndexes | null,
   ) {
     this.touched = new Touched(snapshot.timestamp);
     this.buffer = new WriteBuffer(shared.maxBytes, shared.spare);
+  }
+
+  /** The indexes of which it counts that they were read. */
+  get readTargets(): Iterable<Target> | undefined {
+    return this.reads?.targets ?? this.indexes?.targets;
   }
 
   get hasWrites(): boolean {
@@ -76,6 +84,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     }
     this.touched.noteIncarnation(target);
     this.reads?.noteKey(target, key);
+    this.indexes?.note(target);
     const found = lookupAt(this.shared.versions, target, key, into, this.snapshot);
     this.touched.note(into.timestamp);
     return found;
@@ -83,6 +92,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
 
   scan(target: Target, bounds: ScanBounds): Scan {
     this.assertOpen();
+    this.indexes?.note(target);
     return new MvccScan(this.shared.versions, target, bounds, this.snapshot, {
       writes: this.buffer,
       touched: this.touched,
@@ -140,6 +150,7 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     // T4: that nothing was found means something only if nothing was given up meanwhile.
     snapshot.assertStands();
     this.reads?.validate();
+    this.validateIndexes();
     schedulePoint(POINT.transactionChecked);
     // From here on this transaction reads nothing: what it replaces need not be kept for its own sake.
     if (this.reads === null) snapshot.release();
@@ -170,13 +181,18 @@ export class MvccTransaction implements TransactionCore, CommitCheck {
     if (!cleared && !versions.holds(target.number)) return;
     const { key } = operation;
     const by = cleared ? target.incarnation : versions.lastReplacement(target, key);
-    if (by <= this.snapshot.timestamp) return;
+    if (by > this.snapshot.timestamp) this.refuse(target, cleared ? null : key, by, 'written');
+  }
+
+  /** Has anyone replaced an index that was read? */
+  private validateIndexes(): void {
+    const replaced = this.indexes?.replacedSince(this.snapshot.timestamp) ?? null;
+    if (replaced !== null) this.refuse(replaced, null, replaced.incarnation, 'read');
+  }
+
+  private refuse(target: Target, key: Uint8Array | null, committed: number, has: 'written' | 'read'): never {
     this.shared.conflicted();
-    throw conflict(target, cleared ? null : key, {
-      snapshot: this.snapshot.timestamp,
-      committed: by,
-      has: 'written',
-    });
+    throw conflict(target, key, { snapshot: this.snapshot.timestamp, committed, has });
   }
 
   private assertOpen(): void {

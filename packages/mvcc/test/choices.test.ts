@@ -1,5 +1,5 @@
 /** What this package chooses where the contract leaves room; the contract itself is tested by its conformance suite. */
-import { TAG_TOMBSTONE } from '@pagewright/core';
+import { type Snapshot, TAG_TOMBSTONE, type TransactionCore } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { describe, expect, test } from 'vitest';
 import { bytes, codeOf, Rig } from './rig.js';
@@ -29,6 +29,35 @@ describe('transactions', () => {
     transaction.put(target, bytes('k'), new Uint8Array(99));
     transaction.commit();
     expect(target.index.entries.length).toBe(1);
+  });
+
+  test('that are serializable remember what they have read up to the limit, whichever way they read, and write nothing beyond', () => {
+    const LIMIT = 4096;
+    const rig = new Rig({ maxTransactionBytes: LIMIT });
+    const target = rig.target();
+    rig.put(target, 'key', 'x');
+    const reads: readonly [string, (transaction: TransactionCore, times: number) => unknown][] = [
+      ['keys', (transaction, times) => rig.get(target, `not there ${times}`, transaction)],
+      ['ranges', (transaction, times) => rig.scan(target, transaction, { lower: bytes(`${times}`) })],
+    ];
+    for (const [what, read] of reads) {
+      const transaction = rig.mvcc.begin('serializable');
+      transaction.put(target, bytes('written'), bytes(what));
+      // What was read once is remembered once.
+      for (let times = 0; times < 1000; times++) rig.get(target, 'key', transaction);
+      let count = 0;
+      const reading = (): void => {
+        for (; count < 1000; count++) read(transaction, count);
+      };
+      expect(reading, what).toThrow('remembers what it has read');
+      expect(codeOf(reading), what).toBe('PW_TXN_TOO_LARGE');
+      expect(count, what).toBeGreaterThan(10);
+      transaction.abort();
+      expect(rig.get(target, 'written'), what).toBeUndefined();
+      const snapshot = rig.mvcc.begin('snapshot');
+      for (let times = 0; times < 1000; times++) read(snapshot, times);
+      snapshot.abort();
+    }
   });
 
   test('depends on what its snapshot saw', () => {
@@ -115,6 +144,67 @@ describe('old versions', () => {
     expect(rig.get(target, 'k15', younger)).toBe('old');
     oldest.release();
     expect(rig.mvcc.stats().activeSnapshots).toBe(1);
+  });
+});
+
+describe('more snapshots of different commits than there are places', () => {
+  const MOST = 16384;
+
+  test('cost the oldest its answer, which says why, and what it needed is collected', () => {
+    const rig = new Rig({ versionMemory: '64MiB' });
+    const target = rig.target();
+    rig.put(target, 'seen by the oldest', 'old');
+    const snapshots = [rig.mvcc.snapshot()];
+    rig.put(target, 'seen by the oldest', null);
+    while (snapshots.length < MOST) {
+      rig.put(target, 'k', `${snapshots.length}`);
+      snapshots.push(rig.mvcc.snapshot());
+    }
+    const { versions } = rig.mvcc.stats();
+    const { kept } = rig;
+    expect(rig.get(target, 'seen by the oldest', snapshots[0]!)).toBe('old');
+    // Another one of the newest commit takes no place.
+    const same = rig.mvcc.snapshot();
+    snapshots[0]!.assertStands();
+    rig.put(target, 'k', 'last');
+    const last = rig.mvcc.snapshot();
+    expect(() => snapshots[0]!.assertStands()).toThrow(`more than ${MOST} different commits`);
+    expect(codeOf(() => rig.get(target, 'k', snapshots[0]!))).toBe('PW_SNAPSHOT_TOO_OLD');
+    expect(rig.kept).toBeGreaterThan(kept);
+    expect(rig.mvcc.stats()).toMatchObject({ activeSnapshots: MOST + 1, tombstones: 1 });
+    // One version came, and the two went that the oldest alone could see.
+    expect(rig.mvcc.stats().versions).toBe(versions - 1);
+    while (rig.mvcc.collect(1000)) {}
+    expect(rig.mvcc.stats().tombstones).toBe(0);
+    expect(rig.get(target, 'k', snapshots[1]!)).toBe('1');
+    expect(rig.get(target, 'k', same)).toBe(`${MOST - 1}`);
+    expect(rig.get(target, 'k', last)).toBe('last');
+  });
+
+  test('are told from those that were revoked for want of memory', () => {
+    const rig = new Rig({ versionMemory: 8 * 1024 });
+    const target = rig.target();
+    for (let at = 0; at < 100; at++) rig.put(target, `k${at}`, 'old');
+    const forMemory = [rig.mvcc.snapshot()];
+    const crowded: Snapshot[] = [];
+    // Nothing that a snapshot sees is changed: nothing is kept for them.
+    const crowd = (): void => {
+      for (let at = 0; at <= MOST; at++) {
+        rig.put(target, 'new', null);
+        crowded.push(rig.mvcc.snapshot());
+      }
+    };
+    const fill = (): void => {
+      for (let at = 0; at < 100; at++) rig.put(target, `k${at}`, 'new');
+    };
+    fill();
+    expect(() => forMemory[0]!.assertStands()).toThrow('versionMemory');
+    crowd();
+    expect(() => crowded[0]!.assertStands()).toThrow(`more than ${MOST} different commits`);
+    expect(() => forMemory[0]!.assertStands()).toThrow('versionMemory');
+    fill();
+    expect(() => crowded[0]!.assertStands()).toThrow(`more than ${MOST} different commits`);
+    expect(() => crowded[1]!.assertStands()).toThrow('versionMemory');
   });
 });
 

@@ -11,6 +11,7 @@ import {
   type Dependence,
   type EntryCounter,
   type EntryReference,
+  type Isolation,
   invariant,
   OPERATION_CREATE_INDEX,
   OPERATION_LOAD_INDEX,
@@ -58,14 +59,14 @@ export class SingleWriter implements Concurrency {
       get visible() {
         return within.visible;
       },
-      begin: (...options) => within.begin(...options),
+      begin: (isolation) => within.begin(isolation, true),
       conflicted: () => this.#countConflict(),
     };
     this.#line = line;
     this.#shared = shared;
     this.turns = {
-      begin: (isolation, signal) => line.transaction(() => new WritingTransaction(shared, [isolation], true), signal),
-      beginNow: (...options) => line.transactionNow(() => new WritingTransaction(shared, options, true)),
+      begin: (isolation, signal) => line.transaction(() => new WritingTransaction(shared, isolation, true), signal),
+      beginNow: (isolation) => line.transactionNow(() => new WritingTransaction(shared, isolation, true)),
       line: () => line.place(),
       atOnce: (step) => line.atOnce(step),
       close: () => line.close(),
@@ -123,8 +124,8 @@ export class SingleWriter implements Concurrency {
     return this.within.snapshot();
   }
 
-  begin(...options: Parameters<Concurrency['begin']>): TransactionCore {
-    return new WritingTransaction(this.#shared, options, false);
+  begin(isolation?: Isolation): TransactionCore {
+    return new WritingTransaction(this.#shared, isolation, false);
   }
 
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean {

@@ -3,13 +3,14 @@
  * until it ends.
  *
  * Must hold: who has the turn sees the newest state, and nobody changes it meanwhile. So if anything was committed since the snapshot, a transaction that has
- * read nothing gets a new one, and one that has read something may not write: what it writes would rest on what is not so any more.
+ * read nothing gets a new one, and one that has read something may not write: what it writes would rest on what is not so any more. A bulk load alone goes live without
+ * the turn: a commit is refused if that was of an index that the transaction has read.
  */
 import {
   type CommitTicket,
-  type Concurrency,
   type Dependence,
   type EntryReference,
+  type Isolation,
   PagewrightError,
   type Scan,
   type ScanBounds,
@@ -25,7 +26,8 @@ export interface TransactionSurroundings {
   readonly line: WriterLine;
   /** V. */
   readonly visible: number;
-  begin(...options: Parameters<Concurrency['begin']>): TransactionCore;
+  /** One whose commit is refused if an index that it has read has another tree: a bulk load needs no turn. */
+  begin(isolation: Isolation | undefined): TransactionCore;
   /** Told of each transaction that came too late to write. */
   conflicted(): void;
 }
@@ -38,10 +40,10 @@ export class WritingTransaction implements TransactionCore {
   /** `isWriter`: it has the turn, or is about to be given it. */
   constructor(
     private readonly shared: TransactionSurroundings,
-    private readonly options: Parameters<Concurrency['begin']>,
+    private readonly isolation: Isolation | undefined,
     isWriter: boolean,
   ) {
-    this.#inner = shared.begin(...options);
+    this.#inner = shared.begin(isolation);
     this.#isWriter = isWriter;
   }
 
@@ -124,7 +126,7 @@ export class WritingTransaction implements TransactionCore {
   }
 
   #renew(): void {
-    const inner = this.shared.begin(...this.options);
+    const inner = this.shared.begin(this.isolation);
     this.#inner.abort();
     this.#inner = inner;
   }

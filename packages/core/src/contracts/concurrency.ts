@@ -189,7 +189,7 @@ export interface WriterTurns {
    */
   begin(isolation?: Isolation, signal?: AbortSignal): Promise<TransactionCore>;
   /** The same now: no transaction of this thread is waited for, and one of another thread not for long. Errors: `PW_WRITER_BUSY`, `PW_THREAD_LOST`, `PW_CLOSED`. */
-  beginNow(...options: Parameters<Concurrency['begin']>): TransactionCore;
+  beginNow(isolation?: Isolation): TransactionCore;
   /** A place behind all that have asked. */
   line(): WriterPlace;
   /** Runs a step that commits if nobody has the turn or has asked for it; null if not, and then it has not run. */
@@ -241,8 +241,11 @@ export interface Concurrency {
    */
   advance(timestamp: number): void;
   snapshot(): Snapshot;
-  /** Default: as concurrency control is set up. Errors: `PW_UNSUPPORTED` if there is no such isolation. */
-  begin(isolation?: Isolation): TransactionCore;
+  /**
+   * Default: as concurrency control is set up. With `keepsIndexes` a commit that writes is `PW_CONFLICT` also if an index that the transaction has read has got another
+   * incarnation since, in any thread. Errors: `PW_UNSUPPORTED` if there is no such isolation.
+   */
+  begin(isolation?: Isolation, keepsIndexes?: boolean): TransactionCore;
   /** Reads the newest version, or that of the snapshot. True only if there is a value (tombstones are not). May throw `PageFault`. */
   lookup(target: Target, key: Uint8Array, into: EntryReference, snapshot: Snapshot | null): boolean;
   /** Without a snapshot, each batch sees what was newest when it was read. */

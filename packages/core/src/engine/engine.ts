@@ -223,8 +223,8 @@ export class Engine<Types extends string = string> {
   }
 
   /**
-   * The same, now: nothing else runs meanwhile, so there is nothing to conflict with, unless the function itself commits
-   * something beside the transaction. Errors: `PW_ARGUMENT` if the function is asynchronous.
+   * The same, now, and once: nothing else of this thread runs meanwhile, so there is nothing there to conflict with, unless the function itself commits
+   * something beside the transaction. Other threads that have the store open go on: one of them may be first. Errors: `PW_CONFLICT`, `PW_ARGUMENT` if the function is asynchronous.
    */
   transactionSync<Result>(run: (transaction: Transaction) => Result, options: BeginOptions = {}): Result {
     const { beginning } = checkTransaction(run, options, []);

@@ -18,6 +18,8 @@ const SLOT_WORDS = 1 << SLOT_SHIFT;
 /** Of the memory: 0, or 1 + the slot of the thread that was lost, or {@link CLOSED}. */
 const FAILURE = 0;
 const CLOSED = -1;
+/** So many slots have become free. */
+const ENDINGS = 1;
 
 /** Of a slot. */
 const STATE = 0;
@@ -122,6 +124,11 @@ export class Threads {
     return this.#tagOf(tag % MOST_THREADS) === tag;
   }
 
+  /** Goes on with each thread that has left, or was found to have ended. */
+  get endings(): number {
+    return Atomics.load(this.#words, ENDINGS);
+  }
+
   /** Index of a counter of the calling thread in {@link words}: 1 is added before it takes something, and subtracted after it gave it back. */
   at(held: Held): number {
     return this.#own + FIELDS[held];
@@ -222,14 +229,13 @@ export class Threads {
   reclaim(giveBack: (slot: number) => void): void {
     for (const { slot, state } of this.#endedReaders()) {
       giveBack(slot);
-      Atomics.compareExchange(this.#words, slotAt(slot) + STATE, state, (state & ~STATE_BITS) | STATE_FREE);
+      this.#free(slotAt(slot), state);
     }
   }
 
   /** The calling thread has no use of the store any more. It holds nothing. */
   leave(): void {
-    const state = Atomics.load(this.#words, this.#own + STATE);
-    Atomics.store(this.#words, this.#own + STATE, (state & ~STATE_BITS) | STATE_FREE);
+    this.#free(this.#own, Atomics.load(this.#words, this.#own + STATE));
     this.#presence.end();
   }
 
@@ -314,10 +320,17 @@ export class Threads {
     const at = slotAt(slot);
     const state = Atomics.load(this.#words, at + STATE);
     if ((state & STATE_BITS) !== STATE_TAKEN || isAlive(at)) return;
-    const free = (state & ~STATE_BITS) | STATE_FREE;
     if (!this.#holdsAnything(at)) {
-      if (Atomics.load(this.#words, at + READS) === 0) Atomics.compareExchange(this.#words, at + STATE, state, free);
+      if (Atomics.load(this.#words, at + READS) === 0) this.#free(at, state);
     } else if (Atomics.load(this.#words, at + STATE) === state) lost(slot);
+  }
+
+  /** Unless another thread has done so, and a new one may have taken it. */
+  #free(at: number, state: number): void {
+    const free = (state & ~STATE_BITS) | STATE_FREE;
+    if (Atomics.compareExchange(this.#words, at + STATE, state, free) !== state) return;
+    // Afterwards: who knows of this ending finds the thread gone.
+    Atomics.add(this.#words, ENDINGS, 1);
   }
 
   #isTaken(at: number): boolean {

@@ -242,6 +242,33 @@ export const threadClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'ended-thread-behind-others',
+    rules: ['T4', 'M6'],
+    says: 'lets the snapshots of a thread lapse that has ended also if older ones of another thread stand, and does not keep for them what nobody else sees',
+    needs: ['threads', 'snapshots'],
+    check(subject) {
+      const { rig, target, threads } = shared(subject, 3);
+      const [first, second, third] = threads as [RigThread, RigThread, RigThread];
+      const oldest = first.concurrency.snapshot();
+      first.put(target, 'e', 'brief');
+      second.concurrency.snapshot();
+      second.concurrency.begin();
+      first.put(target, 'e', null);
+      const newest = third.concurrency.snapshot();
+      first.put(target, 'a', 'x');
+      collectIn([first, third]);
+      assert.equal(rig.concurrency.stats().activeSnapshots, 4);
+      assert.equal(rig.concurrency.stats().tombstones, 1, 'What a snapshot sees has gone.');
+      second.end();
+      collectIn([first, third]);
+      assert.equal(rig.concurrency.stats().activeSnapshots, 2, 'Snapshots of a thread that has ended stand.');
+      assert.ok(!first.concurrency.isSeen(oldest.timestamp + 1, newest.timestamp));
+      assert.equal(rig.concurrency.stats().tombstones, 0, 'A tombstone is kept for a thread that has ended.');
+      assert.equal(first.get(target, 'a', oldest), third.get(target, 'a', newest));
+      assert.equal(first.get(target, 'e', oldest), undefined);
+    },
+  },
+  {
     id: 'failure-reaches-all',
     rules: ['T6'],
     says: 'fails the engine in all threads by an error after the append in one, and nothing more is logged',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Concurrency, TransactionCore, WriterTurns } from '@pagewright/core';
 import { Random } from '../random.js';
-import { bytes, type RigTarget, type RigThread } from '../rig/concurrency-rig.js';
+import { bytes, type ConcurrencyRig, type RigTarget, type RigThread } from '../rig/concurrency-rig.js';
 import { assertCode, type ConcurrencyClause } from './concurrency-clause.js';
 import { OLD, shared } from './concurrency-shared.js';
 import { filled } from './concurrency-snapshots.js';
@@ -137,6 +137,40 @@ export const writerClauses: readonly ConcurrencyClause[] = [
         /its own/,
       );
       rig.put(target, 'a', 'after');
+    },
+  },
+  {
+    id: 'loaded-after-it-was-read',
+    rules: ['T5', 'T7'],
+    says: 'refuses the commit of a transaction that writes if an index that it has read was loaded meanwhile, which needs no turn (PW_CONFLICT), and of no other one',
+    needs: ['turns'],
+    check(subject) {
+      const reads: readonly [string, boolean, (rig: ConcurrencyRig, loaded: RigTarget, of: TransactionCore) => void][] =
+        [
+          ['A look-up', true, (rig, loaded, of) => void rig.get(loaded, 'a', of)],
+          ['A look-up in vain', true, (rig, loaded, of) => void rig.get(loaded, 'none', of)],
+          ['A range', true, (rig, loaded, of) => void rig.scan(loaded, of)],
+          ['Nothing', false, () => undefined],
+        ];
+      for (const [what, isRefused, read] of reads) {
+        const { rig, target } = filled(subject.rig());
+        const loaded = rig.target('loaded');
+        rig.put(loaded, 'a', 'old');
+        const writer = turnsOf(rig.concurrency).beginNow();
+        read(rig, loaded, writer);
+        rig.load(loaded);
+        const between = rig.concurrency.snapshot();
+        assert.equal(rig.get(loaded, 'a', between), undefined);
+        writer.put(target, bytes('a'), bytes('by what was read'));
+        if (isRefused) assertCode(() => writer.commit(), 'PW_CONFLICT', `A commit after the load: ${what} was read.`);
+        else writer.commit();
+        assert.equal(rig.get(target, 'a'), isRefused ? 'old' : 'by what was read');
+        rig.put(target, 'a', 'the turn has gone on');
+        const reader = rig.concurrency.begin();
+        read(rig, loaded, reader);
+        rig.load(loaded);
+        reader.commit();
+      }
     },
   },
   {

@@ -14,6 +14,7 @@ import {
   OPERATION_CLEAR_INDEX,
   OPERATION_DELETE,
   OPERATION_DROP_INDEX,
+  OPERATION_LOAD_INDEX,
   OPERATION_PUT,
   PageFault,
   type PageStore,
@@ -134,7 +135,16 @@ export class ConcurrencyRig {
   }
 
   clear(target: RigTarget, by = this.concurrency): void {
-    const operation = { kind: OPERATION_CLEAR_INDEX, index: target.number, key: new Uint8Array(0) };
+    this.#beginAnew(OPERATION_CLEAR_INDEX, target, by);
+  }
+
+  /** The index gets another tree, as a bulk load gives it one: here an empty one. */
+  load(target: RigTarget, by = this.concurrency): void {
+    this.#beginAnew(OPERATION_LOAD_INDEX, target, by);
+  }
+
+  #beginAnew(kind: number, target: RigTarget, by: Concurrency): void {
+    const operation = { kind, index: target.number, key: new Uint8Array(0) };
     by.commitOperation(operation, (timestamp) => {
       const before = new RigTarget(target.number, target.name, target.index, target.incarnation);
       before.predecessor = target.predecessor;
