@@ -2,9 +2,9 @@
  * A transaction as users of Level have it: keys and values in any encoding, of the database and its sublevels, read at one moment and written together.
  */
 import { AbstractIterator, type AbstractSublevel } from 'abstract-level';
-import type { TransactionOptions as EngineOptions, IndexHandle, RangeOptions, Transaction } from 'pagewright';
+import type { TransactionOptions as EngineOptions, IndexHandle, Transaction } from 'pagewright';
 import type { Clearing } from './clearing.js';
-import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape, type Stream } from './cursor.js';
+import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape } from './cursor.js';
 import { levelError, PagewrightLevelError } from './errors.js';
 import {
   type IteratorOptions,
@@ -14,7 +14,16 @@ import {
   PagewrightValueIterator,
   type ValueIteratorOptions,
 } from './iterators.js';
-import { type EncodedOperation, type Format, inFormat, lendKey, lendValue, type Stored } from './stored-bytes.js';
+import {
+  bytesOf,
+  type EncodedOperation,
+  type Format,
+  inFormat,
+  lendKey,
+  lendValue,
+  type Stored,
+  storedKey,
+} from './stored-bytes.js';
 import { engineWrite, type WriteOptions } from './write-options.js';
 
 export interface TransactionOptions extends WriteOptions {
@@ -148,7 +157,14 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   getMany<K = KDefault, V = VDefault>(keys: K[], options: ValueOptions<K, V>): Promise<(V | undefined)[]>;
   async getMany(keys: unknown[], options: ValueOptions<unknown, unknown> = {}): Promise<unknown[]> {
     if (!Array.isArray(keys)) throw new TypeError("The first argument 'keys' must be an array");
-    return Promise.all(keys.map((key) => this.get<unknown, unknown>(key, options)));
+    try {
+      const db = this.#levelOf(options);
+      const stored = keys.map((key) => storedKey(bytesOf(this.#keyOf(key, options).stored)));
+      const values = await this.#core.getMany(this.#entries, stored);
+      return values.map((bytes) => this.#decode(db, bytes, options));
+    } catch (error) {
+      throw levelError(error);
+    }
   }
 
   has(key: KDefault): Promise<boolean>;
@@ -156,7 +172,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   async has(key: unknown, options: KeyOptions<unknown> = {}): Promise<boolean> {
     try {
       const { stored } = this.#keyOf(key, options);
-      return (await this.#core.get(this.#entries, lendKey(stored))) !== undefined;
+      return await this.#core.has(this.#entries, lendKey(stored));
     } catch (error) {
       throw levelError(error);
     }
@@ -323,12 +339,12 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   }
 
   #source(release: () => void): EntrySource {
-    const range = (options: RangeOptions<Uint8Array>): Stream<[Uint8Array, Uint8Array]> =>
-      this.#core.range(this.#entries, options);
+    const core = this.#core;
+    const entries = this.#entries;
     return {
-      range,
-      keys: (options) => new OneOfEach(range(options), 0),
-      values: (options) => new OneOfEach(range(options), 1),
+      range: (options) => core.range(entries, options),
+      keys: (options) => core.keys(entries, options),
+      values: (options) => core.values(entries, options),
       release,
     };
   }
@@ -341,18 +357,6 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
 
 const BOUNDS = ['gt', 'gte', 'lt', 'lte'] as const;
 const ITERATOR = AbstractIterator as unknown as { readonly keyEncoding: symbol; readonly valueEncoding: symbol };
-
-/** Keys or values of entries. */
-class OneOfEach implements Stream<Uint8Array> {
-  constructor(
-    private readonly entries: Stream<[Uint8Array, Uint8Array]>,
-    private readonly part: 0 | 1,
-  ) {}
-
-  async nextMany(most: number): Promise<Uint8Array[]> {
-    return (await this.entries.nextMany(most)).map((entry) => entry[this.part]);
-  }
-}
 
 /** As abstract-level has it: the separator is followed by a character that no name has. */
 function endOf(prefix: string): string {

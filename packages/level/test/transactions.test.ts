@@ -32,6 +32,57 @@ describe('a transaction', () => {
     ]);
   });
 
+  test('reads no value where only keys are asked for', async () => {
+    const LARGE = 64 * 1024;
+    const keys = Array.from({ length: 40 }, (_, at) => `key ${String(at).padStart(2, '0')}`);
+    await db.batch(keys.map((key) => ({ type: 'put', key, value: 'v'.repeat(LARGE) })));
+    await db.close();
+    db = await rig.open();
+    const pageReads = (): number => db.engine.stats().pages.pageReads;
+    await db.transaction(async (tx) => {
+      const before = pageReads();
+      for (const key of keys) expect(await tx.has(key)).toBe(true);
+      expect(await tx.has('none')).toBe(false);
+      expect(await tx.keys().all()).toEqual(keys);
+      expect(await tx.iterator({ values: false, limit: 2 }).all()).toEqual(
+        keys.slice(0, 2).map((key) => [key, undefined]),
+      );
+      expect(pageReads() - before).toBeLessThan(keys.length / 2);
+      const values = await tx.getMany([...keys.slice(0, 5), 'none']);
+      expect(values.map((value) => value?.length)).toEqual([LARGE, LARGE, LARGE, LARGE, LARGE, undefined]);
+      expect(pageReads() - before).toBeGreaterThanOrEqual(5);
+      expect((await tx.values({ limit: 2 }).all()).map((value) => value.length)).toEqual([LARGE, LARGE]);
+    });
+  });
+
+  test('reads many keys of any encoding at once, short ones and empty ones, of a sublevel as well', async () => {
+    const names = db.sublevel<string, number>('names', { valueEncoding: 'json' });
+    await db.batch([
+      { type: 'put', key: '', value: 'empty' },
+      { type: 'put', key: 'b', value: 'short' },
+      { type: 'put', key: 'c'.repeat(100), value: 'long' },
+    ]);
+    await names.put('ä', 7);
+    await db.transaction(async (tx) => {
+      tx.put('d', 'own');
+      tx.del('b');
+      expect(await tx.getMany(['', 'b', 'c'.repeat(100), 'd', 'd'])).toEqual([
+        'empty',
+        undefined,
+        'long',
+        'own',
+        'own',
+      ]);
+      expect(await tx.getMany([Buffer.from(''), Buffer.from('d')], { keyEncoding: 'buffer' })).toEqual([
+        'empty',
+        'own',
+      ]);
+      expect(await tx.getMany<string, number>(['ä', 'a'], { sublevel: names })).toEqual([7, undefined]);
+      expect(await tx.getMany([])).toEqual([]);
+      expect(await codesOf(() => tx.getMany(['d', null as never]))).toEqual(['LEVEL_INVALID_KEY']);
+    });
+  });
+
   test('writes nothing if its function throws, or aborts it', async () => {
     const error = new Error('no');
     await expect(
