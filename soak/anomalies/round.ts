@@ -22,7 +22,7 @@ import {
   type TransactionHistory,
 } from '@pagewright/testkit';
 import { open } from 'pagewright';
-import { FILLING, FILLING_BYTES, FILLING_ENTRIES, WAITS } from './filling.js';
+import { FILLING, FILLING_BYTES, FILLING_ENTRIES, INDEX_TYPES, WAITS } from './filling.js';
 import type { FromLoad, LoadTask } from './worker.js';
 
 export interface RoundOptions {
@@ -103,7 +103,8 @@ class Round {
     const generations = 2 + Math.ceil((threads.length * transactions) / (keys * LONGEST));
     const memory = sharedMemoryOf(keys);
     const form = { inFunctions: inFunctions === true, ...(begin === undefined ? {} : { begin }) };
-    this.#plan = { seed, keys, generations, longest: LONGEST, memory, ...form };
+    // A snapshot is of both trees at once, whatever they are.
+    this.#plan = { seed, keys, generations, longest: LONGEST, memory, secondType: 'art', ...form };
     this.#collector = new HistoryCollector(initialKeys(this.#plan));
     this.#random = new Random(seed).fork('round');
   }
@@ -143,6 +144,7 @@ class Round {
     return open(this.path, {
       memory: '2MiB',
       pageSize: '4KiB',
+      indexes: INDEX_TYPES,
       checkpoint,
       ...(commit === undefined ? {} : { commit }),
       ...(oneWriter === true ? { concurrency: singleWriter(WAITS) } : {}),

@@ -5,7 +5,7 @@ import { singleWriter } from '@pagewright/single-writer';
 import { type LoadPlan, Random, type RecordedTransaction, runTransactions } from '@pagewright/testkit';
 import { attach } from 'pagewright';
 import { pauseAtPoints } from '../threads/pauses.js';
-import { FILLING, FILLING_ENTRIES, WAITS } from './filling.js';
+import { FILLING, FILLING_ENTRIES, INDEX_TYPES, WAITS } from './filling.js';
 
 export interface LoadTask {
   readonly handle: EngineHandle;
@@ -42,7 +42,10 @@ function tell(): void {
 
 async function run(): Promise<void> {
   const { handle, plan, thread, transactions, open, evicts, pauses, tellsAtOnce, oneWriter } = task;
-  const db = await attach(handle, oneWriter ? { concurrency: singleWriter(WAITS) } : {});
+  const db = await attach(handle, {
+    indexes: INDEX_TYPES,
+    ...(oneWriter ? { concurrency: singleWriter(WAITS) } : {}),
+  });
   try {
     const filling = await db.index('filling', FILLING);
     if (pauses) pauseAtPoints(plan.seed + thread, new Random(plan.seed).fork(`pauses ${thread}`));

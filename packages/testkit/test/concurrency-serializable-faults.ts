@@ -81,6 +81,13 @@ export const SERIALIZABLE_FAULTS: [string, NewConcurrency, string[]][] = [
     ['changed-in-the-midst'],
   ],
   [
+    'looks for changes of what it has read before those that are logged are in place',
+    insideAll<{ path: object }>(({ path }) => {
+      Reflect.set(path, 'validateAgain', (reads: Reads) => reads.validate());
+    }),
+    ['logged-and-not-in-place'],
+  ],
+  [
     'refuses one that writes nothing',
     onReads((reads, transaction) => {
       const { commit } = transaction;

@@ -21,6 +21,8 @@ export interface LoadPlan {
   readonly longest: number;
   /** Passed on to `engine.begin`, or `engine.transaction`, as it is. */
   readonly begin?: Parameters<Engine['begin']>[0];
+  /** The type of the second index, which the engine has. Default: as of the first, which is the engine's own. */
+  readonly secondType?: string;
   /** Those that are not synchronous are run by `engine.transaction`, as often as it takes. */
   readonly inFunctions?: boolean;
   /** What the threads know of one another: {@link sharedMemoryOf}. */
@@ -70,7 +72,7 @@ export function initialKeys({ keys, generations }: LoadPlan): number[] {
 
 /** Makes the indexes, and puts there what is there before all transactions. */
 export async function fillLists(engine: Engine, plan: LoadPlan): Promise<void> {
-  const lists = await openLists(engine);
+  const lists = await openLists(engine, plan);
   for (const [number, index] of lists.entries()) {
     const keys = initialKeys(plan).filter((key) => Math.floor(key / APART) === number);
     await index.batch(keys.map((key) => ({ type: 'put', key: key % APART, value: [INITIAL_TAG] })));
@@ -78,8 +80,9 @@ export async function fillLists(engine: Engine, plan: LoadPlan): Promise<void> {
 }
 
 /** Reads all that is there, in one transaction of thread 0. */
-export async function readLists(engine: Engine, { begin, memory }: LoadPlan, number = 1): Promise<RecordedTransaction> {
-  const lists = await openLists(engine);
+export async function readLists(engine: Engine, plan: LoadPlan, number = 1): Promise<RecordedTransaction> {
+  const { begin, memory } = plan;
+  const lists = await openLists(engine, plan);
   const recorder = new TransactionRecorder(transactionId(0, number), new SharedClock(memory.clock));
   const transaction = engine.begin(begin);
   recorder.began();
@@ -98,7 +101,7 @@ export async function readLists(engine: Engine, { begin, memory }: LoadPlan, num
  * knows of as such.
  */
 export async function runTransactions(engine: Engine, plan: LoadPlan, share: LoadShare): Promise<void> {
-  await new TransactionLoad(engine, await openLists(engine), plan, share).run();
+  await new TransactionLoad(engine, await openLists(engine, plan), plan, share).run();
 }
 
 /** Errors of a commit after which it is known that nothing of it was written, and the transaction can be done again. */
@@ -344,11 +347,12 @@ class RandomTransaction {
   }
 }
 
-async function openLists(engine: Engine): Promise<Lists[]> {
+async function openLists(engine: Engine, { secondType }: LoadPlan): Promise<Lists[]> {
   const lists: Lists[] = [];
   for (let number = 0; number < INDEXES; number++) {
-    const encodings = { key: 'u32', value: 'json' } as const;
-    lists.push(await engine.index<number, readonly number[]>(`lists ${number}`, encodings as object));
+    const type = number === 1 && secondType !== undefined ? { type: secondType } : {};
+    const options = { key: 'u32', value: 'json', ...type } as const;
+    lists.push(await engine.index<number, readonly number[]>(`lists ${number}`, options as object));
   }
   return lists;
 }

@@ -204,6 +204,41 @@ export const serializableClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'logged-and-not-in-place',
+    rules: ['T5'],
+    says: 'logs no serializable transaction while what it has read is changed by a commit of another thread that is logged, and not in place yet (scenario 37)',
+    needs: ['serializable', 'write-conflicts', 'threads'],
+    check(subject) {
+      for (const { what, read, refused } of READS) {
+        for (const key of refused) {
+          const { rig, target, threads } = shared(subject, 2);
+          const [first, second] = threads as [RigThread, RigThread];
+          const core = first.concurrency.begin('serializable');
+          read(first, target, core);
+          core.put(target, bytes('own'), bytes('x'));
+          // The other thread goes no further meanwhile: whoever waits for it does so in vain.
+          first.onLook(() => {
+            throw new Error('It waits for the other thread.');
+          });
+          let logged = -1;
+          const before = driveSchedule((point) => {
+            if (point !== POINT.commitAppended || logged >= 0) return;
+            const { length } = rig.records;
+            logged = 0;
+            assert.throws(() => core.commit(), `${what} was read, and ${key} is being changed: it has committed.`);
+            logged = rig.records.length - length;
+          });
+          try {
+            change(second, target, key);
+          } finally {
+            driveSchedule(before);
+          }
+          assert.equal(logged, 0, `${what} was read, and ${key} is being changed: it was logged.`);
+        }
+      }
+    },
+  },
+  {
     id: 'one-after-the-other',
     rules: ['T5'],
     says: 'lets serializable transactions of several threads read what they would have read at their timestamps, and refuses none without a reason',

@@ -376,6 +376,11 @@ export class RigThread {
     this.own.threads.leave();
   }
 
+  /** Called when it has waited for another thread for so long that it looks whether that is there; what it throws ends the wait. */
+  onLook(look: () => void): void {
+    this.own.threads.sweep = look;
+  }
+
   put(target: Target, key: string, value: string | null): void {
     this.concurrency.commit([{ target, key: bytes(key), value: value === null ? null : bytes(value) }]);
   }
