@@ -6,7 +6,7 @@ import type { Engine, EngineSnapshot } from '@pagewright/core';
 import { dropAll, keepAll, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
 import { decodeSlot, SLOT_SIZE } from '../packages/bufferpool/src/superblock.js';
-import { engineOn } from './engine-on.js';
+import { blueprintOn, engineOn } from './engine-on.js';
 
 const PATH = '/store/loaded.pw';
 const CHOICE = { pageSize: 4096, memory: 64 * 4096, commit: 'sync' } as const;
@@ -109,6 +109,73 @@ describe('a crash at any operation of a bulk load, and of what is done upon it',
       }
       expect(rotten).toBeGreaterThan(50);
       expect([...seen].sort()).toEqual([...states].sort());
+    });
+  }
+});
+
+describe('a crash at any operation of a bulk load, during which changes of the index are asked for', () => {
+  for (const losing of ['all', 'nothing'] as const) {
+    it(`leaves each of them that was acknowledged upon what was loaded, if ${losing} of what was not synced is lost (scenario 40)`, async () => {
+      const device = new SimulatedDevice();
+      const db = await prepared(device);
+      const other = await blueprintOn(device, CHOICE).attach(db.share());
+      const index = await indexOf(db);
+      const inOther = await indexOf(other);
+      const acknowledged = new Set<string>();
+      const asked: Promise<void>[] = [];
+      const ask = (what: string, change: Promise<unknown>): void =>
+        void asked.push(change.then(() => void acknowledged.add(what)));
+      async function* input(): AsyncGenerator<[string, Uint8Array]> {
+        let at = 0;
+        for (const item of items()) {
+          if (at++ === COUNT / 2) {
+            ask('put', index.put('put', value));
+            ask(
+              'transaction',
+              other.transaction((tx) => tx.put(inOther, 'transaction', value)),
+            );
+            // Each has come to where it waits.
+            await new Promise(setImmediate);
+          }
+          yield item;
+        }
+      }
+      const points: {
+        readonly at: string;
+        readonly device: SimulatedDevice;
+        readonly acknowledged: readonly string[];
+      }[] = [];
+      const note = (at: string): void =>
+        void points.push({ at, device: device.copy(), acknowledged: [...acknowledged] });
+      device.onOperation = ({ number, kind, path }) => note(`before operation ${number}, ${kind} ${path}`);
+      await index.bulkLoad(input());
+      acknowledged.add('load');
+      await Promise.all(asked);
+      device.onOperation = null;
+      note('at the end');
+      expect(await stateOf(db)).toBe(`${LOADED} put transaction`);
+      await other.close();
+      await db.close();
+      const seen = new Set<string>();
+      for (const point of points) {
+        for (const rots of [false, true]) {
+          const crashed = point.device.afterCrash(losing === 'all' ? dropAll : keepAll);
+          if (rots && !rot(crashed)) continue;
+          const again = await engineOn(crashed, PATH, CHOICE);
+          const state = await stateOf(again);
+          await again.close();
+          const what = `${point.at}, ${rots ? '' : 'not '}rotten`;
+          expect(
+            [OLD, ...['', ' put', ' transaction', ' put transaction'].map((rest) => LOADED + rest)],
+            what,
+          ).toContain(state);
+          if (point.acknowledged.length > 0) expect(state, what).not.toBe(OLD);
+          for (const change of point.acknowledged) if (change !== 'load') expect(state, what).toContain(change);
+          seen.add(state);
+        }
+      }
+      expect(seen.has(OLD) && seen.has(`${LOADED} put transaction`)).toBe(true);
+      expect(seen.size).toBeGreaterThan(2);
     });
   }
 });
