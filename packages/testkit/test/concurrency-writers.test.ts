@@ -86,6 +86,8 @@ describe('the clauses about writers that take turns', () => {
         'writer-of-the-newest',
         'turns-in-order',
         'leaves-the-line',
+        'loaded-after-it-was-read',
+        'wait-that-is-ended',
         'closes-the-line',
         'one-writer-of-all-threads',
       ],
@@ -93,17 +95,31 @@ describe('the clauses about writers that take turns', () => {
     [
       'let transactions begin beside a writer',
       patched(WriterLine, { transaction: (begin) => Promise.resolve(begin()) }),
-      ['turns-in-order', 'leaves-the-line', 'closes-the-line', 'one-writer-of-all-threads'],
+      ['turns-in-order', 'leaves-the-line', 'wait-that-is-ended', 'closes-the-line', 'one-writer-of-all-threads'],
     ],
     [
       'forget who came first',
       patched(WriterLine, {
-        async transaction(this: WriterLine, begin) {
+        async transaction(this: WriterLine, begin, signal) {
           await new Promise((resolve) => setImmediate(resolve));
-          return transaction.call(this, begin) as never;
+          return transaction.call(this, begin, signal) as never;
         },
       }),
       ['turns-in-order'],
+    ],
+    [
+      'wait on when the signal is aborted',
+      patched(WriterLine, {
+        transaction(this: WriterLine, begin) {
+          return transaction.call(this, begin) as never;
+        },
+      }),
+      ['wait-that-is-ended'],
+    ],
+    [
+      'do not look whether what was read was loaded',
+      within((mvcc) => ({ begin: (isolation) => mvcc.begin(isolation) })),
+      ['loaded-after-it-was-read', 'loaded-in-the-midst'],
     ],
     ['wait for who has left', patched(Place, { leave: () => undefined }), ['leaves-the-line']],
     ['begin transactions when they are closed', patched(WriterLine, { close: () => undefined }), ['closes-the-line']],

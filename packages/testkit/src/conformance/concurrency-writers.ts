@@ -1,6 +1,6 @@
 /** Clauses about those who write one at a time: who has the turn, who gets it next, and what becomes of it when its thread ends. */
 import assert from 'node:assert/strict';
-import type { Concurrency, TransactionCore, WriterTurns } from '@pagewright/core';
+import { type Concurrency, driveSchedule, POINT, type TransactionCore, type WriterTurns } from '@pagewright/core';
 import { Random } from '../random.js';
 import { bytes, type ConcurrencyRig, type RigTarget, type RigThread } from '../rig/concurrency-rig.js';
 import { assertCode, type ConcurrencyClause } from './concurrency-clause.js';
@@ -174,6 +174,41 @@ export const writerClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'loaded-in-the-midst',
+    rules: ['T5', 'T7'],
+    says: 'lets no load of another thread go live from the check of a transaction that has read the index until that is committed',
+    needs: ['turns', 'threads'],
+    check(subject) {
+      for (const at of [POINT.commitBegun, POINT.commitPrepared, POINT.commitAppended]) {
+        const { rig, target, threads } = shared(subject, 2);
+        const [first, second] = threads as [RigThread, RigThread];
+        const loaded = rig.target('loaded');
+        const writer = turnsOf(first.concurrency).beginNow();
+        assert.equal(first.get(loaded, 'a', writer), undefined);
+        writer.put(target, bytes('a'), bytes('by what was read'));
+        // The writer goes no further meanwhile: whoever waits for it does so in vain.
+        second.onLook(() => {
+          throw new Error('It waits for the other thread.');
+        });
+        const { incarnation } = loaded;
+        let isDone = false;
+        const before = driveSchedule((point) => {
+          if (point !== at || isDone) return;
+          isDone = true;
+          assert.throws(() => rig.load(loaded, second.concurrency), 'A load went live in the midst of a commit.');
+        });
+        try {
+          writer.commit();
+        } finally {
+          driveSchedule(before);
+        }
+        assert.ok(isDone, 'A commit says where it is.');
+        assert.equal(loaded.incarnation, incarnation);
+        assert.equal(rig.get(target, 'a'), 'by what was read');
+      }
+    },
+  },
+  {
     id: 'wait-that-is-ended',
     says: 'begins no transaction whose signal is aborted while it waits: it rejects with the reason at once, and the next one comes in its place',
     needs: ['turns'],
@@ -187,6 +222,7 @@ export const writerClauses: readonly ConcurrencyClause[] = [
         (error) => error,
       );
       const puts = turns.line().run(() => rig.put(target, 'a', 'next'));
+      puts.catch(() => undefined);
       controller.abort('enough');
       assert.equal(await begins, 'enough');
       const late = turns.begin(undefined, controller.signal);
