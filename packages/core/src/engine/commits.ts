@@ -156,6 +156,7 @@ export class Commits {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
+      if (this.checkpoints.behind) this.catchUpSync();
       if (this.locks.any) this.locks.assertFree(targetsOf(writes));
       for (let i = 0; i < writes.length; i++) this.touchNow(writes, i);
       ticket = commit();
@@ -165,6 +166,12 @@ export class Commits {
     if (ticket.position < 0) return;
     if (durability === undefined) this.log.commitSync(ticket.position);
     else this.log.commitSync(ticket.position, { durability });
+  }
+
+  /** In the thread that writes checkpoints nothing can be waited for in place: there it is for the program to give way. */
+  private catchUpSync(): void {
+    this.checkpoints.catchUpSync();
+    this.state.assertAcceptsCommits();
   }
 
   /**

@@ -23,6 +23,8 @@ const CHECKPOINTS = 4;
 const CLOSED = 5;
 /** Changes that were logged since the last gate. */
 const CHANGES = 6;
+/** Pages that all threads had read at the last gate, modulo 2^32. */
+const READS = 7;
 /** Bytes logged since the last gate, as 64 bits. */
 const LOGGED = 8;
 /** For each slot of a thread: its tag, and the news that it has seen. */
@@ -209,15 +211,26 @@ export class EngineMemory {
     return Atomics.load(this.#words, CHANGES) >>> 0;
   }
 
-  /** Adds to both; returns the bytes there are now. */
-  addLogged(bytes: number, changes: number): number {
-    Atomics.add(this.#words, CHANGES, changes);
+  /** Returns the bytes there are now. */
+  addLogged(bytes: number): number {
     return Number(Atomics.add(this.#logged, 0, BigInt(bytes))) + bytes;
   }
 
-  clearLogged(): void {
+  /** Returns the changes there are now. */
+  addChanges(changes: number): number {
+    return (Atomics.add(this.#words, CHANGES, changes) + changes) >>> 0;
+  }
+
+  /** There is none at the gate. `pageReads`: pages that all threads have read. */
+  clearLogged(pageReads: number): void {
     Atomics.store(this.#logged, 0, 0n);
     Atomics.store(this.#words, CHANGES, 0);
+    Atomics.store(this.#words, READS, pageReads | 0);
+  }
+
+  /** Pages that were read since the last gate, of so many in all. */
+  readsSinceGate(pageReads: number): number {
+    return (pageReads - Atomics.load(this.#words, READS)) >>> 0;
   }
 
   get isCheckpointRunning(): boolean {
@@ -239,6 +252,17 @@ export class EngineMemory {
     const waiting = Atomics.waitAsync(this.#words, CHECKPOINTS, running, milliseconds);
     if (waiting.async) await keptAlive(waiting.value);
     return Atomics.load(this.#words, CHECKPOINTS) !== running;
+  }
+
+  /** Counts beginnings and ends of checkpoints. */
+  get checkpoints(): number {
+    return Atomics.load(this.#words, CHECKPOINTS);
+  }
+
+  /** {@link checkpointEnd} in place. */
+  checkpointEndSync(milliseconds: number): boolean {
+    const running = this.checkpoints;
+    return (running & 1) === 0 || Atomics.wait(this.#words, CHECKPOINTS, running, milliseconds) !== 'timed-out';
   }
 
   #stepCheckpoints(running: 0 | 1): void {

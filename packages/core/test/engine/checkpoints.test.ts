@@ -1,5 +1,5 @@
 /** When checkpoints begin, and in which order a checkpoint does what: with parts that only note what is asked of them. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type CheckpointOptions, Checkpoints } from '../../src/engine/checkpoints.js';
 import { EngineState } from '../../src/engine/state.js';
 import {
@@ -11,10 +11,10 @@ import {
   Threads,
 } from '../../src/index.js';
 
-function setUp(options: CheckpointOptions = {}) {
+function setUp(options: CheckpointOptions = {}, state = new EngineState()) {
   const calls: string[] = [];
   const closing = new AbortController();
-  const counted = { pageReads: 0 };
+  const counted = { pageReads: 0, pageWrites: 0 };
   const running: { steps: CheckpointSteps; finish: () => void; fail: (error: Error) => void }[] = [];
   const older: LogMark = { incarnation: 1, segment: 1, offset: 10 };
   const pages = {
@@ -30,7 +30,7 @@ function setUp(options: CheckpointOptions = {}) {
         };
         running.push({ steps, finish, fail: reject });
       }),
-    stats: () => ({ fileBytes: 0, freeFileBytes: 0, pageWrites: 0, ...counted }),
+    stats: () => ({ fileBytes: 0, freeFileBytes: 0, ...counted }),
     threads: Threads.alone(),
   } as unknown as PageStore;
   const log = {
@@ -38,7 +38,6 @@ function setUp(options: CheckpointOptions = {}) {
     secure: async (mark: LogMark) => void calls.push(`secure ${mark.segment}`),
     recycle: async (mark: LogMark) => void calls.push(`recycle ${mark.segment}`),
   } as unknown as Log;
-  const state = new EngineState();
   const { signal } = closing;
   const concurrency = { visible: 7, assertSound: () => {} } as Concurrency;
   const checkpoints = new Checkpoints(pages, log, concurrency, state, options, signal);
@@ -69,15 +68,15 @@ test('at the end both superblocks name no log, and nothing is asked of it', asyn
 });
 
 test.each([
-  [100],
-  ['0.1KB'],
+  [100_000],
+  ['100KB'],
 ])('one begins when there is enough log (%s), and commits wait when it does not keep up', async (logBytes) => {
   const { checkpoints, running } = setUp({ logBytes });
-  checkpoints.committed(99, 1);
+  checkpoints.committed(99_999, 1);
   expect(running.length).toBe(0);
   checkpoints.committed(1, 1);
   expect(running.length).toBe(1);
-  checkpoints.committed(399, 1);
+  checkpoints.committed(399_999, 1);
   expect([running.length, checkpoints.behind]).toEqual([1, false]);
   checkpoints.committed(1, 1);
   expect(checkpoints.behind).toBe(true);
@@ -108,18 +107,84 @@ test('one begins earlier where changes had to read pages, which a replay will re
   await Promise.all([checkpoints.run(), finished()]);
   counted.pageReads += 1000;
   checkpoints.committed(1024, 1);
-  checkpoints.committed(1024, 60);
+  checkpoints.committed(1024, 50);
   expect(running.length).toBe(2);
-  checkpoints.committed(1024, 1);
+  checkpoints.committed(1024, 3);
   expect(running.length).toBe(3);
   await finished();
-  checkpoints.committed(31 * 1024, 1000);
+  checkpoints.committed(31 * 1024, 100);
   expect(running.length).toBe(3);
   counted.pageReads += 32;
-  checkpoints.committed(1024, 1000);
+  checkpoints.committed(1024, 50);
   expect(running.length).toBe(4);
   await finished();
   checkpoints.stopTimer();
+});
+
+test('changes of a few bytes count as what they take to be made again, in one commit and in many', async () => {
+  const { checkpoints, running, counted } = setUp({ logBytes: 192_000 });
+  checkpoints.committed(16 * 999, 999);
+  expect(running.length).toBe(0);
+  checkpoints.committed(16, 1);
+  expect(running.length).toBe(1);
+  for (let i = 1; i < 4000; i++) checkpoints.committed(16, 1);
+  expect(checkpoints.behind).toBe(false);
+  checkpoints.committed(16, 1);
+  expect(checkpoints.behind).toBe(true);
+  running[0]!.finish();
+  await checkpoints.catchUp();
+  // So do pages that have to be read.
+  checkpoints.committed(192_000, 400);
+  expect(running.length).toBe(2);
+  checkpoints.committed(600_000, 400);
+  expect(checkpoints.behind).toBe(false);
+  counted.pageReads += 400;
+  expect(checkpoints.behind).toBe(true);
+  running[1]!.finish();
+  await checkpoints.catchUp();
+  checkpoints.stopTimer();
+});
+
+test('what another thread commits in place waits as long as the checkpoint gets on, and for one that does not once', async () => {
+  const { state, checkpoints: owners, running } = setUp();
+  const { checkpoints, counted } = setUp({}, new EngineState({ memory: state.memory }));
+  const waits = vi.spyOn(Atomics, 'wait');
+  const waited = (): number => waits.mock.calls.splice(0).length;
+  try {
+    owners.catchUpSync();
+    checkpoints.catchUpSync();
+    expect(waited()).toBe(0);
+    const begun = owners.run();
+    let steps = 3;
+    waits.mockImplementation(() => {
+      counted.pageWrites++;
+      if (--steps > 0) return 'timed-out';
+      state.memory.checkpointEnds();
+      return 'ok';
+    });
+    owners.catchUpSync();
+    expect(waited()).toBe(0);
+    checkpoints.catchUpSync();
+    expect(waited()).toBe(3);
+    running[0]!.finish();
+    await begun;
+    const stuck = owners.run();
+    waits.mockImplementation(() => 'timed-out');
+    checkpoints.catchUpSync();
+    expect(waited()).toBe(2);
+    checkpoints.catchUpSync();
+    expect(waited()).toBe(0);
+    running[1]!.finish();
+    await stuck;
+    const next = owners.run();
+    checkpoints.catchUpSync();
+    expect(waited()).toBe(2);
+    running[2]!.finish();
+    await next;
+  } finally {
+    waits.mockRestore();
+    owners.stopTimer();
+  }
 });
 
 test('one that fails turns the engine read-only, and none begins afterwards', async () => {
