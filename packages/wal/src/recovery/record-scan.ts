@@ -45,8 +45,12 @@ export class RecordScan {
 
   /** Goes on to the next header; false if there is none. */
   async next(): Promise<boolean> {
-    for (let offset = this.#from; offset + RECORD_HEADER_SIZE <= this.#reader.size; offset += RECORD_ALIGNMENT) {
-      if (!(await this.readAt(offset))) continue;
+    const reader = this.#reader;
+    for (let offset = this.#from; offset + RECORD_HEADER_SIZE <= reader.size; ) {
+      if (!reader.has(offset, RECORD_HEADER_SIZE)) await reader.load(offset, RECORD_HEADER_SIZE);
+      offset = this.#seek(offset);
+      if (!reader.has(offset, RECORD_HEADER_SIZE)) continue;
+      await this.#take(offset);
       this.#from = this.end; // The header says how much was written here: what lies in there is no record.
       return true;
     }
@@ -56,16 +60,38 @@ export class RecordScan {
   /** Takes the record at an offset; false if there is no header that is right for it. */
   async readAt(offset: number): Promise<boolean> {
     const reader = this.#reader;
-    const available = reader.size - offset;
-    if (available < RECORD_HEADER_SIZE) return false;
+    if (reader.size - offset < RECORD_HEADER_SIZE) return false;
     if (!reader.has(offset, RECORD_HEADER_SIZE)) await reader.load(offset, RECORD_HEADER_SIZE);
-    const seed = recordSeed(this.#incarnation, this.#segment, offset);
-    if (!decodeHeader(reader.bytes, reader.view, reader.indexOf(offset), available, seed, this.header)) return false;
+    if (!this.#isHeader(offset)) return false;
+    await this.#take(offset);
+    return true;
+  }
+
+  /** The first place with a right header in what is in memory from there on, or the first one that is not in memory. */
+  #seek(from: number): number {
+    let offset = from;
+    while (this.#reader.has(offset, RECORD_HEADER_SIZE) && !this.#isHeader(offset)) offset += RECORD_ALIGNMENT;
+    return offset;
+  }
+
+  /** Reads the header there, which is in memory. */
+  #isHeader(offset: number): boolean {
+    const reader = this.#reader;
+    const seed = this.#seedAt(offset);
+    return decodeHeader(reader.bytes, reader.view, reader.indexOf(offset), reader.size - offset, seed, this.header);
+  }
+
+  /** Reads what the header there has told of. */
+  async #take(offset: number): Promise<void> {
+    const reader = this.#reader;
     const { length } = this.header;
     if (!reader.has(offset, length)) await reader.load(offset, length);
     this.offset = offset;
-    this.isWhole = bodyIsWhole(reader.bytes, reader.view, reader.indexOf(offset), length, seed);
-    return true;
+    this.isWhole = bodyIsWhole(reader.bytes, reader.view, reader.indexOf(offset), length, this.#seedAt(offset));
+  }
+
+  #seedAt(offset: number): number {
+    return recordSeed(this.#incarnation, this.#segment, offset);
   }
 
   /** What counts behind the gapless run, as a whole record at the end of an archived segment says it. */
