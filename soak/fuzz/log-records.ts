@@ -3,7 +3,7 @@
  * bytes were changed at all has no right checksums.
  */
 import { crc32 } from 'node:zlib';
-import { OPERATION_PUT, type ReplayedRecord } from '@pagewright/core';
+import { type LogOperation, OPERATION_PUT, type ReplayedRecord } from '@pagewright/core';
 import {
   assertSurroundingsUntouched,
   type FuzzSeed,
@@ -91,7 +91,7 @@ function naive(bytes: Uint8Array, length: number): ReplayedRecord | null {
     }
     return Number.POSITIVE_INFINITY;
   };
-  const operations: ReplayedRecord['operations'][number][] = [];
+  const operations: LogOperation[] = [];
   for (let left = record.readUInt32LE(36); left > 0; left--) {
     if (at >= length) return null;
     const kind = record[at++]!;

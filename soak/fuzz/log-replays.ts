@@ -103,12 +103,13 @@ function isProven(log: KilledLog, path: string, bytes: Uint8Array, found: number
 }
 
 function same(a: ReplayedRecord, b: ReplayedRecord): boolean {
+  const others = [...b.operations];
   return (
     a.timestamp === b.timestamp &&
     a.dependsOn === b.dependsOn &&
     a.operations.length === b.operations.length &&
-    a.operations.every(({ kind, index, key, value }, i) => {
-      const other = b.operations[i]!;
+    [...a.operations].every(({ kind, index, key, value }, i) => {
+      const other = others[i]!;
       return kind === other.kind && index === other.index && sameBytes(key, other.key) && sameBytes(value, other.value);
     })
   );

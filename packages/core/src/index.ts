@@ -17,9 +17,9 @@ export * from './encodings/index.js';
 export * from './engine/index.js';
 export * from './index-parts/index.js';
 export { copyRange } from './operations/copy-range.js';
+export { DecodedOperations, decodeOperations } from './operations/decoded-operations.js';
 export { EncodedOperations, OPERATIONS_HEADROOM } from './operations/encoded-operations.js';
 export {
-  decodeOperations,
   encodeOperationHead,
   encodeOperations,
   MOST_OPERATION_HEAD,

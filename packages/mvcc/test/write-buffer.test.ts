@@ -227,7 +227,7 @@ function encodedOf(buffer: WriteBuffer): Change[] {
   const { logged } = buffer.encode();
   expect(logged.bytes.subarray(logged.size, logged.size + 8)).toEqual(new Uint8Array(8));
   const operations = decodeOperations(logged.bytes.subarray(0, logged.size), logged.length)!;
-  return operations.map(({ kind, index, key, value }) => [
+  return Array.from(operations, ({ kind, index, key, value }) => [
     index,
     textOf(key),
     kind === OPERATION_DELETE ? null : hexOf(value),

@@ -20,7 +20,7 @@ interface User {
 }
 
 const shownOf = ({ operations }: LoggedTransaction): string[] =>
-  operations.map(({ type, index }) => `${type} ${index.name}`);
+  Array.from(operations, ({ type, index }) => `${type} ${index.name}`);
 
 describe('the log of a store', () => {
   it('gives transactions with all that they have changed, as the handles of indexes have it', async () => {
@@ -53,7 +53,12 @@ describe('the log of a store', () => {
       LoggedTransaction,
       LoggedTransaction,
     ];
-    expect(creation.operations[0]?.index).toMatchObject({ name: 'users', type: 'btree', key: 'utf8', value: 'json' });
+    expect([...creation.operations][0]?.index).toMatchObject({
+      name: 'users',
+      type: 'btree',
+      key: 'utf8',
+      value: 'json',
+    });
     expect([...users.changesIn(creation)]).toEqual([{ type: 'create-index' }]);
     expect([...users.changesIn(changes)]).toEqual([
       { type: 'put', key: 'ada', value: { name: 'Ada' } },
@@ -159,7 +164,7 @@ describe('the log of a store', () => {
       await users.put(`life ${life}`, life);
       // One that has had some, and one that has had none.
       for await (const { timestamp, operations } of db.log.read(position, { follow: false })) {
-        names.push(...operations.map(({ index }) => index.name));
+        names.push(...Array.from(operations, ({ index }) => index.name));
         position = timestamp;
       }
       const all: number[] = [];
@@ -194,9 +199,10 @@ describe('the log of a store', () => {
     const again = await db.index<string, number>('users');
     const found: LoggedTransaction[] = [];
     for await (const transaction of db.log.read(lastCommit, { follow: false })) found.push(transaction);
-    const { number } = found[0]?.operations[0]?.index ?? { number: 0 };
+    const [first] = found[0]?.operations ?? [];
+    const { number } = first?.index ?? { number: 0 };
     const unknown = { number, name: null, type: null, key: null, value: null };
-    expect(found[0]?.operations[0]).toMatchObject({ type: 'put', index: unknown });
+    expect(first).toMatchObject({ type: 'put', index: unknown });
     expect(found.map(shownOf)).toEqual([
       ['put null'],
       ['load-index null'],
@@ -238,8 +244,26 @@ describe('the log of a store', () => {
     const { log } = db;
     for (const from of [-1, 1.5, Number.NaN, '3', undefined, 3n])
       expect(() => log.read(from as number)).toThrow(expect.objectContaining({ code: 'PW_ARGUMENT' }));
-    for (const options of [{ folow: true }, { follow: 1 }, { archive: '' }, { archive: {} }, { signal: {} }, null])
+    const wrong = [{ folow: true }, { follow: 1 }, { archive: '' }, { archive: {} }, { signal: {} }, null];
+    for (const options of [...wrong, { archive: null }, { archive: { list: 1, read: 1 } }])
       expect(() => log.read(0, options as never)).toThrow(expect.objectContaining({ code: 'PW_ARGUMENT' }));
+  });
+
+  it.each([
+    ['null', null],
+    ['a name', '0000000a-00000001.log'],
+    ['numbers', [1, 2]],
+  ])('tells an archive that lists %s in place of names', async (_, listed) => {
+    await using db = await openHere();
+    await (await db.index('users')).put('ada', 1);
+    await db.checkpoint();
+    await db.close();
+    await using again = await openHere();
+    const archive = { list: () => listed as never, read: () => Promise.reject(new Error('nothing')) };
+    await expect(again.log.read(0, { archive }).next()).rejects.toMatchObject({
+      code: 'PW_ARGUMENT',
+      message: expect.stringContaining('list() of the archive'),
+    });
   });
 
   it('is read in the thread that has it open for writing', async () => {

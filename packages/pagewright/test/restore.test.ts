@@ -121,6 +121,7 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
     { path: 7 },
     { archive: null },
     { archive: { list: () => [] } },
+    { archive: { list: 1, read: 1 } },
     { until: -1 },
     { until: 1.5 },
     { until: '2026-01-01' },
@@ -142,6 +143,8 @@ it('says what is wrong with an archive, and with what is asked of restore', asyn
   await expect(restore({ ...whole, archive })).rejects.toThrow('no such shelf');
   const nothing = { list: archive.list, read: async () => 'text' as never };
   await expect(restore({ ...whole, archive: nothing })).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
+  const unlisted = { list: () => null as never, read: nothing.read };
+  await expect(restore({ ...whole, archive: unlisted })).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
   expect(readdirSync(directory)).toEqual(['app.pw']);
 });
 

@@ -10,7 +10,7 @@ export {
   text,
 } from './rig/concurrency-rig.js';
 export { isPowerLoss, LogHistory } from './rig/log-history.js';
-export { assertSameRecord, assertSameRecords, recordOf } from './rig/log-records.js';
+export { assertSameRecord, assertSameRecords, inObjects, recordOf } from './rig/log-records.js';
 export {
   type AttachedLog,
   LOG_DIRECTORY,

@@ -491,7 +491,7 @@ async function* inventTorn(replay: LogReplay, records: AsyncIterable<ReplayedRec
 
 async function* emptyAsMissing(_: LogReplay, records: AsyncIterable<ReplayedRecord>) {
   for await (const record of records) {
-    yield { ...record, operations: record.operations.filter(({ key, value }) => key.length + value.length > 0) };
+    yield { ...record, operations: [...record.operations].filter(({ key, value }) => key.length + value.length > 0) };
   }
 }
 

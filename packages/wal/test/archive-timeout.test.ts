@@ -6,6 +6,7 @@
 import { type Log, type LogMark, NO_LOG, type ReplayedRecord } from '@pagewright/core';
 import { dropAll, ioError, keepAll, keepSome, Random, SimulatedDevice } from '@pagewright/testkit';
 import {
+  inObjects,
   type LogStore,
   MemoryArchive,
   newSuperblock,
@@ -327,7 +328,7 @@ describe('a segment in use', () => {
     const following = read(store, 0, true);
     for (let i = 1; i <= 6; i++) {
       await store.commit(100);
-      expect((await following.next()).value).toEqual(recordOf(i, 0, 100));
+      expect(inObjects((await following.next()).value as ReplayedRecord)).toEqual(recordOf(i, 0, 100));
       if (i % 2 === 0) await pass(TIMEOUT);
     }
     await following.return();

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { isPagewrightError } from '@pagewright/core';
 import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
 import {
+  inObjects,
   LogStore,
   MemoryArchive,
   newSuperblock,
@@ -240,7 +241,7 @@ describe('a replay from the archive', () => {
       const request = { io: disk, archive: shelf, storeId: STORE_ID, timestamp: 0, until: null };
       const replay = await new WriteAheadLog().replayArchive(request);
       const found: unknown[] = [];
-      for await (const record of replay.records()) found.push(record);
+      for await (const record of replay.records()) found.push(inObjects(record));
       const first = again.replay.lastTimestamp() + 1;
       const left = first > 2 ? { after: 1 } : {};
       const later = [{ ...recordOf(first, 1, 500), ...left }, recordOf(first + 1, 1, 500)];

@@ -1,7 +1,7 @@
 import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
 import { LogStore, newSuperblock, recordOf, settled } from '@pagewright/testkit/rig';
 import { describe, expect, test } from 'vitest';
-import { openLogStore } from './store.js';
+import { firstOf, openLogStore } from './store.js';
 
 const KIB = 1024;
 
@@ -68,8 +68,8 @@ describe('segment files', () => {
     await store.commit(70 * KIB);
     const again = await openLogStore(store.disk.afterCrash(dropAll), store.superblock);
     const sizes = [10, 3000 * KIB, 10, 1000 * KIB, 70 * KIB];
-    const expected = sizes.map((size, i) => recordOf(i + 1, 0, size).operations[0]!.value);
-    expect(again.recovered.map(({ operations }) => Buffer.compare(operations[0]!.value, expected.shift()!))).toEqual(
+    const expected = sizes.map((size, i) => firstOf(recordOf(i + 1, 0, size)).value);
+    expect(again.recovered.map((record) => Buffer.compare(firstOf(record).value, expected.shift()!))).toEqual(
       sizes.map(() => 0),
     );
   });

@@ -1,5 +1,5 @@
 /** Stores on the log of this package, with options of their own. */
-import type { CommitPolicyType, DamageHandling, IoBackend } from '@pagewright/core';
+import type { CommitPolicyType, CommitRecord, DamageHandling, IoBackend, LogOperation } from '@pagewright/core';
 import type { SimulatedDevice } from '@pagewright/testkit';
 import { LogStore, type OpenedLog, openLog as open, type Superblock } from '@pagewright/testkit/rig';
 import type { WalOptions } from '../src/options.js';
@@ -37,4 +37,10 @@ export function openLogStore(
   } = {},
 ): Promise<LogStore> {
   return LogStore.open(new WriteAheadLog(options, policies, clock), disk, superblock, generation);
+}
+
+/** The first operation of a record that has one. */
+export function firstOf({ operations }: CommitRecord): LogOperation {
+  const [first] = operations;
+  return first!;
 }

@@ -14,6 +14,7 @@ import { WriteAheadLog } from '../src/write-ahead-log.js';
 import { Appender, appendingMemory, hammered } from './appending.js';
 import type { AppendingEnd, AppendingTask } from './appending-program.js';
 import { commitsIn, upTo } from './archived-records.js';
+import { firstOf } from './store.js';
 import { UnsyncedFiles } from './unsynced-files.js';
 
 const SEED = Number(process.env.STRESS_SEED ?? 1);
@@ -138,8 +139,9 @@ class Rig {
 }
 
 /** The record that its own key describes. */
-function asItSays({ operations, time }: ReplayedRecord): ReplayedRecord {
-  const [timestamp, slot, size] = new TextDecoder().decode(operations[0]?.key).split('/').map(Number);
+function asItSays(record: ReplayedRecord): ReplayedRecord {
+  const { time } = record;
+  const [timestamp, slot, size] = new TextDecoder().decode(firstOf(record).key).split('/').map(Number);
   return { ...recordOf(timestamp as number, slot as number, size as number), time };
 }
 
@@ -183,11 +185,11 @@ describe('threads on one log', () => {
     expect(await ended).toEqual([{ how: 'done' }, { how: 'done' }]);
     expect(rig.log.stats().records).toBeGreaterThan(2 * times);
     rig.log.commitSync(rig.log.stats().appendedBytes);
-    await rig.check(({ timestamp, time, operations }) => ({
-      timestamp,
-      time,
-      dependsOn: timestamp - 1,
-      operations: hammered(timestamp, operations[0]!.index),
+    await rig.check((record) => ({
+      timestamp: record.timestamp,
+      time: record.time,
+      dependsOn: record.timestamp - 1,
+      operations: hammered(record.timestamp, firstOf(record).index),
     }));
     await rig.log.close({ discard: true });
   });

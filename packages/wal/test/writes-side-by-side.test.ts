@@ -59,7 +59,10 @@ async function checkReplay(life: Life, found: readonly ReplayedRecord[], base: n
   for (const { timestamp, dependsOn, operations } of found) {
     const written = life.records.get(timestamp);
     expect(written, `commit ${timestamp} is found`).toBeDefined();
-    expect({ dependsOn, operations }).toEqual({ dependsOn: written!.dependsOn, operations: written!.operations });
+    expect({ dependsOn, operations: [...operations] }).toEqual({
+      dependsOn: written!.dependsOn,
+      operations: [...written!.operations],
+    });
     if (timestamp > gapless) expect(dependsOn, `what commit ${timestamp} depends on`).toBeLessThanOrEqual(gapless);
   }
   const lost = [...life.acknowledged].filter((timestamp) => timestamp > base && !timestamps.has(timestamp));

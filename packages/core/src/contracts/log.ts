@@ -36,7 +36,10 @@ export interface LogOperation {
   readonly value: Uint8Array;
 }
 
-/** The operations of a transaction, in order. An array of them is one; large transactions have them encoded (`EncodedOperations`). */
+/**
+ * The operations of a transaction, in order, as often as they are gone through. An array of them is one; large transactions have them encoded (`EncodedOperations`), and those that are
+ * read from a log are best given as its bytes (`DecodedOperations`): as objects, all at once, they take many times as much memory.
+ */
 export interface LogOperations extends Iterable<LogOperation> {
   readonly length: number;
 }
@@ -52,7 +55,6 @@ export interface CommitRecord {
 
 /** A transaction, as recovery finds it. */
 export interface ReplayedRecord extends CommitRecord {
-  readonly operations: readonly LogOperation[];
   /** Milliseconds since 1970 at which it was appended, by the clock of the machine; never less than that of the record before. */
   readonly time: number;
   /**

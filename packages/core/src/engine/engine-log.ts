@@ -4,7 +4,7 @@
  */
 import type { ArchiveSource } from '../contracts/archive.js';
 import {
-  type LogOperation,
+  type LogOperations,
   OPERATION_CLEAR_INDEX,
   OPERATION_CREATE_INDEX,
   OPERATION_DELETE,
@@ -14,6 +14,8 @@ import {
   type ReplayedRecord,
 } from '../contracts/log.js';
 import { PagewrightError } from '../errors.js';
+import { DecodedOperations } from '../operations/decoded-operations.js';
+import { checkArchive } from './archive-option.js';
 import type { EngineCore } from './engine-core.js';
 import { decodeDescription } from './index-description.js';
 import { argument } from './range.js';
@@ -62,6 +64,15 @@ export interface LoggedOperation {
   readonly value: Uint8Array;
 }
 
+/**
+ * The operations of a transaction, in the order in which they were done, as often as they are gone through. Each is made when it is come by: a transaction may have millions, which as
+ * an array (`[...operations]`) take many times their bytes.
+ */
+export interface LoggedOperations extends Iterable<LoggedOperation> {
+  /** How many there are. */
+  readonly length: number;
+}
+
 /** A transaction, as it was committed. A change without one is a transaction of its own. */
 export interface LoggedTransaction {
   /** Grows from one to the next, with gaps where timestamps were given up. To go on behind it: `log.read(timestamp)`. */
@@ -69,7 +80,7 @@ export interface LoggedTransaction {
   /** When it was committed, by the clock of the machine. Never less than that of the one before. */
   readonly time: Date;
   /** In the order in which they were done. What it did to an index in a later operation counts. */
-  readonly operations: readonly LoggedOperation[];
+  readonly operations: LoggedOperations;
 }
 
 const OPTIONS = ['follow', 'archive', 'signal'];
@@ -176,16 +187,42 @@ export class LoggedTransactions implements AsyncIterableIterator<LoggedTransacti
   }
 
   private transactionOf({ timestamp, time, operations }: ReplayedRecord): LoggedTransaction {
-    return { timestamp, time: new Date(time), operations: operations.map((each) => this.operationOf(each)) };
+    this.learn(operations);
+    return { timestamp, time: new Date(time), operations: new OperationsOfRecord(operations, this.known) };
   }
 
-  private operationOf({ kind, index: number, key, value }: LogOperation): LoggedOperation {
-    const type = TYPES[kind];
-    if (type === undefined) throw new PagewrightError('PW_CORRUPT_LOG', `The log has an operation of kind ${kind}.`);
-    if (type === 'create-index') this.known.set(number, { number, ...shown(decodeDescription(key)) });
-    const index = this.known.get(number) ?? { number, ...UNKNOWN };
-    const isEntry = type === 'put' || type === 'delete';
-    return { type, index, key: isEntry ? key : NOTHING, value: isEntry ? value : NOTHING };
+  /** Takes note of indexes that are created, whether or not anyone goes through the operations. `PW_CORRUPT_LOG` for kinds that there are not. */
+  private learn(operations: LogOperations): void {
+    if (operations instanceof DecodedOperations && operations.areOfEntries) return;
+    for (const { kind, index: number, key } of operations) {
+      if (TYPES[kind] === undefined)
+        throw new PagewrightError('PW_CORRUPT_LOG', `The log has an operation of kind ${kind}.`);
+      if (kind === OPERATION_CREATE_INDEX) this.known.set(number, { number, ...shown(decodeDescription(key)) });
+    }
+  }
+}
+
+class OperationsOfRecord implements LoggedOperations {
+  readonly #operations: LogOperations;
+  /** Only grows, and no number is used again: an index is in it as it was when the transaction was committed. */
+  readonly #known: ReadonlyMap<number, LoggedIndex>;
+
+  constructor(operations: LogOperations, known: ReadonlyMap<number, LoggedIndex>) {
+    this.#operations = operations;
+    this.#known = known;
+  }
+
+  get length(): number {
+    return this.#operations.length;
+  }
+
+  *[Symbol.iterator](): Generator<LoggedOperation, void, void> {
+    for (const { kind, index: number, key, value } of this.#operations) {
+      const type = TYPES[kind] as LoggedOperationType;
+      const index = this.#known.get(number) ?? { number, ...UNKNOWN };
+      const isEntry = type === 'put' || type === 'delete';
+      yield { type, index, key: isEntry ? key : NOTHING, value: isEntry ? value : NOTHING };
+    }
   }
 }
 
@@ -212,11 +249,7 @@ function checkRead(from: number, options: LogReadOptions): void {
   const { follow, archive, signal } = options;
   if (follow !== undefined && typeof follow !== 'boolean')
     throw argument('The option follow is true or false.', { follow });
-  const isSource = typeof archive === 'object' && archive !== null && ['list', 'read'].every((name) => name in archive);
-  if (archive !== undefined && !isSource && (typeof archive !== 'string' || archive === ''))
-    throw argument('The option archive is the path of a directory, or an object with list() and read(name).', {
-      archive,
-    });
+  if (archive !== undefined) checkArchive(archive);
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw argument('The option signal is an AbortSignal.', { signal });
 }

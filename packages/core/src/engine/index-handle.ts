@@ -291,7 +291,8 @@ export class IndexHandle<Key = string, Value = unknown> {
    */
   *changesIn(transaction: LoggedTransaction): Generator<IndexChange<Key, Value>, void, void> {
     const operations = transaction?.operations;
-    if (!Array.isArray(operations)) throw argument('changesIn takes a transaction, as log.read() gives it.', {});
+    if (typeof operations?.[Symbol.iterator] !== 'function')
+      throw argument('changesIn takes a transaction, as log.read() gives it.', {});
     for (const { type, index, key, value } of operations) {
       if (index.number !== this.entry.number) continue;
       if (type === 'put') yield { type, key: this.codec.decodeKey(key), value: this.codec.decodeValue(value) };

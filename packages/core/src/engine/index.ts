@@ -17,6 +17,7 @@ export {
   EngineLog,
   type LoggedIndex,
   type LoggedOperation,
+  type LoggedOperations,
   type LoggedOperationType,
   type LoggedTransaction,
   LoggedTransactions,

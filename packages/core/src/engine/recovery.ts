@@ -60,6 +60,11 @@ const RELEASE_BUDGET = 1024;
 export class Recovery {
   private records = 0;
   private transactions = 0;
+  /** Operations since the event loop had a turn, … */
+  private sinceTurn = 0;
+  /** … and bytes of the record under way that were gone through, about. */
+  private passedOfRecord = 0;
+  private toldBytes = 0;
   private readonly begun = performance.now();
 
   constructor(
@@ -75,15 +80,14 @@ export class Recovery {
    * plugin brings.
    */
   async replay(replay: LogReplay, onProgress?: (progress: RecoveryProgress) => void): Promise<RecoveryResult> {
-    let sinceTurn = 0;
-    for await (const record of replay.records()) {
-      this.assertNext(record);
-      this.apply(record);
-      sinceTurn += 1 + record.operations.length;
-      if (sinceTurn < OPERATIONS_A_TURN) continue;
-      sinceTurn = 0;
+    const turn = async (): Promise<void> => {
+      this.sinceTurn = 0;
       onProgress?.(this.progress(replay));
       await new Promise(setImmediate);
+    };
+    for await (const record of replay.records()) {
+      this.assertNext(record);
+      await this.apply(record, turn);
     }
     this.catalog.giveUpLoads(this.timestamp);
     if (this.records > 0) onProgress?.({ ...this.progress(replay), bytes: replay.bytes });
@@ -98,7 +102,9 @@ export class Recovery {
   }
 
   private progress(replay: LogReplay): RecoveryProgress {
-    return { bytes: Math.min(replay.passedBytes(), replay.bytes), totalBytes: replay.bytes, records: this.records };
+    const passed = replay.passedBytes() + this.passedOfRecord;
+    this.toldBytes = Math.max(this.toldBytes, Math.min(passed, replay.bytes));
+    return { bytes: this.toldBytes, totalBytes: replay.bytes, records: this.records };
   }
 
   /** The log says so itself where timestamps are left out: none is in silence. */
@@ -111,15 +117,21 @@ export class Recovery {
     );
   }
 
-  private apply(record: ReplayedRecord): void {
+  /** A record may have millions of operations: turns are taken in between. */
+  private async apply(record: ReplayedRecord, turn: () => Promise<void>): Promise<void> {
     let changesEntries = false;
+    this.passedOfRecord = 0;
     for (const operation of record.operations) {
-      if (operation.kind === OPERATION_PUT || operation.kind === OPERATION_DELETE) changesEntries = true;
+      const { kind, key, value } = operation;
+      if (kind === OPERATION_PUT || kind === OPERATION_DELETE) changesEntries = true;
       this.carryOut(operation, record.timestamp);
+      this.passedOfRecord += key.length + value.length;
+      if (++this.sinceTurn >= OPERATIONS_A_TURN) await turn();
     }
     this.timestamp = record.timestamp;
     this.records++;
     if (changesEntries) this.transactions++;
+    if (++this.sinceTurn >= OPERATIONS_A_TURN) await turn();
   }
 
   private carryOut(operation: LogOperation, timestamp: number): void {

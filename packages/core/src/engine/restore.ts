@@ -10,6 +10,7 @@ import type { IoBackend } from '../contracts/io.js';
 import { BRANCH_LOG } from '../contracts/log.js';
 import { refuseOccupied } from '../contracts/occupied.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
+import { checkArchive } from './archive-option.js';
 import { Catalog } from './catalog.js';
 import { namedByPath, partOf } from './part-names.js';
 import type { EngineParts } from './parts.js';
@@ -101,10 +102,7 @@ export function checkRestoreOptions(options: RestoreOptions): void {
   for (const [name, value] of Object.entries({ backup, path })) {
     if (typeof value !== 'string' || value === '') throw wrong(`The option ${name} is a path.`);
   }
-  const isSource =
-    typeof archive === 'object' && archive !== null && isFunction(archive.list) && isFunction(archive.read);
-  if (!isSource && (typeof archive !== 'string' || archive === ''))
-    throw wrong('The option archive is the path of a directory, or an object with list() and read(name).');
+  checkArchive(archive);
   const isDate = until instanceof Date && !Number.isNaN(until.getTime());
   if (until !== undefined && !isDate && !(Number.isSafeInteger(until) && (until as number) >= 0))
     throw wrong('The option until is the timestamp of a commit, or a Date.');

@@ -48,24 +48,6 @@ export function encodeOperations(bytes: Uint8Array, at: number, operations: Iter
   return next;
 }
 
-/** The operations in these bytes, as views of them; null if they are not exactly `count` operations and, at most, seven bytes of padding. */
-export function decodeOperations(body: Uint8Array, count: number): LogOperation[] | null {
-  const operations: LogOperation[] = [];
-  const place = new OperationPlace();
-  let at = 0;
-  for (let i = 0; i < count; i++) {
-    if (!place.decode(body, at)) return null;
-    operations.push({
-      kind: place.kind,
-      index: place.index,
-      key: body.subarray(place.key, place.value),
-      value: body.subarray(place.value, place.end),
-    });
-    at = place.end;
-  }
-  return body.length - at < 8 ? operations : null;
-}
-
 /** Where an operation lies. One is used for many. */
 export class OperationPlace {
   kind = 0;

@@ -63,7 +63,7 @@ export const commitClauses: readonly ConcurrencyClause[] = [
         rig.positions,
       );
       const operations = rig.records.map((record) =>
-        record.operations.map(({ kind, index, key, value }) => [kind, index, text(key), text(value)]),
+        [...record.operations].map(({ kind, index, key, value }) => [kind, index, text(key), text(value)]),
       );
       assert.deepEqual(operations, [
         [

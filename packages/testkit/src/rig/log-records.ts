@@ -24,6 +24,11 @@ export function recordOf(timestamp: number, generation: number, size: number): R
   };
 }
 
+/** The record with its operations as an array, to be compared, and kept. */
+export function inObjects(record: ReplayedRecord): ReplayedRecord {
+  return { ...record, operations: [...record.operations] };
+}
+
 /** Throws unless the record is the one that was written, to the byte. */
 export function assertSameRecord(found: CommitRecord, wanted: CommitRecord | undefined): void {
   assert.ok(wanted !== undefined, `There is a record ${found.timestamp} that was never written.`);

@@ -15,7 +15,7 @@ import {
   Threads,
 } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
-import { recordOf } from './log-records.js';
+import { inObjects, recordOf } from './log-records.js';
 
 /** Where the log of the store lies. */
 export const LOG_DIRECTORY = '/store/app.pw-wal';
@@ -61,7 +61,7 @@ export function openLog(
 
 export async function readAll(replay: LogReplay): Promise<ReplayedRecord[]> {
   const records: ReplayedRecord[] = [];
-  for await (const record of replay.records()) records.push(record);
+  for await (const record of replay.records()) records.push(inObjects(record));
   return records;
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ArchivedSegment, ArchiveFunction, ArchiveSource, IoBackend, Log, ReplayedRecord } from '@pagewright/core';
 import { SimulatedDevice } from '../device/simulated-device.js';
+import { inObjects } from './log-records.js';
 import { STORE_ID } from './log-store.js';
 
 export class MemoryArchive implements ArchiveSource {
@@ -95,7 +96,7 @@ export async function recordsIn(
   if (archive instanceof MemoryArchive) archive.assertSound();
   const replay = await log.replayArchive({ io, archive, storeId, timestamp: from, until });
   const found: ReplayedRecord[] = [];
-  for await (const record of replay.records()) found.push(record);
+  for await (const record of replay.records()) found.push(inObjects(record));
   return found;
 }
 

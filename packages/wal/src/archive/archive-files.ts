@@ -22,12 +22,32 @@ export async function openArchive(io: IoBackend, archive: string | ArchiveSource
     const isThere = names.length > 0 || (await io.exists(archive));
     return new CountedFiles(archive, isThere, names, (path) => io.open(path, { readOnly: true }));
   }
-  const names: string[] = [];
-  for await (const name of await archive.list()) names.push(name);
-  const unique = segmentsAmong([...new Set(names)]);
+  const unique = segmentsAmong([...new Set(await namesIn(archive))]);
   return new CountedFiles('the archive', true, unique, async (path) =>
     contentOf(path, await archive.read(basename(path))),
   );
+}
+
+/** Errors: `PW_ARGUMENT` for what are no names; what `list` throws. */
+async function namesIn(archive: ArchiveSource): Promise<string[]> {
+  const listed: unknown = await archive.list();
+  if (!isIterable(listed)) throw noNames(listed);
+  const names: string[] = [];
+  for await (const name of listed) {
+    if (typeof name !== 'string') throw noNames(name);
+    names.push(name);
+  }
+  return names;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> | AsyncIterable<unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  return Symbol.iterator in value || Symbol.asyncIterator in value;
+}
+
+function noNames(given: unknown): PagewrightError {
+  const message = `list() of the archive gave ${String(given)} where names are expected. It returns an iterable of the names of what there is, or a promise of one.`;
+  return new PagewrightError('PW_ARGUMENT', message, { details: { given } });
 }
 
 class CountedFiles implements ArchiveFiles {
