@@ -22,8 +22,15 @@ async function withKills(kills: ProcessKills, run: () => Promise<void>): Promise
   }
 }
 
-for (const choice of [SMALL_PAGES, { commit: 'sync', pageSize: 16384 }] as const) {
-  it(`after each of ${ROUNDS} kills every acknowledged transaction is there and none is there by half (${choice.commit}, ${choice.pageSize})`, async () => {
+const CHOICES: readonly WriterChoice[] = [
+  SMALL_PAGES,
+  { commit: 'sync', pageSize: 16384 },
+  { ...SMALL_PAGES, durability: 'relaxed' },
+];
+
+for (const choice of CHOICES) {
+  const { commit, pageSize, durability = 'durable' } = choice;
+  it(`after each of ${ROUNDS} kills every acknowledged transaction is there and none is there by half (${commit}, ${pageSize}, ${durability})`, async () => {
     const kills = new ProcessKills({ home: newHome(), seed: SEED, subject: storeSubject(() => choice) });
     await withKills(kills, async () => {
       for (let round = 0; round < ROUNDS; round++) await kills.round();

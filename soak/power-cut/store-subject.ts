@@ -9,6 +9,8 @@ import { open } from 'pagewright';
 export interface WriterChoice {
   readonly commit: 'sync' | 'group' | 'pipelined' | 'autonomous';
   readonly pageSize: number;
+  /** What a commit survives. Default: `durable`; what is `relaxed` survives a kill, and no cut of the power. */
+  readonly durability?: 'durable' | 'relaxed';
   /** What its I/O does not do, or does not wait for: a planted fault. */
   readonly forget?: 'sync' | 'syncDirectory' | 'wait';
   /** Where it kills itself. */

@@ -1,7 +1,7 @@
 // Does the work of the endless script until it is killed. Each line of what it tells is a synchronous write to standard
 // output, so that what the reader has seen was acknowledged. If the device fails it tells what the store says, and waits to
 // be killed all the same. Its one argument is JSON:
-//   path, commit, pageSize
+//   path, commit, pageSize, durability
 //   forget: 'sync', 'syncDirectory', or 'wait', once the work has begun: syncs, of files or directories, answer without having
 //     been done, or before they are done
 //   killAt: { during, operation, number, begun }: kills itself at the operation of this number, from 1, of all those (or
@@ -14,7 +14,7 @@ import { wal } from '@pagewright/wal';
 import { open } from 'pagewright';
 import { hooked } from './hooked-files.mjs';
 
-const { path, commit, pageSize, forget, killAt } = JSON.parse(process.argv[2]);
+const { path, commit, pageSize, durability = 'durable', forget, killAt } = JSON.parse(process.argv[2]);
 let point = 'opening';
 let operations = 0;
 
@@ -55,7 +55,7 @@ const db = await open(path, {
   memory: '4MiB',
   pageSize,
   io: hookedIo(),
-  log: wal({ commit, segmentSize: '256KiB' }),
+  log: wal({ commit, durability, segmentSize: '256KiB' }),
   checkpoint: { logBytes: 400_000 },
 }).catch((error) => error);
 if (!('state' in db)) tell(`unopened ${db.code}`);

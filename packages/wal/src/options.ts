@@ -77,6 +77,15 @@ const DEFAULTS: CheckedOptions = {
   readerLimit: 1024 * MIB,
   archiveTimeoutMs: 60_000,
 };
+const NAMES: readonly string[] = [...Object.keys(DEFAULTS), 'archive'];
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
+const EXPECTED: Readonly<Record<string, { readonly message: string; fits(value: unknown): boolean }>> = {
+  commit: { message: 'must name a commit policy', fits: isText },
+  archive: {
+    message: 'must be the path of a directory, or a function',
+    fits: (value) => isText(value) || typeof value === 'function',
+  },
+};
 const MOST = 1024 * MIB;
 const SIZES = [
   { option: 'segmentSize', least: 64 * KIB, most: MOST },
@@ -95,11 +104,9 @@ const DURABILITIES: readonly Durability[] = ['durable', 'relaxed', 'none'];
 
 /** The options as they count. Errors: `PW_OPTION_INVALID`. */
 export function checkOptions(options: WalOptions): CheckedOptions {
+  assertShape(options);
   const [problem] = optionProblems(options);
-  if (problem !== undefined) {
-    const { option, message } = problem;
-    throw new PagewrightError('PW_OPTION_INVALID', message, { details: { option, value: options[option] } });
-  }
+  if (problem !== undefined) throw invalid(problem.option, options[problem.option], problem.message);
   return {
     commit: options.commit ?? DEFAULTS.commit,
     segmentSize: parseByteSize(options.segmentSize ?? DEFAULTS.segmentSize),
@@ -113,6 +120,27 @@ export function checkOptions(options: WalOptions): CheckedOptions {
     depth: options.depth ?? DEFAULTS.depth,
     archiveTimeoutMs: options.archiveTimeoutMs ?? DEFAULTS.archiveTimeoutMs,
   };
+}
+
+/** What the schema of the plugin sees to as well. Errors: `PW_OPTION_INVALID`. */
+function assertShape(options: unknown): asserts options is WalOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid(null, options, 'The options of a log are an object.');
+  }
+  for (const [option, value] of Object.entries(options)) {
+    if (!NAMES.includes(option)) {
+      throw invalid(option, value, `A log has no option '${option}'. There are: ${NAMES.join(', ')}.`);
+    }
+    const expected = EXPECTED[option];
+    if (expected !== undefined && value !== undefined && !expected.fits(value)) {
+      throw invalid(option, value, `${option} ${expected.message}.`);
+    }
+    if (value === null) throw invalid(option, value, `${option} is null; leave it out to have the default.`);
+  }
+}
+
+function invalid(option: string | null, value: unknown, message: string): PagewrightError {
+  return new PagewrightError('PW_OPTION_INVALID', message, { details: { option, value } });
 }
 
 /** All that is wrong with sizes and other values. */

@@ -326,9 +326,19 @@ export class WriteAheadLog implements Log {
   stats(): LogStats {
     const policy = this.#policyType.name;
     if (this.#writer === null) {
-      return { policy, appendedBytes: 0, records: 0, flushes: 0, segments: 0, pendingBytes: 0, archive: null };
+      return {
+        policy,
+        appendedBytes: 0,
+        records: 0,
+        flushes: 0,
+        segments: 0,
+        pendingBytes: 0,
+        writtenBytes: 0,
+        readers: null,
+        archive: null,
+      };
     }
-    const { state, segments, archiver } = this.#writer;
+    const { state, segments, archiver, readers, shape } = this.#writer;
     return {
       policy,
       appendedBytes: state.appended,
@@ -336,6 +346,8 @@ export class WriteAheadLog implements Log {
       flushes: state.flushes,
       segments: segments.count,
       pendingBytes: state.pending,
+      writtenBytes: state.handed,
+      readers: readers.stats(state.segment, (segment) => state.sizeOf(segment) || shape.options.segmentSize),
       archive: archiver?.stats ?? null,
     };
   }

@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { isPagewrightError } from '@pagewright/core';
+import { type ArchivedSegment, type ArchiveFunction, isPagewrightError, NO_LOG } from '@pagewright/core';
 import { dropAll, keepAll, keepSome, SimulatedDevice } from '@pagewright/testkit';
 import {
   inObjects,
+  LOG_DIRECTORY,
   LogStore,
   MemoryArchive,
   newSuperblock,
@@ -12,6 +13,7 @@ import {
   settled,
 } from '@pagewright/testkit/rig';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Archiver } from '../src/archive/archiver.js';
 import type { LogArchived } from '../src/archive/diagnostics.js';
 import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
@@ -216,6 +218,60 @@ describe('segments', () => {
     } finally {
       unsubscribe('pagewright:log:archive', listen);
     }
+  });
+});
+
+describe('archiving', () => {
+  test('goes on with a segment that becomes durable when it has just looked for one', async () => {
+    const disk = new SimulatedDevice();
+    const store = await openLogStore(disk, newSuperblock());
+    await writeSegments(store, 10);
+    const { incarnation } = store.log.mark();
+    const shelf = new MemoryArchive();
+    const origin = { end: NO_LOG, timestamp: 0, keptRanges: 0, first: 1 };
+    let durable = 2;
+    const archiver = new Archiver({
+      archive: shelf.archive,
+      location: { io: disk, directory: LOG_DIRECTORY, storeId: STORE_ID, readOnly: true },
+      headerOf: (segment) => ({ storeId: STORE_ID, incarnation, segment, fileSize: 0, origin }),
+      durableSegment: () => {
+        // It has archived all that was durable, and looks for more.
+        if (archiver.floor === 2 && durable === 2) {
+          queueMicrotask(() => {
+            durable = 3;
+            archiver.look();
+          });
+        }
+        return durable;
+      },
+      onArchived: async () => undefined,
+      removeLeftover: async () => undefined,
+      onFailed: () => undefined,
+    });
+    archiver.begin([]);
+    await settled(20);
+    expect(shelf.kept.size).toBe(2);
+    await archiver.stop();
+    await store.close({ discard: true });
+  });
+
+  test('by a function that returns no promise archives nothing, and says so', async () => {
+    const disk = new SimulatedDevice();
+    const names: string[] = [];
+    const archive = ((segment: ArchivedSegment) => void names.push(segment.name)) as unknown as ArchiveFunction;
+    const store = await openLogStore(disk, newSuperblock(), {
+      options: { ...SMALL, archive, archiveTimeoutMs: 0 },
+    });
+    await writeSegments(store, 10);
+    const { segment } = store.log.mark();
+    expect(store.log.stats().archive).toMatchObject({
+      archivedSegments: 0,
+      waitingSegments: segment - 1,
+      lastError: { code: 'PW_ARCHIVE_FAILED', message: expect.stringContaining('no promise') },
+    });
+    await expect(store.close({ discard: true })).rejects.toMatchObject({ code: 'PW_ARCHIVE_FAILED' });
+    expect(new Set(names).size).toBe(1);
+    expect(segmentsOn(disk).length).toBeGreaterThanOrEqual(segment);
   });
 });
 

@@ -47,9 +47,28 @@ describe('the plugin', () => {
     [{ archiveTimeoutMs: 5000 }, 'archiveTimeoutMs'],
     [{ archive: '' }, 'archive'],
     [{ comit: 'sync' }, 'comit'],
+    [{ groupWindowMs: -1 }, 'groupWindowMs'],
+    [{ groupWindowMs: 1000.5 }, 'groupWindowMs'],
+    [{ groupWindowMs: Number.NaN }, 'groupWindowMs'],
+    [{ groupWindowMs: '1' }, 'groupWindowMs'],
+    [{ groupBytes: -1 }, 'groupBytes'],
+    [{ groupBytes: '2 GiB' }, 'groupBytes'],
+    [{ batchBytes: -1 }, 'batchBytes'],
+    [{ batchBytes: 'few' }, 'batchBytes'],
+    [{ depth: 0 }, 'depth'],
+    [{ depth: 17 }, 'depth'],
+    [{ depth: 1.5 }, 'depth'],
+    [{ readerLimit: 1000 }, 'readerLimit'],
+    [{ readerLimit: '2TiB' }, 'readerLimit'],
+    [{ durability: 'durabel' }, 'durability'],
+    [{ archive: 5 }, 'archive'],
+    [{ commit: 5 }, 'commit'],
   ])('refuses %j', (options, key) => {
     const [issue] = check(options).issues ?? [];
     expect(issue?.path).toEqual([expect.objectContaining({ key })]);
+    expect(() => new WriteAheadLog(options as WalOptions)).toThrow(
+      expect.objectContaining({ code: 'PW_OPTION_INVALID', details: expect.objectContaining({ option: key }) }),
+    );
   });
 
   test('says of an archive that is none no more than that', () => {
@@ -58,6 +77,10 @@ describe('the plugin', () => {
         'must be the path of a directory, or a function',
       ]);
     }
+  });
+
+  test.each([[null], [5], ['sync'], [{ archive: null }], [{ depth: null }]])('a log alone refuses %j', (options) => {
+    expect(() => new WriteAheadLog(options as never)).toThrow(expect.objectContaining({ code: 'PW_OPTION_INVALID' }));
   });
 
   test('the constructor refuses what the plugin refuses', () => {

@@ -1,12 +1,21 @@
 import { type CommitPolicyType, type LogOpenRequest, type LogStream, Threads } from '@pagewright/core';
 import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
-import { LOG_DIRECTORY, type LogStore, newSuperblock, readAll, recordOf, stateOf } from '@pagewright/testkit/rig';
-import { describe, expect, test } from 'vitest';
+import {
+  LOG_DIRECTORY,
+  type LogStore,
+  newSuperblock,
+  readAll,
+  recordOf,
+  settled,
+  stateOf,
+} from '@pagewright/testkit/rig';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { WalOptions } from '../src/options.js';
 import { BUILT_IN_POLICIES, WriteAheadLog } from '../src/write-ahead-log.js';
 import { openLogStore, SMALL } from './store.js';
 
-async function openWith(commit: string): Promise<LogStore> {
-  return openLogStore(new SimulatedDevice(), newSuperblock(), { options: { commit } });
+async function openWith(commit: string, options: WalOptions = {}): Promise<LogStore> {
+  return openLogStore(new SimulatedDevice(), newSuperblock(), { options: { ...options, commit } });
 }
 
 describe('the sync policy', () => {
@@ -86,6 +95,71 @@ describe('the pipelined policy', () => {
     const commits = [store.log.commit(store.append(1)), store.log.commit(store.append(1))];
     expect(commits[0]).toBe(commits[1]);
     await Promise.all(commits);
+  });
+});
+
+describe('the group policy', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+
+  /** Whether each of the commits is acknowledged by now, with time as it stands. */
+  async function acknowledged(commits: readonly Promise<unknown>[]): Promise<boolean[]> {
+    const found = commits.map(() => false);
+    for (const [i, commit] of commits.entries()) void commit.then(() => (found[i] = true));
+    await settled(30);
+    return found;
+  }
+
+  async function openGroup(options: WalOptions): Promise<LogStore> {
+    const store = await openWith('group', options);
+    await store.commit();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    return store;
+  }
+
+  test('gathers commits for the window, and flushes them together', async () => {
+    const store = await openGroup({ groupWindowMs: 7, groupBytes: '1GiB' });
+    const before = store.disk.syncs;
+    const first = store.commit();
+    await vi.advanceTimersByTimeAsync(3);
+    const commits = [first, store.commit(20_000)];
+    await vi.advanceTimersByTimeAsync(3);
+    expect(await acknowledged(commits)).toEqual([false, false]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await acknowledged(commits)).toEqual([true, true]);
+    expect(store.disk.syncs - before).toBe(1);
+  });
+
+  test.each([0.5, 1.5])('honours a window of %d ms', async (groupWindowMs) => {
+    const store = await openGroup({ groupWindowMs });
+    let now = 1000;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const commits = [store.commit()];
+    now += Math.floor(groupWindowMs);
+    await vi.advanceTimersByTimeAsync(Math.floor(groupWindowMs));
+    expect(await acknowledged(commits)).toEqual([false]);
+    now += 0.5;
+    expect(await acknowledged(commits)).toEqual([true]);
+  });
+
+  test('with a window of 0 waits for no timer, and for those that commit in the same turn', async () => {
+    const store = await openGroup({ groupWindowMs: 0 });
+    const before = store.disk.syncs;
+    const commits = Array.from({ length: 10 }, () => store.commit());
+    expect(await acknowledged(commits)).toEqual(commits.map(() => true));
+    expect(store.disk.syncs - before).toBe(1);
+  });
+
+  test('flushes at once when there are bytes enough', async () => {
+    const store = await openGroup({ groupWindowMs: 1000, groupBytes: 10_000 });
+    const commits = [store.commit(4000)];
+    expect(await acknowledged(commits)).toEqual([false]);
+    commits.push(store.commit(4000));
+    expect(await acknowledged(commits)).toEqual([false, false]);
+    commits.push(store.commit(4000));
+    expect(await acknowledged(commits)).toEqual([true, true, true]);
   });
 });
 

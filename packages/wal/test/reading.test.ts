@@ -210,6 +210,28 @@ describe('a reader of the log', () => {
     await store.close({ discard: true });
   });
 
+  test('that is about to lose what it has not read is seen in what the log tells of itself', async () => {
+    const limitBytes = 4 * 64 * 1024;
+    const store = await open({ ...SMALL, readerLimit: limitBytes });
+    const told = () => store.log.stats().readers;
+    expect(told()).toBeNull();
+    await commits(store, 4);
+    const [slow, quick] = [read(store, 0), read(store, 0)];
+    expect(await take(slow, 1)).toEqual([1]);
+    expect(await take(quick, 4)).toEqual(upTo(4));
+    expect(told()).toMatchObject({ count: 2, limitBytes });
+    expect(told()!.behindBytes).toBeLessThan(limitBytes);
+    expect(told()!.behindBytes).toBeGreaterThan(store.log.stats().appendedBytes);
+    while (told()!.behindBytes <= limitBytes + 64 * 1024) await commits(store, 1);
+    expect(store.log.stats().writtenBytes).toBe(store.log.stats().appendedBytes);
+    for (let i = 0; i < 2; i++) await store.checkpoint();
+    await expect(take(slow, 30)).rejects.toMatchObject({ code: 'PW_LOG_GONE' });
+    expect(told()).toMatchObject({ count: 1 });
+    await quick.return();
+    expect(told()).toBeNull();
+    await store.close({ discard: true });
+  });
+
   test('is told when the log does not have what comes next any more, or never had what it claims to have', async () => {
     const store = await open();
     await commits(store, 12);

@@ -284,6 +284,19 @@ export interface LogReplay {
   readonly givenUp: () => GivenUp | null;
 }
 
+/** Who reads the log while it is written. */
+export interface LogReaderStats {
+  /** How many there are. */
+  readonly count: number;
+  /**
+   * Bytes of the segment files from the one that the reader furthest behind is in to the newest one. Readers of the archive do not count. Above `limitBytes` that reader may lose what it
+   * has not read, as soon as the store itself does not need it.
+   */
+  readonly behindBytes: number;
+  /** What is kept for readers, at most: `readerLimit`. */
+  readonly limitBytes: number;
+}
+
 /** Of the log, not of a thread. */
 export interface LogStats {
   readonly policy: string;
@@ -293,6 +306,10 @@ export interface LogStats {
   readonly segments: number;
   /** Appended and not yet durable. */
   readonly pendingBytes: number;
+  /** Of the bytes appended, those that the operating system has: what the death of the process does not take. */
+  readonly writtenBytes?: number;
+  /** Null if nobody reads it. In the thread that opened it; others do not know. */
+  readonly readers?: LogReaderStats | null;
   /** Null if the log is not archived. In the thread that opened it; others do not know. */
   readonly archive?: ArchiveStats | null;
 }

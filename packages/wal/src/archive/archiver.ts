@@ -81,6 +81,7 @@ export class Archiver {
     if (this.#isOver || this.#running !== null || this.#timer !== null || this.#next(this.#durable) === null) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
+      this.look(); // there may be more since it looked last
     });
   }
 
@@ -159,7 +160,7 @@ export class Archiver {
   async #archive({ name, copy, done }: Waiting): Promise<void> {
     const { archive, location } = this.#context;
     try {
-      await archive(await copy());
+      await promised(name, archive(await copy()));
       this.#archived++;
       await done();
     } catch (error) {
@@ -190,6 +191,14 @@ export class Archiver {
       { cause, details: { path: directory, waiting } },
     );
   }
+}
+
+/** Who returns nothing has not said that the segment is safe. Errors: `PW_ARCHIVE_FAILED`. */
+function promised(name: string, archived: unknown): PromiseLike<unknown> {
+  const { then } = (archived ?? {}) as { then?: unknown };
+  if (typeof then === 'function') return archived as PromiseLike<unknown>;
+  const message = `The option archive is a function that returned no promise for ${name}, so nothing says when that is safe. Return one that resolves then, as an async function does.`;
+  throw new PagewrightError('PW_ARCHIVE_FAILED', message, { details: { segment: name } });
 }
 
 /** Errors: `PW_CORRUPT_LOG` if the segment does not say how it ends. */

@@ -22,6 +22,7 @@ export class GroupPolicy implements CommitPolicy {
   /** Those that gather for the next. */
   #group: Gathered | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #turn: NodeJS.Immediate | null = null;
   /** Whether the window is over, or the group large enough. */
   #isDue = false;
 
@@ -37,7 +38,7 @@ export class GroupPolicy implements CommitPolicy {
     if (this.#current !== null && position <= this.#target) return this.#current;
     if (this.#group === null) {
       this.#group = new Gathered();
-      this.#timer = setTimeout(this.#due, this.#windowMs);
+      this.#await(this.#windowMs);
     }
     const { told } = this.#group;
     const flushing = this.#current === null ? durable : Math.max(durable, this.#target);
@@ -47,6 +48,18 @@ export class GroupPolicy implements CommitPolicy {
 
   commitSync(position: LogPosition): void {
     if (position > this.#stream.durable) this.#stream.flushSync();
+  }
+
+  /** Timers know whole milliseconds, from one on: what is left of the window passes in turns of the event loop, and a window of 0 is what is left of the turn. */
+  #await(windowMs: number): void {
+    const whole = Math.floor(windowMs);
+    const end = windowMs > whole ? performance.now() + windowMs : 0;
+    const turn = (): void => {
+      if (performance.now() < end) this.#turn = setImmediate(turn);
+      else this.#due();
+    };
+    if (whole > 0) this.#timer = setTimeout(turn, whole);
+    else this.#turn = setImmediate(turn);
   }
 
   readonly #due = (): void => {
@@ -60,7 +73,9 @@ export class GroupPolicy implements CommitPolicy {
     this.#group = null;
     this.#isDue = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#turn !== null) clearImmediate(this.#turn);
     this.#timer = null;
+    this.#turn = null;
     const flush = this.#flush();
     this.#current = flush;
     const over = (): void => {

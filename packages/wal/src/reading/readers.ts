@@ -5,6 +5,8 @@
  * kept, and knows it before it is given up: nothing of a file that may be written anew gets to anyone.
  */
 
+import type { LogReaderStats } from '@pagewright/core';
+
 export interface ReadersContext {
   /** Bytes of segment files. */
   readonly limit: number;
@@ -73,6 +75,15 @@ export class Readers {
       }
       this.wake();
     }
+  }
+
+  /** `newest`: the segment in use; `sizeOf`: as it is in the context, of this instant, and waits for nothing. Null if there are none. */
+  stats(newest: number, sizeOf: (segment: number) => number): LogReaderStats | null {
+    if (this.#readers.size === 0) return null;
+    const lowest = this.#lowest;
+    let behindBytes = 0;
+    for (let segment = lowest; segment <= newest; segment++) behindBytes += this.#sizes.get(segment) ?? sizeOf(segment);
+    return { count: this.#readers.size, behindBytes, limitBytes: this.#context.limit };
   }
 
   /** Resolves when more is durable than now, or when something else happens that concerns readers. To be called before a reader looks. */
