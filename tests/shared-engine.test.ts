@@ -442,3 +442,27 @@ describe('what cannot be shared or joined', () => {
     expect((await a.index('users')).getSync('ada')).toBe(1);
   });
 });
+
+describe('a checkpoint that does not keep up', () => {
+  it('is waited for by changes in place of who attached, as long as it gets on, and by those of its own thread never', async () => {
+    const a = await opened({ checkpoint: { logBytes: 4096 } });
+    const b = await joined(a);
+    const inA = await a.index<string, string>('notes');
+    const inB = await b.index<string, string>('notes');
+    // None goes on while the event loop does not.
+    for (let i = 0; i < 300; i++) inA.putSync(`note ${i}`, 'x'.repeat(200));
+    const waits = vi.spyOn(Atomics, 'wait').mockReturnValue('timed-out');
+    try {
+      inA.putSync('one more', 'a');
+      expect(waits).toHaveBeenCalledTimes(0);
+      inB.putSync('one more', 'b');
+      expect(waits).toHaveBeenCalledTimes(2);
+      inB.putSync('and one', 'b');
+      expect(waits).toHaveBeenCalledTimes(2);
+    } finally {
+      waits.mockRestore();
+    }
+    await inB.put('the last', 'b');
+    expect([inA.getSync('one more'), inA.getSync('and one'), inA.getSync('the last')]).toEqual(['b', 'b', 'b']);
+  });
+});
