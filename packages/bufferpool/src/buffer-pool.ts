@@ -539,6 +539,7 @@ export class BufferPool implements PageStore {
       pool.poolLatch,
       this.#readers,
     );
+    pool.residency.checkpointBatch = this.#checkpointer.batch;
   }
 
   #makeProvider({ io, readOnly }: PageStoreOpenRequest): PageProvider | null {

@@ -15,6 +15,7 @@ import {
   sizeClassOf,
 } from '@pagewright/core/contracts';
 import { encodeMap, mapBytes } from './allocation-map.js';
+import { CheckpointBatch } from './checkpoint-batch.js';
 import type { StagedImage } from './closed-epoch.js';
 import { tellCheckpoint } from './diagnostics.js';
 import type { Epochs } from './epochs.js';
@@ -30,6 +31,7 @@ const SLICE_BYTES = 128 * 1024;
 export class Checkpointer {
   /** Completed ones. */
   count = 0;
+  readonly batch: CheckpointBatch;
   #running: Promise<CheckpointResult> | null = null;
   #next: Promise<CheckpointResult> | null = null;
   #failure: unknown = null;
@@ -47,7 +49,9 @@ export class Checkpointer {
     private readonly gate: Gate,
     private readonly poolLatch: PoolLatch,
     private readonly readers: ReaderPins,
-  ) {}
+  ) {
+    this.batch = new CheckpointBatch(epochs, file, poolLatch);
+  }
 
   /** Runs a checkpoint; calls that come while one runs share the one after it. */
   run(steps: CheckpointSteps): Promise<CheckpointResult> {
@@ -159,18 +163,7 @@ export class Checkpointer {
         await new Promise(setImmediate);
         continue;
       }
-      try {
-        await this.file.writeImages(batch);
-      } catch (error) {
-        this.poolLatch.holding(() => {
-          for (const staged of batch) this.epochs.unstage(staged);
-        });
-        throw error;
-      }
-      schedulePoint(POINT.imagesWritten);
-      this.poolLatch.holding(() => {
-        for (const staged of batch) this.epochs.settleStaged(staged);
-      });
+      await this.batch.write(batch);
       total += bytes;
       if (steps.advanced !== undefined && !this.poolLatch.holding(() => this.epochs.isStaged)) {
         const written = this.poolLatch.holding(() => this.epochs.shareWritten);

@@ -150,7 +150,7 @@ export class ClosedEpoch {
     return bytes;
   }
 
-  /** A staged image is in the file. */
+  /** A staged image is in the file. Its memory is for the caller to give back. */
   settle(staged: StagedImage): void {
     const { owed } = this.memory;
     const { entry, address } = staged;
@@ -161,7 +161,6 @@ export class ClosedEpoch {
     owed.remove(entry);
     this.parts.counters.addOf(WRITES, sizeClass);
     this.#written(frame, sizeClass, previous, address, checksum);
-    this.images.give(staged.image);
   }
 
   /** Takes back what was staged and not written. */
@@ -307,7 +306,10 @@ export class ClosedEpoch {
       for (const staged of batch) this.withdraw(staged);
       throw error;
     }
-    for (const staged of batch) this.settle(staged);
+    for (const staged of batch) {
+      this.settle(staged);
+      this.images.give(staged.image);
+    }
   }
 
   /** Stages images put aside in which nothing is pending, until they have so many bytes; how many they have. */

@@ -15,7 +15,7 @@
  * | its swip moves to another page | as above: both pages have changed; the entry goes on standing for it |
  * | it is evicted, unchanged | that is its checkpoint write: its address replaces its entry in the image above, or its frame in the page above |
  * | it is evicted after a change | its image stays aside without a frame; what is written is of the open epoch |
- * | it moves to another frame | the entry names that one |
+ * | it moves to another frame | the entry names that one; an eviction that is writing it has written in vain |
  * | it is met by the checkpoint | it is staged when all below it is: images above take its address at once |
  *
  * A page that is clean in the closed epoch keeps the address that the closed epoch has for it until it changes, and then
@@ -112,7 +112,7 @@ export class Epochs {
     return this.parts.frames.get(frame, DIRTY_EPOCH) !== 0;
   }
 
-  /** A page whose image is being written as it stands in the frame: it must stay until that is over. */
+  /** A page whose image is being written as it stands in the frame: it must stay in memory until that is over. */
   isBeingWritten(frame: number): boolean {
     return this.parts.frames.get(frame, WRITING) !== 0 || this.#owedImages.isStaged(frame);
   }
@@ -205,8 +205,10 @@ export class Epochs {
     this.parts.space.giveUp(address, 'open', this.open);
   }
 
-  /** The page has moved to another frame, with its words. It is not being evicted. */
-  pageMoved(to: number): void {
+  /** The page has moved to another frame, with its words. An eviction that is writing it is told so by the frame that it knows. */
+  pageMoved(from: number, to: number): void {
+    this.parts.frames.set(from, WRITING, 0);
+    this.parts.frames.set(to, WRITING, 0);
     this.#closed.pageMoved(to);
   }
 
@@ -273,7 +275,20 @@ export class Epochs {
   /** A staged image is in the file. */
   settleStaged(staged: StagedImage): void {
     if (this.hasFailed) this.#closed.withdraw(staged);
-    else this.#closed.settle(staged);
+    else {
+      this.#closed.settle(staged);
+      this.giveImage(staged);
+    }
+  }
+
+  /** The same while the image is on its way once more, with the same bytes. Then comes `giveImage`. The checkpoint has not failed. */
+  settleAhead(staged: StagedImage): void {
+    this.#closed.settle(staged);
+  }
+
+  /** No write needs the memory of the image any more. */
+  giveImage({ image }: StagedImage): void {
+    this.#images.give(image);
   }
 
   /** A staged image could not be written: the checkpoint has failed. */

@@ -44,6 +44,8 @@ export const STATE_TAIL = 1;
 export const STATE_LOADING = 2;
 export const STATE_HOT = 3;
 export const STATE_COOL = 4;
+/** No page is there; who clears the region around it has taken the block, and may be writing another page of the region. */
+export const STATE_CLAIMED = 5;
 
 /** Typed access to the table. Callers in hot paths index `words` themselves, by `at(frame)` plus a field. */
 export class FrameTable implements NamedFrames {
@@ -113,6 +115,11 @@ export class FrameTable implements NamedFrames {
     }
   }
 
+  /** Marks the blocks as taken, by who clears the region around them. */
+  claim(first: number, sizeClass: number): void {
+    for (let block = first; block < first + (1 << sizeClass); block++) this.set(block, STATE, STATE_CLAIMED);
+  }
+
   /** Copies all but the latch words: the page has moved from one frame to another. */
   transfer(from: number, to: number): void {
     const source = from << WORDS_SHIFT;
@@ -122,10 +129,11 @@ export class FrameTable implements NamedFrames {
       this.words[(tail << WORDS_SHIFT) + STATE] = STATE_TAIL;
   }
 
-  /** The first block of the page that covers this block, or `NO_FRAME` if it is free. */
+  /** The first block of the page that covers this block, or `NO_FRAME` if there is none. */
   headOf(block: number): number {
     let head = block;
     for (let shift = 1; this.get(head, STATE) === STATE_TAIL; shift++) head = (block >>> shift) << shift;
-    return this.get(head, STATE) === STATE_FREE ? NO_FRAME : head;
+    const state = this.get(head, STATE);
+    return state === STATE_FREE || state === STATE_CLAIMED ? NO_FRAME : head;
   }
 }

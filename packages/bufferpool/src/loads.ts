@@ -84,7 +84,7 @@ export class Loads {
     for (let attempt = 0; ; attempt++) {
       const frame = poolLatch.holding(() => this.residency.tryAcquire(sizeClass, STATE_LOADING, isScanned));
       if (frame !== NO_FRAME) return frame;
-      this.residency.checkPatience(sizeClass, attempt);
+      this.residency.checkPatienceOfLoop(sizeClass, attempt);
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Which pages may leave their frames, or move to others, and where their swips are. A page that is latched or pinned, or
- * whose image is on its way to the file, stays where it is.
+ * Which pages may leave their frames, or move to others, and where their swips are. A page that is latched or pinned stays
+ * where it is. One whose image is on its way to the file may move, because the image is a private copy (P4), but not leave.
  */
 
 import {
@@ -59,7 +59,8 @@ export class Placement {
 
   /** The same but for latches, which other threads take and give back at any time: all else changes under the pool latch alone. */
   isEvictable(frame: number): boolean {
-    return this.parts.frames.get(frame, RESIDENT_CHILDREN) === 0 && this.#isSettled(frame);
+    const { frames, epochs } = this.parts;
+    return frames.get(frame, RESIDENT_CHILDREN) === 0 && this.#isSettled(frame) && !epochs.isBeingWritten(frame);
   }
 
   /** Whether the page may go to another frame now. Children of pages that this thread has latched only if asked. */
@@ -68,13 +69,12 @@ export class Placement {
   }
 
   #isSettled(frame: number): boolean {
-    const { frames, epochs } = this.parts;
+    const { frames } = this.parts;
     const state = frames.get(frame, STATE);
     return (
       (state === STATE_HOT || state === STATE_COOL) &&
       frames.get(frame, PARENT) !== NO_FRAME &&
-      frames.get(frame, PINS) === 0 &&
-      !epochs.isBeingWritten(frame)
+      frames.get(frame, PINS) === 0
     );
   }
 

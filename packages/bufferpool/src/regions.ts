@@ -6,7 +6,7 @@ import { POINT, SWIP_COOL, SWIP_HOT, SWIP_TAG_MASK, schedulePoint } from '@pagew
 import type { Cooler } from './cooler.js';
 import { RELOCATIONS } from './counters.js';
 import type { Eviction } from './eviction.js';
-import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS } from './frames.js';
+import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_CLAIMED } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 export class Regions {
@@ -45,6 +45,8 @@ export class Regions {
     for (let block = region; block < region + size; ) {
       const head = this.parts.frames.headOf(block);
       if (head === NO_FRAME) {
+        // Another thread is clearing the region, or one around it.
+        if (this.parts.frames.get(block, STATE) === STATE_CLAIMED) return false;
         block++;
         continue;
       }
@@ -55,16 +57,30 @@ export class Regions {
     return true;
   }
 
-  /** Empties the region and takes its blocks. On failure what was taken is given back. */
+  /**
+   * Empties the region and takes its blocks. On failure what was taken is given back. While a page is written it shows what was
+   * taken; if the thread ends meanwhile, it is lost in a transfer (M6), and nothing of the pool is used any more.
+   */
   #clear(region: number, sizeClass: number, ofLatched: boolean): boolean {
     const size = 2 ** sizeClass;
-    const taken = this.parts.blocks.claimWithin(region, sizeClass);
-    const giveBack = (): void => {
-      for (const [unit, unitClass] of taken) this.parts.blocks.free(unit, unitClass);
+    const { blocks, frames, poolLatch } = this.parts;
+    const taken: [unit: number, sizeClass: number][] = [];
+    const take = (): void => {
+      for (const [unit, unitClass] of blocks.claimWithin(region, sizeClass)) {
+        frames.claim(unit, unitClass);
+        taken.push([unit, unitClass]);
+      }
     };
+    const giveBack = (): void => {
+      for (const [unit, unitClass] of taken) {
+        frames.clear(unit, unitClass);
+        blocks.free(unit, unitClass);
+      }
+    };
+    take();
     try {
       for (let block = region; block < region + size; block++) {
-        const head = this.parts.frames.headOf(block);
+        const head = frames.headOf(block);
         if (head === NO_FRAME) continue;
         // Evicting one page may have changed what holds for the next.
         const stays = !this.placement.mayMove(head, ofLatched);
@@ -73,10 +89,11 @@ export class Regions {
           giveBack();
           return false;
         }
-        taken.push(...this.parts.blocks.claimWithin(region, sizeClass));
+        take();
       }
     } catch (error) {
-      giveBack();
+      // Without the latch, because a thread was lost or the pool closed, nothing may be touched.
+      if (poolLatch.isOwn) giveBack();
       throw error;
     }
     // A page that had to move may have found its place in this very region.
@@ -121,7 +138,7 @@ export class Regions {
     const name = this.parts.translation.move(frame, target);
     words[at] = ((name << 2) | ((words[at] as number) & SWIP_TAG_MASK)) >>> 0;
     this.cooler.policy.moved(frame, target);
-    this.parts.epochs.pageMoved(target);
+    this.parts.epochs.pageMoved(frame, target);
     this.#adoptChildren(target);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);

@@ -16,21 +16,21 @@ import {
   sizeClassOf,
   unitOf,
 } from '@pagewright/core/contracts';
+import type { CheckpointBatch } from './checkpoint-batch.js';
 import { Cooler, type CoolerMemory } from './cooler.js';
 import { MISSES, READS, RESIDENT, REWARMED } from './counters.js';
 import { tellRead } from './diagnostics.js';
 import { Eviction } from './eviction.js';
+import { exhausted, othersTransfer } from './exhaustion.js';
 import {
   ADDRESS,
   CHECKSUM,
   NO_FRAME,
   PARENT,
-  PINS,
   READER,
   RESIDENT_CHILDREN,
   SIZE_CLASS,
   STATE,
-  STATE_FREE,
   STATE_HOT,
   STATE_LOADING,
 } from './frames.js';
@@ -51,6 +51,8 @@ const LONGEST_LEAD = 64;
 const HIGH_WATER = 3;
 /** How often a frame is asked for while other threads may give one back, and how long is waited in between. */
 const MOST_ATTEMPTS = 2000;
+/** The same while other threads have pages on their way to the file or from it. */
+const MOST_ATTEMPTS_BESIDE_TRANSFERS = 60_000;
 export const BETWEEN_ATTEMPTS_MS = 1;
 /** So often it is looked whether threads have ended that read into frames. */
 const ATTEMPTS_BEFORE_RECLAIM = 100;
@@ -65,8 +67,12 @@ export class Residency {
   /** Pages that the scan has gone through for which this thread brings pages in and touches them now. */
   scanned = 0;
   readonly #longScan: number;
+  /** What this thread's checkpoint has on its way to the file. */
+  checkpointBatch: CheckpointBatch | null = null;
   readonly #reserve: number;
   readonly #lead: number;
+  /** Frames into which this thread reads. */
+  #loading = 0;
   /** Nobody ever changes it: it is waited for in vain. */
   readonly #nothing = new Int32Array(new SharedArrayBuffer(4));
   readonly #table: SwipTable = { offset: 0, count: 0, stride: 0 };
@@ -101,7 +107,9 @@ export class Residency {
     for (let attempt = 0; ; attempt++) {
       const frame = this.tryAcquire(sizeClass, state);
       if (frame !== NO_FRAME) return frame;
-      this.checkPatience(sizeClass, attempt);
+      // What this thread writes without blocking would not be known to be in the file before its event loop turns.
+      if (this.checkpointBatch?.finish()) continue;
+      this.#checkPatience(sizeClass, attempt);
       this.#letOthersGoOn();
     }
   }
@@ -118,13 +126,23 @@ export class Residency {
     return frame;
   }
 
+  /** The same for who asks with the event loop turning in between: transfers of this thread end meanwhile, however long they take. */
+  checkPatienceOfLoop(sizeClass: number, attempts: number): void {
+    const hasTransfers = this.#loading > 0 || this.checkpointBatch?.isUnderWay === true;
+    if (!hasTransfers) this.#checkPatience(sizeClass, attempts);
+    else if (attempts % ATTEMPTS_BEFORE_RECLAIM === 0) this.reclaim();
+  }
+
   /**
-   * Whoever found no frame so often may ask again, some {@link BETWEEN_ATTEMPTS_MS} later: other threads hold latches, and frames that are
-   * being read, for moments. What they hold for longer will not come free. Errors: `PW_POOL_EXHAUSTED`.
+   * Whoever found no frame so often may ask again, some {@link BETWEEN_ATTEMPTS_MS} later: other threads hold latches for moments, and
+   * frames while they read or write. What they hold for longer will not come free. Errors: `PW_POOL_EXHAUSTED`.
    */
-  checkPatience(sizeClass: number, attempts: number): void {
-    if (attempts >= MOST_ATTEMPTS || this.#isAlone) throw this.#exhausted(sizeClass);
-    if (attempts % ATTEMPTS_BEFORE_RECLAIM === 0) this.reclaim();
+  #checkPatience(sizeClass: number, attempts: number): void {
+    if (this.#isAlone) throw exhausted(this.parts, sizeClass);
+    if (attempts % ATTEMPTS_BEFORE_RECLAIM !== 0) return;
+    const isWorthIt = attempts < MOST_ATTEMPTS_BESIDE_TRANSFERS && othersTransfer(this.parts);
+    if (attempts >= MOST_ATTEMPTS && !isWorthIt) throw exhausted(this.parts, sizeClass);
+    this.reclaim();
   }
 
   /** Gives back the frames into which threads read that have ended. Takes the pool latch. */
@@ -152,7 +170,7 @@ export class Residency {
 
   #enter(frame: number, sizeClass: number, state: number, isScanned: boolean): void {
     const { counters, frames, threads } = this.parts;
-    if (state === STATE_LOADING) threads.addReads(1);
+    if (state === STATE_LOADING) this.#addReads(1);
     frames.initialize(frame, sizeClass, state);
     if (state === STATE_LOADING) frames.set(frame, READER, threads.slot + 1);
     this.cooler.policy.entered(frame, sizeClass, isScanned);
@@ -208,8 +226,13 @@ export class Residency {
   /** Gives a frame back. Its page is in no swip. If it was being read, then by the calling thread. */
   release(frame: number): void {
     invariant(this.parts.poolLatch.isOwn, 'A frame is given back without the pool latch');
-    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.parts.threads.addReads(-1);
+    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.#addReads(-1);
     this.#release(frame);
+  }
+
+  #addReads(difference: number): void {
+    this.#loading += difference;
+    this.parts.threads.addReads(difference);
   }
 
   #release(frame: number): void {
@@ -301,7 +324,7 @@ export class Residency {
   swizzle(parent: number, offset: number, frame: number): void {
     const segment = this.parts.arena.segmentOf(parent);
     const at = (this.parts.arena.baseOf(parent) + offset) >>> 2;
-    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.parts.threads.addReads(-1);
+    if (this.parts.frames.get(frame, STATE) === STATE_LOADING) this.#addReads(-1);
     this.parts.frames.set(frame, STATE, STATE_HOT);
     this.parts.frames.set(frame, PARENT, parent);
     this.parts.frames.add(parent, RESIDENT_CHILDREN, 1);
@@ -354,36 +377,6 @@ export class Residency {
       'PW_CORRUPT_PAGE',
       `There is no swip at offset ${offset} of the page in frame ${parent} of ${this.parts.file.io.path}: the index that owns it has written over it.`,
       { details: { path: this.parts.file.io.path, frame: parent, offset } },
-    );
-  }
-
-  #exhausted(sizeClass: number): PagewrightError {
-    const by = {
-      free: 0,
-      loading: 0,
-      pinned: 0,
-      latched: 0,
-      withChildren: 0,
-      placeless: 0,
-      beingWritten: 0,
-      evictable: 0,
-    };
-    for (let frame = 0; frame < this.parts.frames.count; ) {
-      const state = this.parts.frames.get(frame, STATE);
-      if (state === STATE_FREE) by.free++;
-      else if (state === STATE_LOADING) by.loading++;
-      else if (this.parts.frames.get(frame, PINS) > 0) by.pinned++;
-      else if (this.parts.latches.isHeld(frame)) by.latched++;
-      else if (this.parts.frames.get(frame, PARENT) === NO_FRAME) by.placeless++;
-      else if (this.parts.frames.get(frame, RESIDENT_CHILDREN) > 0) by.withChildren++;
-      else if (this.parts.epochs.isBeingWritten(frame)) by.beingWritten++;
-      else by.evictable++;
-      frame += state === STATE_FREE ? 1 : 1 << this.parts.frames.get(frame, SIZE_CLASS);
-    }
-    return new PagewrightError(
-      'PW_POOL_EXHAUSTED',
-      `No frame for a page of ${this.parts.arena.pageSize << sizeClass} bytes can be made free in a pool of ${this.parts.frames.count} frames. Give the pool more memory, or use fewer large values at a time.`,
-      { details: { frames: this.parts.frames.count, pageBytes: this.parts.arena.pageSize << sizeClass, heldBy: by } },
     );
   }
 }

@@ -36,6 +36,7 @@ import {
   RESIDENT_CHILDREN,
   SIZE_CLASS,
   STATE,
+  STATE_CLAIMED,
   STATE_COOL,
   STATE_FREE,
   STATE_HOT,
@@ -128,9 +129,10 @@ class Census {
     let dirty = 0;
     for (let frame = 0; frame < frames.count; ) {
       const state = frames.get(frame, STATE);
-      if (state === STATE_FREE || state === STATE_TAIL) {
+      // What another thread has claimed is neither free nor a page.
+      if (state === STATE_FREE || state === STATE_TAIL || state === STATE_CLAIMED) {
         if (state === STATE_FREE) free++;
-        else this.#report(-1, `Frame ${frame} is a part of a page that begins nowhere`);
+        else if (state === STATE_TAIL) this.#report(-1, `Frame ${frame} is a part of a page that begins nowhere`);
         frame++;
         continue;
       }

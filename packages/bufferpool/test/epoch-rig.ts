@@ -263,7 +263,7 @@ export class EpochRig {
   /** Moves a page to another frame; false if it may not, or there is none. */
   relocate(node: Node): boolean {
     const from = node.frame;
-    if (from === NO_FRAME || this.epochs.isBeingWritten(from)) return false;
+    if (from === NO_FRAME) return false;
     const to = this.#acquire(node.sizeClass);
     if (to === NO_FRAME) return false;
     this.arena.view(to, node.sizeClass).set(this.arena.view(from, node.sizeClass));
@@ -273,7 +273,7 @@ export class EpochRig {
     for (const child of node.children) {
       if (child !== null && child.frame !== NO_FRAME) this.frames.set(child.frame, PARENT, to);
     }
-    this.epochs.pageMoved(to);
+    this.epochs.pageMoved(from, to);
     node.frame = to;
     this.#release(from, 0xbeef);
     return true;

@@ -111,6 +111,20 @@ const WHAT_HAPPENS: Record<string, (family: Family) => void> = {
     rig.relocate(child);
     rig.relocate(parent);
   },
+  'goes to another frame while it is evicted': ({ rig, child }) => {
+    if (child.frame === NO_FRAME || !rig.mayLeave(child) || !rig.epochs.isDirty(child.frame)) return;
+    rig.beginEviction(child);
+    rig.relocate(child);
+    expect(rig.epochs.isBeingWritten(child.frame)).toBe(false);
+    expect(rig.endEviction(0)).toBe(false);
+  },
+  'goes to another frame while it is evicted, and is evicted from there': ({ rig, child }) => {
+    if (child.frame === NO_FRAME || !rig.mayLeave(child) || !rig.epochs.isDirty(child.frame)) return;
+    rig.beginEviction(child);
+    rig.relocate(child);
+    rig.evict(child);
+    expect(rig.endEviction(0)).toBe(false);
+  },
   'gets a child': ({ rig, child }) => {
     const below = rig.insert(child, 0) as Node;
     rig.evict(below);
