@@ -74,6 +74,15 @@ import { Prefetch } from './prefetch.js';
 import { ReaderPins } from './reader-pins.js';
 import { ReadsInFlight } from './reads-in-flight.js';
 import { builtInReplacements, findReplacement, isBuiltIn } from './replacement/choice.js';
+import {
+  assertFrame,
+  problemOfAttach,
+  problemOfBackup,
+  problemOfCheckpoint,
+  problemOfCompact,
+  problemOfOpen,
+  problemOfVerify,
+} from './request-check.js';
 import type { Residency } from './residency.js';
 import { buildRoot, ROOT, ROOT_FRAME } from './root-frame.js';
 import { poolStats } from './statistics.js';
@@ -161,6 +170,8 @@ export class BufferPool implements PageStore {
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   open(request: PageStoreOpenRequest): Promise<StoreState> {
+    const problem = problemOfOpen(request);
+    if (problem !== null) return Promise.reject(problem);
     return this.#once(() => this.#open(request));
   }
 
@@ -176,6 +187,7 @@ export class BufferPool implements PageStore {
       // What only a slot that is not valid any more could name, nothing names but readers.
       const oldestNamed = file.olderSuperblock?.epoch ?? file.superblock.epoch;
       pool.space.load(map, request.readOnly ? oldestNamed : await this.#readers.limit(oldestNamed));
+      pool.space.readers = this.#readers.count;
       pool.blocks.extend(shape.frames);
       pool.blocks.release(ROOT_FRAME + 1, shape.frames - 1);
       pool.epochs.initialize(file.superblock.epoch + 1);
@@ -207,7 +219,10 @@ export class BufferPool implements PageStore {
     return handleOf(file, shape, memory);
   }
 
-  attach({ io, handle }: PageStoreAttachRequest): Promise<void> {
+  attach(request: PageStoreAttachRequest): Promise<void> {
+    const problem = problemOfAttach(request);
+    if (problem !== null) return Promise.reject(problem);
+    const { io, handle } = request;
     const choice = { replacements: this.#replacements, translations: this.#translations };
     return this.#once(async () => this.#use(await PoolInThread.attach(io, handle, choice)));
   }
@@ -223,12 +238,14 @@ export class BufferPool implements PageStore {
   }
 
   checkpoint(steps: CheckpointSteps): Promise<CheckpointResult> {
-    if (!this.#isOwner) return Promise.reject(this.#notHere('A checkpoint is written'));
+    const problem = this.#refusal('A checkpoint is written', () => problemOfCheckpoint(steps));
+    if (problem !== null) return Promise.reject(problem);
     return this.#checkpointer.run(steps);
   }
 
   verify<Expectation extends PageExpectation>(request: VerifyRequest<Expectation>): Promise<VerifyProgress> {
-    if (!this.#isOwner) return Promise.reject(this.#notHere('A store is verified'));
+    const problem = this.#refusal('A store is verified', () => problemOfVerify(request));
+    if (problem !== null) return Promise.reject(problem);
     const { reader } = this.#pool.file;
     if (reader === null) return this.#verify(request);
     return this.#inTurn(() => verifyBesideWriter(reader, request, (asked) => this.#verify(asked)));
@@ -239,12 +256,14 @@ export class BufferPool implements PageStore {
   }
 
   backup(request: BackupRequest): Promise<BackupResult> {
-    if (!this.#isOwner) return Promise.reject(this.#notHere('A backup is made'));
+    const problem = this.#refusal('A backup is made', () => problemOfBackup(request));
+    if (problem !== null) return Promise.reject(problem);
     return backupStore(this.#pool, request);
   }
 
   compact(request: CompactRequest): Promise<CompactResult> {
-    if (!this.#isOwner) return Promise.reject(this.#notHere('A store is compacted'));
+    const problem = this.#refusal('A store is compacted', () => problemOfCompact(request));
+    if (problem !== null) return Promise.reject(problem);
     const { file, needs, shape } = this.#pool;
     if (shape.readOnly) return Promise.reject(readOnly(file.io.path));
     const parts = {
@@ -293,7 +312,9 @@ export class BufferPool implements PageStore {
     return this.#sweeping !== null;
   }
 
-  #notHere(what: string): PagewrightError {
+  /** Why the calling thread is refused what it asks for; null if it is not. */
+  #refusal(what: string, problem: () => PagewrightError | null): PagewrightError | null {
+    if (this.#isOwner) return problem();
     if (this.#pool === partsNotThere()) return notOpen();
     return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
   }
@@ -303,7 +324,6 @@ export class BufferPool implements PageStore {
       ...this.#wholeParts,
       coolerMemory: this.#pool.memory.cooler,
       translationMemory: this.#pool.memory.translation,
-      readers: this.#readers,
     });
   }
 
@@ -340,6 +360,7 @@ export class BufferPool implements PageStore {
   }
 
   latch(frame: number): void {
+    assertFrame(frame, this.#frames.count);
     this.#latches.latch(frame);
   }
 
@@ -487,6 +508,7 @@ export class BufferPool implements PageStore {
   }
 
   #addPins(frame: number, pins: number): void {
+    assertFrame(frame, this.#frames.count);
     this.#poolLatch.take();
     this.#frames.add(frame, PINS, pins);
     this.#poolLatch.give();

@@ -29,8 +29,6 @@ import type { ReaderPins } from './reader-pins.js';
 const SLICE_BYTES = 128 * 1024;
 
 export class Checkpointer {
-  /** Completed ones. */
-  count = 0;
   readonly batch: CheckpointBatch;
   #running: Promise<CheckpointResult> | null = null;
   #next: Promise<CheckpointResult> | null = null;
@@ -127,9 +125,12 @@ export class Checkpointer {
       schedulePoint(POINT.superblockWritten);
       this.poolLatch.holding(() => this.epochs.settle());
       const limit = await this.readers.limit(previous.epoch);
-      this.poolLatch.holding(() => this.space.release(limit));
+      this.poolLatch.holding(() => {
+        this.space.release(limit);
+        this.space.readers = this.readers.count;
+        this.epochs.countCheckpoint();
+      });
       schedulePoint(POINT.spaceRecycled);
-      this.count++;
       const result: CheckpointResult = {
         epoch,
         mark,

@@ -27,6 +27,8 @@ export const EPOCH = {
   /** Where the topmost image is, once it is known; 0 for an empty tree. */
   topAddress: 10,
   topChecksum: 11,
+  /** Checkpoints that were completed. */
+  checkpoints: 12,
 } as const;
 
 /** No checkpoint runs. */

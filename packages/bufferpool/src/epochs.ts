@@ -234,6 +234,15 @@ export class Epochs {
     if (hasChanged) this.#owedImages.takeTop(root);
   }
 
+  /** Checkpoints that were completed since the store was opened. */
+  get checkpoints(): number {
+    return this.#memory.get(EPOCH.checkpoints);
+  }
+
+  countCheckpoint(): void {
+    this.#memory.add(EPOCH.checkpoints, 1);
+  }
+
   /** How many pages were dirty when the epoch closed. */
   get closedPages(): number {
     return this.#memory.get(EPOCH.closedPages);

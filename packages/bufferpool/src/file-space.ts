@@ -29,6 +29,8 @@ const OLDEST_EPOCH = 1;
 const LAST_HOLDER = 2;
 /** While the file is made smaller: extents are to lie below this unit. 0: anywhere. */
 const CEILING = 3;
+/** Readers in other processes that were there when it was last looked. */
+const READERS = 4;
 const SCALARS = 8;
 
 /** The memory of a file's space. It goes to other threads as it is. */
@@ -144,6 +146,15 @@ export class FileSpace {
 
   set ceiling(unit: number) {
     this.#scalars[CEILING] = unit;
+  }
+
+  /** How many readers in other processes were there when it was last looked: the thread that looks says so. */
+  get readers(): number {
+    return this.#scalars[READERS] as number;
+  }
+
+  set readers(count: number) {
+    this.#scalars[READERS] = count;
   }
 
   /** The first of the units at the end of the file that are all free. */

@@ -35,6 +35,9 @@ export const READER = 13;
 
 const WORDS_SHIFT = 4;
 
+/** As many as a pool can have: the words of the table, and of what stands beside it, are numbered by integers of 32 bits with a sign. */
+export const MOST_FRAMES = 2 ** (31 - WORDS_SHIFT);
+
 export const NO_FRAME = -1;
 
 export const STATE_FREE = 0;
@@ -52,7 +55,7 @@ export class FrameTable implements NamedFrames {
   readonly words: Int32Array;
 
   static bytes(frames: number): number {
-    return frames << (WORDS_SHIFT + 2);
+    return frames * 2 ** (WORDS_SHIFT + 2);
   }
 
   constructor(

@@ -1,6 +1,7 @@
 /** What a pool can be asked for, and what is wrong with what it was asked for. */
 import type { InjectionToken } from '@pagewright/core';
 import { MAX_PAGE_SIZE, MIN_PAGE_SIZE, PagewrightError, parseByteSize } from '@pagewright/core/contracts';
+import { MOST_FRAMES } from './frames.js';
 import { DEFAULT_TRANSLATION } from './translation/choice.js';
 
 export const DEFAULT_PAGE_SIZE = 16 * 1024;
@@ -13,7 +14,7 @@ const LEAST_PROVIDED = 128 * 1024 * 1024;
 const FEWEST_FRAMES = 64;
 
 export interface BufferPoolOptions {
-  /** Memory for pages, in bytes or as in `'256MiB'`. Default: 256 MiB. At least 64 pages. */
+  /** Memory for pages, in bytes or as in `'256MiB'`. Default: 256 MiB. At least 64 pages, and at most 2^27. */
   readonly memory?: number | string | undefined;
   /**
    * Bytes in a page: a power of two from 4 KiB to 64 KiB. Default: 16 KiB for a new store, else what the store has.
@@ -132,9 +133,17 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
       message: `is ${memory} bytes; a pool needs ${FEWEST_FRAMES} pages, at least ${least} bytes${pageSize === null ? `, or ${leastMemory(DEFAULT_PAGE_SIZE)} with the pages of ${DEFAULT_PAGE_SIZE} bytes that a new store gets` : ''}.`,
     });
   }
-  const fraction = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;
-  if (!(fraction >= 0.01 && fraction <= 0.5)) {
-    problems.push({ option: 'coolingFraction', message: `is ${fraction}; it must be from 0.01 to 0.5.` });
+  const most = mostMemory(pageSize !== null && isPageSize(pageSize) ? pageSize : MAX_PAGE_SIZE);
+  if (memory !== null && memory > most) {
+    problems.push({
+      option: 'memory',
+      message: `is ${memory} bytes; a pool has at most ${MOST_FRAMES} pages, ${most} bytes${pageSize === null ? ' with the largest pages' : ''}. Give it less, or take larger pages.`,
+    });
+  }
+  const fraction: unknown = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;
+  if (!(typeof fraction === 'number' && fraction >= 0.01 && fraction <= 0.5)) {
+    const given = typeof fraction === 'number' ? String(fraction) : `of type ${typeof fraction}`;
+    problems.push({ option: 'coolingFraction', message: `is ${given}; it must be a number from 0.01 to 0.5.` });
   }
   if (options.pageProvider !== undefined && typeof options.pageProvider !== 'boolean') {
     problems.push({ option: 'pageProvider', message: `is ${String(options.pageProvider)}; it must be true or false.` });
@@ -142,9 +151,16 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
   return problems;
 }
 
-/** Whether the memory holds enough pages of the size that the store turned out to have. Errors: `PW_OPTION_INVALID`. */
+/** Whether the memory holds enough pages of the size that the store turned out to have, and not too many. Errors: `PW_OPTION_INVALID`. */
 export function checkMemory(memory: number, pageSize: number): void {
-  const least = leastMemory(pageSize);
+  const [least, most] = [leastMemory(pageSize), mostMemory(pageSize)];
+  if (memory > most) {
+    throw new PagewrightError(
+      'PW_OPTION_INVALID',
+      `memory is ${memory} bytes; with the pages of ${pageSize} bytes that the store has, a pool has at most ${most}. Give it less.`,
+      { details: { memory, most, pageSize } },
+    );
+  }
   if (memory >= least) return;
   throw new PagewrightError(
     'PW_OPTION_INVALID',
@@ -155,6 +171,10 @@ export function checkMemory(memory: number, pageSize: number): void {
 
 function leastMemory(pageSize: number): number {
   return FEWEST_FRAMES * pageSize;
+}
+
+function mostMemory(pageSize: number): number {
+  return MOST_FRAMES * pageSize;
 }
 
 function isPageSize(bytes: number): boolean {

@@ -74,7 +74,7 @@ export class OwedPages {
     offset: number,
     private readonly capacity: number,
   ) {
-    this.#words = new Int32Array(memory, offset, OwedPages.bytes(capacity) >>> 2);
+    this.#words = new Int32Array(memory, offset, OwedPages.bytes(capacity) / 4);
   }
 
   get used(): number {

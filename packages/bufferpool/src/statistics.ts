@@ -3,7 +3,6 @@
  * `memoryBytes` names every memory of the pool that grows with what it was asked for or with the store.
  */
 import type { PageStoreStats, SizeClassStats } from '@pagewright/core/contracts';
-import type { Checkpointer } from './checkpointer.js';
 import type { CoolerMemory } from './cooler.js';
 import {
   COOL_PAGES,
@@ -23,18 +22,15 @@ import {
 } from './counters.js';
 import type { FileSpace } from './file-space.js';
 import type { PoolParts } from './placement.js';
-import type { ReaderPins } from './reader-pins.js';
 
 export interface CountedParts extends PoolParts {
   readonly space: FileSpace;
-  readonly checkpointer: Checkpointer;
   readonly coolerMemory: CoolerMemory;
   readonly translationMemory: SharedArrayBuffer;
-  readonly readers: ReaderPins;
 }
 
 export function poolStats(parts: CountedParts): PageStoreStats {
-  const { arena, frames, blocks, epochs, file, space, counters, checkpointer, readers } = parts;
+  const { arena, frames, blocks, epochs, file, space, counters } = parts;
   return {
     pageSize: arena.pageSize,
     memoryBytes: memoryBytes(parts),
@@ -55,11 +51,11 @@ export function poolStats(parts: CountedParts): PageStoreStats {
     restarts: counters.total(RESTARTS),
     latchWaits: counters.total(LATCH_WAITS),
     bySizeClass: Array.from({ length: blocks.maxClass + 1 }, (_, sizeClass) => ofClass(parts, sizeClass)),
-    checkpoints: checkpointer.count,
+    checkpoints: epochs.checkpoints,
     fileBytes: space.units * arena.pageSize,
     freeFileBytes: space.freeUnits * arena.pageSize,
     retainedFileBytes: space.retainedUnits * arena.pageSize,
-    readers: readers.count,
+    readers: space.readers,
     pinnedEpoch: file.reader?.pinnedEpoch ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import { NO_LOG, SwipList } from '@pagewright/core';
 import { SimulatedDevice } from '@pagewright/testkit';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BufferPool } from '../src/index.js';
 
 const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
@@ -103,6 +103,57 @@ describe('a pool that is not open', () => {
   });
 });
 
+describe('a pool that is used alone', () => {
+  const backup = { path: '/copy.pw', io: new SimulatedDevice(), advanced: () => {} };
+  const verify = { begin: () => {}, visible: () => 1, report: () => {}, advanced: () => {} };
+  const compact = { checkpoint: async () => {}, advanced: () => {} };
+  const WRONG: [string, (pool: BufferPool, given: never) => unknown, readonly unknown[]][] = [
+    ['checkpoint', (pool, given) => pool.checkpoint(given), without(steps, { advanced: 1 })],
+    ['verify', (pool, given) => pool.verify(given), without(verify)],
+    ['backup', (pool, given) => pool.backup(given), without(backup, { path: '' }, { io: {} })],
+    ['compact', (pool, given) => pool.compact(given), without(compact, { tailOnly: 'yes' })],
+    ['latch', (pool, given) => pool.latch(given), [undefined, -1, 64, 1e6, 0.5]],
+    ['pin', (pool, given) => pool.pin(given), [undefined, -1, 64, 1e6, 0.5]],
+  ];
+
+  it.each(WRONG)('says what is wrong with what %s() is given, and goes on', async (_, use, all) => {
+    const pool = new BufferPool({ memory: '1MiB' });
+    await pool.open(request());
+    for (const given of all) {
+      await expect((async () => use(pool, given as never))()).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
+    }
+    pool.latch(0);
+    pool.unlatch(0);
+    expect(await pool.checkpoint(steps)).toMatchObject({ pagesWritten: 0 });
+    await pool.close();
+  });
+
+  it('says what is wrong with what it is to open or to attach to, and can be opened afterwards', async () => {
+    const pool = new BufferPool({ memory: '1MiB' });
+    for (const given of without(request(), { path: '' }, { io: {} }, { readOnly: 'no' })) {
+      await expect(pool.open(given as never)).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
+    }
+    for (const given of [undefined, null, {}, { io: 1, handle: {} }]) {
+      await expect(pool.attach(given as never)).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
+    }
+    await pool.open(request());
+    await pool.close();
+  });
+});
+
+/** No argument, others that cannot be, what is right but for one field that is not there, and what is right but for these. */
+function without(right: object, ...wrong: readonly object[]): unknown[] {
+  const lacking = Object.keys(right).map((field) => ({ ...right, [field]: undefined }));
+  return [undefined, null, 1, {}, ...lacking, ...wrong.map((fields) => ({ ...right, ...fields }))];
+}
+
+/** As where there is not so much address space, or the system promises no more than it has. */
+class NoMemory {
+  constructor() {
+    throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+  }
+}
+
 describe('options', () => {
   it.each([
     [null, /null/],
@@ -116,12 +167,14 @@ describe('options', () => {
   });
 
   it('more memory than can be had is an option that cannot be', async () => {
-    const pool = new BufferPool({ memory: '4000GiB' });
+    const pool = new BufferPool({ memory: '64MiB' });
+    const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(NoMemory as never);
     await expect(pool.open(request())).rejects.toMatchObject({
       code: 'PW_OPTION_INVALID',
-      message: expect.stringContaining('memory is 4294967296000 bytes; so much cannot be had'),
+      message: expect.stringContaining('memory is 67108864 bytes; so much cannot be had'),
       details: { option: 'memory' },
     });
+    memory.mockRestore();
     await pool.close();
   });
 });

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { type ErrorCode, NO_LOG } from '@pagewright/core';
 import { keepSome, newModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { describe, expect, it } from 'vitest';
+import { FrameTable, MOST_FRAMES } from '../src/frames.js';
 import { BufferPool, type BufferPoolOptions } from '../src/index.js';
 
 const PATH = '/store.pw';
@@ -135,6 +136,9 @@ describe('opening', () => {
       [{ pageSize: 5000 }, /pageSize is 5000/],
       [{ pageSize: '128KiB' }, /pageSize is 131072/],
       [{ coolingFraction: 0 }, /coolingFraction is 0/],
+      [{ coolingFraction: '0.1' as never }, /coolingFraction is of type string/],
+      [{ memory: 2 ** 39 + 4096, pageSize: 4096 }, /at most 134217728 pages, 549755813888 bytes\./],
+      [{ memory: 2 ** 43 + 1 }, /at most 134217728 pages, 8796093022208 bytes with the largest pages/],
       [{ pageProvider: 'no' as never }, /pageProvider is no/],
       [{ memory: '1MiB', pageSize: '64KiB' }, /at least 4194304/],
     ];
@@ -142,6 +146,18 @@ describe('opening', () => {
       expect(() => new BufferPool(options)).toThrow(expect.objectContaining({ code: 'PW_OPTION_INVALID' }));
       expect(() => new BufferPool(options)).toThrow(message);
     }
+  });
+
+  it('takes as much memory as the numbers of frames and of words of 32 bits reach, and no more', async () => {
+    for (const frames of [2 ** 25, 2 ** 26, MOST_FRAMES]) {
+      expect(FrameTable.bytes(frames)).toBe(64 * frames);
+      const last = FrameTable.prototype.at(frames - 1);
+      expect(last).toBe(16 * (frames - 1));
+    }
+    expect(() => new BufferPool({ memory: 2 ** 39, pageSize: 4096 })).not.toThrow();
+    // A new store has pages of 16 KiB.
+    const error = await expectRefusal(new SimulatedDevice(), 'PW_OPTION_INVALID', { options: { memory: 2 ** 41 + 1 } });
+    expect(error.message).toMatch(/has at most 2199023255552/);
   });
 
   it('starts anew after a crash at any write of a creation, and never takes half a store for one', async () => {

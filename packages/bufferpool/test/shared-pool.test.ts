@@ -55,6 +55,23 @@ it('is told to be closed, however often a thread tries to join it', async () => 
   }
 });
 
+it('counts checkpoints, and readers in other processes, for all its threads', async () => {
+  const files = new SimulatedDevice();
+  const { owner, other } = await twoPools(files);
+  plant(owner);
+  const steps = { gate: () => ({ timestamp: 100, log: NO_LOG }), secureLog: async () => {} };
+  await owner.checkpoint(steps);
+  const reader = new BufferPool({ memory: 64 * 4096 });
+  await reader.open({ path: PATH, io: files, create: false, errorIfExists: false, readOnly: true });
+  await owner.checkpoint(steps);
+  for (const pool of [owner, other]) expect(pool.stats()).toMatchObject({ checkpoints: 2, readers: 1 });
+  await reader.close();
+  await owner.checkpoint(steps);
+  for (const pool of [owner, other]) expect(pool.stats()).toMatchObject({ checkpoints: 3, readers: 0 });
+  await other.close();
+  await owner.close();
+});
+
 it('writes nothing more once it was closed, whatever other threads look for', async () => {
   const files = new SimulatedDevice();
   let writes = 0;
