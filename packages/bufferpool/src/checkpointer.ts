@@ -27,6 +27,8 @@ import type { ReaderPins } from './reader-pins.js';
 
 /** Images are staged in slices of so many bytes. */
 const SLICE_BYTES = 128 * 1024;
+/** An eviction by another thread ends when its write does, and tells nobody. */
+const BETWEEN_LOOKS_MS = 1;
 
 export class Checkpointer {
   readonly batch: CheckpointBatch;
@@ -161,7 +163,7 @@ export class Checkpointer {
         if (this.epochs.hasFailed) throw this.#elsewhere();
         if (this.poolLatch.holding(() => this.epochs.isStaged)) return total;
         // What comes next is being evicted by another thread, which may still fail to write it.
-        await new Promise(setImmediate);
+        await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
         continue;
       }
       await this.batch.write(batch);

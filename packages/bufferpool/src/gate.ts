@@ -69,9 +69,10 @@ export class Gate {
     invariant(this.#depth === 0, 'A thread closes the gate that it is in');
     invariant(Atomics.compareExchange(this.#word, 0, OPEN, CLOSING) === OPEN, 'The gate is closed twice');
     try {
-      for (let waits = 1, at = this.threads.otherInGate(); at >= 0; at = this.threads.otherInGate(), waits++) {
-        if (waits > SPINS) Atomics.wait(this.#shown, at, 1, WAIT_MS);
-        if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+      for (let looks = 1, at = this.threads.otherInGate(); at >= 0; at = this.threads.otherInGate(), looks++) {
+        const waits = looks - SPINS;
+        if (waits > 0) Atomics.wait(this.#shown, at, 1, WAIT_MS);
+        if (waits > 0 && waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
         this.threads.assertWhole();
       }
       // M6: a thread that was lost need not have been in the gate.

@@ -3,7 +3,7 @@ import { driveSchedule, NO_LOG, PagewrightError, POINT, Threads } from '@pagewri
 import { Random } from '@pagewright/testkit';
 import { describe, expect, it, vi } from 'vitest';
 import { EpochMemory } from '../src/epoch-memory.js';
-import type { Epochs } from '../src/epochs.js';
+import { Epochs } from '../src/epochs.js';
 import { DIRTY_EPOCH, NO_FRAME, PARENT } from '../src/frames.js';
 import { endThread } from './ending.js';
 import { EpochRig, FANOUT, type Node } from './epoch-rig.js';
@@ -302,6 +302,28 @@ describe('a checkpointer', () => {
     expect(rig.endEviction(0)).toBe(true);
     expect(await running).toMatchObject({ pagesWritten: 4, bytesWritten: 3 * PAGE });
     rig.check();
+  });
+
+  it('looks for the end of an eviction now and then, and not in every turn of the event loop', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    const { rig, child } = await family();
+    const stage = vi.spyOn(Epochs.prototype, 'stage');
+    try {
+      rig.change(child);
+      rig.beginEviction(child);
+      const running = rig.checkpointer(8 * PAGE).run(steps);
+      const looks = stage.mock.calls.length;
+      for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+      expect(stage.mock.calls.length).toBe(looks);
+      await vi.advanceTimersByTimeAsync(5);
+      expect(stage.mock.calls.length).toBeGreaterThan(looks);
+      expect(rig.endEviction(0)).toBe(true);
+      await vi.advanceTimersByTimeAsync(5);
+      expect(await running).toMatchObject({ pagesWritten: 3 });
+    } finally {
+      stage.mockRestore();
+      vi.useRealTimers();
+    }
   });
 
   it('does not wait for a thread that ended while it evicted a page', async () => {

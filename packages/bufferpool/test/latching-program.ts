@@ -18,7 +18,12 @@ export interface LatchMemory {
 
 export type Role = 'count under the pool latch' | 'count in the gate' | 'count under latches of pages' | Holding;
 /** Takes it and never gives it back. */
-export type Holding = 'hold a latch' | 'hold the pool latch' | 'hold the gate' | 'hold nothing';
+export type Holding =
+  | 'hold a latch'
+  | 'hold a latch, and throw'
+  | 'hold the pool latch'
+  | 'hold the gate'
+  | 'hold nothing';
 
 export interface LatchingTask {
   readonly memory: LatchMemory;
@@ -75,6 +80,7 @@ switch (role) {
     }
     break;
   case 'hold a latch':
+  case 'hold a latch, and throw':
     latches.latch(1);
     break;
   case 'hold the pool latch':
@@ -91,4 +97,5 @@ switch (role) {
 const isHolding = role.startsWith('hold');
 if (!isHolding) threads.leave();
 parentPort?.postMessage('done');
+if (role === 'hold a latch, and throw') throw new Error('Nobody catches this.');
 if (isHolding) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);

@@ -135,6 +135,18 @@ describe.skipIf(!hasTasks)('a thread that ends while it holds', () => {
     expect(() => rig.gate.whileClosed(() => {})).toThrow(lost);
   });
 
+  it('the latch of a page, because of an error that nobody caught, fails the others as well', async () => {
+    const rig = new Rig();
+    const { worker, done } = rig.start('hold a latch, and throw');
+    const uncaught = new Promise<Error>((resolve) => worker.once('error', resolve));
+    const ended = new Promise<number>((resolve) => worker.once('exit', resolve));
+    await done;
+    expect((await uncaught).message).toBe('Nobody catches this.');
+    expect(await ended).toBe(1);
+    expect(() => rig.latches.latch(1)).toThrow(lost);
+    expect(() => rig.gate.whileClosed(() => {})).toThrow(lost);
+  });
+
   it('the pool latch fails whoever waits for it', async () => {
     const rig = new Rig();
     await rig.lose('hold the pool latch');
