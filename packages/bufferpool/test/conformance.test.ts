@@ -26,9 +26,6 @@ const POOLS = [
   { pageSize: 16_384, replacement: 'clock', translation: 'hash' },
   { pageSize: 4096, replacement: 'clock', translation: 'array' },
   { pageSize: 16_384, replacement: 'cooling', translation: 'array' },
-  { pageSize: 8192, replacement: 'cooling', translation: 'swizzled' },
-  { pageSize: 32_768, replacement: 'clock', translation: 'swizzled' },
-  { pageSize: 65_536, replacement: 'cooling', translation: 'swizzled' },
 ];
 
 for (const options of POOLS) {
