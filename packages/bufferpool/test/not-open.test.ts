@@ -168,13 +168,13 @@ describe('options', () => {
 
   it('more memory than can be had is an option that cannot be', async () => {
     const pool = new BufferPool({ memory: '64MiB' });
-    const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(NoMemory as never);
+    vi.stubGlobal('WebAssembly', { Memory: NoMemory });
     await expect(pool.open(request())).rejects.toMatchObject({
       code: 'PW_OPTION_INVALID',
       message: expect.stringContaining('memory is 67108864 bytes; so much cannot be had'),
       details: { option: 'memory' },
     });
-    memory.mockRestore();
+    vi.unstubAllGlobals();
     await pool.close();
   });
 });
