@@ -158,7 +158,7 @@ export function checkMemory(memory: number, pageSize: number): void {
     throw new PagewrightError(
       'PW_OPTION_INVALID',
       `memory is ${memory} bytes; with the pages of ${pageSize} bytes that the store has, a pool has at most ${most}. Give it less.`,
-      { details: { memory, most, pageSize } },
+      { details: { option: 'memory', memory, most, pageSize } },
     );
   }
   if (memory >= least) return;

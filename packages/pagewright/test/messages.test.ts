@@ -54,10 +54,10 @@ describe('of a part of an engine', () => {
     );
   });
 
-  it('with more memory than there is: which option that is', async () => {
+  it('with more memory than a pool can have: which option that is, and the most', async () => {
     const error = await errorOf(() => open(path, { memory: '4000GiB' }));
     expect(error).toMatchObject({ code: 'PW_OPTION_INVALID', details: { option: 'memory' } });
-    expect(error.message).toContain('cannot be had');
+    expect(error.message).toContain(`a pool has at most ${2 ** 27 * 16_384}`);
   });
 });
 
