@@ -29,8 +29,21 @@ async function openTree(files: SimulatedDevice, replacement: string): Promise<{ 
   return { pool, tree: created ? type.create(context, 1) : type.open(context) };
 }
 
-/** A store with a tree of so many leaves at least, and the keys of each leaf. */
-async function grownStore(): Promise<{ files: SimulatedDevice; leaves: Uint8Array[][] }> {
+interface Store {
+  readonly files: SimulatedDevice;
+  /** The keys of each leaf. */
+  readonly leaves: Uint8Array[][];
+}
+
+let grown: Promise<Store> | undefined;
+
+/** A store with a tree of so many leaves at least. Nobody changes it: all have the same. */
+function grownStore(): Promise<Store> {
+  grown ??= growStore();
+  return grown;
+}
+
+async function growStore(): Promise<Store> {
   const files = new SimulatedDevice();
   const { pool, tree } = await openTree(files, 'cooling');
   const entriesOnPage = Math.floor(PAGE / VALUE.length);
