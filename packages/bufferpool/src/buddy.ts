@@ -42,6 +42,11 @@ export class BuddyAllocator {
     return this.#free.freeUnits;
   }
 
+  /** Free blocks of just that class. */
+  freeBlocksOf(sizeClass: number): number {
+    return this.#free.countOf(sizeClass);
+  }
+
   /** Memory that it takes. */
   get bytes(): number {
     return this.#free.bytes;

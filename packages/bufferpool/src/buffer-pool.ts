@@ -48,6 +48,7 @@ import { backupStore } from './backup.js';
 import { Checkpointer } from './checkpointer.js';
 import { compactStore } from './compact.js';
 import { type Counters, HITS, MISSES, RESTARTS } from './counters.js';
+import { tellStatistics } from './diagnostics.js';
 import { batchBytes } from './epoch-memory.js';
 import type { Epochs } from './epochs.js';
 import { DIRTY_EPOCH, type FrameTable, NO_FRAME, PINS, SIZE_CLASS, STATE_HOT, WRITING } from './frames.js';
@@ -98,6 +99,8 @@ const LOADS_SHARE = 8;
 const MOST_LOADS = 64;
 /** How often it is looked for threads that have ended, and whether one of them wants a page provider. */
 const SWEEP_MS = 250;
+/** After so many looks the counters are told to who listens. */
+const SWEEPS_TOLD = 4;
 
 @injectable()
 export class BufferPool implements PageStore {
@@ -136,6 +139,7 @@ export class BufferPool implements PageStore {
   #checkpointer: Checkpointer = partsNotThere();
   #readers: ReaderPins = partsNotThere();
   #sweeping: NodeJS.Timeout | null = null;
+  #sweeps = 0;
   /** In the thread that opened the pool, where there can be one. */
   #provider: PageProvider | null = null;
   /** The last of what must not run beside another. Of a reader: going on to a later checkpoint, and verification; else compaction. */
@@ -293,6 +297,7 @@ export class BufferPool implements PageStore {
       // Once the lock is given back nobody may write any more.
       await this.#threads.closeForOthers();
       clearInterval(this.#sweeping as NodeJS.Timeout);
+      tellStatistics(this.#pool.file, () => this.stats());
     }
     await this.#pool.leave();
   }
@@ -349,13 +354,13 @@ export class BufferPool implements PageStore {
 
   validate(frame: number, version: number): boolean {
     if (this.#latches.validate(frame, version)) return true;
-    this.#counters.add(RESTARTS);
+    this.#counters.addOf(RESTARTS, this.#frames.get(frame, SIZE_CLASS));
     return false;
   }
 
   upgrade(frame: number, version: number): boolean {
     if (this.#latches.upgrade(frame, version)) return true;
-    this.#counters.add(RESTARTS);
+    this.#counters.addOf(RESTARTS, this.#frames.get(frame, SIZE_CLASS));
     return false;
   }
 
@@ -377,7 +382,7 @@ export class BufferPool implements PageStore {
       // M3: the word may be torn or stale, so it is bounded; the caller validates the parent before it trusts the frame.
       const frame = name < this.#framesNamed ? name : this.#translation.frameOf(name);
       if (frame !== NO_FRAME) {
-        this.#counters.add(HITS);
+        this.#counters.addOf(HITS, this.#frames.get(frame, SIZE_CLASS));
         return frame;
       }
     }
@@ -403,7 +408,7 @@ export class BufferPool implements PageStore {
     if (!this.faulting && this.#isCold(parent, offset)) this.#residency.keepRoom();
     this.#threads.assertWhole();
     if (!this.#latches.upgrade(parent, parentVersion)) {
-      this.#counters.add(RESTARTS);
+      this.#counters.addOf(RESTARTS, this.#frames.get(parent, SIZE_CLASS));
       return RESTART;
     }
     try {
@@ -573,6 +578,7 @@ export class BufferPool implements PageStore {
   #lookAround(): void {
     this.#sweep();
     this.#provider?.startIfWanted();
+    if (++this.#sweeps % SWEEPS_TOLD === 0) tellStatistics(this.#pool.file, () => this.stats());
   }
 
   #state(): StoreState {

@@ -14,7 +14,7 @@ import {
   schedulePoint,
 } from '@pagewright/core/contracts';
 import { COOL_PAGES, COOLED } from './counters.js';
-import { NO_FRAME, PARENT, RESIDENT_CHILDREN, STATE, STATE_COOL, STATE_HOT } from './frames.js';
+import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT } from './frames.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** How far sampling goes down from an inner page. */
@@ -84,8 +84,9 @@ export class Cooler implements ReplaceableFrames {
       const at = this.placement.findSwip(parent, frame);
       arena.segmentOf(parent).u32[at] = ((frames.nameOf(frame) << 2) | SWIP_COOL) >>> 0;
       frames.set(frame, STATE, STATE_COOL);
-      counters.add(COOLED);
-      counters.add(COOL_PAGES);
+      const sizeClass = frames.get(frame, SIZE_CLASS);
+      counters.addOf(COOLED, sizeClass);
+      counters.addOf(COOL_PAGES, sizeClass);
     } finally {
       latches.unlatch(parent);
     }
@@ -105,16 +106,18 @@ export class Cooler implements ReplaceableFrames {
 
   /** Makes a cool page hot again, because it was touched or its swip is about to go; whether it was cool. The swip is the caller's. */
   rewarm(frame: number, isScanned = false): boolean {
-    if (this.parts.frames.get(frame, STATE) !== STATE_COOL) return false;
-    this.parts.frames.set(frame, STATE, STATE_HOT);
-    this.parts.counters.add(COOL_PAGES, -1);
+    const { frames, counters } = this.parts;
+    if (frames.get(frame, STATE) !== STATE_COOL) return false;
+    frames.set(frame, STATE, STATE_HOT);
+    counters.addOf(COOL_PAGES, frames.get(frame, SIZE_CLASS), -1);
     this.policy.rewarmed(frame, isScanned);
     return true;
   }
 
   /** The page is about to leave its frame. */
   leaves(frame: number): void {
-    if (this.parts.frames.get(frame, STATE) === STATE_COOL) this.parts.counters.add(COOL_PAGES, -1);
+    const { frames, counters } = this.parts;
+    if (frames.get(frame, STATE) === STATE_COOL) counters.addOf(COOL_PAGES, frames.get(frame, SIZE_CLASS), -1);
     this.policy.left(frame);
   }
 

@@ -8,60 +8,69 @@
  */
 import { LARGEST_PAGE, MIN_PAGE_SIZE } from '@pagewright/core/contracts';
 
-/** Times that `child` found the page in memory, and its swip hot. */
-export const HITS = 0;
-/** Pages that were cooled. */
-export const COOLED = 1;
-/** Pages that were touched while they were cool. */
-export const REWARMED = 2;
-/** Pages that are cool now. */
-export const COOL_PAGES = 3;
-/** Pages that went to another frame, to make room for larger ones. */
-export const RELOCATIONS = 4;
-/** Times that `child` answered `RESTART` because its parent had changed. */
-export const RESTARTS = 5;
-/** Times that a thread waited for a latch. */
-export const LATCH_WAITS = 6;
 /** Pages that the page provider evicted, and how many of them it wrote. */
-export const EVICTED_AHEAD = 7;
-export const WRITTEN_AHEAD = 8;
+export const EVICTED_AHEAD = 0;
+export const WRITTEN_AHEAD = 1;
 
 // By size class:
+/** Times that `child` found the page in memory, and its swip hot. */
+export const HITS = 2;
+/** Times that what was read of a page, or what `child` was asked by, had changed. */
+export const RESTARTS = 3;
+/** Times that a thread waited for the page's latch. */
+export const LATCH_WAITS = 4;
+/** Times that a page was wanted and was not in memory. */
+export const MISSES = 5;
+/** Pages that were read. Less than the misses where some waited for one read, more where pages were read ahead. */
+export const READS = 6;
+export const EVICTIONS = 7;
+/** Images of pages that were written, by eviction or for a checkpoint. */
+export const WRITES = 8;
 /** Pages that are in memory now. */
 export const RESIDENT = 9;
-/** Times that a page was wanted and was not in memory. */
-export const MISSES = 10;
-/** Pages that were read. Less than the misses where some waited for one read, more where pages were read ahead. */
-export const READS = 11;
-export const EVICTIONS = 12;
-/** Images of pages that were written, by eviction or for a checkpoint. */
-export const WRITES = 13;
+/** Pages that were cooled. */
+export const COOLED = 10;
+/** Pages that were touched while they were cool. */
+export const REWARMED = 11;
+/** Pages that are cool now. */
+export const COOL_PAGES = 12;
+/** Pages that went to another frame, to make room for larger ones. */
+export const RELOCATIONS = 13;
 
 /** Size classes that there can be. */
 export const SIZE_CLASSES = Math.log2(LARGEST_PAGE / MIN_PAGE_SIZE) + 1;
 /** Counters of one class are so many words from those of the next. */
-const CLASS_STEP = 5;
+const CLASS_STEP = 12;
+/** Before the rows: how many of them were ever used, as 32 bits. */
+const ROWS = 0;
+const HEADER_WORDS = 8;
 /** Whole cache lines, so that rows of two threads are never in one. */
-const ROW_WORDS = Math.ceil((RESIDENT + CLASS_STEP * SIZE_CLASSES) / 8) * 8;
+const ROW_WORDS = Math.ceil((HITS + CLASS_STEP * SIZE_CLASSES) / 8) * 8;
 
 export class Counters {
   /** This thread's row: what counts on a hit path indexes it directly. Float64, because a count of hits outgrows 32 bits within the hour. */
   readonly row: Float64Array;
+  readonly #header: Int32Array;
   readonly #rows: Float64Array;
 
   /** Over memory of `bytes`, which was zeros in the beginning. `thread` is the number of the row that is this thread's. */
   constructor(memory: SharedArrayBuffer, thread: number) {
-    this.#rows = new Float64Array(memory);
+    this.#header = new Int32Array(memory, 0, 2 * HEADER_WORDS);
+    this.#rows = new Float64Array(memory, 8 * HEADER_WORDS);
     this.row = this.#rows.subarray(thread * ROW_WORDS, (thread + 1) * ROW_WORDS);
+    for (let rows = this.#rowsUsed; rows <= thread; rows = this.#rowsUsed) {
+      Atomics.compareExchange(this.#header, ROWS, rows, thread + 1);
+    }
   }
 
   /** For so many threads. */
   static bytes(threads: number): number {
-    return threads * ROW_WORDS * 8;
+    return (HEADER_WORDS + threads * ROW_WORDS) * 8;
   }
 
+  /** Of rows that were used: the others were never touched. */
   get bytes(): number {
-    return this.#rows.byteLength;
+    return (HEADER_WORDS + this.#rowsUsed * ROW_WORDS) * 8;
   }
 
   add(counter: number, by = 1): void {
@@ -75,7 +84,8 @@ export class Counters {
 
   total(counter: number): number {
     let sum = 0;
-    for (let at = counter; at < this.#rows.length; at += ROW_WORDS) sum += this.#rows[at] as number;
+    const end = this.#rowsUsed * ROW_WORDS;
+    for (let at = counter; at < end; at += ROW_WORDS) sum += this.#rows[at] as number;
     return sum;
   }
 
@@ -88,5 +98,16 @@ export class Counters {
     let sum = 0;
     for (let sizeClass = 0; sizeClass < SIZE_CLASSES; sizeClass++) sum += this.totalOf(counter, sizeClass);
     return sum;
+  }
+
+  /** The same in frames, of a counter of pages. */
+  framesOfAll(counter: number): number {
+    let sum = 0;
+    for (let sizeClass = 0; sizeClass < SIZE_CLASSES; sizeClass++)
+      sum += this.totalOf(counter, sizeClass) * 2 ** sizeClass;
+    return sum;
+  }
+  get #rowsUsed(): number {
+    return Atomics.load(this.#header, ROWS);
   }
 }

@@ -4,7 +4,7 @@
  * they are told, and do not use the store.
  */
 import { channel } from 'node:diagnostics_channel';
-import type { CheckpointResult } from '@pagewright/core/contracts';
+import type { CheckpointResult, PageStoreStats } from '@pagewright/core/contracts';
 import type { PageFile } from './page-file.js';
 
 /** A page was read from the file, and has passed its checks. On `pagewright:pool:read`. */
@@ -31,6 +31,11 @@ export interface PoolCheckpoint extends CheckpointResult {
   readonly path: string;
 }
 
+/** What `stats()` says, once a second and when the pool is closed. On `pagewright:pool:statistics`. */
+export interface PoolStatistics extends PageStoreStats {
+  readonly path: string;
+}
+
 /** The page provider, a thread of the pool's own, has come or gone. On `pagewright:pool:provider`. */
 export interface PoolProvider {
   readonly path: string;
@@ -43,6 +48,7 @@ export interface PoolProvider {
 const READ_CHANNEL = channel('pagewright:pool:read');
 const EVICTION_CHANNEL = channel('pagewright:pool:eviction');
 const CHECKPOINT_CHANNEL = channel('pagewright:pool:checkpoint');
+const STATISTICS_CHANNEL = channel('pagewright:pool:statistics');
 const PROVIDER_CHANNEL = channel('pagewright:pool:provider');
 
 /** `address` is the folded one. */
@@ -59,6 +65,12 @@ export function tellEviction(file: PageFile, pages: number, written: number): vo
 export function tellCheckpoint(file: PageFile, result: CheckpointResult): void {
   if (!CHECKPOINT_CHANNEL.hasSubscribers) return;
   CHECKPOINT_CHANNEL.publish({ ...result, path: file.io.path } satisfies PoolCheckpoint);
+}
+
+/** `count` is called only if somebody listens. */
+export function tellStatistics(file: PageFile, count: () => PageStoreStats): void {
+  if (!STATISTICS_CHANNEL.hasSubscribers) return;
+  STATISTICS_CHANNEL.publish({ ...count(), path: file.io.path } satisfies PoolStatistics);
 }
 
 export function tellProvider(path: string, event: PoolProvider['event'], error?: unknown): void {

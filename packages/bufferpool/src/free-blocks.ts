@@ -12,7 +12,8 @@
  * | --- | --- |
  * | 0 | the classes of which there are free blocks, one bit each |
  * | 1, 2 | units; those of them that are free |
- * | from 16 | for each class the chunks in which it has free blocks, one bit each |
+ * | from 3 | for each class how many free blocks it has |
+ * | from 32 | for each class the chunks in which it has free blocks, one bit each |
  * | then, for each chunk | its levels, the highest first |
  *
  * Must hold: a bit of a summary is set exactly if its word below has a bit of that class. Memory of zeros is no units.
@@ -23,7 +24,8 @@ import { invariant } from '@pagewright/core/contracts';
 const CLASSES = 0;
 const UNITS = 1;
 const FREE_UNITS = 2;
-const CHUNK_MAPS = 16;
+const BLOCKS = 3;
+const CHUNK_MAPS = 32;
 
 /** A chunk has at most 2^20 units: about 264 KiB of bits. So `maxClass` is at most this. */
 const LARGEST_CHUNK = 20;
@@ -65,6 +67,11 @@ export class FreeBlocks {
 
   get freeUnits(): number {
     return this.#words[FREE_UNITS] as number;
+  }
+
+  /** How many free blocks of that class there are. */
+  countOf(sizeClass: number): number {
+    return this.#words[BLOCKS + sizeClass] as number;
   }
 
   /** The classes of which there are free blocks, one bit each. */
@@ -113,6 +120,7 @@ export class FreeBlocks {
     const base = this.#baseOf(chunk);
     const words = this.#words;
     words[FREE_UNITS] = (words[FREE_UNITS] as number) + (1 << sizeClass);
+    words[BLOCKS + sizeClass] = (words[BLOCKS + sizeClass] as number) + 1;
     const last = top[sizeClass] as number;
     let node = this.#nodeOf(unit, sizeClass);
     for (let level = 0; ; level++, node >>>= 5) {
@@ -133,6 +141,7 @@ export class FreeBlocks {
     const base = this.#baseOf(chunk);
     const words = this.#words;
     words[FREE_UNITS] = (words[FREE_UNITS] as number) - (1 << sizeClass);
+    words[BLOCKS + sizeClass] = (words[BLOCKS + sizeClass] as number) - 1;
     const last = top[sizeClass] as number;
     let node = this.#nodeOf(unit, sizeClass);
     for (let level = 0; ; level++, node >>>= 5) {

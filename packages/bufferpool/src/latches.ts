@@ -9,7 +9,7 @@
 import { arch } from 'node:process';
 import { PagewrightError, POINT, schedulePoint, type Threads } from '@pagewright/core/contracts';
 import { type Counters, LATCH_WAITS } from './counters.js';
-import { type FrameTable, OWNER, VERSION } from './frames.js';
+import { type FrameTable, OWNER, SIZE_CLASS, VERSION } from './frames.js';
 
 const HELD = 1;
 const WAITERS = 2;
@@ -111,7 +111,7 @@ export class Latches {
     if (this.isOwn(frame)) {
       throw new PagewrightError('PW_INTERNAL', `Frame ${frame} is latched twice by one thread. Please report this.`);
     }
-    this.counters.add(LATCH_WAITS);
+    this.counters.addOf(LATCH_WAITS, this.frames.get(frame, SIZE_CLASS));
     for (let spin = 0; ; spin++) {
       const version = Atomics.load(this.#words, at);
       if ((version & HELD) === 0) return version;

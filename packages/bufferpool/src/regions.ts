@@ -142,7 +142,7 @@ export class Regions {
     this.#adoptChildren(target);
     this.parts.frames.clear(frame, sizeClass);
     this.parts.blocks.free(frame, sizeClass);
-    this.parts.counters.add(RELOCATIONS);
+    this.parts.counters.addOf(RELOCATIONS, sizeClass);
     latches.unlatch(target);
     latches.unlatch(frame);
     if (!own) latches.unlatch(parent);

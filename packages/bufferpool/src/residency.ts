@@ -342,7 +342,7 @@ export class Residency {
   #rewarm(frame: number, words: Uint32Array, at: number): void {
     words[at] = (((words[at] as number) & ~SWIP_TAG_MASK) | SWIP_HOT) >>> 0;
     this.cooler.rewarm(frame, this.isInLongScan);
-    this.parts.counters.add(REWARMED);
+    this.parts.counters.addOf(REWARMED, this.parts.frames.get(frame, SIZE_CLASS));
   }
 
   #boundedClass(address: number, parent: number, offset: number): number {

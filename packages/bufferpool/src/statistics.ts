@@ -36,20 +36,20 @@ export function poolStats(parts: CountedParts): PageStoreStats {
     memoryBytes: memoryBytes(parts),
     frames: frames.count,
     freeFrames: blocks.freeUnits,
-    coolFrames: counters.total(COOL_PAGES),
+    coolFrames: counters.framesOfAll(COOL_PAGES),
     dirtyFrames: epochs.dirtyPages,
-    hits: counters.total(HITS),
+    hits: counters.totalOfAll(HITS),
     misses: counters.totalOfAll(MISSES),
     pageReads: counters.totalOfAll(READS),
     pageWrites: counters.totalOfAll(WRITES),
     evictions: counters.totalOfAll(EVICTIONS),
     pageWritesAhead: counters.total(WRITTEN_AHEAD),
     evictionsAhead: counters.total(EVICTED_AHEAD),
-    cooled: counters.total(COOLED),
-    rewarmed: counters.total(REWARMED),
-    relocations: counters.total(RELOCATIONS),
-    restarts: counters.total(RESTARTS),
-    latchWaits: counters.total(LATCH_WAITS),
+    cooled: counters.totalOfAll(COOLED),
+    rewarmed: counters.totalOfAll(REWARMED),
+    relocations: counters.totalOfAll(RELOCATIONS),
+    restarts: counters.totalOfAll(RESTARTS),
+    latchWaits: counters.totalOfAll(LATCH_WAITS),
     bySizeClass: Array.from({ length: blocks.maxClass + 1 }, (_, sizeClass) => ofClass(parts, sizeClass)),
     checkpoints: epochs.checkpoints,
     fileBytes: space.units * arena.pageSize,
@@ -60,15 +60,23 @@ export function poolStats(parts: CountedParts): PageStoreStats {
   };
 }
 
-function ofClass({ arena, counters }: CountedParts, sizeClass: number): SizeClassStats {
+function ofClass({ arena, blocks, counters }: CountedParts, sizeClass: number): SizeClassStats {
   return {
     sizeClass,
     pageBytes: arena.pageSize << sizeClass,
     residentPages: counters.totalOf(RESIDENT, sizeClass),
+    coolPages: counters.totalOf(COOL_PAGES, sizeClass),
+    freeBlocks: blocks.freeBlocksOf(sizeClass),
+    hits: counters.totalOf(HITS, sizeClass),
     misses: counters.totalOf(MISSES, sizeClass),
     pageReads: counters.totalOf(READS, sizeClass),
     pageWrites: counters.totalOf(WRITES, sizeClass),
     evictions: counters.totalOf(EVICTIONS, sizeClass),
+    cooled: counters.totalOf(COOLED, sizeClass),
+    rewarmed: counters.totalOf(REWARMED, sizeClass),
+    relocations: counters.totalOf(RELOCATIONS, sizeClass),
+    restarts: counters.totalOf(RESTARTS, sizeClass),
+    latchWaits: counters.totalOf(LATCH_WAITS, sizeClass),
   };
 }
 

@@ -2,9 +2,15 @@
 import { channel } from 'node:diagnostics_channel';
 import { type CheckpointSteps, NO_LOG } from '@pagewright/core';
 import { PageTreeDriver, Random, SimulatedDevice } from '@pagewright/testkit';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Counters, HITS, MISSES, RESIDENT, SIZE_CLASSES, WRITES } from '../src/counters.js';
-import { BufferPool, type PoolCheckpoint, type PoolEviction, type PoolRead } from '../src/index.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Counters, EVICTED_AHEAD, MISSES, RESIDENT, SIZE_CLASSES, WRITES } from '../src/counters.js';
+import {
+  BufferPool,
+  type PoolCheckpoint,
+  type PoolEviction,
+  type PoolRead,
+  type PoolStatistics,
+} from '../src/index.js';
 
 const PATH = '/store.pw';
 const STEPS: CheckpointSteps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
@@ -13,12 +19,12 @@ describe('counters', () => {
   it('of two threads are added up, also what went up in one and down in the other', () => {
     const memory = new SharedArrayBuffer(Counters.bytes(3));
     const [one, other] = [new Counters(memory, 0), new Counters(memory, 2)];
-    one.add(HITS);
-    other.add(HITS, 2 ** 40);
+    one.add(EVICTED_AHEAD);
+    other.add(EVICTED_AHEAD, 2 ** 40);
     one.addOf(RESIDENT, 3, 5);
     other.addOf(RESIDENT, 3, -4);
     for (const counters of [one, other]) {
-      expect(counters.total(HITS)).toBe(2 ** 40 + 1);
+      expect(counters.total(EVICTED_AHEAD)).toBe(2 ** 40 + 1);
       expect(counters.totalOf(RESIDENT, 3)).toBe(1);
       expect(counters.totalOfAll(RESIDENT)).toBe(1);
     }
@@ -35,7 +41,7 @@ describe('counters', () => {
 
 describe('the channels of a pool', () => {
   const heard: { name: string; message: unknown }[] = [];
-  const names = ['read', 'eviction', 'checkpoint'].map((what) => `pagewright:pool:${what}`);
+  const names = ['read', 'eviction', 'checkpoint', 'statistics'].map((what) => `pagewright:pool:${what}`);
   const listen = (message: unknown, name: string | symbol): void => void heard.push({ name: String(name), message });
   const heardOf = <Message>(what: string): Message[] =>
     heard.filter(({ name }) => name === `pagewright:pool:${what}`).map(({ message }) => message as Message);
@@ -43,6 +49,7 @@ describe('the channels of a pool', () => {
   afterEach(() => {
     for (const name of names) channel(name).unsubscribe(listen);
     heard.length = 0;
+    vi.useRealTimers();
   });
 
   it('tell of every page read, every page evicted and every checkpoint, as often as they are counted', async () => {
@@ -63,6 +70,46 @@ describe('the channels of a pool', () => {
     expect(heardOf<PoolCheckpoint>('checkpoint')).toEqual([{ ...result, path: PATH }]);
     await pool.close();
   });
+
+  it('tell of the counters once a second, and when the pool is closed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
+    await pool.open({ path: PATH, io: new SimulatedDevice(), create: true, errorIfExists: false, readOnly: false });
+    vi.advanceTimersByTime(1000);
+    for (const name of names) channel(name).subscribe(listen);
+    vi.advanceTimersByTime(999);
+    expect(heard).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(heardOf<PoolStatistics>('statistics')).toEqual([{ ...pool.stats(), path: PATH }]);
+    new PageTreeDriver(pool, new Random(3)).run(100);
+    const counted = pool.stats();
+    await pool.close();
+    expect(heardOf<PoolStatistics>('statistics').slice(1)).toEqual([{ ...counted, path: PATH }]);
+    vi.advanceTimersByTime(5000);
+    expect(heardOf<PoolStatistics>('statistics').length).toBe(2);
+  });
+});
+
+it('pages of two sizes: hits, cooling and restarts are those of the page’s own class', async () => {
+  const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
+  await pool.open({ path: PATH, io: new SimulatedDevice(), create: true, errorIfExists: false, readOnly: false });
+  const [small, large] = [0, 2].map((sizeClass) => pool.allocate(1, 1, sizeClass, 1)) as [number, number];
+  for (const [frame, times] of [
+    [small, 3],
+    [large, 2],
+  ] as const) {
+    for (let time = 0; time < times; time++) {
+      const version = pool.unlatch(frame);
+      pool.latch(frame);
+      expect(pool.validate(frame, version)).toBe(false);
+      expect(pool.upgrade(frame, version)).toBe(false);
+    }
+  }
+  const { bySizeClass: after, restarts } = pool.stats();
+  expect(after.slice(0, 4).map(({ restarts }) => restarts)).toEqual([6, 0, 4, 0]);
+  expect(restarts).toBe(10);
+  for (const frame of [small, large]) pool.free(frame);
+  await pool.close();
 });
 
 it('what is in memory, by size class, follows allocation, giving up and eviction', async () => {
@@ -80,5 +127,7 @@ it('what is in memory, by size class, follows allocation, giving up and eviction
   const taken = bySizeClass.reduce((sum, { residentPages, sizeClass }) => sum + (residentPages << sizeClass), 0);
   expect(taken).toBe(all - freeFrames - 1);
   expect(Math.min(evictions, pageWrites)).toBeGreaterThan(0);
+  const used = bySizeClass.filter(({ hits, cooled }) => hits > 0 && cooled > 0);
+  expect(used.length).toBeGreaterThan(1);
   await pool.close();
 });

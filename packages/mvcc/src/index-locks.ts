@@ -67,7 +67,9 @@ export class IndexLocks {
       const at = index % WORDS;
       this.#exclude(at);
       try {
-        for (let slot = 0; slot < MOST_THREADS; slot++) this.#awaitRow(ROWS + slot * WORDS + at);
+        // Said first that it is wanted: who comes after this count sees that.
+        const { slots } = this.sharing.threads;
+        for (let slot = 0; slot < slots; slot++) this.#awaitRow(ROWS + slot * WORDS + at);
       } catch (error) {
         this.#admit(at);
         throw error;

@@ -19,7 +19,7 @@ const WAITERS = 17;
 /** A number of 8 bytes, under the order latch. */
 const TAKEN_F64 = 16;
 const RING = 48;
-const RING_PLACES = 128;
+const RING_PLACES = 1024;
 
 const CARRYING = 1 << 30;
 const TWO_32 = 2 ** 32;

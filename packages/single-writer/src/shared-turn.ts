@@ -128,7 +128,8 @@ export class SharedTurn {
     const now = words[ASKED]!;
     let longest = -1;
     let next = 0;
-    for (let at = PLACES; at < words.length; at += PLACE_WORDS) {
+    const end = PLACES + PLACE_WORDS * this.threads.slots;
+    for (let at = PLACES; at < end; at += PLACE_WORDS) {
       if (words[at] === 0 || !this.threads.isPresent(words[at + 1]!)) continue;
       const waits = (now - words[at]!) >>> 0;
       if (waits <= longest) continue;

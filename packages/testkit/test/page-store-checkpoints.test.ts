@@ -203,7 +203,7 @@ describe('the suite for page stores finds', () => {
     class Boasting extends BufferPool {
       override stats(): PageStoreStats {
         const stats = super.stats();
-        return { ...stats, freeFrames: stats.frames, coolFrames: 1 };
+        return { ...stats, memoryBytes: 1 };
       }
     }
     expect(await brokenBy(Boasting, 'counts-add-up')).toEqual(['counts-add-up']);

@@ -115,12 +115,22 @@ export interface CheckpointResult {
 export interface SizeClassStats {
   readonly sizeClass: number;
   readonly pageBytes: number;
-  /** In memory now. */
+  /** In memory now, and those of them that may leave. */
   readonly residentPages: number;
+  readonly coolPages: number;
+  /** Blocks of frames that are free, and as large as such a page; what is in a larger free block is counted there alone. */
+  readonly freeBlocks: number;
+  readonly hits: number;
   readonly misses: number;
   readonly pageReads: number;
   readonly pageWrites: number;
   readonly evictions: number;
+  readonly cooled: number;
+  readonly rewarmed: number;
+  readonly relocations: number;
+  /** Of pages that had changed, or whose latch was waited for. */
+  readonly restarts: number;
+  readonly latchWaits: number;
 }
 
 /** Counters since the store was opened, of all threads together; sizes in bytes. */
@@ -130,6 +140,7 @@ export interface PageStoreStats {
   readonly memoryBytes: number;
   readonly frames: number;
   readonly freeFrames: number;
+  /** Under pages that may leave; they are hot again if they are touched in time. */
   readonly coolFrames: number;
   readonly dirtyFrames: number;
   /** Look-ups of a swip that found the page in memory. A read of an index does one for each level, and those again when it starts again. */

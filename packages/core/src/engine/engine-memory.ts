@@ -110,7 +110,8 @@ export class EngineMemory {
 
   /** Whether all threads that have an engine over the store have seen this news, or later ones. */
   allHaveSeen(news: number, threads: Threads): boolean {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = threads;
+    for (let slot = 0; slot < slots; slot++) {
       const at = SEEN + SEEN_WORDS * slot;
       const tag = Atomics.load(this.#words, at);
       if (tag === 0 || !threads.isPresent(tag)) continue;

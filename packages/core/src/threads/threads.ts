@@ -9,8 +9,8 @@
 import { PagewrightError } from '../errors.js';
 import { isThere, ownPresence, type Presence } from './presence.js';
 
-/** So many threads can have one store open. */
-export const MOST_THREADS = 64;
+/** So many threads can have one store open: more than there are cores. What is shared has room for all of them, and is gone through no further than {@link Threads.slots}. */
+export const MOST_THREADS = 512;
 
 const SLOT_SHIFT = 4;
 const SLOT_WORDS = 1 << SLOT_SHIFT;
@@ -20,6 +20,8 @@ const FAILURE = 0;
 const CLOSED = -1;
 /** So many slots have become free. */
 const ENDINGS = 1;
+/** Slots from this one on were never taken. */
+const SLOTS = 2;
 
 /** Of a slot. */
 const STATE = 0;
@@ -57,7 +59,7 @@ const STATE_ARRIVING = 1;
 const STATE_TAKEN = 2;
 const TAKING = 4;
 /** A tag tells so many takings of a slot apart. */
-const TAKINGS_TOLD = 2 ** 24;
+const TAKINGS_TOLD = 2 ** 21;
 
 /** What a slot shows. */
 export type Held =
@@ -129,6 +131,14 @@ export class Threads {
     return Atomics.load(this.#words, ENDINGS);
   }
 
+  /**
+   * How many slots were ever taken: who looks at all threads looks at those below. A thread that comes later shows nothing that was there
+   * before: its slot is counted first.
+   */
+  get slots(): number {
+    return Atomics.load(this.#words, SLOTS);
+  }
+
   /** Index of a counter of the calling thread in {@link words}: 1 is added before it takes something, and subtracted after it gave it back. */
   at(held: Held): number {
     return this.#own + FIELDS[held];
@@ -181,7 +191,8 @@ export class Threads {
 
   /** Whether another thread holds the gate. */
   otherInGate(): number {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this;
+    for (let slot = 0; slot < slots; slot++) {
       if (slot !== this.slot && Atomics.load(this.#words, slotAt(slot) + GATE) > 0) return slotAt(slot) + GATE;
     }
     return -1;
@@ -190,7 +201,7 @@ export class Threads {
   /** How many threads have the store open. */
   get count(): number {
     let count = 0;
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    for (let slot = this.slots - 1; slot >= 0; slot--) {
       if (this.#isTaken(slotAt(slot))) count++;
     }
     return count;
@@ -265,7 +276,7 @@ export class Threads {
   }
 
   #others(): number[] {
-    const slots = Array.from({ length: MOST_THREADS }, (_, slot) => slotAt(slot));
+    const slots = Array.from({ length: this.slots }, (_, slot) => slotAt(slot));
     return slots.filter((at) => at !== this.#own && this.#isTaken(at));
   }
 
@@ -277,6 +288,7 @@ export class Threads {
         const arriving = state | STATE_ARRIVING;
         if ((state & STATE_BITS) !== STATE_FREE) continue;
         if (Atomics.compareExchange(this.#words, at + STATE, state, arriving) !== state) continue;
+        this.#count(slot);
         Atomics.store(this.#words, at + WHO, this.#presence.who);
         Atomics.store(this.#words, at + SINCE, this.#presence.since);
         for (const field of [...Object.values(FIELDS), READS]) Atomics.store(this.#words, at + field, 0);
@@ -293,12 +305,19 @@ export class Threads {
     );
   }
 
+  #count(slot: number): void {
+    for (let slots = this.slots; slots <= slot; slots = this.slots) {
+      Atomics.compareExchange(this.#words, SLOTS, slots, slot + 1);
+    }
+  }
+
   /**
    * Frees the slots of threads that have ended, but for those that `reclaim` is for, and calls back for those that held something. Another thread may do the
    * same, and a new one may take what that frees: what was seen counts only for the thread whose slot it was in the beginning.
    */
   #freeEnded(lost: (slot: number) => void): void {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this;
+    for (let slot = 0; slot < slots; slot++) {
       if (slot !== this.slot) this.#freeIfEnded(slot, (at) => this.#isAlive(at), lost);
     }
   }
@@ -306,7 +325,8 @@ export class Threads {
   /** While frames are to be given back a slot is freed by nobody else. */
   #endedReaders(): { readonly slot: number; readonly state: number }[] {
     const ended: { readonly slot: number; readonly state: number }[] = [];
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this;
+    for (let slot = 0; slot < slots; slot++) {
       const at = slotAt(slot);
       const state = Atomics.load(this.#words, at + STATE);
       const mayRead = (state & STATE_BITS) === STATE_TAKEN && Atomics.load(this.#words, at + READS) > 0;

@@ -179,7 +179,7 @@ export const fileClauses: readonly PageStoreClause[] = [
         const { bySizeClass, pinnedEpoch, ...stats } = pages.stats();
         assert.equal(pinnedEpoch, null, 'A writer pins no checkpoint.');
         for (const [name, value] of Object.entries(stats)) assert.ok(value >= 0, `${name} is ${value}.`);
-        for (const total of ['misses', 'pageReads', 'pageWrites', 'evictions'] as const) {
+        for (const total of SUMS) {
           const sum = bySizeClass.reduce((sum, ofClass) => sum + ofClass[total], 0);
           assert.equal(sum, stats[total], `${total} of all size classes are ${sum}, and ${stats[total]} together.`);
         }
@@ -188,6 +188,10 @@ export const fileClauses: readonly PageStoreClause[] = [
           resident > 0 && resident + stats.freeFrames <= stats.frames,
           'More is in memory than there are frames.',
         );
+        const cool = bySizeClass.reduce((sum, ofClass) => sum + (ofClass.coolPages << ofClass.sizeClass), 0);
+        assert.equal(cool, stats.coolFrames, 'What is cool of all size classes is not what is cool together.');
+        const free = bySizeClass.reduce((sum, ofClass) => sum + (ofClass.freeBlocks << ofClass.sizeClass), 0);
+        assert.equal(free, stats.freeFrames, 'The free blocks of all size classes are not the free frames.');
         assert.ok(stats.memoryBytes >= stats.frames * stats.pageSize, 'The frames take more memory than there is.');
         assert.ok(stats.freeFrames + stats.coolFrames <= stats.frames, 'More frames are free or cool than there are.');
         assert.ok(stats.dirtyFrames <= stats.frames, 'More frames are dirty than there are.');
@@ -208,6 +212,20 @@ export const fileClauses: readonly PageStoreClause[] = [
     },
   ),
 ];
+
+/** Of what there is by size class and together. */
+const SUMS = [
+  'hits',
+  'misses',
+  'pageReads',
+  'pageWrites',
+  'evictions',
+  'cooled',
+  'rewarmed',
+  'relocations',
+  'restarts',
+  'latchWaits',
+] as const;
 
 async function refused(code: string, opening: Promise<unknown>): Promise<void> {
   const error = await rejectionOf(opening);

@@ -84,7 +84,8 @@ export class LogSlots {
   /** What threads had reserved that have ended is free again. Whether there was any. */
   lapse(): boolean {
     const before = this.inFile + this.inMemory;
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this.#threads;
+    for (let slot = 0; slot < slots; slot++) {
       if (!this.#isPresent(slot)) this.#giveBack(slot);
     }
     return this.inFile + this.inMemory < before;
@@ -109,7 +110,8 @@ export class LogSlots {
 
   /** Whether a write may be under way to a segment up to this one. */
   hasWritesUpTo(segment: number): boolean {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this.#threads;
+    for (let slot = 0; slot < slots; slot++) {
       const lowest = Atomics.load(this.#words, slot * SLOT_WORDS + WRITES);
       if (lowest !== 0 && lowest <= segment && this.#isPresent(slot)) return true;
     }
@@ -119,7 +121,8 @@ export class LogSlots {
   // ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────
   /** Has all other threads look at what has changed, when their event loops come to it. */
   callOthers(): void {
-    for (let slot = 0; slot < MOST_THREADS; slot++) {
+    const { slots } = this.#threads;
+    for (let slot = 0; slot < slots; slot++) {
       const at = slot * SLOT_WORDS;
       if (at !== this.#own && Atomics.load(this.#words, at + TAG) !== 0) this.#call(at);
     }
