@@ -566,7 +566,9 @@ export class BufferPool implements PageStore {
       pool.poolLatch,
       this.#readers,
     );
-    pool.residency.checkpointBatch = this.#checkpointer.batch;
+    const { batch } = this.#checkpointer;
+    pool.residency.checkpointBatch = batch;
+    pool.threads.whileBlocked = () => batch.finishWhileBlocked(pool.threads);
   }
 
   #makeProvider({ io, readOnly }: PageStoreOpenRequest): PageProvider | null {

@@ -5,7 +5,7 @@
  * Must hold: images and their extents stay what they are until both writes are over. Those of a settled page are kept by its
  * birth in the closed epoch (C4), which the checkpoint ends only afterwards.
  */
-import { POINT, schedulePoint } from '@pagewright/core/contracts';
+import { isPagewrightError, POINT, schedulePoint, type Threads } from '@pagewright/core/contracts';
 import type { StagedImage } from './closed-epoch.js';
 import type { Epochs } from './epochs.js';
 import type { PageFile } from './page-file.js';
@@ -58,6 +58,16 @@ export class CheckpointBatch {
     for (const staged of batch) this.epochs.settleAhead(staged);
     this.#unsettled = null;
     return true;
+  }
+
+  /** The same for a thread that another one blocks, which may wait for these frames. What writing throws the other write is told, too. */
+  finishWhileBlocked(threads: Threads): void {
+    if (!this.isUnderWay || threads.isInSharedLatch) return;
+    try {
+      this.poolLatch.holding(() => this.finish());
+    } catch (error) {
+      if (!isPagewrightError(error)) throw error;
+    }
   }
 
   /** The write is over. Of pages that were settled meanwhile the memory of the images is left. */

@@ -42,7 +42,7 @@ export class Gate {
       Atomics.store(this.#shown, this.#shownAt, 0);
       Atomics.notify(this.#shown, this.#shownAt);
       Atomics.wait(this.#word, 0, CLOSING, WAIT_MS);
-      if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+      if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweepWhileBlocked();
       this.#assertWhole();
     }
     this.#assertWhole();

@@ -116,7 +116,7 @@ export class Latches {
       const version = Atomics.load(this.#words, at);
       if ((version & HELD) === 0) return version;
       if (spin < SPINS) continue;
-      if ((spin - SPINS + 1) % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+      if ((spin - SPINS + 1) % WAITS_BEFORE_SWEEP === 0) this.threads.sweepWhileBlocked();
       this.threads.assertWhole();
       const waiting = version | WAITERS;
       if (version !== waiting && Atomics.compareExchange(this.#words, at, version, waiting) !== version) continue;

@@ -6,6 +6,7 @@ import {
   isPagewrightError,
   NO_LOG,
   type PageStore,
+  SharedLatch,
 } from '@pagewright/core';
 import { newModel, type PageModel, PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -219,6 +220,54 @@ it('a page finds room where all that may leave is on its way to the file, by the
   tree.check(model);
   await pool.close();
   await expectStored(files, model, 64);
+});
+
+it('a page finds room where all that may leave is on its way to the file, by a thread that is blocked meanwhile', async () => {
+  const files = new SimulatedDevice();
+  const held = new HeldUp(files);
+  const owner = await openPool(held.io, 64);
+  const tree = new PageTree(owner, FANOUT);
+  const model = newModel(1, 0, FANOUT);
+  tree.plant(1);
+  for (let slot = 0; slot < 6; slot++) {
+    tree.insert([], slot, 100 + slot, 0);
+    model.children[slot] = newModel(100 + slot, 0, FANOUT);
+  }
+  const other = new BufferPool();
+  await other.attach({ io: files, handle: owner.share() });
+  held.begin();
+  const checkpoint = owner.checkpoint(stepsOf(tree));
+  // A thread that has a latch of them all takes no other one, as who has that may wait for it.
+  const latch = new SharedLatch(new SharedArrayBuffer(SharedLatch.bytes()), owner.threads, 'catalogLatch');
+  const sweep = (): void => owner.threads.sweepWhileBlocked();
+  let looks = 0;
+  const waits = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+    if (++looks <= 20) latch.holding(sweep);
+    else sweep();
+    return 'timed-out';
+  });
+  expect(fill(other)).toHaveLength(63);
+  expect(looks).toBeGreaterThan(20);
+  waits.mockRestore();
+  held.end();
+  await checkpoint;
+  await other.close();
+  await owner.close();
+  await expectStored(files, model, 64);
+});
+
+it('a thread that is blocked by a latch does what the one that has it may wait for', async () => {
+  vi.spyOn(Atomics, 'wait').mockReturnValue('timed-out');
+  const files = new SimulatedDevice();
+  const owner = await openPool(files, 64);
+  const other = new BufferPool();
+  await other.attach({ io: files, handle: owner.share() });
+  const frame = other.allocate(1, 1, 0, 1);
+  owner.threads.whileBlocked = () => void other.unlatch(frame);
+  owner.latch(frame);
+  owner.free(frame);
+  await other.close();
+  await owner.close();
 });
 
 it('a checkpoint fails whose batch cannot be written, though who wanted room has written it', async () => {

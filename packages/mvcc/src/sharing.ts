@@ -77,7 +77,7 @@ export class Sharing {
   pause(words: Int32Array, at: number, value: number, times: number, mayBeClosed: boolean): void {
     if (times < SPINS) return;
     Atomics.wait(words, at, value, WAIT_MS);
-    if (times % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+    if (times % WAITS_BEFORE_SWEEP === 0) this.threads.sweepWhileBlocked();
     if (mayBeClosed) this.threads.assertMayGoOn();
     else if (this.threads.isLost) this.threads.assertWhole();
     this.assertSound();

@@ -95,7 +95,10 @@ export class SharedTurn {
 
   /** Blocks until another one has it than this, or for so long at most. */
   waitNow(owner: number, milliseconds: number): void {
-    if (Atomics.wait(this.#words, OWNER, owner, Math.min(milliseconds, LOOK_MS)) === 'timed-out') this.#lookAround();
+    if (Atomics.wait(this.#words, OWNER, owner, Math.min(milliseconds, LOOK_MS)) === 'timed-out') {
+      this.threads.whileBlocked?.();
+      this.#lookAround();
+    }
   }
 
   /** The same without blocking, for a while. */

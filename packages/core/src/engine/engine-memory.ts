@@ -182,7 +182,7 @@ export class EngineMemory {
       const version = Atomics.load(this.#words, CATALOG);
       if ((version & 1) === 0) return version;
       Atomics.wait(this.#words, CATALOG, version, WAIT_MS);
-      if (waits % WAITS_BEFORE_SWEEP === 0) threads.sweep();
+      if (waits % WAITS_BEFORE_SWEEP === 0) threads.sweepWhileBlocked();
       threads.assertMayGoOn();
     }
   }

@@ -49,6 +49,8 @@ const CATALOG_LATCH = 12;
 /** Above 0 while it has the latch under which the turn to write goes from one to another. */
 const TURN_LATCH = 13;
 
+const SHARED_LATCHES = [POOL_LATCH, LOG_LATCH, ORDER_LATCH, VERSION_LATCH, CATALOG_LATCH, TURN_LATCH];
+
 /** So many looks at threads that are at work while the store closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
 
@@ -93,6 +95,11 @@ export class Threads {
   readonly #words: Int32Array;
   readonly #own: number;
   readonly #presence: Presence;
+  /**
+   * What the calling thread does while it is blocked by another one for long: ends what its event loop would end, and the other one may
+   * wait for. Takes no time if there is nothing, and does not throw.
+   */
+  whileBlocked: (() => void) | null = null;
   /** Whether it was this thread that closed the store. */
   #hasClosed = false;
 
@@ -210,6 +217,17 @@ export class Threads {
   /** Looks for threads that have ended. The store has failed if one of them held something: the next call of {@link assertWhole} says so. */
   sweep(): void {
     this.#freeEnded((slot) => this.#lose(slot));
+  }
+
+  /** The same, by a thread that is blocked, and may be what the others wait for. */
+  sweepWhileBlocked(): void {
+    this.whileBlocked?.();
+    this.sweep();
+  }
+
+  /** Whether the calling thread has a latch that all threads share, or waits for one: then it takes no other. */
+  get isInSharedLatch(): boolean {
+    return SHARED_LATCHES.some((field) => Atomics.load(this.#words, this.#own + field) > 0);
   }
 
   /**
