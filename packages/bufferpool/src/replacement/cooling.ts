@@ -14,11 +14,18 @@ import type { ProvenPolicy } from './probation.js';
 const SHORTEST_QUEUE = 32;
 /** Samples in one call, in which others wait: many find none. What is lacking then is left to the next call. */
 const MOST_SAMPLES = 512;
+/** A call takes so many for each page that the one before has cooled, and no fewer than that: where hardly any page may be cooled, most are in vain. */
+const SAMPLES_A_FIND = 16;
+const LEAST_SAMPLES = 48;
 const NONE = -1;
 const HEAD = 0;
 
+const LENGTH = 0;
+const SPARED = 1;
+const HEADER_WORDS = 2;
+
 export class Cooling implements ProvenPolicy {
-  /** Word 0: how many pages wait. */
+  /** How many pages wait; how many samples fewer than {@link MOST_SAMPLES} the next call takes. */
   readonly #header: Int32Array;
   /** Neighbours in the ring, by node. */
   readonly #newer: Int32Array;
@@ -32,14 +39,14 @@ export class Cooling implements ProvenPolicy {
     fraction: number,
   ) {
     const nodes = frames.count + 1;
-    this.#header = new Int32Array(state, 0, 1);
-    this.#newer = new Int32Array(state, 4, nodes);
-    this.#older = new Int32Array(state, 4 + nodes * 4, nodes);
+    this.#header = new Int32Array(state, 0, HEADER_WORDS);
+    this.#newer = new Int32Array(state, 4 * HEADER_WORDS, nodes);
+    this.#older = new Int32Array(state, 4 * (HEADER_WORDS + nodes), nodes);
     this.#target = Math.max(SHORTEST_QUEUE, Math.floor(frames.count * fraction));
   }
 
   static stateBytes(frames: number): number {
-    return 4 + 2 * 4 * (frames + 1);
+    return 4 * (HEADER_WORDS + 2 * (frames + 1));
   }
 
   /** What is hot is found by sampling: nothing is kept of it. */
@@ -63,13 +70,19 @@ export class Cooling implements ProvenPolicy {
   }
 
   prepare(): void {
-    for (let tries = MOST_SAMPLES; this.#length < this.#target && tries > 0; tries--) {
+    let cooled = 0;
+    let tries = MOST_SAMPLES - (this.#header[SPARED] as number);
+    for (; this.#length < this.#target && tries > 0; tries--) {
       const frame = this.frames.sample();
       if (frame === NONE || this.#isQueued(frame + 1)) continue;
       // First the queue: whoever touches the page as soon as it is cool finds it there, and takes it out.
       this.#push(frame + 1);
-      if (!this.frames.cool(frame)) this.#remove(frame + 1);
+      if (this.frames.cool(frame)) cooled++;
+      else this.#remove(frame + 1);
     }
+    // A call that had enough says nothing of how hard pages are to find.
+    const next = tries > 0 ? MOST_SAMPLES : Math.max(LEAST_SAMPLES, SAMPLES_A_FIND * cooled);
+    this.#header[SPARED] = Math.max(0, MOST_SAMPLES - next);
   }
 
   victims(batch: Int32Array): number {
@@ -82,7 +95,7 @@ export class Cooling implements ProvenPolicy {
   }
 
   get #length(): number {
-    return this.#header[0] as number;
+    return this.#header[LENGTH] as number;
   }
 
   #isQueued(node: number): boolean {
@@ -92,14 +105,14 @@ export class Cooling implements ProvenPolicy {
   #push(node: number): void {
     this.#join(this.#older[HEAD] as number, node);
     this.#join(node, HEAD);
-    this.#header[0] = this.#length + 1;
+    this.#header[LENGTH] = this.#length + 1;
   }
 
   #remove(node: number): void {
     if (!this.#isQueued(node)) return;
     this.#join(this.#older[node] as number, this.#newer[node] as number);
     this.#newer[node] = HEAD;
-    this.#header[0] = this.#length - 1;
+    this.#header[LENGTH] = this.#length - 1;
   }
 
   /** From now on these two are neighbours. */
