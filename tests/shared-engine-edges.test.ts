@@ -204,7 +204,7 @@ describe('who has not heard of it yet', () => {
     await vi.waitFor(() => expect([depth(entryOf(inA)), depth(entryOf(inB))]).toEqual([3, 3]));
     // Snapshots of an engine are read in that engine; the index of both shows what the other one's see as well.
     for (const [snapshot, times] of snapshots) {
-      const inIts = snapshot.owner === coreOf(a) ? inA : inB;
+      const inIts = (snapshot.owner as unknown) === coreOf(a) ? inA : inB;
       expect(inIts.getSync('key', { snapshot })).toBe(times);
       expect([...inIts.rangeSync({ snapshot })]).toEqual([['key', times]]);
     }

@@ -13,12 +13,14 @@ import { Commits } from './commits.js';
 import type { EngineHandle } from './engine-handle.js';
 import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
+import type { DurableReadOptions } from './index-handle.js';
 import { IndexLocks } from './index-locks.js';
 import { LoadsElsewhere } from './loads-elsewhere.js';
 import { LostLoads } from './lost-loads.js';
 import { type OpenTransactionOptions, OpenTransactions } from './open-transactions.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
+import { argument } from './range.js';
 import { readAfterFault } from './reading.js';
 import type { SharedCatalog } from './shared-catalog.js';
 import { Sharing } from './sharing.js';
@@ -182,6 +184,36 @@ export class EngineCore {
         throw badOptions(`A read has no option '${name}'.`, known);
     }
     return this.snapshotOf(options.snapshot);
+  }
+
+  /** A read whose options have `durable`. Errors: `PW_ARGUMENT`, those of the read, and those of {@link untilDurable}. */
+  async durably<Options extends DurableReadOptions, Result>(
+    options: Options,
+    known: readonly string[],
+    read: (options: Options) => Promise<Result>,
+  ): Promise<Result> {
+    this.snapshotFor(options, known);
+    const { durable } = options;
+    if (typeof durable !== 'boolean') throw argument('The option durable is true or false.', { durable });
+    const result = await read(options);
+    if (durable) await this.untilDurable();
+    return result;
+  }
+
+  /**
+   * Resolves when all that was committed before the call is durable, and has it written. What is open read-only has nothing else. Errors: `PW_COMMIT_UNKNOWN` if
+   * the log has failed, `PW_THREAD_LOST`, `PW_CLOSED`, `PW_ENGINE_FAILED`.
+   */
+  async untilDurable(): Promise<void> {
+    const { log, operations, state } = this;
+    state.assertUsable();
+    if (state.openedReadOnly) return;
+    operations.begin();
+    try {
+      await log.secure(log.mark());
+    } finally {
+      operations.end();
+    }
   }
 
   /** The snapshot that a read was given. Errors: `PW_ARGUMENT` if it is another engine's, or none at all. */

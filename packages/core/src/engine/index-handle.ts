@@ -24,8 +24,17 @@ export interface ReadOptions {
   readonly snapshot?: EngineSnapshot | undefined;
 }
 
+/** Of a read that can wait. */
+export interface DurableReadOptions extends ReadOptions {
+  /**
+   * Whether it waits until no loss of power can take back what it shows, and has it written if nobody else does. Default: false, it may show what was committed a moment ago, or
+   * without being made durable. If the log has failed it rejects. What a store shows that is open read-only is durable.
+   */
+  readonly durable?: boolean | undefined;
+}
+
 /** Of a read of one key. */
-export interface KeyReadOptions extends ReadOptions {
+export interface KeyReadOptions extends DurableReadOptions {
   /**
    * Whether a read that waits for pages shows what was there when it was called, whatever is committed until it has them. Default: false, it shows what is
    * there then. It may be `PW_SNAPSHOT_TOO_OLD`, as with a snapshot. Of a store that is open read-only it makes no difference: nothing is committed there.
@@ -50,7 +59,8 @@ export type IndexChange<Key, Value> =
   | { readonly type: 'drop-index' };
 
 const NOTHING = new Uint8Array(0);
-const KEY_READ_OPTIONS = ['snapshot', 'asCalled'];
+const KEY_READ_OPTIONS = ['snapshot', 'asCalled', 'durable'];
+const DURABLE_READ_OPTIONS = ['snapshot', 'durable'];
 
 /**
  * Errors of all methods: `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_INDEX_DROPPED`, those of encoding (`PW_KEY_EMPTY`, `PW_KEY_TOO_LARGE`,
@@ -86,6 +96,11 @@ export class IndexHandle<Key = string, Value = unknown> {
 
   /** The value, or undefined if there is none. */
   get(key: Key, options?: KeyReadOptions): Promise<Value | undefined> {
+    if (options?.durable !== undefined) {
+      return this.core.durably(options, KEY_READ_OPTIONS, ({ snapshot, asCalled }) =>
+        this.get(key, { snapshot, asCalled }),
+      );
+    }
     const { core, reference } = this;
     try {
       core.state.assertUsable();
@@ -117,9 +132,12 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /** The values in the order of the keys; undefined where there is none. Without a snapshot, each is read at its own moment. */
-  async getMany(keys: readonly Key[], options?: ReadOptions): Promise<(Value | undefined)[]> {
+  async getMany(keys: readonly Key[], options?: DurableReadOptions): Promise<(Value | undefined)[]> {
+    if (options?.durable !== undefined) {
+      return this.core.durably(options, DURABLE_READ_OPTIONS, ({ snapshot }) => this.getMany(keys, { snapshot }));
+    }
     if (!Array.isArray(keys)) throw argument('getMany takes a list of keys.', { keys });
-    const snapshot = this.core.snapshotFor(options);
+    const snapshot = this.core.snapshotFor(options, DURABLE_READ_OPTIONS);
     const encoded = keys.map((key) => this.keyToRead(key));
     return readMany(this.core, this.entry, encoded, snapshot, (key) => {
       this.core.state.assertUsable();
@@ -128,6 +146,11 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   has(key: Key, options?: KeyReadOptions): Promise<boolean> {
+    if (options?.durable !== undefined) {
+      return this.core.durably(options, KEY_READ_OPTIONS, ({ snapshot, asCalled }) =>
+        this.has(key, { snapshot, asCalled }),
+      );
+    }
     try {
       const bytes = this.keyToRead(key);
       const snapshot = this.core.snapshotFor(options, KEY_READ_OPTIONS);

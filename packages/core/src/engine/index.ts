@@ -26,6 +26,7 @@ export {
 export type { EntryStream } from './entry-stream.js';
 export {
   type BatchOperation,
+  type DurableReadOptions,
   type IndexChange,
   IndexHandle,
   type KeyReadOptions,

@@ -10,7 +10,7 @@ export class EngineSnapshot {
   /** @internal */
   constructor(
     /** @internal */
-    readonly owner: object,
+    readonly owner: { untilDurable(): Promise<void> },
     /** @internal */
     readonly core: Snapshot,
     private readonly released: (snapshot: EngineSnapshot) => void,
@@ -19,6 +19,11 @@ export class EngineSnapshot {
   /** The timestamp of the last commit that it shows. */
   get timestamp(): number {
     return this.core.timestamp;
+  }
+
+  /** Resolves when no loss of power can take back what it shows, and has it written if nobody else does. Errors: as of a commit. */
+  durable(): Promise<void> {
+    return this.owner.untilDurable();
   }
 
   /** Idempotent. Reads with it are `PW_CLOSED` afterwards. */
