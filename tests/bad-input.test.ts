@@ -229,6 +229,65 @@ describe('keys and values', () => {
     });
   }
 
+  it('whose memory was transferred or made shorter are refused by every way to give them, and never stored as empty', async () => {
+    const db = await open(path, SMALL);
+    const index = await db.index('buffers', { key: 'buffer', value: 'buffer' });
+    const transferred = Buffer.from(new Uint8Array([1, 2, 3]).buffer);
+    structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
+    const resizable = new ArrayBuffer(8, { maxByteLength: 8 });
+    const beyond = new Uint8Array(resizable, 4, 4);
+    resizable.resize(4);
+    const key = Buffer.from('key');
+    const value = Buffer.from('value');
+    for (const gone of [transferred, beyond]) {
+      const attempts: [string, (() => unknown)[]][] = [
+        [
+          'value',
+          [
+            () => index.put(key, gone),
+            () => index.putSync(key, gone),
+            () => index.batch([{ type: 'put', key, value: gone }]),
+            () => db.batch([{ index, type: 'put', key, value: gone }]),
+            () => db.transactionSync((tx) => tx.put(index, key, gone)),
+            () => db.transaction((tx) => tx.put(index, key, gone)),
+            () => index.bulkLoad([[key, gone]]),
+          ],
+        ],
+        [
+          'key',
+          [
+            () => index.put(gone, value),
+            () => index.deleteSync(gone),
+            () => index.get(gone),
+            () => index.getSync(gone),
+            () => index.getMany([gone]),
+            () => index.hasSync(gone),
+            () => db.transactionSync((tx) => tx.put(index, gone, value)),
+            () => index.bulkLoad([[gone, value]]),
+          ],
+        ],
+        [
+          'bound',
+          [
+            () => [...index.rangeSync({ lt: gone })],
+            () => index.count({ gte: gone }),
+            () => index.estimateCount({ gt: gone }),
+          ],
+        ],
+      ];
+      for (const [what, all] of attempts) {
+        for (const attempt of all) {
+          const { details } = await refusal(attempt, 'PW_ENCODING', /memory of a value of class \w+ is gone/);
+          expect(details).toEqual({ index: 'buffers', what, encoding: 'buffer' });
+        }
+      }
+      expect(await index.count()).toBe(0);
+    }
+    await index.put(key, value.subarray(5));
+    expect(await index.get(key)).toEqual(new Uint8Array(0));
+    await db.close();
+  });
+
   it('that are empty, or that their encoding does not take, are refused, and a transaction goes on without them', async () => {
     const db = await open(path, SMALL);
     await fill(db);

@@ -129,6 +129,33 @@ describe('every encoding', () => {
   });
 });
 
+describe('bytes whose memory is gone', () => {
+  const transferred = new Uint8Array(3);
+  structuredClone(transferred, { transfer: [transferred.buffer] });
+  const resizable = new ArrayBuffer(16, { maxByteLength: 16 });
+  const [beyond, emptyBeyond, empty] = [
+    new Uint8Array(resizable, 8, 4),
+    new Uint8Array(resizable, 12, 0),
+    new Uint8Array(resizable, 8),
+  ];
+  resizable.resize(8);
+  const custom = encodingFor({ encode: (value: Uint8Array) => value, decode: (bytes) => bytes });
+
+  test.each([
+    ['buffer', (bytes: Uint8Array) => encodingFor('buffer').encode(bytes)],
+    ['custom', (bytes: Uint8Array) => custom.encode(bytes)],
+    ['msgpack', (bytes: Uint8Array) => encodingFor('msgpack').encode(bytes)],
+    ['msgpack', (bytes: Uint8Array) => encodingFor('msgpack').encode([{ in: { it: bytes } }])],
+    ['ordered', (bytes: Uint8Array) => encodingFor('ordered').encode(bytes)],
+    ['ordered', (bytes: Uint8Array) => encodingFor('ordered').encode(['in', bytes])],
+  ])('%s does not take them for bytes of which there are none', (name, encode) => {
+    for (const gone of [transferred, beyond, emptyBeyond]) expectRefusal(name, () => encode(gone));
+    for (const none of [empty, new Uint8Array(0), new Uint8Array(new ArrayBuffer(4), 4)]) {
+      expect(Buffer.from(encode(none))).toEqual(Buffer.from(encode(new Uint8Array(0))));
+    }
+  });
+});
+
 describe('buffer', () => {
   const buffer = encodingFor('buffer');
 

@@ -1,7 +1,7 @@
 /** Encodings that a program brings. What they make is checked and copied, since nothing says that they keep the rules. */
 import { PagewrightError } from '../errors.js';
 import { copyOf } from './byte-slab.js';
-import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
+import { assertThere, cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 
 /** An encoding of a program's own. */
 export interface CustomEncoding<T = unknown> {
@@ -39,8 +39,11 @@ export function customEncoding<T>(custom: CustomEncoding<T>, taken: ReadonlySet<
       } catch (error) {
         throw cannotEncode(name, `its encode function failed (${messageOf(error)})`, 'See the cause.', error);
       }
-      if (bytes instanceof Uint8Array) return copyOf(bytes);
-      throw cannotEncode(name, `its encode function returned ${describe(bytes)}`, 'It must return a Uint8Array.');
+      if (!(bytes instanceof Uint8Array)) {
+        throw cannotEncode(name, `its encode function returned ${describe(bytes)}`, 'It must return a Uint8Array.');
+      }
+      if (bytes.length === 0) assertThere(name, bytes);
+      return copyOf(bytes);
     },
 
     decode(bytes) {

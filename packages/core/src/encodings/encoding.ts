@@ -52,6 +52,23 @@ export function cannotDecode(encoding: string, why: string, bytes: Uint8Array, c
   );
 }
 
+/**
+ * Errors: `PW_ENCODING` for bytes whose memory is gone: it was transferred to another thread, or made shorter. These have no length, as bytes of which there
+ * are none, and what tells the two apart is that looking into them throws. Only what has no length has to be looked at.
+ */
+export function assertThere(encoding: string, bytes: Uint8Array): void {
+  try {
+    Uint8Array.prototype.at.call(bytes, 0);
+  } catch (error) {
+    throw cannotEncode(
+      encoding,
+      `the memory of ${describe(bytes)} is gone`,
+      'Give it before its buffer is transferred or made shorter, or give a copy.',
+      error,
+    );
+  }
+}
+
 /** A value as an error message shows it: what it is, and no more of it than fits a line. */
 export function describe(value: unknown): string {
   switch (typeof value) {

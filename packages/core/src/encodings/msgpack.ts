@@ -4,7 +4,7 @@
  */
 import { Decoder, Encoder, type ExtData, ExtensionCodec } from '@msgpack/msgpack';
 import { isPagewrightError } from '../errors.js';
-import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
+import { assertThere, cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 import { isWellFormed } from './utf8.js';
 
 const MOST_DEPTH = 100;
@@ -16,7 +16,10 @@ const strict = {
       for (let i = 0; i < value.length; i++) checkElement(value[i]);
       return null;
     }
-    if (value instanceof Uint8Array) return null;
+    if (value instanceof Uint8Array) {
+      if (value.length === 0) assertThere('msgpack', value);
+      return null;
+    }
     if (value instanceof Date) {
       if (Number.isNaN(value.getTime())) throw refused('an invalid date has no time', 'Give a valid one, or null.');
       return ExtensionCodec.defaultCodec.tryToEncode(value, undefined);

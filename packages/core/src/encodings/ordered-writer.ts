@@ -1,7 +1,7 @@
 /**
  * Writes values so that their bytes sort as the values do. `ordered.ts` describes the format.
  */
-import { cannotEncode, describe } from './encoding.js';
+import { assertThere, cannotEncode, describe } from './encoding.js';
 import * as layout from './ordered-layout.js';
 import { isWellFormed, SHORT_TEXT } from './utf8.js';
 
@@ -78,6 +78,7 @@ export class OrderedWriter {
   }
 
   #writeBytes(bytes: Uint8Array): void {
+    if (bytes.length === 0) assertThere('ordered', bytes);
     this.#writeByte(layout.BYTES);
     const start = this.#length;
     this.#reserve(bytes.length);

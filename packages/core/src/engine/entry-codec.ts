@@ -87,7 +87,8 @@ export class EntryCodec<Key, Value> {
    * longer to copy into memory of its own than into a page. Errors: as of `encodeValue`.
    */
   borrowValue(value: Value): Uint8Array {
-    const isThere = (this.value as Encoding<unknown>) === buffer && value instanceof Uint8Array;
+    // Bytes of no length may be of memory that is gone: the encoding looks.
+    const isThere = (this.value as Encoding<unknown>) === buffer && value instanceof Uint8Array && value.length > 0;
     return isThere ? this.checkedValue(value) : this.encodeValue(value);
   }
 
