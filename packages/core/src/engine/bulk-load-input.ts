@@ -2,6 +2,8 @@
  * The input of a bulk load: any iterable, gone through in short steps, so that the event loop turns, and left at once when it is
  * interrupted, even where it never gives its next item.
  */
+import { describe } from '../encodings/encoding.js';
+import { onAbort } from './on-abort.js';
 import { argument } from './range.js';
 import { isThenable } from './thenable.js';
 
@@ -46,35 +48,31 @@ export class EntriesToLoad {
    * input is told to end then.
    */
   read(take: (item: unknown) => number, pause: () => Promise<void> | null): Promise<void> {
-    const listeners: (() => void)[] = [];
-    const reading = new Promise<void>((resolve, reject) => {
-      for (const { signal, reason } of this.interruptions) {
-        const interrupt = (): void => {
-          this.end();
-          reject(reason());
-        };
-        if (signal.aborted) interrupt();
-        signal.addEventListener('abort', interrupt);
-        listeners.push(() => signal.removeEventListener('abort', interrupt));
-      }
-      this.goThrough(take, pause).then(resolve, reject);
-    });
-    return reading.finally(() => {
-      for (const stop of listeners) stop();
-    });
+    return unlessInterrupted(
+      this.interruptions,
+      () => this.goThrough(take, pause),
+      () => this.end(),
+    );
   }
 
   private async goThrough(take: (item: unknown) => number, pause: () => Promise<void> | null): Promise<void> {
-    if (this.isOver) return;
     const items = this.beginning();
+    if (!isObject(items) || typeof items.next !== 'function') {
+      throw argument('bulkLoad takes an iterable: its iterator is no object with a method next().', {});
+    }
     this.items = items;
     let since = performance.now();
     let bytes = 0;
     while (!this.isOver) {
       // What the input itself throws has ended it.
       const next = items.next();
-      const { done, value } = isThenable(next) ? await next : next;
+      const result: unknown = isThenable(next) ? await next : next;
       if (this.isOver) return;
+      if (!isObject(result)) {
+        const what = `next() of its iterator gave ${describe(result)}, and not { done, value }`;
+        throw argument(`bulkLoad takes an iterable: ${what}.`, { result });
+      }
+      const { done, value } = result as Partial<IteratorResult<unknown>>;
       if (done === true) {
         this.isOver = true;
         return;
@@ -89,24 +87,45 @@ export class EntriesToLoad {
         await new Promise(setImmediate);
         since = performance.now();
       } catch (error) {
-        await this.end()?.catch(() => {});
+        this.end();
         throw error;
       }
     }
   }
 
-  /** Tells the input that no more is wanted. What comes of that is its own matter. */
-  private end(): Promise<unknown> | undefined {
-    if (this.isOver) return undefined;
+  /** Tells the input that no more is wanted. What comes of that is its own matter, and not waited for: it may never come. */
+  private end(): void {
+    if (this.isOver) return;
     this.isOver = true;
     try {
-      const ended = this.items?.return?.();
-      if (!isThenable(ended)) return undefined;
-      const over = Promise.resolve(ended);
-      over.catch(() => {});
-      return over;
-    } catch {
-      return undefined;
-    }
+      Promise.resolve(this.items?.return?.()).catch(() => {});
+    } catch {}
   }
+}
+
+/** What it comes to, unless it is interrupted first: then it rejects with the reason, `interrupt` has run, and what comes of the work is no longer waited for. */
+export function unlessInterrupted<Result>(
+  interruptions: readonly Interruption[],
+  work: () => Promise<Result>,
+  interrupt: () => void,
+): Promise<Result> {
+  const stops: (() => void)[] = [];
+  const outcome = new Promise<Result>((resolve, reject) => {
+    for (const { signal, reason } of interruptions) {
+      const end = (): void => {
+        interrupt();
+        reject(reason());
+      };
+      if (signal.aborted) return end();
+      stops.push(onAbort(signal, end));
+    }
+    work().then(resolve, reject);
+  });
+  return outcome.finally(() => {
+    for (const stop of stops) stop();
+  });
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

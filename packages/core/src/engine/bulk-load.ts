@@ -12,7 +12,7 @@ import { TAG_VALUE } from '../contracts/index-plugin.js';
 import { OPERATION_LOAD_INDEX } from '../contracts/log.js';
 import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
-import { EntriesToLoad } from './bulk-load-input.js';
+import { EntriesToLoad, type Interruption, unlessInterrupted } from './bulk-load-input.js';
 import type { NewTree } from './catalog.js';
 import type { EngineCore } from './engine-core.js';
 import type { EntryCodec } from './entry-codec.js';
@@ -79,17 +79,31 @@ export async function bulkLoad<Key, Value>(
   const { signal } = options;
   const closed = { signal: closing, reason: () => closedBy(state) };
   const aborted = signal === undefined ? [] : [{ signal, reason: (): unknown => signal.reason }];
-  const entries = EntriesToLoad.of(input, [closed, ...aborted]);
+  const interruptions = [closed, ...aborted];
+  const entries = EntriesToLoad.of(input, interruptions);
   operations.begin();
   let release = (): void => {};
   try {
-    release = await commits.behindAll(() => locks.take(entry));
+    release = await lockOf(() => commits.behindAll(() => locks.take(entry)), interruptions);
     return await new BulkLoader(core, entry, codec, entries, options).run();
   } finally {
     release();
     operations.end();
     housekeeping.wake();
   }
+}
+
+/** Waits for the lock of the index, unless that is interrupted: if it comes nevertheless, it is given back. */
+function lockOf(take: () => Promise<() => void>, interruptions: readonly Interruption[]): Promise<() => void> {
+  let isWanted = true;
+  const taking = async (): Promise<() => void> => {
+    const release = await take();
+    if (!isWanted) release();
+    return release;
+  };
+  return unlessInterrupted(interruptions, taking, () => {
+    isWanted = false;
+  });
 }
 
 class BulkLoader<Key, Value> {
@@ -109,7 +123,6 @@ class BulkLoader<Key, Value> {
   private room = 0;
   private readonly last: Uint8Array;
   private lastLength = 0;
-  private lastKey: Key | undefined;
 
   constructor(
     private readonly core: EngineCore,
@@ -184,8 +197,7 @@ class BulkLoader<Key, Value> {
     const value = this.codec.borrowValue(item[1]);
     const key = this.codec.borrowKey(item[0]);
     const shared = this.advance(key);
-    if (shared < 0) throw this.unsorted(item[0]);
-    this.lastKey = item[0];
+    if (shared < 0) throw this.unsorted(key);
     const bytes = key.length + value.length;
     this.credit -= (PAGES_A_PAGE * (bytes + ENTRY_OVERHEAD)) / this.core.pages.pageSize;
     if (this.credit < 0) this.secure(-this.credit);
@@ -330,13 +342,25 @@ class BulkLoader<Key, Value> {
     );
   }
 
-  private unsorted(key: Key): PagewrightError {
+  /** Of the bytes of both keys: the input may have written over what it gave them by. */
+  private unsorted(bytes: Uint8Array): PagewrightError {
     const { name } = this.entry;
+    const key = this.decoded(bytes.slice());
+    const previous = this.decoded(this.last.slice(0, this.lastLength));
     return new PagewrightError(
       'PW_UNSORTED',
-      `bulkLoad takes entries in rising order of their keys, each key once: in '${name}', ${shown(key)} comes after ${shown(this.lastKey)}. Keys sort by their bytes, as the encoding '${this.codec.key.name}' makes them.`,
-      { details: { index: name, position: this.entries, key, previous: this.lastKey } },
+      `bulkLoad takes entries in rising order of their keys, each key once: in '${name}', ${shown(key)} comes after ${shown(previous)}. Keys sort by their bytes, as the encoding '${this.codec.key.name}' makes them.`,
+      { details: { index: name, position: this.entries, key, previous } },
     );
+  }
+
+  /** An encoding of the program's own may not take back what it has made. */
+  private decoded(bytes: Uint8Array): Key | Uint8Array {
+    try {
+      return this.codec.decodeKey(bytes);
+    } catch {
+      return bytes;
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
 import type { CheckpointMark, CheckpointResult, PageStore } from '../contracts/pages.js';
 import { CheckpointPace, type Surroundings } from './checkpoint-pace.js';
+import { onAbort } from './on-abort.js';
 import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {
@@ -161,15 +162,16 @@ export class Checkpoints {
   async run(interrupted?: AbortSignal): Promise<CheckpointResult> {
     this.state.assertWritable();
     let calm = (): void => {};
+    let stop = (): void => {};
     const hurry = (): void => {
       calm = this.hurry();
     };
     if (interrupted?.aborted) hurry();
-    else interrupted?.addEventListener('abort', hurry);
+    else if (interrupted !== undefined) stop = onAbort(interrupted, hurry);
     try {
       return await this.write(() => this.log.mark());
     } finally {
-      interrupted?.removeEventListener('abort', hurry);
+      stop();
       calm();
     }
   }

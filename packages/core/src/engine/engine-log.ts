@@ -18,6 +18,7 @@ import { DecodedOperations } from '../operations/decoded-operations.js';
 import { checkArchive } from './archive-option.js';
 import type { EngineCore } from './engine-core.js';
 import { decodeDescription } from './index-description.js';
+import { onAbort } from './on-abort.js';
 import { argument } from './range.js';
 
 export interface LogReadOptions {
@@ -138,18 +139,18 @@ export class EngineLog {
 
 /** Transactions from the log, one by one. */
 export class LoggedTransactions implements AsyncIterableIterator<LoggedTransaction, undefined> {
-  private readonly onAbort: () => void;
+  private readonly forget: () => void;
 
   /** @internal */
   constructor(
     private readonly records: AsyncGenerator<ReplayedRecord, void, void>,
     private readonly ending: AbortController,
-    private readonly signal: AbortSignal | undefined,
+    signal: AbortSignal | undefined,
     private readonly known: Map<number, LoggedIndex>,
   ) {
-    this.onAbort = () => ending.abort(signal?.reason);
-    if (signal?.aborted === true) this.onAbort();
-    else signal?.addEventListener('abort', this.onAbort, { once: true });
+    const end = (): void => ending.abort(signal?.reason);
+    if (signal?.aborted === true) end();
+    this.forget = signal === undefined || signal.aborted ? () => {} : onAbort(signal, end);
   }
 
   async next(): Promise<IteratorResult<LoggedTransaction, undefined>> {
@@ -180,10 +181,6 @@ export class LoggedTransactions implements AsyncIterableIterator<LoggedTransacti
     this.ending.abort(ENDED);
     this.forget();
     await this.records.return();
-  }
-
-  private forget(): void {
-    this.signal?.removeEventListener('abort', this.onAbort);
   }
 
   private transactionOf({ timestamp, time, operations }: ReplayedRecord): LoggedTransaction {

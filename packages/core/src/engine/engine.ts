@@ -15,6 +15,7 @@ import { EngineLog } from './engine-log.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
+import { onAbort } from './on-abort.js';
 import { beginningOf, type Place, placeOfCaller } from './open-transactions.js';
 import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
@@ -198,7 +199,7 @@ export class Engine<Types extends string = string> {
       const abandon = (): void => {
         isAbandoned ||= transaction.abandon(signal?.reason);
       };
-      signal?.addEventListener('abort', abandon);
+      const stop = signal === undefined || signal.aborted ? null : onAbort(signal, abandon);
       try {
         if (signal?.aborted) abandon();
         signal?.throwIfAborted();
@@ -217,7 +218,7 @@ export class Engine<Types extends string = string> {
         signal?.throwIfAborted();
         await backOff(attempt);
       } finally {
-        signal?.removeEventListener('abort', abandon);
+        stop?.();
       }
     }
   }

@@ -13,7 +13,7 @@ import type { LoggedTransaction } from './engine-log.js';
 import type { EntryCodec } from './entry-codec.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import type { IndexEntry } from './index-entry.js';
-import { argument, checkKeyRange, checkRange, type KeyRange, type RangeOptions } from './range.js';
+import { argument, checkKeyRange, checkRange, type KeyRange, keyAfter, type RangeOptions } from './range.js';
 import { inTurns, readMany } from './read-many.js';
 import { attemptRead, FAULTED } from './reading.js';
 import type { EngineSnapshot } from './snapshot.js';
@@ -247,7 +247,10 @@ export class IndexHandle<Key = string, Value = unknown> {
     return Math.min(counter.count, limit);
   }
 
-  /** The same, now: of one moment. */
+  /**
+   * The same, now. Nothing else of this thread comes between. Other threads that have the store open go on, so that the number may be that of no moment: give a snapshot
+   * for one.
+   */
   countSync(options: RangeOptions<Key> = {}): number {
     const { counter, limit } = this.counting(options);
     while (counter.count < limit && counter.next());
@@ -255,10 +258,10 @@ export class IndexHandle<Key = string, Value = unknown> {
   }
 
   /**
-   * About how many entries there are in the range, from a few pages whatever its size. It is exact if the range lies on one page or on two neighbours. Else it
-   * takes the pages between for as full as one in the middle of the range: a few percent off for keys and values of about one size, and in the worst
-   * case, with values of very different sizes at different places, by a factor. Entries that were deleted and are kept for snapshots count as well.
-   * An index of a type that cannot tell is counted.
+   * About how many entries there are in the range, from a few pages whatever its size. It knows what is on the pages of both ends, and takes those between for
+   * as full as the few that it looks at: a few percent off for keys and values of about one size, and in the worst case, with values of very different sizes at
+   * different places, by a factor. Entries that were deleted and are kept for snapshots count as well, and what changes meanwhile is seen in part: even of a range
+   * within one page it is exact only of an index at rest. An index of a type that cannot tell is counted.
    */
   async estimateCount(range: KeyRange<Key> = {}): Promise<number> {
     const { core } = this;
@@ -428,8 +431,13 @@ export class IndexHandle<Key = string, Value = unknown> {
     assertNotDropped(entry);
     const { bounds, limit } = checkKeyRange(range, (key) => this.codec.encodeBound(key));
     if (limit === 0) return () => 0;
-    const { lower, upper } = bounds;
     if (entry.index.estimate === undefined) return null;
+    // An estimate is of what lies from one key up to, and without, another.
+    const { maxKeySize } = this.codec;
+    const { lowerExclusive, upperExclusive } = bounds;
+    const lower = lowerExclusive && bounds.lower !== null ? keyAfter(bounds.lower, maxKeySize) : bounds.lower;
+    if (lower === null && bounds.lower !== null) return () => 0;
+    const upper = upperExclusive || bounds.upper === null ? bounds.upper : keyAfter(bounds.upper, maxKeySize);
     return () => {
       assertNotDropped(entry);
       return entry.index.estimate?.(lower, upper) ?? 0;

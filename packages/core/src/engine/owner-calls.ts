@@ -10,6 +10,7 @@ import type { CheckpointResult } from '../contracts/pages.js';
 import { type ErrorCode, isPagewrightError, PagewrightError } from '../errors.js';
 import type { BackupReport } from './backup.js';
 import type { CompactReport } from './compact.js';
+import { onAbort } from './on-abort.js';
 import type { VerifyReport } from './verify.js';
 
 /** What can be asked for. Each takes plain data, and options at last. */
@@ -175,7 +176,7 @@ export class OwnerAsked {
         thrown ??= { error };
         this.#channel.postMessage({ kind: 'abort', id } satisfies Message);
       };
-      const onAbort = (): void => abort(signal?.reason);
+      let stop = (): void => {};
       const settle = (message: Message): void => {
         if (message.kind === 'progress') {
           try {
@@ -188,7 +189,7 @@ export class OwnerAsked {
         if (message.kind !== 'done' && message.kind !== 'failed') return;
         this.#waiting.delete(id);
         if (this.#waiting.size === 0) this.#channel.unref();
-        signal?.removeEventListener('abort', onAbort);
+        stop();
         if (thrown !== null && message.kind === 'failed') reject(thrown.error);
         else if (message.kind === 'failed') reject(received(message.error));
         else resolve(message.result);
@@ -207,7 +208,7 @@ export class OwnerAsked {
       }
       this.#waiting.set(id, { settle, abort });
       this.#channel.ref();
-      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) stop = onAbort(signal, () => abort(signal.reason));
     });
   }
 }

@@ -2,6 +2,7 @@
  * How fast a backup or a compaction goes: a token bucket. Bytes are spent first and waited for afterwards; time in which less was spent than allowed
  * counts for a quarter of a second at most, so that a slow stretch is not followed by a rush.
  */
+import { onAbort } from './on-abort.js';
 
 /** What tells the time, and lets it pass. */
 export interface Clock {
@@ -45,13 +46,13 @@ export const SYSTEM_CLOCK: Clock = {
   // The timer keeps the process alive: whoever awaits the work expects that it ends.
   sleep: (ms, interrupted) =>
     new Promise((resolve) => {
+      if (interrupted.aborted) return resolve();
       const end = (): void => {
         clearTimeout(timer);
-        interrupted.removeEventListener('abort', end);
+        stop();
         resolve();
       };
       const timer = setTimeout(end, ms);
-      interrupted.addEventListener('abort', end);
-      if (interrupted.aborted) end();
+      const stop = onAbort(interrupted, end);
     }),
 };

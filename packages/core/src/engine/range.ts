@@ -88,6 +88,21 @@ export function checkKeyRange<Key>(range: KeyRange<Key>, encodeBound: (key: Key)
   return checkRange(range, encodeBound, false);
 }
 
+/** The first key above this one that there may be; null if there is none. */
+export function keyAfter(key: Uint8Array, maxKeySize: number): Uint8Array | null {
+  if (key.length < maxKeySize) {
+    const longer = new Uint8Array(key.length + 1);
+    longer.set(key);
+    return longer;
+  }
+  let end = key.length;
+  while (end > 0 && key[end - 1] === 0xff) end--;
+  if (end === 0) return null;
+  const after = key.slice(0, end);
+  after[end - 1] = after[end - 1]! + 1;
+  return after;
+}
+
 export function argument(message: string, details: Record<string, unknown>): PagewrightError {
   return new PagewrightError('PW_ARGUMENT', message, { details });
 }

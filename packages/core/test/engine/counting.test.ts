@@ -71,6 +71,38 @@ describe.each(['btree', 'fan'] as const)('an index of the type %s', (type) => {
     expect(Math.abs((await index.estimateCount()) - most)).toBeLessThan(0.1 * most + 1);
   });
 
+  test('estimates a handful from and to keys that belong to the range or not, up to the longest key', async () => {
+    const db = await rig.open();
+    const index = await db.index('edges', { type, key: 'buffer', value: 'u32' });
+    const longest = 1024;
+    const keys = [
+      Buffer.of(1),
+      Buffer.of(1, 0),
+      Buffer.of(2),
+      Buffer.alloc(longest, 3),
+      Buffer.alloc(longest - 1, 4),
+      Buffer.alloc(longest, 4),
+      Buffer.of(...Buffer.alloc(longest - 1, 5), 0xff),
+      Buffer.of(6, ...Buffer.alloc(longest - 1, 0xff)),
+      Buffer.of(7),
+      Buffer.alloc(longest, 0xff),
+    ];
+    await index.batch(keys.map((key, at) => ({ type: 'put', key, value: at })));
+    for (const lower of [undefined, ...keys]) {
+      for (const upper of [undefined, ...keys]) {
+        for (const range of [
+          { gt: lower, lt: upper },
+          { gt: lower, lte: upper },
+          { gte: lower, lt: upper },
+          { gte: lower, lte: upper },
+        ]) {
+          const about = JSON.stringify(range, (_, value) => (Array.isArray(value) ? value.slice(0, 2) : value));
+          expect(index.estimateCountSync(range), about).toBe(index.countSync(range));
+        }
+      }
+    }
+  });
+
   test('counts and estimates nothing it is not asked for in a way that it knows, and nothing of an index that is gone', async () => {
     const db = await rig.open();
     const index = await db.index<string, number>('gone', { type });
