@@ -234,7 +234,9 @@ describe('keys and values', () => {
     const index = await db.index('buffers', { key: 'buffer', value: 'buffer' });
     const transferred = Buffer.from(new Uint8Array([1, 2, 3]).buffer);
     structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
-    const resizable = new ArrayBuffer(8, { maxByteLength: 8 });
+    const resizable = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]) as ArrayBuffer & {
+      resize(to: number): void;
+    };
     const beyond = new Uint8Array(resizable, 4, 4);
     resizable.resize(4);
     const key = Buffer.from('key');

@@ -132,7 +132,9 @@ describe('every encoding', () => {
 describe('bytes whose memory is gone', () => {
   const transferred = new Uint8Array(3);
   structuredClone(transferred, { transfer: [transferred.buffer] });
-  const resizable = new ArrayBuffer(16, { maxByteLength: 16 });
+  const resizable = Reflect.construct(ArrayBuffer, [16, { maxByteLength: 16 }]) as ArrayBuffer & {
+    resize(to: number): void;
+  };
   const [beyond, emptyBeyond, empty] = [
     new Uint8Array(resizable, 8, 4),
     new Uint8Array(resizable, 12, 0),
