@@ -3,6 +3,7 @@
  * What happens on the pages is in the parts; here is the order of it.
  */
 import {
+  assertKeyFits,
   type BulkLoad,
   type Cursor,
   type EntryReference,
@@ -79,6 +80,7 @@ export class Art implements Index {
 
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
     const { pages } = this.#context;
+    assertKeyFits(key, this.#workspace.longestKey);
     for (let splits = 0; splits < MOST_SPLITS; splits++) {
       const page = this.#descent.latchPage(key);
       let isPut = false;

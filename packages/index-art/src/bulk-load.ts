@@ -3,7 +3,7 @@
  * one: children of a node together as a slice, or one alone as a subtree. Until the node above them is complete, too, such pages hang on the root page, which has nothing
  * else till the end: so that they can be evicted, checkpointed and given up, before the next call comes.
  */
-import { type BulkLoad, HeldLatches, latchChild, TAG_VALUE } from '@pagewright/core';
+import { assertKeyFits, type BulkLoad, HeldLatches, latchChild, TAG_VALUE } from '@pagewright/core';
 import {
   isPage,
   type Loaded,
@@ -53,6 +53,7 @@ export class ArtBulkLoad implements BulkLoad {
 
   add(key: Uint8Array, value: Uint8Array, sharedWithLast = this.#sharedWithLast(key)): void {
     const { pages } = this.parts.context;
+    assertKeyFits(key, this.parts.workspace.longestKey);
     pages.enterGate();
     try {
       if (!this.#isPut && !this.#hasRoom()) this.#end();

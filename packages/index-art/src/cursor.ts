@@ -3,6 +3,7 @@
  * leads, copies the page, and reads the copy once it was validated. Where the page is at its end, its path says what comes behind it.
  */
 import {
+  assertBatchLimit,
   type Cursor,
   type EntryBatch,
   type EntryCount,
@@ -73,6 +74,7 @@ export class ArtCursor implements Cursor {
   next(batch: EntryBatch): boolean {
     batch.count = 0;
     batch.timestamp = 0;
+    assertBatchLimit(batch.limit);
     if (this.#ended) return false;
     this.#pages.scanned = this.#readAhead.gonePast;
     try {

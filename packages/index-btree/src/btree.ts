@@ -3,6 +3,7 @@
  * What happens on the pages is in the parts; here is the order of it.
  */
 import {
+  assertKeyFits,
   type BulkLoad,
   type Cursor,
   type EntryReference,
@@ -81,6 +82,7 @@ export class Btree implements Index {
   }
 
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
+    assertKeyFits(key, this.#pageSize >>> 2);
     if (this.#goOn(key, tag, value, timestamp)) return;
     const { pages } = this.#context;
     const run = this.#run;

@@ -5,7 +5,7 @@
  * Must hold: between two calls every leaf has the upper fence that is the separator in its parent, but for the last one while the leaf behind it
  * is not there yet. Nobody looks for a key beyond that fence before.
  */
-import { type BulkLoad, SWIP_SIZE, TAG_VALUE } from '@pagewright/core';
+import { assertKeyFits, type BulkLoad, SWIP_SIZE, TAG_VALUE } from '@pagewright/core';
 import { damagedPage } from './damage.js';
 import { LEAF_LEVEL, TO_LAST, TOO_LOW } from './descent.js';
 import { childOffset } from './inner-layout.js';
@@ -60,6 +60,7 @@ export class BtreeBulkLoad implements BulkLoad {
   }
 
   add(key: Uint8Array, value: Uint8Array, sharedWithLast = this.#sharedWithLast(key)): void {
+    assertKeyFits(key, this.#largestInline);
     const isLarge = key.length + value.length > this.#largestInline;
     if (!isLarge && !this.#isInTree && this.#pending.add(key, value, sharedWithLast)) return;
     const { pages } = this.parts.context;

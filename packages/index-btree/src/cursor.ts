@@ -4,6 +4,7 @@
  * count once that was validated. The fences say where the next leaf is.
  */
 import {
+  assertBatchLimit,
   type Cursor,
   type EntryBatch,
   type EntryCount,
@@ -75,6 +76,7 @@ export class BtreeCursor implements Cursor {
 
   next(batch: EntryBatch): boolean {
     batch.count = 0;
+    assertBatchLimit(batch.limit);
     if (this.#ended) return false;
     this.#pages.scanned = this.#readAhead.gonePast;
     try {

@@ -48,6 +48,13 @@ export const ENTRY_FAULTS: readonly IndexFault[] = [
     }),
   ),
   fault(
+    'cuts keys that are too long',
+    ['keys-beyond-limits'],
+    upserting((sound, { pages }) => (key, tag, value, timestamp) => {
+      sound.upsert(key.subarray(0, pages.pageSize >>> 2), tag, value, timestamp);
+    }),
+  ),
+  fault(
     'takes a tombstone for an entry that is not there',
     ['tags'],
     lookingUp((sound) => (key, into) => sound.lookup(key, into) && into.tag !== 1),
@@ -266,6 +273,15 @@ export const CURSOR_FAULTS: readonly IndexFault[] = [
   }),
   fault('hands out one entry more than the limit', ['cursor-limit'], {
     cursor: (sound) => ({ next: (batch) => fillUp(sound, batch, batch.limit + 1) }),
+  }),
+  fault('takes a batch without room for one with room for one', ['cursor-without-limit'], {
+    cursor: (sound) => ({
+      next: (batch) => {
+        const { limit } = batch;
+        batch.limit = limit >= 1 ? limit : 1;
+        return sound.next(batch);
+      },
+    }),
   }),
   fault('ends before the last entry that is wanted', ['cursor-wanted-end'], {
     cursor: (sound) => {

@@ -1,5 +1,14 @@
 /** The smallest index there is: a sorted array in memory, nothing on pages. It keeps the contract as far as that goes. */
-import type { Cursor, EntryBatch, EntryReference, Index, IndexType, PageBounds } from '@pagewright/core';
+import {
+  assertBatchLimit,
+  assertKeyFits,
+  type Cursor,
+  type EntryBatch,
+  type EntryReference,
+  type Index,
+  type IndexType,
+  type PageBounds,
+} from '@pagewright/core';
 
 interface Entry {
   readonly key: Buffer;
@@ -8,12 +17,13 @@ interface Entry {
 }
 
 const BATCH_BYTES = 1024 * 1024;
+const LONGEST_KEY = 1000;
 
 export class SortedType implements IndexType {
   readonly name = 'sorted';
 
   limits() {
-    return { maxKeySize: 1000, maxValueSize: 2_000_000 };
+    return { maxKeySize: LONGEST_KEY, maxValueSize: 2_000_000 };
   }
 
   create(): Index {
@@ -39,6 +49,7 @@ class SortedIndex implements Index {
   }
 
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void {
+    assertKeyFits(key, LONGEST_KEY);
     const at = this.position(key);
     const replaced = this.entries[at]?.key.equals(key) === true ? 1 : 0;
     this.entries.splice(at, replaced, { key: Buffer.from(key), tag, value: value.slice() });
@@ -93,6 +104,7 @@ class SortedCursor implements Cursor {
 
   next(batch: EntryBatch): boolean {
     const { entries, timestamp } = this.index;
+    assertBatchLimit(batch.limit);
     batch.count = 0;
     batch.timestamp = timestamp;
     let bytes = 0;

@@ -6,7 +6,8 @@
  * stamp with them. X2 a cursor that yielded to the event loop descends again by key.
  * X3 `upsert` and `remove` do not fail for anything within `limits()`: they run when the commit is in the log already, so what
  * they throw fails the engine (T6), and recovery, which does the same change again, meets it at every open.
- * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller: keys
+ * All methods are synchronous and hold no latch when they return or throw. Arguments were checked by the caller, but for the two that would do lasting harm
+ * where an index is used alone: keys that are put, and limits of batches. Keys
  * have 1 to `maxKeySize` bytes, values at most `maxValueSize`, both in private memory that does not change until the method returns, and may afterwards.
  */
 import { PackedEntries } from './packed-entries.js';
@@ -34,7 +35,7 @@ const EMPTY = new Uint8Array(0);
 export class EntryBatch {
   /** Set it to false to get keys and tags alone. */
   wantsValues = true;
-  /** At most so many entries. */
+  /** At most so many entries, and at least 1. */
   limit = 1024;
   count = 0;
   readonly keys: Uint8Array[] = [];
@@ -73,7 +74,7 @@ export interface Cursor {
    * Fills the batch with the next entries in the direction of the seek and goes past them. False at the end; then
    * the batch is empty. A batch holds at least one entry, and stops early where its values exceed 1 MiB together.
    * An empty batch with the answer true means: nothing in this page, go on. May throw `PageFault`, with the position unchanged
-   * and the content of the batch undefined.
+   * and the content of the batch undefined. A limit below 1, or none that is a number, is `PW_ARGUMENT` (`assertBatchLimit`).
    */
   next(batch: EntryBatch): boolean;
   /**
@@ -137,7 +138,8 @@ export interface Index {
   lookup(key: Uint8Array, into: EntryReference): boolean;
   /**
    * Inserts or replaces. X3: takes every key and value within `limits()`. Only the page store may fail beneath it (`PW_IO`,
-   * `PW_CORRUPT_PAGE`, `PW_POOL_EXHAUSTED`); then what is on the pages is whole, and the engine has failed.
+   * `PW_CORRUPT_PAGE`, `PW_POOL_EXHAUSTED`); then what is on the pages is whole, and the engine has failed. Other keys are `PW_KEY_EMPTY` and `PW_KEY_TOO_LARGE`
+   * (`assertKeyFits`), and nothing has changed.
    */
   upsert(key: Uint8Array, tag: number, value: Uint8Array, timestamp: number): void;
   /** Removes; false if there was no such entry. X3: as `upsert`, it does not fail by itself. */

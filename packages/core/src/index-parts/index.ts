@@ -1,4 +1,5 @@
 /** What indexes on pages have in common, whatever their nodes look like. */
+export { assertBatchLimit, assertKeyFits } from './arguments.js';
 export { HeldLatches } from './held-latches.js';
 export { KeyPrefetch } from './key-prefetch.js';
 export { LargeValues } from './large-values.js';

@@ -12,7 +12,7 @@ import {
   readCursor,
   valueBytes,
 } from './index-plugin-model.js';
-import { expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } from './index-plugin-subject.js';
+import { codeOf, expect, type IndexClause, type IndexUnderTest, modelOf, withSeeds } from './index-plugin-subject.js';
 
 /** A batch stops early where its values exceed this many bytes together. */
 const BATCH_BYTES = 1024 * 1024;
@@ -49,6 +49,28 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
           entries += batch.count;
         }
         expect(entries === model.entries.size, `There are ${entries} entries instead of ${model.entries.size}`);
+      }
+    },
+  },
+  {
+    id: 'cursor-without-limit',
+    says: 'refuses a batch without room for an entry as a wrong argument, and stays where it is',
+    check(subject) {
+      const model = someEntries(subject);
+      const cursor = model.index.cursor();
+      const batch = new EntryBatch();
+      for (const reverse of [false, true]) {
+        for (const mayPack of [false, true]) {
+          for (const limit of [0, -1, Number.NaN]) {
+            cursor.seek(keyBytes(model.sorted[100]!), { reverse });
+            Object.assign(batch, { limit, mayPack });
+            const met = codeOf(() => cursor.next(batch));
+            expect(met === 'PW_ARGUMENT', `A batch with the limit ${limit} is ${met} and not PW_ARGUMENT`);
+            const left = readCursor(cursor, 7).length;
+            const expected = reverse ? 101 : model.entries.size - 100;
+            expect(left === expected, `After it there are ${left} entries instead of ${expected}`);
+          }
+        }
       }
     },
   },

@@ -2,7 +2,15 @@
 import { MAX_PAGE_SIZE, MIN_PAGE_SIZE } from '@pagewright/core';
 import { Random } from '../random.js';
 import { valueBytes } from './index-plugin-model.js';
-import { expect, type IndexClause, type IndexUnderTest, modelOf, naming, withSeeds } from './index-plugin-subject.js';
+import {
+  codeOf,
+  expect,
+  type IndexClause,
+  type IndexUnderTest,
+  modelOf,
+  naming,
+  withSeeds,
+} from './index-plugin-subject.js';
 
 const PAGE_SIZES: readonly number[] = powersOfTwo(MIN_PAGE_SIZE, MAX_PAGE_SIZE);
 
@@ -98,6 +106,35 @@ export const KEY_CLAUSES: readonly IndexClause[] = [
           expect(areLimits, `Pages of ${pageSize} bytes have the limits ${maxKeySize} and ${maxValueSize}`);
         }
       }
+    },
+  },
+  {
+    id: 'keys-beyond-limits',
+    says: 'refuses to put a key without bytes, or with more than its limit, and loses nothing by it',
+    check(subject) {
+      const model = modelOf(subject);
+      const { maxKeySize } = model.limits;
+      const put = (length: number): void =>
+        model.index.upsert(new Uint8Array(length).fill(0x6b), 0, valueBytes(length, 8), model.timestamp + 1);
+      for (let round = 0; round < 300; round++)
+        model.put(`k${'k'.repeat(round % 50)}/${round}`, 1, valueBytes(round, 20));
+      for (const [length, code] of [
+        [0, 'PW_KEY_EMPTY'],
+        [maxKeySize + 1, 'PW_KEY_TOO_LARGE'],
+        [2 * maxKeySize, 'PW_KEY_TOO_LARGE'],
+      ] as const) {
+        const met = codeOf(() => put(length));
+        expect(met === code, `A key of ${length} bytes, of ${maxKeySize} at most, is ${met} and not ${code}`);
+        model.expectAgreement();
+        const load = modelOf(subject).index.bulkLoad?.(2, 1);
+        const loaded = codeOf(() => load?.add(new Uint8Array(length), valueBytes(length, 8)));
+        expect(
+          load === undefined || loaded === code,
+          `In a load, a key of ${length} bytes is ${loaded} and not ${code}`,
+        );
+      }
+      for (let round = 0; round < 300; round++) model.put(`k/${round}`, 1, valueBytes(round, 20));
+      model.expectAgreement();
     },
   },
   {

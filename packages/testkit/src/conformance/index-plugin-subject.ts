@@ -1,5 +1,5 @@
 /** What the index suite tests, and what its clauses are made of. */
-import type { IndexType, PageStore } from '@pagewright/core';
+import { type IndexType, isPagewrightError, type PageStore } from '@pagewright/core';
 import { HostilePages } from '../pages/hostile-pages.js';
 import type { HostilePagesOptions } from '../pages/options.js';
 import { ModeledIndex } from './index-plugin-model.js';
@@ -64,6 +64,16 @@ export function withSeeds({ seed = 1, rounds = 1 }: IndexUnderTest, run: (seed: 
 /** The error with where it happened in front of its message. */
 export function naming(where: string, error: unknown): Error {
   return new Error(`${where}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}
+
+/** The code of the error that it throws; 'no error' if there is none. */
+export function codeOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    return isPagewrightError(error) ? error.code : String(error);
+  }
+  return 'no error';
 }
 
 /** Throws with the message unless it holds. */
