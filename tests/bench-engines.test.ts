@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeLiar } from './bench-liar.js';
 
@@ -124,6 +124,20 @@ const LIARS = [
 ];
 
 describe('the comparison with other engines', () => {
+  it('shows a report that was written down as it showed it when it was made', async () => {
+    const cost = { median: 1200, least: 1000, most: 1300, timesPeer: Number.NaN, timesLimit: Number.NaN };
+    const target = { times: 2, clock: Number.NaN, cpu: Number.NaN };
+    const engines = ['pagewright', 'lmdb'].map((engine) => ({ engine, clock: cost, cpu: cost }));
+    const rows = [{ data: 'decimal', title: 'random get', unit: 'ns', engines, target }];
+    const { href } = pathToFileURL(join(ROOT, 'bench', 'comparison', 'table.mjs'));
+    const { tablesOf } = (await import(href)) as { tablesOf(rows: unknown, peer: string, titles: unknown): string };
+    const made = tablesOf(rows, 'lmdb', { decimal: 'decimal' });
+    expect(made).toContain(
+      '| random get | 1.20 µs (1.00 µs to 1.30 µs) | 1.20 µs (1.00 µs to 1.30 µs) | × 2.00: not measured |',
+    );
+    expect(tablesOf(JSON.parse(JSON.stringify(rows)), 'lmdb', { decimal: 'decimal' })).toBe(made);
+  });
+
   it('measures every workload, and holds it against the machine', () => {
     const { status, output, report } = compare('--engines', 'pagewright,machine', '--data', 'decimal');
     expect(output).toContain('| pagewright | machine | wanted |');

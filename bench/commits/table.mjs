@@ -102,7 +102,9 @@ function spread({ median, least, most }, text) {
 }
 
 function ratios({ timesPeer, timesLimit }) {
-  return [timesPeer, timesLimit].map((times) => (Number.isNaN(times) ? '–' : `× ${times.toFixed(2)}`));
+  return [timesPeer, timesLimit].map((times) =>
+    times === null || Number.isNaN(times) ? '–' : `× ${times.toFixed(2)}`,
+  );
 }
 
 function ms(value) {

@@ -34,19 +34,24 @@ function cell(figures, cost, unit, peer) {
   const { median, least, most, timesPeer } = figures[cost];
   const text = UNITS[unit];
   const spread = text(least) === text(most) ? '' : ` (${text(least)} to ${text(most)})`;
-  const against = figures.engine === peer || Number.isNaN(timesPeer) ? '' : `, × ${timesPeer.toFixed(2)}`;
+  const against = figures.engine === peer || !isMeasured(timesPeer) ? '' : `, × ${timesPeer.toFixed(2)}`;
   return `${text(median)}${spread}${against}`;
 }
 
 function wanted({ target, engines }, cost) {
   const own = engines.find(({ engine }) => engine === 'pagewright')?.[cost];
   const limit =
-    own === undefined || Number.isNaN(own.timesLimit) ? '' : `${own.timesLimit.toFixed(1)} times the machine's`;
+    own === undefined || !isMeasured(own.timesLimit) ? '' : `${own.timesLimit.toFixed(1)} times the machine's`;
   // Of two threads against one the clock alone tells: both take the same of the processor.
   if (target === undefined || (target.measure !== undefined && cost === 'cpu')) return limit;
   const reached = target[cost];
-  const verdict = Number.isNaN(reached) ? 'not measured' : reached >= target.times ? 'reached' : 'missed';
+  const verdict = !isMeasured(reached) ? 'not measured' : reached >= target.times ? 'reached' : 'missed';
   return [`× ${target.times.toFixed(2)}: ${verdict}`, limit].filter(Boolean).join('; ');
+}
+
+/** What was not measured is NaN, and null in a report that was written down. */
+function isMeasured(times) {
+  return times !== null && !Number.isNaN(times);
 }
 
 function timeText(ns) {
