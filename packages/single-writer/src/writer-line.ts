@@ -5,7 +5,7 @@
  * Must hold: who has the turn commits, and nobody else. It is given on in a turn of the event loop of its own (a microtask), never in the midst of what
  * another one does. With several threads the thread must have it first (`shared-turn.ts`), and asks for it again after each that had it.
  */
-import { isPagewrightError, PagewrightError, type Threads } from '@pagewright/core';
+import { isPagewrightError, onAbort, PagewrightError, type Threads } from '@pagewright/core';
 import type { WaitOptions } from './options.js';
 import { SharedTurn } from './shared-turn.js';
 import { WaitingLine } from './waiting-line.js';
@@ -109,7 +109,7 @@ export class WriterLine {
         readySince: performance.now(),
         isTransaction: true,
         begin: () => {
-          signal?.removeEventListener('abort', leave);
+          stop();
           try {
             const transaction = begin();
             this.#begins(transaction);
@@ -119,12 +119,12 @@ export class WriterLine {
           }
         },
         refuse: (error) => {
-          signal?.removeEventListener('abort', leave);
+          stop();
           reject(error);
         },
       };
       this.#line.join(place);
-      signal?.addEventListener('abort', leave);
+      const stop = signal === undefined ? (): void => {} : onAbort(signal, leave);
       this.#serve();
     });
   }

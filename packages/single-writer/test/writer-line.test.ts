@@ -1,4 +1,5 @@
 /** The line of those who write, alone: in which order they come, how long they bear it, and what is left when they go. Time is the test's own. */
+import { getEventListeners } from 'node:events';
 import { SharedLatch, Threads } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { codeOf } from '@pagewright/testkit/rig';
@@ -116,6 +117,21 @@ describe('a signal', () => {
     await settle();
     expect(late.is).toBe(reasons[0]);
     line.moment(() => undefined);
+  });
+
+  test('of many that wait has one listener, and none when none waits', async () => {
+    const line = new WriterLine(LONG);
+    const { signal } = new AbortController();
+    const holder = {};
+    line.takeNow(holder);
+    const waiting = Array.from({ length: 20 }, () => {
+      const transaction = {};
+      return line.transaction(() => transaction, signal).then(() => line.end(transaction));
+    });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    line.end(holder);
+    await Promise.all(waiting);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   test('that is aborted when the transaction has its turn changes nothing of that', async () => {

@@ -4,6 +4,7 @@
  */
 export * from '../byte-size.js';
 export * from '../errors.js';
+export { onAbort } from '../on-abort.js';
 export { driveSchedule, POINT, POINT_NAMES, type ScheduleDriver, schedulePoint } from '../schedule.js';
 export { hasSharedMemory } from '../threads/posted.js';
 export { SharedLatch } from '../threads/shared-latch.js';

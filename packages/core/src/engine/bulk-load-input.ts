@@ -3,7 +3,7 @@
  * interrupted, even where it never gives its next item.
  */
 import { describe } from '../encodings/encoding.js';
-import { onAbort } from './on-abort.js';
+import { onAbort } from '../on-abort.js';
 import { argument } from './range.js';
 import { isThenable } from './thenable.js';
 

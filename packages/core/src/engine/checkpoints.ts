@@ -11,8 +11,8 @@ import type { CompactProgress } from '../contracts/compaction.js';
 import type { Concurrency } from '../contracts/concurrency.js';
 import { type Log, type LogMark, NO_LOG } from '../contracts/log.js';
 import type { CheckpointMark, CheckpointResult, PageStore } from '../contracts/pages.js';
+import { onAbort } from '../on-abort.js';
 import { CheckpointPace, type Surroundings } from './checkpoint-pace.js';
-import { onAbort } from './on-abort.js';
 import type { EngineState } from './state.js';
 
 export interface CheckpointOptions {

@@ -14,11 +14,11 @@ import {
   type ReplayedRecord,
 } from '../contracts/log.js';
 import { PagewrightError } from '../errors.js';
+import { onAbort } from '../on-abort.js';
 import { DecodedOperations } from '../operations/decoded-operations.js';
 import { checkArchive } from './archive-option.js';
 import type { EngineCore } from './engine-core.js';
 import { decodeDescription } from './index-description.js';
-import { onAbort } from './on-abort.js';
 import { argument } from './range.js';
 
 export interface LogReadOptions {

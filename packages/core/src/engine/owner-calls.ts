@@ -8,9 +8,9 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import type { CheckpointResult } from '../contracts/pages.js';
 import { type ErrorCode, isPagewrightError, PagewrightError } from '../errors.js';
+import { onAbort } from '../on-abort.js';
 import type { BackupReport } from './backup.js';
 import type { CompactReport } from './compact.js';
-import { onAbort } from './on-abort.js';
 import type { VerifyReport } from './verify.js';
 
 /** What can be asked for. Each takes plain data, and options at last. */

@@ -2,7 +2,7 @@
  * How fast a backup or a compaction goes: a token bucket. Bytes are spent first and waited for afterwards; time in which less was spent than allowed
  * counts for a quarter of a second at most, so that a slow stretch is not followed by a rush.
  */
-import { onAbort } from './on-abort.js';
+import { onAbort } from '../on-abort.js';
 
 /** What tells the time, and lets it pass. */
 export interface Clock {
