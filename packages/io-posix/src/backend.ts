@@ -1,15 +1,10 @@
 /** The file system through `node:fs`, as Pagewright's I/O contract has it. Works wherever Node.js does. */
-import {
-  type IoBackend,
-  type IoFile,
-  type IoModule,
-  type OpenFlags,
-  PagewrightError,
-} from '@pagewright/core/contracts';
+import type { IoBackend, IoFile, IoModule, OpenFlags } from '@pagewright/core/contracts';
 import { Directories } from './directories.js';
 import { OpenFile } from './file.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
+import { assertOptions, wholeNumber } from './option-checks.js';
 import type { Target } from './transfer.js';
 
 /** How {@link NodeFiles} works. */
@@ -32,13 +27,8 @@ export class NodeFiles extends Directories implements IoBackend {
   /** @throws PW_OPTION_INVALID */
   constructor(options: NodeFilesOptions = {}) {
     super();
-    const depth = options.depth ?? DEFAULT_DEPTH;
-    if (!Number.isInteger(depth) || depth < 1 || depth > 1024) {
-      throw new PagewrightError('PW_OPTION_INVALID', `depth is ${depth}; it must be a whole number from 1 to 1024.`, {
-        details: { option: 'depth', value: depth },
-      });
-    }
-    this.#depth = depth;
+    assertOptions(options, { depth: wholeNumber(1, 1024) });
+    this.#depth = options.depth ?? DEFAULT_DEPTH;
   }
 
   /** None of a class that extends this one: it knows better. */

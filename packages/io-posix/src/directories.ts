@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import type { IoBackend } from '@pagewright/core/contracts';
 import { ask, askUnless } from './ask.js';
-import { faultOf } from './fault.js';
+import { faultOf, shown } from './fault.js';
 
 /** The part of a backend that opens no file. */
 export class Directories implements Omit<IoBackend, 'name' | 'probe' | 'open' | 'openSync'> {
@@ -40,7 +40,7 @@ export class Directories implements Omit<IoBackend, 'name' | 'probe' | 'open' | 
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await ask({ operation: `rename to ${to}`, path: from }, (done) => fs.rename(from, to, done));
+    await ask({ operation: `rename to ${shown(to)}`, path: from }, (done) => fs.rename(from, to, done));
   }
 
   /** Does nothing on Windows, which has no such call, and on file systems that answer that they have none (`EINVAL`). */

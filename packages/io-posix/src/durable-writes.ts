@@ -6,12 +6,8 @@
 import fs from 'node:fs';
 import type { Target } from './transfer.js';
 
-export interface DurableWrites extends Target {
-  close(): void;
-}
-
 /** Null where the system has none: then a sync follows each write. */
-export function openDurableWrites({ fd, path }: Target): DurableWrites | null {
+export function openDurableWrites({ fd, path }: Target): Target | null {
   if (process.platform !== 'linux' || fs.constants.O_DSYNC === undefined) return null;
   let own: number;
   try {
@@ -23,7 +19,7 @@ export function openDurableWrites({ fd, path }: Target): DurableWrites | null {
     fs.closeSync(own);
     return null;
   }
-  return { fd: own, path, close: () => fs.closeSync(own) };
+  return { fd: own, path };
 }
 
 function isSameFile(a: number, b: number): boolean {

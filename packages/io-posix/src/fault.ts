@@ -21,9 +21,22 @@ export function faultOf(error: unknown, attempt: Attempt): PagewrightError {
   const place = attempt.offset === undefined ? '' : ` at offset ${attempt.offset}`;
   return new PagewrightError(
     code,
-    `Cannot ${attempt.operation} ${attempt.path}${place}: ${errno}. ${adviceFor(code, errno, attempt)}`,
+    `Cannot ${attempt.operation} ${shown(attempt.path)}${place}: ${errno}. ${adviceFor(code, errno, attempt)}`,
     { cause: error, details: { errno, ...attempt } },
   );
+}
+
+/** The error for a call whose arguments are not what it takes; `what` is wrong with them, as a sentence. */
+export function wrongArgument(what: string, attempt: Attempt): PagewrightError {
+  return new PagewrightError('PW_ARGUMENT', `Cannot ${attempt.operation} ${shown(attempt.path)}: ${what}`, {
+    details: { ...attempt },
+  });
+}
+
+/** A value of any kind as text. Of those that come from outside some throw when they are made a string. */
+export function shown(value: unknown): string {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return String(value);
+  return Object.prototype.toString.call(value);
 }
 
 /** The error for reading beyond the end of a file. */

@@ -10,7 +10,7 @@ import {
   PagewrightError,
   type ReaderPin,
 } from '@pagewright/core/contracts';
-import { closed, readOnly } from './fault.js';
+import { closed, readOnly, shown, wrongArgument } from './fault.js';
 import { type Done, type FileCalls, NotDurable } from './file-calls.js';
 import { acquireLock, joinLock } from './lock.js';
 import { livingPins, publishPin } from './reader-pins.js';
@@ -89,28 +89,30 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
     this.calls.truncateSync(size);
   }
 
-  allocate(offset: number, length: number, { writeZeros = true }: AllocateOptions = {}): Promise<void> {
+  allocate(offset: number, length: number, options: AllocateOptions = {}): Promise<void> {
     return this.#track((done) => {
+      const writeZeros = this.#choice('allocate', options, 'writeZeros') ?? true;
       this.#assertChange('allocate', offset, length);
       this.calls.allocate(offset, length, writeZeros, done);
     });
   }
 
-  allocateSync(offset: number, length: number, { writeZeros = true }: AllocateOptions = {}): void {
+  allocateSync(offset: number, length: number, options: AllocateOptions = {}): void {
+    const writeZeros = this.#choice('allocate', options, 'writeZeros') ?? true;
     this.#assertChange('allocate', offset, length);
     this.calls.allocateSync(offset, length, writeZeros);
   }
 
   submit(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): Promise<void> {
     return this.#track((done) => {
-      const sync = options.sync === true;
+      const sync = this.#choice('submit', options, 'sync') ?? false;
       this.#assertBatch(operations, sync);
       this.calls.submit(operations, sync, sync ? this.#durably(done) : done);
     });
   }
 
   submitSync(operations: readonly IoOperation[], options: { readonly sync?: boolean } = {}): void {
-    const sync = options.sync === true;
+    const sync = this.#choice('submit', options, 'sync') ?? false;
     this.#assertBatch(operations, sync);
     if (sync) this.#durablySync(() => this.calls.submitSync(operations, true));
     else this.calls.submitSync(operations, false);
@@ -251,10 +253,9 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
   }
 
   #assertTransfer({ kind, buffer, offset }: IoOperation): void {
-    if (!(buffer instanceof Uint8Array)) {
-      throw new PagewrightError('PW_ARGUMENT', `Cannot ${kind} ${this.path}: the buffer must be a Uint8Array.`, {
-        details: { operation: kind, path: this.path, offset },
-      });
+    // A view as well: an object that only inherits from one has no length to ask for.
+    if (!(buffer instanceof Uint8Array && ArrayBuffer.isView(buffer))) {
+      throw wrongArgument('the buffer must be a Uint8Array.', { operation: kind, path: this.path, offset });
     }
     if (kind === 'write') this.#assertChange(kind, offset, buffer.length);
     else {
@@ -271,24 +272,39 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
 
   /** Not left to `node:fs`: a negative or fractional offset would there mean "wherever the descriptor stands". */
   #assertRange(operation: string, offset: number, length: number): void {
-    if (Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(offset + length) && length >= 0) return;
+    const areWhole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+    if (areWhole && offset >= 0 && length >= 0 && Number.isSafeInteger(offset + length)) return;
     throw new PagewrightError(
       'PW_ARGUMENT',
-      `Cannot ${operation} ${this.path}: offset ${offset} and length ${length} must be whole numbers, zero or more, and end below 2^53.`,
+      `Cannot ${operation} ${this.path}: offset ${shown(offset)} and length ${shown(length)} must be whole numbers, zero or more, and end below 2^53.`,
       { details: { operation, path: this.path, offset, length } },
     );
   }
 
+  /** What was chosen, if anything. Only true and false are taken: a sync that is left out for a slip would not be missed before it is needed. */
+  #choice<Name extends string>(
+    operation: string,
+    options: { readonly [name in Name]?: boolean },
+    name: Name,
+  ): boolean | undefined {
+    const attempt = { operation, path: this.path };
+    if (typeof options !== 'object' || options === null) throw wrongArgument('the options must be an object.', attempt);
+    const chosen = options[name];
+    if (chosen === undefined || typeof chosen === 'boolean') return chosen;
+    throw wrongArgument(`${name} is ${shown(chosen)}; it must be true or false.`, attempt);
+  }
+
   #assertBatch(operations: readonly IoOperation[], sync: boolean): void {
     this.#assertOpen('submit');
-    for (const operation of operations) {
+    const attempt = { operation: 'submit', path: this.path };
+    if (!Array.isArray(operations)) throw wrongArgument('the operations must be an array.', attempt);
+    for (const operation of operations as readonly IoOperation[]) {
+      if (typeof operation !== 'object' || operation === null) {
+        throw wrongArgument(`${shown(operation)} is no operation.`, attempt);
+      }
       const { kind, offset } = operation;
       if (kind !== 'read' && kind !== 'write') {
-        throw new PagewrightError(
-          'PW_ARGUMENT',
-          `Cannot submit to ${this.path}: '${kind}' is neither read nor write.`,
-          { details: { operation: 'submit', path: this.path, offset } },
-        );
+        throw wrongArgument(`${shown(kind)} is neither read nor write.`, { ...attempt, offset });
       }
       this.#assertTransfer(operation);
     }

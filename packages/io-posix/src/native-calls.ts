@@ -1,5 +1,4 @@
 /** The calls of an open file by the addon: on threads of its own, a batch by one hand-over, with what Linux has beyond `node:fs`. */
-import fs from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type { IoOperation } from '@pagewright/core/contracts';
 import { type Attempt, endOfFile, faultOf, isTransient, noProgress } from './fault.js';
@@ -8,6 +7,7 @@ import type { KernelLocks } from './kernel-locks.js';
 import type { FileArguments } from './native.js';
 import { END_OF_FILE, type NativeThread, NO_PROGRESS, type Outcome, STAGE } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
+import { closeDescriptor } from './opening.js';
 import type { Target } from './transfer.js';
 
 /** How a file is reached past the page cache. */
@@ -131,8 +131,8 @@ export class NativeCalls implements FileCalls {
   }
 
   close(done: Done): void {
-    if (this.direct !== null) fs.closeSync(this.direct.fd);
-    this.#node.close(done);
+    const failure = this.direct && closeDescriptor({ fd: this.direct.fd, path: this.path });
+    this.#node.close((error) => done(failure ?? error));
   }
 
   #finish(finish: number, offset: number, length: number, done: Done): void {

@@ -1,6 +1,8 @@
 /**
  * What this thread has in flight in the addon. The addon wakes the thread once for all that has ended since it looked last, and leaves the outcomes in one
  * array. Buffers are held here until then: the addon holds on to {@link NativeThread.reap}, and by it to them.
+ *
+ * There is one for each addon of a thread, and the addon has it: a second copy of these modules (a test runner with a registry of its own makes one) takes that of the first.
  */
 import { type Addon, loadAddon } from './native.js';
 
@@ -81,6 +83,8 @@ export class NativeThread {
   }
 }
 
+const OURS = Symbol.for('@pagewright/io-posix: what this thread has in flight');
+
 let ours: NativeThread | undefined;
 
 /** That of this thread. @throws Error where the addon does not load */
@@ -88,7 +92,9 @@ export function nativeThread(): NativeThread {
   if (ours === undefined) {
     const { addon, reason } = loadAddon();
     if (addon === null) throw new Error(`The native part of @pagewright/io-posix is not there: ${reason}.`);
-    ours = new NativeThread(addon);
+    const shared = addon as Addon & { [OURS]?: NativeThread };
+    shared[OURS] ??= new NativeThread(addon);
+    ours = shared[OURS];
   }
   return ours;
 }

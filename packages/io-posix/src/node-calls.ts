@@ -1,9 +1,10 @@
 /** The calls of an open file by `node:fs`: what every system has. */
 import fs from 'node:fs';
 import type { IoOperation, PagewrightError } from '@pagewright/core/contracts';
-import { type DurableWrites, openDurableWrites } from './durable-writes.js';
+import { openDurableWrites } from './durable-writes.js';
 import { faultOf } from './fault.js';
 import { type Done, type FileCalls, NotDurable } from './file-calls.js';
+import { closeDescriptor } from './opening.js';
 import { joinNeighbours, run, runSync } from './submission.js';
 import { type Target, type Transfer, transfer, transferSync } from './transfer.js';
 import { zeroFill, zeroFillSync } from './zero-fill.js';
@@ -13,7 +14,7 @@ export class NodeCalls implements FileCalls {
   readonly path: string;
   readonly #depth: number;
   /** Whose writes are durable when they are over; null where there is none. */
-  #durable: DurableWrites | null | undefined;
+  #durable: Target | null | undefined;
   /** Tail of the queue of allocations: two at once would both extend the file. */
   #allocations: Promise<void> = Promise.resolve();
 
@@ -105,13 +106,13 @@ export class NodeCalls implements FileCalls {
 
   close(done: Done): void {
     fs.close(this.fd, (error) => {
-      this.#durable?.close();
-      done(error && faultOf(error, { operation: 'close', path: this.path }));
+      const failure = this.#durable ? closeDescriptor(this.#durable) : null;
+      done(error ? faultOf(error, { operation: 'close', path: this.path }) : failure);
     });
   }
 
   /** By what one write alone is durable as soon as it is over, if the system has that: one call instead of two. */
-  #durableFor(transfers: readonly Transfer[]): DurableWrites | null {
+  #durableFor(transfers: readonly Transfer[]): Target | null {
     if (transfers.length !== 1 || transfers[0]!.kind !== 'write') return null;
     if (this.#durable === undefined) this.#durable = openDurableWrites(this);
     return this.#durable;

@@ -1,12 +1,13 @@
 /** How a file is opened: what is no file is refused, and no descriptor is left of it. */
 import fs from 'node:fs';
-import type { OpenFlags } from '@pagewright/core/contracts';
+import type { OpenFlags, PagewrightError } from '@pagewright/core/contracts';
 import { ask, askSync } from './ask.js';
-import { errnoOf, faultOf } from './fault.js';
+import { errnoOf, faultOf, wrongArgument } from './fault.js';
 import type { Target } from './transfer.js';
 
-/** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
+/** @throws PW_NOT_FOUND, PW_PERMISSION, PW_FULL, PW_ARGUMENT, PW_IO (`EISDIR` for a directory, `ENOTSUP` for a pipe) */
 export async function openTarget(path: string, flags: OpenFlags): Promise<Target> {
+  assertArguments(path, flags);
   const fd = await ask<number>({ operation: 'open', path }, (done) => fs.open(path, modeOf(flags), done));
   try {
     assertFile(await ask<fs.Stats>({ operation: 'open', path }, (done) => fs.fstat(fd, done)), path);
@@ -19,6 +20,7 @@ export async function openTarget(path: string, flags: OpenFlags): Promise<Target
 
 /** @throws the same as {@link openTarget} */
 export function openTargetSync(path: string, flags: OpenFlags): Target {
+  assertArguments(path, flags);
   const attempt = { operation: 'open', path };
   const fd = askSync(attempt, () => fs.openSync(path, modeOf(flags)));
   try {
@@ -47,6 +49,24 @@ export function openDirectFd({ fd, path }: Target, readOnly: boolean): number {
   } catch (error) {
     if (errnoOf(error) === 'EINVAL') return -1;
     throw faultOf(error, { operation: 'open', path });
+  }
+}
+
+/** Closes a descriptor. Returns what went wrong: another of the same file is still to be closed. */
+export function closeDescriptor({ fd, path }: Target): PagewrightError | null {
+  try {
+    fs.closeSync(fd);
+    return null;
+  } catch (error) {
+    return faultOf(error, { operation: 'close', path });
+  }
+}
+
+function assertArguments(path: unknown, flags: unknown): void {
+  const attempt = { operation: 'open', path: path as string };
+  if (typeof path !== 'string') throw wrongArgument('the path must be a string.', attempt);
+  if (typeof flags !== 'object' || flags === null) {
+    throw wrongArgument('the flags must be an object: { create, readOnly }, or an empty one.', attempt);
   }
 }
 

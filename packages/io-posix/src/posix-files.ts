@@ -9,6 +9,7 @@ import { type DirectWay, NativeCalls } from './native-calls.js';
 import { nativeThread } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { openTarget, openTargetSync } from './opening.js';
+import { assertOptions, type OptionRule, oneOf, wholeNumber } from './option-checks.js';
 import { noDirectTransfers, openDirect, PosixFile, useHugePages } from './posix-file.js';
 import type { Target } from './transfer.js';
 
@@ -42,6 +43,15 @@ export interface PosixFilesOptions {
 
 const DEFAULT_THREADS = 32;
 
+const RULES: Readonly<Record<keyof PosixFilesOptions, OptionRule>> = {
+  native: oneOf(true, false, 'auto'),
+  threads: wholeNumber(1, 256),
+  depth: wholeNumber(1, 1024),
+  direct: oneOf(true, false, 'auto', 'writes'),
+  readahead: oneOf(true, false),
+  hugePages: oneOf(true, false),
+};
+
 /** Files by the addon of this package, or by `node:fs` where it does not load. Holds no state but its options, so that one may serve many engines. */
 export class PosixFiles extends Directories implements IoBackend {
   readonly name = '@pagewright/io-posix';
@@ -50,8 +60,7 @@ export class PosixFiles extends Directories implements IoBackend {
   /** @throws PW_OPTION_INVALID */
   constructor(options: PosixFilesOptions = {}) {
     super();
-    assertWithin('depth', options.depth, 1024);
-    assertWithin('threads', options.threads, 256);
+    assertOptions(options, RULES);
     this.#options = { ...options };
   }
 
@@ -142,15 +151,4 @@ function needsNative(direct: PosixFilesOptions['direct'], readahead: boolean, re
   const what = direct === true ? 'direct' : 'readahead: false';
   const why = reason === undefined ? 'native is false' : reason;
   return { supported: false, reason: `the option ${what} needs its native part, and ${why}`, native: `no: ${why}` };
-}
-
-function assertWithin(option: string, value: number | undefined, most: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= most)) return;
-  throw new PagewrightError(
-    'PW_OPTION_INVALID',
-    `${option} is ${value}; it must be a whole number from 1 to ${most}.`,
-    {
-      details: { option, value },
-    },
-  );
 }

@@ -3,7 +3,7 @@
  * buffers may lie in shared memory: `node:fs` hands their address to the system call and never decodes them.
  */
 import fs from 'node:fs';
-import { endOfFile, faultOf, isTransient, noProgress } from './fault.js';
+import { endOfFile, faultOf, isTransient, noProgress, wrongArgument } from './fault.js';
 
 /** Bytes that follow one another in the file, in one buffer or in several. */
 export interface Transfer {
@@ -72,6 +72,8 @@ class Remainder {
   offset: number;
   private readonly target: Target;
   private readonly kind: 'read' | 'write';
+  /** Bytes of the buffers, as long as nobody makes them shorter. */
+  private left: number;
   private retries = 0;
 
   constructor(target: Target, transfer: Transfer) {
@@ -79,6 +81,7 @@ class Remainder {
     this.kind = transfer.kind;
     this.buffers = transfer.buffers;
     this.offset = transfer.offset;
+    this.left = bytesOf(transfer.buffers);
   }
 
   get finished(): boolean {
@@ -86,6 +89,7 @@ class Remainder {
   }
 
   advance(moved: number): void {
+    this.assertWhole();
     if (moved === 0) {
       if (this.kind === 'read') throw endOfFile(this.target.path, this.offset);
       throw noProgress({ operation: 'write', path: this.target.path, offset: this.offset });
@@ -96,6 +100,7 @@ class Remainder {
     }
     this.retries = 0;
     this.offset += moved;
+    this.left -= moved;
     let whole = 0;
     let left = moved;
     while (whole < this.buffers.length && left >= this.buffers[whole]!.length) {
@@ -106,12 +111,29 @@ class Remainder {
     if (left > 0) this.buffers = [this.buffers[0]!.subarray(left), ...this.buffers.slice(1)];
   }
 
+  /** What a buffer has lost is not told from what was transferred. */
+  private assertWhole(): void {
+    if (bytesOf(this.buffers) >= this.left) return;
+    throw wrongArgument('a buffer was detached, or made shorter, while it was in use.', {
+      operation: this.kind,
+      path: this.target.path,
+      offset: this.offset,
+    });
+  }
+
   interrupted(error: unknown): void {
     const attempt = { operation: this.kind, path: this.target.path, offset: this.offset };
     if (!isTransient(error)) throw faultOf(error, attempt);
     this.retries++;
     if (this.retries > MOST_RETRIES) throw noProgress(attempt, error);
   }
+}
+
+function bytesOf(buffers: readonly Uint8Array[]): number {
+  if (buffers.length === 1) return buffers[0]!.length; // nearly always
+  let bytes = 0;
+  for (const buffer of buffers) bytes += buffer.length;
+  return bytes;
 }
 
 function callSync(fd: number, kind: 'read' | 'write', rest: Remainder): number {

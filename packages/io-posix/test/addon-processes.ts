@@ -47,9 +47,9 @@ export function runProgram(
   return { status, output: stdout, errors: stderr };
 }
 
-/** A library of a C source of this folder; null where there is no compiler for it. */
+/** A library of a C source, named from this folder; null where there is no compiler for it. */
 export function libraryOf(source: string, directory: string): string | null {
-  const library = path.join(directory, `${source}.so`);
+  const library = path.join(directory, `${path.basename(source)}.so`);
   const file = path.join(import.meta.dirname, source);
   const { status } = spawnSync('cc', ['-O1', '-shared', '-fPIC', '-o', library, file, '-ldl'], { stdio: 'ignore' });
   return status === 0 ? library : null;

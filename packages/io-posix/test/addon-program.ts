@@ -4,9 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { closeSync, fstatSync, readdirSync } from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { IoFile, IoOperation } from '@pagewright/core';
+import { NodeFiles } from '../src/backend.js';
+import type { OpenFile } from '../src/file.js';
+import type { PosixFile } from '../src/posix-file.js';
 import { PosixFiles } from '../src/posix-files.js';
 import { pattern } from './bytes.js';
 
@@ -149,6 +152,66 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     }
   },
 
+  /** Batches of reads, whose transfers several threads may have at a time. */
+  async batches(file) {
+    const bytes = pattern(MIB, 1);
+    file.writeSync(bytes, 0);
+    for (let round = 0; round < 20; round++) {
+      const found = Array.from({ length: 4 }, () => new Uint8Array(MIB));
+      const reads = (buffer: Uint8Array): IoOperation[] =>
+        Array.from({ length: 100 }, (_, at) => {
+          return { kind: 'read', buffer: buffer.subarray(at * 10_000, at * 10_000 + 9000), offset: at * 10_000 };
+        });
+      await Promise.all(found.map((buffer, at) => file.submit(reads(buffer), { sync: at % 2 === 0 })));
+      for (const buffer of found) {
+        for (let at = 0; at < 100 * 10_000; at += 10_000) {
+          const same = Buffer.compare(buffer.subarray(at, at + 9000), bytes.subarray(at, at + 9000)) === 0;
+          assert.ok(same, `what was read at ${at}, round ${round}`);
+        }
+      }
+    }
+  },
+
+  /** Descriptors that were closed behind the back of their file. */
+  async closed(file, path) {
+    const buffer = pattern(100, 1);
+    const batch: IoOperation[] = [0, 200].map((offset) => ({ kind: 'write', offset, buffer }));
+    const openNow = (): string[] => readdirSync('/proc/self/fd');
+    for (const each of [file, await new NodeFiles().open(path, {})] as OpenFile[]) {
+      each.writeSync(buffer, 0);
+      closeSync(each.fd);
+      const calls: readonly (() => unknown)[] = [
+        () => each.write(buffer, 0),
+        () => each.writeSync(buffer, 0),
+        () => each.read(new Uint8Array(100), 0),
+        () => each.readSync(new Uint8Array(100), 0),
+        () => each.submit(batch, { sync: true }),
+        () => each.submitSync(batch, { sync: true }),
+        () => each.truncate(5),
+        () => each.allocate(0, 1000),
+        () => each.size(),
+        () => each.sync(),
+        () => each.close(),
+      ];
+      for (const [at, call] of calls.entries()) {
+        const error = await (async () => call())().then(
+          () => assert.fail(`call ${at} goes well on a descriptor that is gone`),
+          (reason) => reason,
+        );
+        assert.deepEqual([error.code, error.details.errno], ['PW_IO', 'EBADF'], `call ${at}`);
+      }
+    }
+    // One of the two that a file past the page cache has.
+    const before = openNow();
+    const direct = (await new PosixFiles({ native: true, direct: 'auto' }).open(path, {})) as PosixFile;
+    const own = openNow().filter((fd) => !before.includes(fd) && Number(fd) !== direct.fd);
+    if (direct.direct !== null) {
+      closeSync(Number(own[0]));
+      await assert.rejects(direct.close(), { code: 'PW_IO' });
+      assert.throws(() => fstatSync(direct.fd), { code: 'EBADF' }, 'the other descriptor stays open');
+    }
+  },
+
   /** The process ends with much in flight. */
   async exit(file) {
     file.writeSync(pattern(4 * MIB, 1), 0);
@@ -206,5 +269,5 @@ const { native } = files.probe();
 assert.equal(native, 'yes');
 const file = await files.open(path, { create: true });
 await SCENARIOS[scenario]!(file, path);
-if (scenario !== 'alive') await file.close();
+if (scenario !== 'alive' && scenario !== 'closed') await file.close();
 if (isMainThread) console.log('ok');

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PosixFile, PosixFiles, type PosixFilesOptions, useHugePages } from '../src/index.js';
 import { loadAddon } from '../src/native.js';
+import { nativeThread } from '../src/native-thread.js';
 import { libraryOf, ProgramFolder, runProgram, sanitized } from './addon-processes.js';
 import { pattern, sharedView } from './bytes.js';
 import { withoutAddon } from './subjects.js';
@@ -45,6 +46,26 @@ describe('in a process', () => {
 
   test('what is in flight keeps a process alive, and an idle addon does not', () => {
     expect(runProgram(program, ['alive', name])).toEqual({ status: 0, output: 'ok\nwritten\n', errors: '' });
+  });
+
+  test('a descriptor that is gone is PW_IO with EBADF, of every call, and the other one of the file is closed', () => {
+    expect(runProgram(program, ['closed', name])).toEqual({ status: 0, output: 'ok\n', errors: '' });
+  });
+
+  test('a thread that the system gives late takes over what was done without one, and nobody does it twice', ({
+    skip,
+  }) => {
+    const library = libraryOf('faulty-calls.c', directory);
+    skip(library === null || process.platform !== 'linux', 'needs Linux and a C compiler');
+    const env = { FAULTY_CALLS: 'threadless', LD_PRELOAD: library as string };
+    for (let round = 0; round < 10; round++) {
+      const ended = runProgram(program, ['batches', name], {
+        env: { ...env, THREADLESS_CALLS: String(1 + 3 * round) },
+      });
+      expect(ended, `round ${round}`).toEqual({ status: 0, output: 'ok\n', errors: '' });
+    }
+    const never = { ...env, THREADLESS_CALLS: '1000000' };
+    expect(runProgram(program, ['batches', name], { env: never })).toEqual({ status: 0, output: 'ok\n', errors: '' });
   });
 
   test.for([
@@ -224,6 +245,29 @@ describe('what the addon can beside transfers', () => {
     await Promise.all(reads);
     expect(addon!.threads()).toBeLessThanOrEqual(32); // what the other tests of this process may have asked for
     await file.close();
+  });
+});
+
+describe('a second copy of the modules in one thread', () => {
+  test('has what is in flight with the first, and each gets its own outcomes', async () => {
+    const second = `../src/native-thread.js?second`;
+    const copies = [nativeThread(), ((await import(second)) as { nativeThread: typeof nativeThread }).nativeThread()];
+    fs.writeFileSync(name, pattern(1 << 20, 1));
+    const fd = fs.openSync(name, 'r');
+    const found = copies.map((copy, at) => {
+      const buffer = new Uint8Array(1 << 17);
+      return new Promise((resolve) => {
+        const ended = (outcome: unknown): void =>
+          resolve([outcome, Buffer.compare(buffer, pattern(1 << 20, 1).subarray(at, at + (1 << 17)))]);
+        copy.start(buffer, ended, (id) => copy.addon.transfer(id, fd, -1, 1, 1, false, false, buffer, at));
+      });
+    });
+    expect(await Promise.all(found)).toEqual([
+      [null, 0],
+      [null, 0],
+    ]);
+    fs.closeSync(fd);
+    expect(() => copies[0]!.addon.start(() => {}, new Float64Array(8))).toThrow('started in this thread before');
   });
 });
 

@@ -1,10 +1,11 @@
 /*
- * Preloaded into a process, this makes the system's calls on files go as they seldom do: FAULTY_CALLS is `short` (a transfer moves 333 bytes at most), `interrupted` (every second call is), or
- * `failing` (writes fail with EIO). Files below /proc and the like are left alone: only transfers at an offset are touched.
+ * Preloaded into a process, this makes the system's calls on files go as they seldom do: FAULTY_CALLS is `short` (a transfer moves 333 bytes at most), `interrupted` (every second call is),
+ * `failing` (writes fail with EIO), or `threadless` (the first threads that the addon asks for are not given, as many as THREADLESS_CALLS says). Files below /proc and the like are left alone: only transfers at an offset are touched.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,14 @@ ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t at, int fla
 ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t at, int flags) {
   if (is("short") || is("interrupted")) return errno = EAGAIN, -1;
   return REAL(preadv2)(fd, parts, count, at, flags);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+  static atomic_int refused;
+  Dl_info caller;
+  const int is_of_addon = dladdr(__builtin_return_address(0), &caller) != 0 && strstr(caller.dli_fname, "io-posix") != NULL;
+  if (is_of_addon && is("threadless") && atomic_fetch_add(&refused, 1) < atoi(getenv("THREADLESS_CALLS"))) return EAGAIN;
+  return REAL(pthread_create)(thread, attributes, run, argument);
 }
 
 int fdatasync(int fd) { return fails(0) ? -1 : REAL(fdatasync)(fd); }

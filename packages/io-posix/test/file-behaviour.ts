@@ -111,6 +111,46 @@ export function fileBehaviour(tested: Tested): void {
     expect(file.size()).toBe(0);
   });
 
+  test('arguments of no kind that a call takes are PW_ARGUMENT, and nothing is written anywhere', async () => {
+    const bytes = new Uint8Array(8);
+    const wild = file as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const write = { kind: 'write', offset: 0, buffer: bytes };
+    const calls: readonly (readonly [string, ...unknown[]])[] = [
+      ['submit'],
+      ['submit', null],
+      ['submit', 'write'],
+      ['submit', new Set([write])],
+      ['submit', [null]],
+      ['submit', [write, undefined]],
+      ['submit', [write, Symbol('write')]],
+      ['submit', [{ ...write, kind: Symbol('write') }]],
+      ['submit', [{ ...write, buffer: null }]],
+      ['submit', [write], null],
+      ['submit', [write], 'sync'],
+      ['submit', [write], { sync: 1 }],
+      ['allocate', 0, 1, null],
+      ['allocate', 0, 1, { writeZeros: 'no' }],
+      ['allocate', 0, Symbol('length')],
+      ['truncate', Symbol('size')],
+      ['read', bytes, Symbol('offset')],
+      ['write', bytes, Object.create(null)],
+      ['write', bytes, 1n],
+      ['write', null, 0],
+      ['write', Object.create(Uint8Array.prototype), 0],
+    ];
+    for (const [name, ...args] of calls) {
+      expect(await codeOf(wild[name]!(...args) as Promise<unknown>), `${name}, ${args.length} arguments`).toBe(
+        'PW_ARGUMENT',
+      );
+      expect(() => wild[`${name}Sync`]!(...args)).toThrow(expect.objectContaining({ code: 'PW_ARGUMENT' }));
+    }
+    expect(file.size()).toBe(0);
+    for (const args of [[name], [name, null], [undefined, {}], [Symbol(name), {}]] as unknown as [string, object][]) {
+      expect(await codeOf(files.open(...args))).toBe('PW_ARGUMENT');
+      expect(() => files.openSync(...args)).toThrow(expect.objectContaining({ code: 'PW_ARGUMENT' }));
+    }
+  });
+
   test('more neighbours than one call takes are written by several', async () => {
     const bytes = pattern(5000, 5);
     await file.submit([...bytes.keys()].map((i) => ({ kind: 'write', offset: i, buffer: bytes.subarray(i, i + 1) })));

@@ -69,6 +69,33 @@ describe('transfers', () => {
   });
 });
 
+describe('a buffer that is taken away while it is in use', () => {
+  test.for([
+    'detached',
+    'made shorter',
+  ])('ends with PW_ARGUMENT if it is %s, and not with an error of the language', async (how) => {
+    file.writeSync(pattern(100_000, 1), 0);
+    const take = (memory: ArrayBuffer): void => {
+      if (how === 'detached') structuredClone(memory, { transfer: [memory] });
+      else (memory as unknown as { resize(length: number): void }).resize(10);
+    };
+    const memoryOf = (length: number): ArrayBuffer =>
+      new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(length, { maxByteLength: length });
+    const alone = memoryOf(50_000);
+    const reading = file.read(new Uint8Array(alone), 0);
+    take(alone);
+    expect(await codeOf(reading)).toBe('PW_ARGUMENT');
+    const first = memoryOf(20_000);
+    const second = new Uint8Array(30_000);
+    const batch = file.submit([
+      { kind: 'read', buffer: new Uint8Array(first), offset: 0 },
+      { kind: 'read', buffer: second, offset: 20_000 },
+    ]);
+    take(first);
+    expect(await codeOf(batch)).toBe('PW_ARGUMENT');
+  });
+});
+
 describe('submit', () => {
   test('neighbours in the file are written by one call, whatever their order in the batch', async () => {
     const [single, vectored] = [vi.spyOn(fs, 'write'), vi.spyOn(fs, 'writev')];

@@ -1,6 +1,12 @@
 import { type DependencyContainer, IO, isConfiguredPlugin } from '@pagewright/core';
 import { expect, test } from 'vitest';
-import byDefault, { ioPosix, PosixFiles } from '../src/index.js';
+import byDefault, {
+  ioPosix,
+  NodeFiles,
+  type NodeFilesOptions,
+  PosixFiles,
+  type PosixFilesOptions,
+} from '../src/index.js';
 
 test('the package is the plugin that it exports by name and as default', () => {
   expect(byDefault).toBe(ioPosix);
@@ -30,9 +36,23 @@ test.each([
   { native: 'always' },
   { direct: 1 },
   { readahead: 'no' },
-])('%o is a problem', async (options) => {
+  { hugePages: 1 },
+  null,
+])('%o is a problem, in the config and in code', async (options) => {
   const outcome = await ioPosix.definition.options!['~standard'].validate(options);
   expect(outcome.issues?.length).toBeGreaterThan(0);
+  const refused = expect.objectContaining({ code: 'PW_OPTION_INVALID' });
+  expect(() => new PosixFiles(options as PosixFilesOptions)).toThrow(refused);
+});
+
+test.each([
+  null,
+  'depth',
+  { threads: 4 },
+  { depth: Symbol('depth') },
+])('%o is a problem of files by node:fs', (options) => {
+  const refused = expect.objectContaining({ code: 'PW_OPTION_INVALID' });
+  expect(() => new NodeFiles(options as NodeFilesOptions)).toThrow(refused);
 });
 
 test('no options are needed', async () => {

@@ -52,15 +52,16 @@ void write_outcome(double* at, uint32_t id, const Outcome& outcome) {
 napi_value start(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   Environment& self = Environment::of(env);
+  if (self.reap != nullptr) {
+    napi_throw_error(env, "EALREADY", "the addon was started in this thread before");
+    return nullptr;
+  }
   size_t length = 0;
   void* data = nullptr;
   napi_get_typedarray_info(env, arguments[1], nullptr, &length, &data, nullptr, nullptr);
   self.results = static_cast<double*>(data);
   self.results_capacity = length / kResultLength - 1;
   self.status = self.results + self.results_capacity * kResultLength;
-  napi_create_reference(env, arguments[0], 1, &self.reap);
-  napi_create_reference(env, arguments[1], 1, &self.results_reference);
-
   napi_value name;
   napi_create_string_utf8(env, "pagewright io", NAPI_AUTO_LENGTH, &name);
   napi_threadsafe_function wake = nullptr;
@@ -69,6 +70,8 @@ napi_value start(napi_env env, napi_callback_info info) {
     napi_throw_error(env, "ENOMEM", "no way to wake the thread");
     return nullptr;
   }
+  napi_create_reference(env, arguments[0], 1, &self.reap);
+  napi_create_reference(env, arguments[1], 1, &self.results_reference);
   self.inbox->open(env, wake);
   // Hooks run in the reverse order: this one while the function above is there, and before any memory of the environment is given back.
   napi_add_env_cleanup_hook(

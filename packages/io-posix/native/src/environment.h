@@ -29,7 +29,7 @@ struct Environment {
 
 void write_outcome(double* at, uint32_t id, const Outcome& outcome);
 
-// Takes the arrays and the function of a thread, and makes its inbox. start(reap, results)
+// Takes the arrays and the function of a thread, and makes its inbox. Throws if there is one. start(reap, results)
 napi_value start(napi_env env, napi_callback_info info);
 
 }  // namespace pagewright

@@ -32,17 +32,10 @@ uint32_t Pool::threads() {
 }
 
 void Pool::hand_over(std::unique_ptr<Job> owned) {
-  Job& job = *owned.release();  // its inbox gets it back
   Lock lock(mutex_);
-  enqueue(lock, job);
-  if (threads_ > 0) return;
-  // Where the system gives no thread at all, the work is done here.
-  for (bool is_over = false; !is_over;) {
-    drop(job);
-    is_over = step(lock, job);
-  }
-  lock.unlock();
-  tell(job);
+  enqueue(lock, *owned.release());  // its inbox gets it back
+  // Where the system gives no thread at all, the work is done here. It may give one meanwhile: then the rest is that one's, and the job perhaps gone.
+  while (threads_ == 0 && !queue_.empty()) run_next(lock);
 }
 
 void Pool::run_in_place(Job& job) {
@@ -83,13 +76,17 @@ void Pool::work() {
       work_.wait(lock);
       idle_--;
     }
-    Job& job = *queue_.front();
-    drop(job);
-    if (!step(lock, job)) continue;
-    lock.unlock();
-    tell(job);
-    lock.lock();
+    run_next(lock);
   }
+}
+
+void Pool::run_next(Lock& lock) {
+  Job& job = *queue_.front();
+  drop(job);
+  if (!step(lock, job)) return;
+  lock.unlock();
+  tell(job);
+  lock.lock();
 }
 
 void Pool::enqueue(Lock& lock, Job& job) {

@@ -39,6 +39,8 @@ class Pool {
   void enqueue(Lock& lock, Job& job);
   // Wakes or starts a thread if there is work for one.
   void rouse(Lock& lock);
+  // Runs one step of what stands first in the queue.
+  void run_next(Lock& lock);
   // Runs one transfer of the job, which is in no queue, or what follows after the last one. Gives the job on if it has more. True if it is over and its
   // inbox is to be told; a job without one may be gone when this returns.
   bool step(Lock& lock, Job& job);
