@@ -19,6 +19,8 @@ export interface NativeRing {
   submit(count: number, lent: readonly Uint8Array[] | undefined): number;
   wait(count: number, lent: readonly Uint8Array[] | undefined): void;
   collect(): number;
+  /** Zero, or the errno for which the kernel takes nothing from this ring any more. */
+  failure(): number;
   figures(): RingFigures;
 }
 
@@ -40,6 +42,7 @@ export interface NativeRingOptions {
 }
 
 export interface Addon {
+  readonly REVISION: number;
   readonly Ring: new (
     options: NativeRingOptions,
     held: readonly unknown[],
@@ -59,6 +62,9 @@ export type Loaded =
       readonly reason: string /** A file of it, which does not load: that may be otherwise when it is tried again. */;
       readonly isThere: boolean;
     };
+
+/** What this release's modules expect of it. */
+const REVISION = 1;
 
 const loaded = new Map<string, Loaded>();
 
@@ -91,7 +97,9 @@ function load(path: string | undefined): Loaded {
   const failures: string[] = [];
   for (const from of places) {
     try {
-      return { addon: require(from) as Addon, from };
+      const addon = require(from) as Addon;
+      if (addon.REVISION === REVISION) return { addon, from };
+      failures.push(`${from} was built of other sources: build it again by npm run build:native`);
     } catch (error) {
       const code = (error as { code?: unknown }).code;
       if (code !== 'MODULE_NOT_FOUND' || path !== undefined) failures.push(`${from}: ${(error as Error).message}`);

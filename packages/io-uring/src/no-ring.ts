@@ -1,6 +1,7 @@
 /** Why io_uring does not work on this machine, for this process, and what to do. */
 import fs from 'node:fs';
 import { PagewrightError } from '@pagewright/core/contracts';
+import type { Attempt } from '@pagewright/io-posix/files';
 import type { CheckedOptions } from './options.js';
 
 /** The error for a thread that gets no ring. Its details have the `reason` alone, and the errno if the kernel said one. */
@@ -12,8 +13,20 @@ export function noRing(reason: string, errno?: string): PagewrightError {
   );
 }
 
-/** Why the kernel gives no ring. */
-export function reasonOf(errno: string, options: CheckedOptions): string {
+/** The error of a call for which the ring could not be entered any more: a filter of system calls that was set up since, or a descriptor that was closed. */
+export function ringFailed(errno: string, attempt: Attempt): PagewrightError {
+  return new PagewrightError(
+    'PW_IO',
+    `Cannot ${attempt.operation} ${attempt.path}: the kernel takes nothing from the io_uring of this thread any more (${errno} by io_uring_enter). Let filters of system calls pass it, close the file, and open it in another thread.`,
+    { details: { errno, ...attempt } },
+  );
+}
+
+/** Why the kernel gives no ring, or none that can be used: it answered this call with an errno. */
+export function reasonOf(errno: string, call: string, options: CheckedOptions): string {
+  if (call !== 'io_uring_setup') {
+    return `the kernel gives a ring, and answers ${call} with ${errno}: a filter of system calls (seccomp) forbids it; allow io_uring_setup, io_uring_enter and io_uring_register`;
+  }
   switch (errno) {
     case 'ENOSYS':
       return 'the kernel has no io_uring: it is older than Linux 5.1, or was built without';

@@ -1,5 +1,5 @@
 /** How {@link UringFiles} works, and what the kernel is asked for accordingly. */
-import { PagewrightError } from '@pagewright/core/contracts';
+import { assertOptions, type OptionRule, oneOf, TEXT, wholeNumber } from '@pagewright/io-posix/files';
 
 export interface UringFilesOptions {
   /** Operations that the kernel has at a time for each thread, 16 to 4096; what is more waits in line. Default: 256. */
@@ -34,12 +34,20 @@ export type CheckedOptions = Required<Pick<UringFilesOptions, 'depth' | 'direct'
 
 const DEFAULT_DEPTH = 256;
 
+const RULES: Readonly<Record<keyof UringFilesOptions, OptionRule>> = {
+  depth: wholeNumber(16, 4096),
+  kernelThreadIdleMs: wholeNumber(1, 60_000),
+  direct: oneOf(true, false, 'auto', 'writes'),
+  registerBuffers: oneOf(true, false),
+  hugePages: oneOf(true, false),
+  addon: TEXT,
+};
+
 /** @throws PW_OPTION_INVALID */
 export function checked(options: UringFilesOptions): CheckedOptions {
+  assertOptions(options, RULES);
   const { depth = DEFAULT_DEPTH, direct = false, registerBuffers = false, hugePages = true } = options;
   const { kernelThreadIdleMs, addon } = options;
-  assertWhole('depth', depth, 16, 4096);
-  if (kernelThreadIdleMs !== undefined) assertWhole('kernelThreadIdleMs', kernelThreadIdleMs, 1, 60_000);
   return {
     depth,
     direct,
@@ -48,13 +56,4 @@ export function checked(options: UringFilesOptions): CheckedOptions {
     ...(kernelThreadIdleMs === undefined ? {} : { kernelThreadIdleMs }),
     ...(addon === undefined ? {} : { addon }),
   };
-}
-
-function assertWhole(option: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new PagewrightError(
-    'PW_OPTION_INVALID',
-    `${option} is ${value}; it must be a whole number from ${least} to ${most}.`,
-    { details: { option, value } },
-  );
 }

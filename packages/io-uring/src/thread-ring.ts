@@ -27,22 +27,26 @@ export const LAST = 2;
 /** The job is durable when it is over. */
 export const DURABLE = 4;
 
-/** How a job ended: zero or an errno (or one of the two below); the command of the job that failed, -1 if it was the sync or a write that was to be durable; where in the file. */
+/** How a job ended: zero or an errno (or one of those below); the command of the job that failed, -1 if it was the sync or a write that was to be durable; where in the file. */
 export type Ended = (errno: number, index: number, offset: number) => void;
 
 /** No errno: a read found the end of the file; a write was taken again and again, and moved nothing. */
 export const END_OF_FILE = 10_000;
 export const NO_PROGRESS = 10_001;
+/** From here on an errno of the ring itself, which the kernel takes nothing from any more. */
+export const RING_FAILED = 20_000;
 
 const COMMAND_WIDTH = 8;
 const RESULT_WIDTH = 4;
 const RESULTS = 256;
 const LEAST_COMMANDS = 256;
+/** An array for more is not kept: the next batch of a million is far away. 1 MiB. */
+const MOST_KEPT_COMMANDS = 16_384;
 
 /** Shared buffers from this size on are known by a number; smaller ones come and go. In bytes. */
 const LEAST_KNOWN_BYTES = 1 << 16;
 
-/** Times that outcomes may be told in a microtask before the event loop must have gone round: else a loop of reads from the page cache would keep everything else from running. */
+/** Times that outcomes may be told in a microtask before the event loop has its turn, after which it may be as many again: else a loop of reads from the page cache would keep everything else from running. */
 const MOST_AT_ONCE = 32;
 
 /** The token of what is waited for in place. */
@@ -71,7 +75,8 @@ export class ThreadRing {
   /** Large shared buffers by their numbers. A number is given back when its buffer is gone. */
   readonly #known = new WeakMap<ArrayBufferLike, number>();
   readonly #gone: FinalizationRegistry<number>;
-  #registrationErrno = 0;
+  /** Errnos of those that could not be registered, by their numbers. */
+  readonly #unregistered = new Map<number, number>();
 
   /** @throws an error with an errno as `code` if the kernel gives no ring */
   constructor(addon: Addon, options: CheckedOptions) {
@@ -80,16 +85,25 @@ export class ThreadRing {
       this.#deliverInTurn(told),
     );
     this.missing = this.#ring.missing();
-    this.#gone = new FinalizationRegistry((memory) => this.#ring.removeMemory(memory));
+    this.#gone = new FinalizationRegistry((memory) => {
+      this.#unregistered.delete(memory);
+      this.#ring.removeMemory(memory);
+    });
   }
 
   get figures(): RingFigures {
     return this.#ring.figures();
   }
 
-  /** Why buffers are not registered though it was asked for: an errno; zero if all are. */
+  /** Why buffers that are there are not registered though it was asked for: the errno of one of them; zero if all are. */
   get registrationErrno(): number {
-    return this.#registrationErrno;
+    for (const errno of this.#unregistered.values()) return errno;
+    return 0;
+  }
+
+  /** @see NativeRing.failure */
+  get failure(): number {
+    return this.#ring.failure();
   }
 
   /** @see NativeRing.addFile */
@@ -158,6 +172,7 @@ export class ThreadRing {
     const count = this.#count;
     const lent = this.#takeLent();
     this.#ring.wait(count, lent);
+    if (this.#commands.length > MOST_KEPT_COMMANDS * COMMAND_WIDTH) this.#letGo();
     this.#held[WAITED] = null;
     const at = RESULTS * RESULT_WIDTH;
     ended(this.#results[at + 1]!, this.#results[at + 2]!, this.#results[at + 3]!);
@@ -172,7 +187,9 @@ export class ThreadRing {
   /** Returns how many jobs are over. */
   #hand(): number {
     const count = this.#count;
-    return this.#ring.submit(count, this.#takeLent());
+    const over = this.#ring.submit(count, this.#takeLent());
+    if (this.#commands.length > MOST_KEPT_COMMANDS * COMMAND_WIDTH) this.#letGo();
+    return over;
   }
 
   #takeLent(): readonly Uint8Array[] | undefined {
@@ -183,7 +200,7 @@ export class ThreadRing {
     return lent;
   }
 
-  /** From the event loop. */
+  /** From the event loop, which has gone round: also of timers, and of what else is watched, some had their turn. */
   #deliverInTurn(told: number): void {
     this.#atOnce = MOST_AT_ONCE;
     this.#deliver(told);
@@ -213,7 +230,8 @@ export class ThreadRing {
     const memory = this.#ring.addMemory(new Uint8Array(buffer));
     this.#known.set(buffer, memory);
     this.#gone.register(buffer, memory);
-    if (this.#registers) this.#registrationErrno ||= this.#ring.registerMemory(memory);
+    const errno = this.#registers ? this.#ring.registerMemory(memory) : 0;
+    if (errno !== 0) this.#unregistered.set(memory, errno);
     return memory;
   }
 
@@ -222,6 +240,12 @@ export class ThreadRing {
     larger.set(this.#commands);
     this.#ring.setCommands(larger);
     this.#commands = larger;
+  }
+
+  /** Of commands that were taken: none is in the array. */
+  #letGo(): void {
+    this.#commands = numbers(LEAST_COMMANDS * COMMAND_WIDTH);
+    this.#ring.setCommands(this.#commands);
   }
 }
 
@@ -238,16 +262,19 @@ function isGrowable(buffer: SharedArrayBuffer): boolean {
 const rings = new Map<string, ThreadRing>();
 
 /**
- * The ring of this thread for these options; made when first asked for, and there until the thread ends: one that was let go would count against limits for a while beside the next.
+ * The ring of this thread for those of these options that concern a ring; made when first asked for, and there until the thread ends: one that was let go would count against limits for a while beside the next.
  * @throws PW_UNSUPPORTED, with the `reason`, if the kernel gives none that has all operations
  */
 export function ringOfThread(options: CheckedOptions): ThreadRing {
-  const key = JSON.stringify(options);
+  const { depth, kernelThreadIdleMs, registerBuffers, addon } = options;
+  const key = JSON.stringify([depth, kernelThreadIdleMs, registerBuffers, addon]);
   let ring = rings.get(key);
   if (ring === undefined) {
     ring = makeRing(options);
     rings.set(key, ring);
   }
+  const { failure } = ring;
+  if (failure !== 0) throw noRing(reasonOf(errnoName(failure), 'io_uring_enter', options), errnoName(failure));
   if (ring.missing.length === 0) return ring;
   throw noRing(`the kernel is too old: its io_uring lacks ${ring.missing.join(', ')} (Linux 5.6 has all)`);
 }
@@ -259,6 +286,6 @@ function makeRing(options: CheckedOptions): ThreadRing {
     return new ThreadRing(loaded.addon, options);
   } catch (error) {
     const errno = errnoName(Number((error as { code?: unknown }).code));
-    throw noRing(reasonOf(errno, options), errno);
+    throw noRing(reasonOf(errno, (error as Error).message, options), errno);
   }
 }

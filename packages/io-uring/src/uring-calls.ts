@@ -1,7 +1,9 @@
 /** The calls of an open file by the ring of its thread. */
-import fs from 'node:fs';
+import os from 'node:os';
 import type { IoOperation, PagewrightError } from '@pagewright/core/contracts';
 import {
+  type Attempt,
+  closeDescriptor,
   type Done,
   endOfFile,
   type FileCalls,
@@ -11,6 +13,7 @@ import {
   noProgress,
   type Target,
 } from '@pagewright/io-posix/files';
+import { ringFailed } from './no-ring.js';
 import { errnoName } from './system-errors.js';
 import {
   END_OF_FILE,
@@ -18,6 +21,7 @@ import {
   NO_PROGRESS,
   READ,
   RESERVE,
+  RING_FAILED,
   SYNC,
   type ThreadRing,
   TRUNCATE,
@@ -119,7 +123,7 @@ export class UringCalls implements FileCalls {
 
   /**
    * Blocks first, without a change of the size: a full device is found out before anything is written, and holes are filled. Then, if asked for, zeros up to the end: a write to a block
-   * that was never written changes what the file system notes of it, and each sync would have to make that durable as well. What the file system would not extend is extended with zeros.
+   * that was never written changes what the file system notes of it, and each sync would have to make that durable as well. Where the file system has no such call, zeros alone do it.
    */
   allocate(offset: number, length: number, writeZeros: boolean, done: Done): void {
     const extended = (): void => this.#node.allocate(offset, length, writeZeros, done);
@@ -127,20 +131,21 @@ export class UringCalls implements FileCalls {
       extended();
       return;
     }
-    const full = (errno: number): boolean => {
-      if (isFull(errno)) done(this.#faultOf('allocate', errno, offset + length));
-      return isFull(errno);
+    const failed = (errno: number): boolean => {
+      const fault = this.#allocationFault(errno, offset + length);
+      if (fault !== null) done(fault);
+      return fault !== null;
     };
     this.#ring.command(RESERVE, this.#file, null, length, offset);
     this.#ring.begin(false, (errno) => {
-      if (full(errno)) return;
+      if (failed(errno)) return;
       if (writeZeros || errno !== 0) {
         extended();
         return;
       }
       this.#ring.command(EXTEND, this.#file, null, length, offset);
       this.#ring.begin(false, (errno) => {
-        if (!full(errno)) extended();
+        if (!failed(errno)) extended();
       });
     });
   }
@@ -149,17 +154,16 @@ export class UringCalls implements FileCalls {
     const steps = length === 0 ? [] : writeZeros ? [RESERVE] : [RESERVE, EXTEND];
     for (const step of steps) {
       this.#ring.command(step, this.#file, null, length, offset);
-      this.#ring.wait(false, (errno) => {
-        if (isFull(errno)) throw this.#faultOf('allocate', errno, offset + length);
-      });
+      this.#ring.wait(false, (errno) => raise(this.#allocationFault(errno, offset + length)));
     }
     this.#node.allocateSync(offset, length, writeZeros);
   }
 
   close(done: Done): void {
     this.#ring.removeFile(this.#file);
-    if (this.#direct.fd >= 0) fs.closeSync(this.#direct.fd);
-    this.#node.close(done);
+    const { fd } = this.#direct;
+    const failure = fd < 0 ? null : closeDescriptor({ fd, path: this.path });
+    this.#node.close((error) => done(failure ?? error));
   }
 
   /** Neighbours that follow one another in the batch become one transfer. */
@@ -201,7 +205,7 @@ export class UringCalls implements FileCalls {
 
   #syncFault(errno: number): NotDurable | null {
     if (errno === 0) return null;
-    return new NotDurable(faultOf({ code: errnoOf(errno) }, { operation: 'sync', path: this.path }));
+    return new NotDurable(this.#ofSystem(errno, { operation: 'sync', path: this.path }));
   }
 
   #faultOf(operation: string, errno: number, offset: number): PagewrightError | null {
@@ -209,19 +213,26 @@ export class UringCalls implements FileCalls {
     if (errno === END_OF_FILE) return endOfFile(this.path, offset);
     const attempt = { operation, path: this.path, offset };
     if (errno === NO_PROGRESS) return noProgress(attempt);
+    return this.#ofSystem(errno, attempt);
+  }
+
+  /** None where the file system has no allocation: zeros that are written do it there. */
+  #allocationFault(errno: number, end: number): PagewrightError | null {
+    return errno === EOPNOTSUPP || errno === ENOSYS ? null : this.#faultOf('allocate', errno, end);
+  }
+
+  #ofSystem(errno: number, attempt: Attempt): PagewrightError {
+    if (errno >= RING_FAILED) return ringFailed(errnoName(errno - RING_FAILED), attempt);
     return faultOf({ code: errnoOf(errno) }, attempt);
   }
 }
+
+const { EOPNOTSUPP, ENOSYS } = os.constants.errno;
 
 const NOTHING = new Uint8Array(0);
 
 function errnoOf(errno: number): string {
   return errno === NO_PROGRESS || errno === END_OF_FILE ? 'EIO' : errnoName(errno);
-}
-
-/** What no zeros will mend. Other errors of an allocation (a file system that has none, a device) are left to those who write them. */
-function isFull(errno: number): boolean {
-  return errno !== 0 && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errnoName(errno));
 }
 
 function raise(error: unknown): void {

@@ -21,6 +21,8 @@ interface Work {
   readonly count?: number;
   /** Bytes of each read. */
   readonly length?: number;
+  /** Made before the thread ends, where the kernel shall take nothing from its ring any more. */
+  readonly refusedFrom?: string;
 }
 
 interface ThreadWork extends Work {
@@ -96,6 +98,7 @@ async function cancel(work: Work): Promise<void> {
   const pipe = fs.openSync(work.path, 'r+');
   const memory = sharedMemory(count);
   const worker = await started({ ...work, memory, round: 0, pipe });
+  if (work.refusedFrom !== undefined) fs.writeFileSync(work.refusedFrom, '');
   await worker.terminate();
   const written = fs.writeSync(pipe, new Uint8Array(count).fill(0x55));
   const reader = fs.openSync(work.path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);

@@ -4,18 +4,19 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadAddon as loadPosix } from '../../io-posix/src/native.js';
 import { loadAddon, platformPackages } from '../src/addon.js';
-import { ioUring, UringFiles } from '../src/index.js';
+import { ioUring, UringFiles, type UringFilesOptions } from '../src/index.js';
 import { describeNative, emptyDirectory } from './native.js';
 import { bundled, runProgram } from './programs.js';
 
-/** Answers io_uring_setup with an errno, as the filter of a container does, and runs its arguments. */
+/** Answers a call, by its number, with an errno, as the filter of a container does, and runs its arguments. */
 const FILTER = `
 import ctypes, os, struct, sys
-errno = int(sys.argv[1])
+call, errno = int(sys.argv.pop(1)), int(sys.argv[1])
 code = [
     (0x20, 0, 0, 0),                     # the number of the call
-    (0x15, 0, 1, 425),                   # io_uring_setup
+    (0x15, 0, 1, call),
     (0x06, 0, 0, 0x00050000 | errno),    # answer with the errno
     (0x06, 0, 0, 0x7fff0000),            # let it pass
 ]
@@ -61,16 +62,22 @@ describeNative('the probe', () => {
   });
 
   test.for([
-    [1, 'a filter of system calls (seccomp) forbids it'],
-    [38, 'the kernel has no io_uring'],
-    [13, 'a security module forbids it'],
-  ] as const)('where the system answers %i, an engine goes on to the next backend, and says why', async ([
+    ['setup', 425, 1, 'a filter of system calls (seccomp) forbids it'],
+    ['setup', 425, 38, 'the kernel has no io_uring'],
+    ['setup', 425, 13, 'a security module forbids it'],
+    ['enter', 426, 1, 'answers io_uring_enter with EPERM'],
+    ['enter', 426, 38, 'answers io_uring_enter with ENOSYS'],
+    ['register', 427, 1, 'answers io_uring_register with EPERM'],
+  ] as const)('where the system answers io_uring_%s (%i) with %i, an engine goes on to the next backend, and says why', async ([
+    name,
+    call,
     errno,
     reason,
   ], { skip }) => {
     skip(!canFilter, 'needs python3, to filter system calls');
-    const through = ['python3', '-c', FILTER, String(errno)];
-    const { lines, errors } = await runProgram(program, { do: 'probe', directory: home(`filtered-${errno}`) }, through);
+    const through = ['python3', '-c', FILTER, String(call), String(errno)];
+    const work = { do: 'probe', directory: home(`filtered-${name}-${errno}`) };
+    const { lines, errors } = await runProgram(program, work, through);
     expect(lines, errors).toMatchObject([
       {
         io: '@pagewright/io-posix',
@@ -132,6 +139,17 @@ describe('a native part that does not load', () => {
   });
 });
 
+test('a native part that was built of other sources is not used', ({ skip }) => {
+  const others = path.join(import.meta.dirname, '../../io-posix/prebuilds');
+  const built = loadPosix().addon === null ? [] : fs.readdirSync(others);
+  const folder = built.find((name) => name.startsWith(`linux-${process.arch}`));
+  skip(folder === undefined, 'needs another addon, that of io-posix');
+  expect(loadAddon(path.join(others, folder!, 'io-posix.node'))).toMatchObject({
+    addon: null,
+    reason: expect.stringContaining('built of other sources'),
+  });
+});
+
 describe('where there is no native part', () => {
   const backend = new UringFiles({ addon: '/nowhere/io-uring.node' });
 
@@ -163,6 +181,12 @@ test.each([
   { depth: 20.5 },
   { kernelThreadIdleMs: 0 },
   { kernelThreadIdleMs: 60_001 },
+  { direct: 'bogus' as 'auto' },
+  { hugePages: 7 as unknown as boolean },
+  { registerBuffers: 'no' as unknown as boolean },
+  { addon: 5 as unknown as string },
+  { detph: 64 } as UringFilesOptions,
+  null as unknown as UringFilesOptions,
 ])('%o is a problem, in the config and in code', async (options) => {
   const outcome = await ioUring.definition.options!['~standard'].validate(options);
   expect(outcome.issues?.length).toBeGreaterThan(0);

@@ -58,6 +58,28 @@ describeNative('the ring of a thread', () => {
     expect(turns).toBeGreaterThanOrEqual(20);
   });
 
+  test('so does one that begins with what the event loop brings, and a timer has its turn', async () => {
+    const file = fileOf(new UringFiles());
+    const buffer = new Uint8Array(PAGE);
+    await file.sync(); // which the kernel leaves to another thread: the loop begins within what the event loop brings
+    let turns = 0;
+    let isDue = false;
+    let isOver = false;
+    const turn = (): void => {
+      turns++;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    setTimeout(() => {
+      isDue = true;
+    }, 1);
+    let reads = 0;
+    for (; reads < 1000 || (!isDue && reads < 200_000); reads++) await file.read(buffer, (reads % PAGES) * PAGE);
+    isOver = true;
+    expect(isDue, `a timer had its turn within ${reads} reads`).toBe(true);
+    expect(turns, `of the event loop, in ${reads} reads`).toBeGreaterThanOrEqual(4);
+  });
+
   test(`10,000 reads at once are all answered, each with its page (seed ${SEED})`, async () => {
     const backend = new UringFiles({ depth: 64 });
     const file = fileOf(backend);
@@ -186,6 +208,42 @@ describeNative('the ring of a thread', () => {
     fs.closeSync(fd);
   });
 
+  test('the array of a large batch is let go when it is handed over', async () => {
+    const lengths: number[] = [];
+    const { addon } = loadAddon();
+    class Watched extends addon!.Ring {
+      override setCommands(commands: Float64Array): void {
+        lengths.push(commands.length / 8);
+        super.setCommands(commands);
+      }
+    }
+    const ring = new ThreadRing({ ...addon!, Ring: Watched }, checked({ depth: 64 }));
+    const fd = fs.openSync(path.join(directory, 'data'), 'r');
+    const file = ring.addFile(fd, -1, 1, true);
+    const read = (count: number): Promise<number> => {
+      const buffer = new Uint8Array(1);
+      for (let at = 0; at < count; at++) ring.command(READ, file, buffer, 1, at);
+      return new Promise((resolve) => ring.begin(false, resolve));
+    };
+    expect(await read(10_000)).toBe(0);
+    expect(lengths.at(-1), 'kept for the next of its size').toBe(16_384);
+    expect(await read(100_000)).toBe(0);
+    expect(lengths.at(-1), 'not kept').toBe(256);
+    expect(await read(300)).toBe(0);
+    ring.removeFile(file);
+    fs.closeSync(fd);
+  });
+
+  test('backends of one thread share a ring, unless they are to have different ones', () => {
+    const [one, direct, other] = [{}, { direct: 'auto', hugePages: false } as const, { depth: 65 }].map((options) => {
+      return new UringFiles({ depth: 66, ...options });
+    }) as [UringFiles, UringFiles, UringFiles];
+    const before = [one, direct, other].map((backend) => backend.figures().enters);
+    waitInPlace(fileOf(one), new Uint8Array(PAGE), 0);
+    const entered = [one, direct, other].map((backend, at) => backend.figures().enters - before[at]!);
+    expect(entered).toEqual([1, 1, 0]);
+  });
+
   test('a batch enters the kernel once', async () => {
     const backend = new UringFiles({ depth: 256 });
     const file = fileOf(backend);
@@ -222,6 +280,27 @@ describeNative('the ring of a thread', () => {
       expect(Buffer.compare(buffer, page(round))).toBe(0);
       expect(Buffer.compare(new Uint8Array(memory.buffer, 65_536, PAGE), page(round))).toBe(0);
     }
+    expect(backend.figures().registrationErrno).toBe(0);
+  });
+
+  test('why a buffer is not registered is told as long as it is there', async () => {
+    const backend = new UringFiles({ depth: 33, registerBuffers: true });
+    const file = fileOf(backend);
+    const kept: Uint8Array[] = [];
+    // One more than the kernel's table has places, and a last one that is not among them.
+    const fill = async (): Promise<void> => {
+      for (let at = 0; at < 257; at++) {
+        const buffer = new Uint8Array(new SharedArrayBuffer(1 << 16));
+        kept.push(buffer);
+        await file.read(buffer.subarray(0, PAGE), 0);
+      }
+      await file.read(new Uint8Array(PAGE), 0);
+    };
+    await fill();
+    const full = backend.figures().registrationErrno;
+    expect([12, 28], 'ENOMEM, or ENOSPC').toContain(full);
+    kept.length = 0;
+    for (let turns = 0; turns < 50 && backend.figures().registrationErrno !== 0; turns++) await collectGarbage();
     expect(backend.figures().registrationErrno).toBe(0);
   });
 

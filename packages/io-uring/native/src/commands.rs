@@ -140,7 +140,7 @@ fn operation_of(driver: &Driver, command: &Command, kind: Kind, memory: Memory, 
     }
 }
 
-/// One write is durable by itself, a few go before a sync in a chain; more go side by side, and the sync follows them.
+/// One write is durable by itself, a few go before a sync in a chain, if the ring keeps chains; more go side by side, and the sync follows them.
 fn durability_of(driver: &Driver, operations: &mut [Operation]) -> Durability {
     let writes = operations.iter().filter(|operation| operation.kind == Kind::Write).count();
     if let [only] = operations {
@@ -151,7 +151,7 @@ fn durability_of(driver: &Driver, operations: &mut [Operation]) -> Durability {
     }
     match operations.len() {
         0 => Durability::None,
-        1..=LONGEST_CHAIN => Durability::Linked,
+        1..=LONGEST_CHAIN if driver.ring.keeps_chains() => Durability::Linked,
         _ => Durability::After,
     }
 }
@@ -166,11 +166,11 @@ fn over(driver: &mut Driver, token: u32, failure: Option<Failure>) -> (usize, u3
     (usize::MAX, token)
 }
 
-/// Writes as many outcomes as there is room for. Returns how many. The last place is that of jobs that are waited for.
-pub fn tell(driver: &mut Driver, results: &mut [f64]) -> usize {
+/// Writes as many outcomes as there is room for, `most` of them. Returns how many. The last place is that of jobs that are waited for.
+pub fn tell(driver: &mut Driver, results: &mut [f64], most: usize) -> usize {
     let mut told = 0;
     let end = results.len() - RESULT_WIDTH;
-    for place in results[..end].chunks_exact_mut(RESULT_WIDTH) {
+    for place in results[..end].chunks_exact_mut(RESULT_WIDTH).take(most) {
         let Some(outcome) = driver.next_outcome() else { break };
         write(outcome, place);
         told += 1;

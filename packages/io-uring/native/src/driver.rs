@@ -2,18 +2,13 @@
 //! never has more than its completion queue has room for, so that none is lost.
 
 use std::collections::VecDeque;
-use std::io;
 
 use slab::Slab;
 
 use crate::files::Files;
-use crate::job::{Durability, Failure, Job, Kind, Operation, Outcome, END_OF_FILE, NO_PROGRESS, OF_SYNC};
-use crate::raw::memory::Memory;
-use crate::raw::ring::{Ring, Setup, NO_OPERATION};
+use crate::job::{Durability, Failure, Job, Kind, Operation, Outcome, Step, OF_SYNC, RING_FAILED};
+use crate::raw::ring::{Refusal, Ring, Setup, NO_OPERATION};
 use crate::raw::system;
-
-/// Interruptions in a row without a byte moved after which the file is taken to be broken.
-const MOST_RETRIES: u32 = 1000;
 
 /// The longest chain: a longer batch is not held up by going one after another.
 pub const LONGEST_CHAIN: usize = 8;
@@ -43,12 +38,12 @@ pub struct Driver {
     pub syncs: u64,
     finished: VecDeque<Outcome>,
     completions: Vec<(u64, i32)>,
-    /// No transfer is begun any more.
-    ending: bool,
+    /// The errno for which the kernel takes nothing from this ring any more. What it has taken may still end.
+    broken: Option<i32>,
 }
 
 impl Driver {
-    pub fn new(setup: Setup, depth: usize) -> io::Result<Self> {
+    pub fn new(setup: Setup, depth: usize) -> Result<Self, Refusal> {
         let ring = Ring::new(setup)?;
         let has_truncate = ring.knows(io_uring::opcode::Ftruncate::CODE);
         let files = Files::new(&ring);
@@ -65,7 +60,7 @@ impl Driver {
             syncs: 0,
             finished: VecDeque::new(),
             completions: Vec::new(),
-            ending: false,
+            broken: None,
         })
     }
 
@@ -89,6 +84,7 @@ impl Driver {
             queued: 0,
             in_kernel: 0,
             synced: false,
+            is_split: false,
             failure: None,
         });
         for operation in operations {
@@ -146,10 +142,7 @@ impl Driver {
         let mut wait = wait;
         loop {
             self.fill();
-            let want = usize::from(wait && self.in_kernel > 0);
-            if let Err(error) = self.ring.enter(want) {
-                system::give_way(&error);
-            }
+            self.enter(usize::from(wait && self.in_kernel > 0));
             let mut completions = std::mem::take(&mut self.completions);
             self.ring.reap(&mut completions);
             let ended = !completions.is_empty();
@@ -157,12 +150,102 @@ impl Driver {
                 self.complete(key, result);
             }
             self.completions = completions;
+            if self.broken.is_some() {
+                self.fail_line();
+                return;
+            }
             if ended {
                 wait = false;
             } else if !self.ring.has_unsubmitted() && (!wait || self.in_kernel == 0) {
                 return;
             }
         }
+    }
+
+    fn enter(&mut self, want: usize) {
+        if self.broken.is_some() {
+            self.fail_line();
+            // What could not be got back may have ended: it says so when it can be asked.
+            if self.in_kernel > 0 && self.ring.ask().is_err() {
+                std::thread::yield_now();
+            }
+            return;
+        }
+        match self.ring.enter(want) {
+            Ok(()) if self.ring.has_unsubmitted() => self.note_split(),
+            Ok(()) => {}
+            Err(error) if system::passes(&error) => {}
+            Err(error) => self.give_up(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+
+    /// The kernel has taken some entries and left others: no chain of which it left any is one.
+    fn note_split(&mut self) {
+        for key in self.ring.unsubmitted() {
+            if let Some(operation) = self.operations.get(key as usize) {
+                self.jobs[operation.job].is_split = true;
+            }
+        }
+    }
+
+    /// The ring cannot be entered any more: what has not ended fails, when the kernel has nothing of it. Where that cannot be found out, what the kernel has taken
+    /// is not over, for it may still read and write there (R1).
+    fn give_up(&mut self, errno: i32) {
+        self.broken = Some(errno);
+        for key in self.ring.take_back() {
+            self.fail_in_kernel(key as usize, errno);
+        }
+        let mut completions = Vec::new();
+        self.ring.reap(&mut completions);
+        for (key, result) in completions {
+            self.complete(key, result);
+        }
+        if self.in_kernel > 0 && self.ring.close().is_ok() {
+            // Of a job with operations in the kernel some may be done, or in line.
+            let jobs: Vec<usize> = self.jobs.iter().filter(|(_, job)| job.in_kernel > 0).map(|(key, _)| key).collect();
+            for job in jobs {
+                self.in_kernel -= self.jobs[job].in_kernel as usize;
+                self.jobs[job].in_kernel = 0;
+                self.fail_job(job, errno);
+            }
+        }
+        self.fail_line();
+    }
+
+    fn fail_in_kernel(&mut self, key: usize, errno: i32) {
+        self.in_kernel -= 1;
+        let Some(operation) = self.operations.get(key) else { return };
+        let job = operation.job;
+        self.jobs[job].in_kernel -= 1;
+        self.fail_job(job, errno);
+    }
+
+    /// For the first of its operations that is not done.
+    fn fail_job(&mut self, key: usize, errno: i32) {
+        let job = &mut self.jobs[key];
+        let first = job.operations.iter().map(|key| &self.operations[*key]).find(|operation| !operation.done);
+        if let Some(operation) = first {
+            job.fail(operation.failure(RING_FAILED + errno));
+        }
+        self.settle(key);
+    }
+
+    fn fail_line(&mut self) {
+        let Some(errno) = self.broken else { return };
+        while let Some(unit) = self.urgent.pop_front().or_else(|| self.line.pop_front()) {
+            let job_key = match unit {
+                Unit::Operation(key) => self.operations[key].job,
+                Unit::Chain(job) => job,
+            };
+            let job = &mut self.jobs[job_key];
+            job.queued -= if matches!(unit, Unit::Chain(_)) { job.queued } else { 1 };
+            self.fail_job(job_key, errno);
+        }
+    }
+
+    /// Zero, or the errno for which the ring takes nothing any more.
+    pub fn failure(&self) -> i32 {
+        self.broken.unwrap_or(0)
     }
 
     /// Runs until this job is over, and takes its outcome. What others have ended meanwhile is kept.
@@ -177,10 +260,9 @@ impl Driver {
 
     /// Cancels everything, and waits until the kernel has nothing any more (R2).
     pub fn end(&mut self) {
-        self.ending = true;
         self.line.clear();
         self.urgent.clear();
-        if self.in_kernel > 0 {
+        if self.in_kernel > 0 && self.broken.is_none() {
             if self.ring.room() == 0 {
                 let _ = self.ring.enter(0);
             }
@@ -189,13 +271,22 @@ impl Driver {
                 self.in_kernel += 1;
             }
         }
-        while self.in_kernel > 0 {
-            if let Err(error) = self.ring.enter(1) {
-                system::give_way(&error);
+        while self.in_kernel > 0 && self.broken.is_none() {
+            match self.ring.enter(1) {
+                Err(error) if !system::passes(&error) => {
+                    self.broken = error.raw_os_error();
+                    self.in_kernel -= self.ring.take_back().len();
+                }
+                _ => {}
             }
             let mut completions = Vec::new();
             self.ring.reap(&mut completions);
             self.in_kernel -= completions.len();
+        }
+        if self.in_kernel > 0 {
+            // The memory goes with the thread: to go on while the kernel may write there is worse than to stop.
+            self.ring.close().expect("a ring that cannot be entered is closed before its memory goes");
+            self.in_kernel = 0;
         }
         self.operations.clear();
         self.jobs.clear();
@@ -269,12 +360,13 @@ impl Driver {
         true
     }
 
-    /// A chain must be pushed whole before the kernel is entered.
+    /// A chain must be pushed whole before the kernel is entered, which is when it takes entries: a ring of which a thread of the kernel takes them has no chains.
     fn make_room(&mut self, wanted: usize) -> bool {
         if self.ring.room() >= wanted {
             return true;
         }
-        if self.ring.enter(0).is_err() {
+        self.enter(0);
+        if self.broken.is_some() {
             return false;
         }
         self.ring.room() >= wanted || (self.ring.wait_for_room().is_ok() && self.ring.room() >= wanted)
@@ -301,12 +393,12 @@ impl Driver {
         let job = &mut self.jobs[job_key];
         job.in_kernel -= 1;
         if operation.kind == Kind::Sync {
-            job.synced = result >= 0;
-            self.syncs += u64::from(job.synced);
+            job.synced = result >= 0 && !job.is_split;
+            self.syncs += u64::from(result >= 0);
         } else if operation.kind == Kind::Write && result > 0 {
             job.synced = false;
         }
-        match operation.outcome(result, self.files.can_be_durable(operation.file)) {
+        match operation.outcome(result) {
             Step::Done => {
                 operation.done = true;
                 job.unfinished -= 1;
@@ -351,15 +443,16 @@ impl Driver {
 
     /// Goes on with a job of which nothing is under way, or ends it.
     fn settle(&mut self, key: usize) {
-        let job = &self.jobs[key];
+        let job = &mut self.jobs[key];
         if job.in_kernel > 0 || job.queued > 0 {
             return;
         }
+        job.is_split = false; // all that was begun is over, before the next thing
         if job.failure.is_none() && job.unfinished > 0 {
             self.queue(key);
             return;
         }
-        // Also if a chain had a sync, and more was written after it: the kernel takes a part of a very long transfer for all of it.
+        // Also if a chain had a sync, and more was written after it (the kernel takes a part of a very long transfer for all of it), or the kernel took the chain in parts.
         let needs_sync = matches!(job.durability, Durability::Linked | Durability::After) && !job.synced;
         if job.failure.is_none() && needs_sync {
             self.jobs[key].durability = Durability::After;
@@ -382,72 +475,5 @@ impl Driver {
     /// The ring can truncate (since Linux 6.9).
     pub fn has_truncate(&self) -> bool {
         self.has_truncate
-    }
-}
-
-/// What follows from a completion.
-enum Step {
-    Done,
-    Again,
-    NotDurable,
-    Failed(Failure),
-}
-
-impl Operation {
-    pub fn sync(file: usize) -> Self {
-        Self {
-            job: 0,
-            index: OF_SYNC,
-            kind: Kind::Sync,
-            file,
-            memory: Memory::None,
-            offset: 0,
-            length: 0,
-            direct: false,
-            durable: false,
-            done: false,
-            retries: 0,
-        }
-    }
-
-    fn outcome(&mut self, result: i32, can_be_durable: bool) -> Step {
-        match -result {
-            // Cancelled is what stood behind a transfer of its chain that was short, or failed.
-            errno @ (libc::EINTR | libc::EAGAIN | libc::ECANCELED) => {
-                self.retries += 1;
-                if self.retries > MOST_RETRIES {
-                    return self.failed(errno);
-                }
-                Step::Again
-            }
-            libc::EOPNOTSUPP if self.durable && can_be_durable => Step::NotDurable,
-            // Not aligned as this file wants it: through the page cache, then.
-            libc::EINVAL if self.direct => {
-                self.direct = false;
-                Step::Again
-            }
-            errno if errno > 0 => self.failed(errno),
-            _ => self.moved(result as usize),
-        }
-    }
-
-    fn moved(&mut self, bytes: usize) -> Step {
-        if self.memory.is_empty() {
-            return Step::Done;
-        }
-        if bytes == 0 {
-            return self.failed(if self.kind == Kind::Read { END_OF_FILE } else { NO_PROGRESS });
-        }
-        self.retries = 0;
-        self.memory.advance(bytes);
-        self.offset += bytes as u64;
-        if self.memory.is_empty() {
-            return Step::Done;
-        }
-        Step::Again
-    }
-
-    fn failed(&self, errno: i32) -> Step {
-        Step::Failed(Failure { errno, index: self.index, offset: self.offset })
     }
 }

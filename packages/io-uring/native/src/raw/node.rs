@@ -9,7 +9,7 @@ use napi::{sys, Env, Error, Result};
 use napi_derive::napi;
 
 use super::event_loop::Watch;
-use super::ring::Setup;
+use super::ring::{Refusal, Setup};
 use super::values::{Kept, Numbers, View, Views};
 use crate::commands::{self, COMMAND_WIDTH};
 use crate::driver::Driver;
@@ -79,7 +79,7 @@ struct State {
 
 #[napi]
 impl Ring {
-    /// Throws with an errno as `code` if the kernel does not give one.
+    /// Throws with an errno as `code`, and the call that was refused as message, if the kernel does not give one.
     #[napi(constructor)]
     pub fn new(
         env: &Env,
@@ -90,8 +90,8 @@ impl Ring {
         notify: Kept,
     ) -> Result<Self, String> {
         let setup = options.setup();
-        let mut driver = Driver::new(setup, options.depth()).map_err(of_system)?;
-        let fd = driver.ring.watch().map_err(of_system)?;
+        let mut driver = Driver::new(setup, options.depth()).map_err(of_refusal)?;
+        let fd = driver.ring.watch().map_err(|error| of_refusal(Refusal { call: "io_uring_register", error }))?;
         let state = State { driver, memories: Memories::default(), commands, results, _held: held };
         let thread = Rc::new(Thread { state: RefCell::new(state), watch: RefCell::new(None), notify });
         let watched = Rc::downgrade(&thread);
@@ -99,9 +99,10 @@ impl Ring {
         let watch = unsafe {
             let mut event_loop = ptr::null_mut();
             if sys::napi_get_uv_event_loop(env.raw(), &mut event_loop) != sys::Status::napi_ok {
-                return Err(of_errno(libc::ENOSYS));
+                return Err(of_errno(libc::ENOSYS, "napi_get_uv_event_loop"));
             }
-            Watch::new(event_loop.cast(), fd, Box::new(move || on_readable(&watched))).map_err(of_errno)?
+            Watch::new(event_loop.cast(), fd, Box::new(move || on_readable(&watched)))
+                .map_err(|errno| of_errno(errno, "uv_poll"))?
         };
         *thread.watch.borrow_mut() = Some(watch);
         // SAFETY: the hook takes back what it is given here, once.
@@ -195,7 +196,13 @@ impl Ring {
     #[napi]
     pub fn collect(&self) -> u32 {
         let mut state = self.thread.state.borrow_mut();
-        self.thread.tell(&mut state)
+        self.thread.tell(&mut state, usize::MAX)
+    }
+
+    /// Zero, or the errno for which the kernel takes nothing from this ring any more.
+    #[napi]
+    pub fn failure(&self) -> i32 {
+        self.thread.state.borrow().driver.failure()
     }
 
     #[napi]
@@ -219,8 +226,8 @@ impl State {
 }
 
 impl Thread {
-    fn tell(&self, state: &mut State) -> u32 {
-        let told = commands::tell(&mut state.driver, state.results.all_mut());
+    fn tell(&self, state: &mut State, most: usize) -> u32 {
+        let told = commands::tell(&mut state.driver, state.results.all_mut(), most);
         self.stay(state);
         told as u32
     }
@@ -233,20 +240,27 @@ impl Thread {
     }
 }
 
-/// JavaScript is told of all that has ended, in as many calls as its array of results is too small.
+/// JavaScript is told of all that has ended, in as many calls as its array of results is too small. What it hands over while it is told may end at once:
+/// that waits until the event loop has gone round, or a loop of such calls would keep everything else from running.
 fn on_readable(thread: &Weak<Thread>) {
     let Some(thread) = thread.upgrade() else { return };
-    {
+    let mut left = {
         let mut state = thread.state.borrow_mut();
         state.driver.ring.woken();
         state.driver.turn();
-    }
-    loop {
-        let told = thread.tell(&mut thread.state.borrow_mut());
+        state.driver.outcomes()
+    };
+    while left > 0 {
+        let told = thread.tell(&mut thread.state.borrow_mut(), left);
         if told == 0 {
             return;
         }
+        left -= told as usize;
         thread.notify.call(told);
+    }
+    let state = thread.state.borrow();
+    if state.driver.outcomes() > 0 {
+        state.driver.ring.wake();
     }
 }
 
@@ -264,13 +278,17 @@ unsafe extern "C" fn on_end(handle: sys::napi_async_cleanup_hook_handle, data: *
     }
 }
 
-fn of_system(error: std::io::Error) -> Error<String> {
-    of_errno(error.raw_os_error().unwrap_or(libc::EIO))
+fn of_refusal(refusal: Refusal) -> Error<String> {
+    of_errno(refusal.error.raw_os_error().unwrap_or(libc::EIO), refusal.call)
 }
 
-fn of_errno(errno: i32) -> Error<String> {
-    Error::new(errno.to_string(), "io_uring")
+fn of_errno(errno: i32, call: &str) -> Error<String> {
+    Error::new(errno.to_string(), call)
 }
+
+/// Raised whenever something here takes or returns something else: modules of other sources do not use this build.
+#[napi]
+pub const REVISION: u32 = 1;
 
 /// What the process may keep in memory, in bytes.
 #[napi]

@@ -1,11 +1,13 @@
 //! One io_uring: entries in, completions out. Entries point to memory for which R1 and R4 hold.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use io_uring::{cqueue, opcode, squeue, types, IoUring, Probe};
+use io_uring::{cqueue, opcode, squeue, types, IoUring, Probe, Submitter};
 
 use super::memory::{Memory, Span, LARGEST_REQUEST};
+use super::system;
 use crate::job::{Kind, Operation};
 
 /// How a ring is made.
@@ -28,12 +30,22 @@ pub enum Target {
     Fixed(u32),
 }
 
+/// Why there is no ring: the call that was refused.
+#[derive(Debug)]
+pub struct Refusal {
+    pub call: &'static str,
+    pub error: io::Error,
+}
+
 pub struct Ring {
-    uring: IoUring,
+    /// None when it was closed.
+    uring: Option<IoUring>,
+    /// A thread of the kernel takes entries from it.
+    is_polled: bool,
     /// Counts completions, for the event loop.
     eventfd: Option<OwnedFd>,
-    /// Entries that were pushed since the kernel was last entered.
-    pushed: usize,
+    /// Keys of entries that were pushed, and that the kernel has not taken.
+    pushed: VecDeque<u64>,
     /// Times that the kernel was entered.
     pub enters: u64,
 }
@@ -76,6 +88,9 @@ macro_rules! entry_of {
         }
     }};
 }
+/// `IORING_ENTER_GETEVENTS`.
+const ENTER_GETEVENTS: u32 = 1;
+
 /// The system's IOV_MAX.
 const MOST_PARTS: usize = 1024;
 
@@ -87,11 +102,21 @@ fn parts(list: &[libc::iovec]) -> u32 {
     list.len().min(MOST_PARTS) as u32
 }
 
-/// The user data of what is no operation: a cancellation.
+/// The user data of what is no operation: a cancellation, or nothing at all.
 pub const NO_OPERATION: u64 = u64::MAX;
 
 impl Ring {
-    pub fn new(setup: Setup) -> io::Result<Self> {
+    /// Makes it, and enters it once: a filter of system calls may forbid that alone.
+    pub fn new(setup: Setup) -> Result<Self, Refusal> {
+        let uring = Self::build(setup).map_err(|error| Refusal { call: "io_uring_setup", error })?;
+        let is_polled = uring.params().is_setup_sqpoll();
+        let mut ring = Self { uring: Some(uring), is_polled, eventfd: None, pushed: VecDeque::new(), enters: 0 };
+        ring.try_out().map_err(|error| Refusal { call: "io_uring_enter", error })?;
+        ring.enters = 0;
+        Ok(ring)
+    }
+
+    fn build(setup: Setup) -> io::Result<IoUring> {
         let build = |deferred: bool| {
             let mut builder = IoUring::<squeue::Entry, cqueue::Entry>::builder();
             builder.dontfork().setup_clamp().setup_cqsize(setup.completions);
@@ -106,11 +131,32 @@ impl Ring {
             builder.build(setup.entries)
         };
         // Completions are worked off when this thread asks for them, and interrupt nothing (Linux 6.1); older kernels take it as an error.
-        let uring = match build(true) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => build(false)?,
-            other => other?,
-        };
-        Ok(Self { uring, eventfd: None, pushed: 0, enters: 0 })
+        match build(true) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => build(false),
+            other => other,
+        }
+    }
+
+    /// An operation that does nothing goes in, and comes out.
+    fn try_out(&mut self) -> io::Result<()> {
+        self.push_entry(NO_OPERATION, opcode::Nop::new().build());
+        let mut completions = Vec::new();
+        while completions.is_empty() {
+            match self.enter(1) {
+                Err(error) if !system::passes(&error) => return Err(error),
+                _ => self.reap(&mut completions),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is pushed as a chain is one: it ends where the kernel stops taking entries. A thread of the kernel stops where it likes.
+    pub fn keeps_chains(&self) -> bool {
+        !self.is_polled
+    }
+
+    fn submitter(&self) -> io::Result<Submitter<'_>> {
+        self.uring.as_ref().map(IoUring::submitter).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
     }
 
     /// Makes a descriptor that becomes readable when an operation has ended while the thread was elsewhere.
@@ -123,7 +169,7 @@ impl Ring {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        self.uring.submitter().register_eventfd(eventfd.as_raw_fd())?;
+        self.submitter()?.register_eventfd(eventfd.as_raw_fd())?;
         let fd = eventfd.as_raw_fd();
         self.eventfd = Some(eventfd);
         Ok(fd)
@@ -147,13 +193,16 @@ impl Ring {
 
     pub fn knows(&self, code: u8) -> bool {
         let mut probe = Probe::new();
-        self.uring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(code)
+        let probed = self.submitter().and_then(|submitter| submitter.register_probe(&mut probe));
+        probed.is_ok() && probe.is_supported(code)
     }
 
     /// Room for entries before the kernel must be entered.
     pub fn room(&mut self) -> usize {
-        let queue = self.uring.submission();
-        queue.capacity() - queue.len()
+        self.uring.as_mut().map_or(0, |uring| {
+            let queue = uring.submission();
+            queue.capacity() - queue.len()
+        })
     }
 
     /// Puts an entry into the queue, which must have room. It refers to `operation`, which the caller keeps where it is (R4).
@@ -163,85 +212,125 @@ impl Ring {
             Target::Fd(fd) => entry_of!(operation, types::Fd(fd)),
             Target::Fixed(index) => entry_of!(operation, types::Fixed(index)),
         };
-        self.push_entry(entry.flags(flags).user_data(key as u64));
+        self.push_entry(key as u64, entry.flags(flags));
     }
 
     /// Asks the kernel to give up all that it has.
     pub fn push_cancellation(&mut self) {
         let all = types::CancelBuilder::any();
-        self.push_entry(opcode::AsyncCancel2::new(all).build().user_data(NO_OPERATION));
+        self.push_entry(NO_OPERATION, opcode::AsyncCancel2::new(all).build());
     }
 
-    fn push_entry(&mut self, entry: squeue::Entry) {
+    fn push_entry(&mut self, key: u64, entry: squeue::Entry) {
         // SAFETY: the memory is that of a span (R1) or of an operation that stays where it is (R4).
-        let pushed = unsafe { self.uring.submission().push(&entry) };
-        assert!(pushed.is_ok(), "an entry was pushed into a full queue");
-        self.pushed += 1;
+        let pushed = self.uring.as_mut().map(|uring| unsafe { uring.submission().push(&entry.user_data(key)) });
+        assert!(matches!(pushed, Some(Ok(()))), "an entry was pushed into a full queue");
+        self.pushed.push_back(key);
     }
 
     /// Hands over what was pushed, and waits for this many completions. Repeats what was only interrupted.
     pub fn enter(&mut self, want: usize) -> io::Result<()> {
         loop {
-            if self.pushed == 0 && want == 0 && !self.has_deferred() {
+            if self.pushed.is_empty() && want == 0 && !self.has_deferred() {
                 return Ok(());
             }
             self.enters += 1;
-            match self.uring.submit_and_wait(want) {
+            match self.submitter()?.submit_and_wait(want) {
                 Ok(_) => break,
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => continue,
                 Err(error) => return Err(error),
             }
         }
-        // A thread of the kernel takes them when it comes to them.
-        self.pushed = if self.uring.params().is_setup_sqpoll() { 0 } else { self.uring.submission().len() };
+        self.forget_taken();
         Ok(())
+    }
+
+    /// A thread of the kernel takes entries when it comes to them: they are its as soon as they are in the queue.
+    fn forget_taken(&mut self) {
+        let queue = self.uring.as_mut().filter(|_| !self.is_polled);
+        let left = queue.map_or(0, |uring| uring.submission().len());
+        self.pushed.drain(..self.pushed.len() - left);
+    }
+
+    /// Works off what has ended, and hands nothing over.
+    pub fn ask(&mut self) -> io::Result<()> {
+        // SAFETY: takes no memory.
+        unsafe { self.submitter()?.enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None) }.map(|_| ())
+    }
+
+    /// Entries that the kernel has not taken, by their keys. It never takes them if it is entered by [`Ring::ask`] alone from now on.
+    pub fn take_back(&mut self) -> Vec<u64> {
+        self.forget_taken();
+        self.pushed.drain(..).collect()
+    }
+
+    /// Entries that were pushed, and that the kernel would not take yet.
+    pub fn unsubmitted(&self) -> impl Iterator<Item = u64> + '_ {
+        self.pushed.iter().copied()
+    }
+
+    /// For a ring that cannot be entered any more: gives it up, and waits until the kernel has nothing of it, cancelled or not. The kernel lets go of registered
+    /// files when all operations are over: the end of a pipe among them tells when.
+    pub fn close(&mut self) -> io::Result<()> {
+        let (reader, writer) = system::pipe()?;
+        self.set_file(0, writer.as_raw_fd())?;
+        drop(writer);
+        self.uring = None;
+        system::wait_for_end(&reader)
     }
 
     /// Entries were pushed that the kernel would not take yet.
     pub fn has_unsubmitted(&self) -> bool {
-        self.pushed > 0
+        !self.pushed.is_empty()
     }
 
     /// Waits until a thread of the kernel has made room, where there is one.
     pub fn wait_for_room(&mut self) -> io::Result<()> {
-        if self.uring.params().is_setup_sqpoll() {
-            self.uring.submitter().squeue_wait()?;
+        if self.is_polled {
+            self.submitter()?.squeue_wait()?;
         }
         Ok(())
     }
 
     /// The kernel has completions that it tells of when it is entered.
     fn has_deferred(&mut self) -> bool {
-        let queue = self.uring.submission();
-        queue.taskrun() || queue.cq_overflow()
+        self.uring.as_mut().is_some_and(|uring| {
+            let queue = uring.submission();
+            queue.taskrun() || queue.cq_overflow()
+        })
     }
 
     /// Takes what has ended: its key and its result.
     pub fn reap(&mut self, into: &mut Vec<(u64, i32)>) {
-        into.extend(self.uring.completion().map(|entry| (entry.user_data(), entry.result())));
+        let Some(uring) = &mut self.uring else { return };
+        into.extend(uring.completion().map(|entry| (entry.user_data(), entry.result())));
     }
 
     /// Completions do not make the watched descriptor readable until [`Ring::speak`].
     pub fn hush(&mut self) {
-        self.uring.completion().disable_eventfd();
+        if let Some(uring) = &mut self.uring {
+            uring.completion().disable_eventfd();
+        }
     }
 
     pub fn speak(&mut self) {
-        self.uring.completion().enable_eventfd();
+        if let Some(uring) = &mut self.uring {
+            uring.completion().enable_eventfd();
+        }
     }
 
     /// An empty table of files. @errors what the kernel says
     pub fn make_file_table(&self, places: u32) -> io::Result<()> {
-        self.uring.submitter().register_files_sparse(places)
+        self.submitter()?.register_files_sparse(places)
     }
 
     /// Puts a descriptor into a place of the table, or nothing (-1).
     pub fn set_file(&self, place: u32, fd: i32) -> io::Result<()> {
-        self.uring.submitter().register_files_update(place, &[fd]).map(|_| ())
+        self.submitter()?.register_files_update(place, &[fd]).map(|_| ())
     }
 
     pub fn make_buffer_table(&self, places: u32) -> io::Result<()> {
-        self.uring.submitter().register_buffers_sparse(places)
+        self.submitter()?.register_buffers_sparse(places)
     }
 
     /// Keeps the pages of a buffer in memory and known to the kernel; or lets them go (`None`).
@@ -249,6 +338,6 @@ impl Ring {
         let (base, length) = span.map_or((std::ptr::null_mut(), 0), |span| (span.address(), span.len()));
         let list = [libc::iovec { iov_base: base.cast(), iov_len: length }];
         // SAFETY: the kernel holds the pages itself from now on; the list lives until the call is over.
-        unsafe { self.uring.submitter().register_buffers_update(place, &list, None) }
+        unsafe { self.submitter()?.register_buffers_update(place, &list, None) }
     }
 }

@@ -1,6 +1,7 @@
 //! Calls to the system that are no transfers.
 
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic;
 
 /// What was written before is seen by the kernel before what is read after.
@@ -8,11 +9,39 @@ pub fn fence() {
     atomic::fence(atomic::Ordering::SeqCst);
 }
 
-/// The kernel could not take what it was handed now (no memory, or it has more completions than it can note): others run first.
-pub fn give_way(error: &io::Error) {
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ETIME) => std::thread::yield_now(),
-        _ => panic!("io_uring_enter: {error}"),
+/// Whether the kernel could only not take now what it was handed (no memory, or it has more completions than it can note): then others run first.
+pub fn passes(error: &io::Error) -> bool {
+    let passes = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ETIME));
+    if passes {
+        std::thread::yield_now();
+    }
+    passes
+}
+
+/// The end of a pipe to read from, and the one to write to.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: room for two descriptors, which are owned by nobody else.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}
+
+/// Waits until nobody has the other end of a pipe any more.
+pub fn wait_for_end(reader: &OwnedFd) -> io::Result<()> {
+    let mut byte = 0u8;
+    loop {
+        // SAFETY: a byte that lives until the call is over.
+        if unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINTR) {
+            return Err(error);
+        }
     }
 }
 
