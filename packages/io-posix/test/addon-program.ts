@@ -152,23 +152,15 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     }
   },
 
-  /** Batches of reads, whose transfers several threads may have at a time. */
+  /** Batches of large reads, whose transfers several threads may have at a time. */
   async batches(file) {
     const bytes = pattern(MIB, 1);
     file.writeSync(bytes, 0);
-    for (let round = 0; round < 20; round++) {
-      const found = Array.from({ length: 4 }, () => new Uint8Array(MIB));
-      const reads = (buffer: Uint8Array): IoOperation[] =>
-        Array.from({ length: 100 }, (_, at) => {
-          return { kind: 'read', buffer: buffer.subarray(at * 10_000, at * 10_000 + 9000), offset: at * 10_000 };
-        });
-      await Promise.all(found.map((buffer, at) => file.submit(reads(buffer), { sync: at % 2 === 0 })));
-      for (const buffer of found) {
-        for (let at = 0; at < 100 * 10_000; at += 10_000) {
-          const same = Buffer.compare(buffer.subarray(at, at + 9000), bytes.subarray(at, at + 9000)) === 0;
-          assert.ok(same, `what was read at ${at}, round ${round}`);
-        }
-      }
+    for (let round = 0; round < 5; round++) {
+      const found = Array.from({ length: 32 }, () => new Uint8Array(MIB));
+      const reads = found.map((buffer): IoOperation => ({ kind: 'read', buffer, offset: 0 }));
+      await Promise.all([file.submit(reads.slice(16), { sync: true }), file.submit(reads.slice(0, 16))]);
+      for (const buffer of found) assert.equal(Buffer.compare(buffer, bytes), 0, `round ${round}`);
     }
   },
 

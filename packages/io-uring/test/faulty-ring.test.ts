@@ -60,7 +60,7 @@ describeNative('a ring that goes as it seldom does', () => {
   }) => {
     skip(library === null, 'needs a C compiler');
     const ended = await runProgram(program, { do: 'durable', path: name }, preloaded('undurable'));
-    const line = { outcomes: ['well', 'well', 'well'], later: 'well', syncs: 4, sync: 'well' };
+    const line = { outcomes: ['well', 'well', 'well'], later: 'well', syncs: 5, sync: 'well' };
     expect(ended).toMatchObject({ code: 0, errors: '', lines: [line] });
   });
 
