@@ -63,7 +63,9 @@ ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t at, int flag
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
   static atomic_int refused;
   Dl_info caller;
-  const int is_of_addon = dladdr(__builtin_return_address(0), &caller) != 0 && strstr(caller.dli_fname, "io-posix") != NULL;
+  /* By the C++ library, wherever it is: Node.js itself asks without it. */
+  const int is_known = dladdr(__builtin_return_address(0), &caller) != 0;
+  const int is_of_addon = is_known && (strstr(caller.dli_fname, "io-posix") || strstr(caller.dli_fname, "libstdc++"));
   if (is_of_addon && is("threadless") && atomic_fetch_add(&refused, 1) < atoi(getenv("THREADLESS_CALLS"))) return EAGAIN;
   return REAL(pthread_create)(thread, attributes, run, argument);
 }
