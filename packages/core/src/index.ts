@@ -13,6 +13,7 @@ export type { ComposeFromOptions } from './composition/plugin-loader.js';
 export { type ComposeConfig, type OneOrMore, SHARED_TOKENS } from './composition/slots.js';
 export { type Release, TEARDOWN, TeardownStack } from './composition/teardown.js';
 export * from './contracts/index.js';
+export { copyOf } from './encodings/byte-slab.js';
 export * from './encodings/index.js';
 export * from './engine/index.js';
 export * from './index-parts/index.js';

@@ -3,7 +3,7 @@
  * one: children of a node together as a slice, or one alone as a subtree. Until the node above them is complete, too, such pages hang on the root page, which has nothing
  * else till the end: so that they can be evicted, checkpointed and given up, before the next call comes.
  */
-import { assertKeyFits, type BulkLoad, HeldLatches, latchChild, TAG_VALUE } from '@pagewright/core';
+import { assertKeyFits, type BulkLoad, copyOf, HeldLatches, latchChild, TAG_VALUE } from '@pagewright/core';
 import {
   isPage,
   type Loaded,
@@ -64,7 +64,7 @@ export class ArtBulkLoad implements BulkLoad {
       if (this.#last !== null) this.#complete(this.#last, sharedWithLast);
       const isLarge = key.length + value.length > this.parts.workspace.longestKey;
       const swip = isLarge ? this.#store(value) : -1;
-      this.#last = { kind: LEAF, key: key.slice(), value: isLarge ? null : value.slice(), swip, from: 0 };
+      this.#last = { kind: LEAF, key: copyOf(key), value: isLarge ? null : copyOf(value), swip, from: 0 };
     } finally {
       pages.leaveGate();
     }

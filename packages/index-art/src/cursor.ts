@@ -5,6 +5,7 @@
 import {
   assertBatchLimit,
   type Cursor,
+  copyOf,
   type EntryBatch,
   type EntryCount,
   type PageStore,
@@ -64,11 +65,11 @@ export class ArtCursor implements Cursor {
   }
 
   seek(key: Uint8Array | null, options: SeekOptions): void {
-    const { exclusive = false, reverse = false, end = null } = options;
-    this.#end = end;
-    this.#place = { key: key === null ? null : key.slice(), exclusive, reverse };
+    const { exclusive = false, reverse = false, end = null, limit = Number.POSITIVE_INFINITY } = options;
+    this.#end = end === null ? null : copyOf(end);
+    this.#place = { key: key === null ? null : copyOf(key), exclusive, reverse };
     this.#ended = false;
-    this.#readAhead.begin(options);
+    this.#readAhead.begin({ reverse, end: this.#end, limit });
   }
 
   next(batch: EntryBatch): boolean {
@@ -345,5 +346,5 @@ export class ArtCursor implements Cursor {
 /** A copy of the last key of a batch that has one. */
 function lastKeyOf({ keys, packed, isPacked, count }: EntryBatch): Uint8Array {
   const { bytes, starts, ends } = packed.keys;
-  return isPacked ? bytes.slice(starts[count - 1], ends[count - 1]) : keys[count - 1]!.slice();
+  return isPacked ? bytes.slice(starts[count - 1], ends[count - 1]) : copyOf(keys[count - 1]!);
 }

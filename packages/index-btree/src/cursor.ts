@@ -6,6 +6,7 @@
 import {
   assertBatchLimit,
   type Cursor,
+  copyOf,
   type EntryBatch,
   type EntryCount,
   PAGE_TIMESTAMP,
@@ -66,12 +67,13 @@ export class BtreeCursor implements Cursor {
   }
 
   seek(key: Uint8Array | null, options: SeekOptions): void {
-    this.#key = key === null ? null : key.slice();
-    this.#exclusive = options.exclusive ?? false;
-    this.#reverse = options.reverse ?? false;
-    this.#end = options.end ?? null;
+    const { exclusive = false, reverse = false, end = null, limit = Number.POSITIVE_INFINITY } = options;
+    this.#key = key === null ? null : copyOf(key);
+    this.#exclusive = exclusive;
+    this.#reverse = reverse;
+    this.#end = end === null ? null : copyOf(end);
     this.#ended = false;
-    this.#readAhead.begin(options);
+    this.#readAhead.begin({ reverse, end: this.#end, limit });
   }
 
   next(batch: EntryBatch): boolean {

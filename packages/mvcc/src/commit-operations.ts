@@ -3,6 +3,7 @@
  * plain writes, which are few, and the encoded changes of a transaction.
  */
 import {
+  copyOf,
   type EncodedOperations,
   invariant,
   type LogOperation,
@@ -142,7 +143,7 @@ export class EncodedChanges implements CommitOperations, WriteList {
   *[Symbol.iterator](): Generator<Write> {
     for (let i = 0; i < this.length; i++) {
       const { target, kind, key, value } = this.at(i);
-      yield { target, key: key.slice(), value: kind === OPERATION_DELETE ? null : value.slice() };
+      yield { target, key: copyOf(key), value: kind === OPERATION_DELETE ? null : copyOf(value) };
     }
   }
 }

@@ -313,7 +313,7 @@ export class CommitPath {
     } else {
       target.noteTombstones();
       index.upsert(key, TAG_TOMBSTONE, NOTHING, timestamp);
-      tombstones.add(new Tombstone(target, index, target.incarnation, key.slice(), keyText(key), timestamp));
+      tombstones.add(new Tombstone(target, index, target.incarnation, new Uint8Array(key), keyText(key), timestamp));
       this.host.kept();
     }
   }

@@ -21,7 +21,7 @@ export function conflict(
     key === null
       ? `The index '${name}' was created, cleared or loaded after this transaction began. Run the transaction again.`
       : `Another transaction changed key ${printable(key)} of index '${name}'${what} after this one began. Run the transaction again; db.transaction() does that by itself.`,
-    { details: { index: name, key: key?.slice(), snapshot, committed, has } },
+    { details: { index: name, key: key === null ? undefined : new Uint8Array(key), snapshot, committed, has } },
   );
 }
 

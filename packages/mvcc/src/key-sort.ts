@@ -77,7 +77,7 @@ function sortHeads(
   const heads = headsOf(keys, entries, columns, placeBits);
   const words = new Uint32Array(heads.buffer);
   heads.sort();
-  const before = entries.slice();
+  const before = new Uint32Array(entries);
   const placeMask = 2 ** placeBits - 1;
   const headMask = ~placeMask;
   for (let i = 0; i < count; i++) entries[i] = before[words[2 * i]! & placeMask]!;

@@ -5,6 +5,7 @@
  */
 import {
   type Cursor,
+  copyOf,
   EntryBatch,
   EntryCount,
   type Index,
@@ -134,7 +135,7 @@ export class MvccScan implements Scan {
     if (batch.count === 0) return;
     this.hasSeen = false;
     // A packed one is the reader's to change.
-    this.lastRead = batch.isPacked ? this.keyAt(batch.count - 1).slice() : batch.keys[batch.count - 1]!;
+    this.lastRead = batch.isPacked ? copyOf(this.keyAt(batch.count - 1)) : batch.keys[batch.count - 1]!;
     if (isBeyondEnd(this.lastRead, this.bounds)) {
       while (batch.count > 0 && isBeyondEnd(this.keyAt(batch.count - 1), this.bounds)) batch.count--;
       this.treeEnded = true;
@@ -176,7 +177,7 @@ export class MvccScan implements Scan {
   private takeFromIndex(): boolean {
     const { batch } = this;
     // What the transaction writes before the next call must not come in behind what was given out already.
-    if (this.writes !== null && this.at < batch.count) this.passed = this.keyAt(batch.count - 1).slice();
+    if (this.writes !== null && this.at < batch.count) this.passed = copyOf(this.keyAt(batch.count - 1));
     if (batch.isPacked && this.at < batch.count) this.takePacked();
     while (this.at < batch.count) this.takeEntry(this.at++);
     return this.count > 0 || !this.treeEnded;

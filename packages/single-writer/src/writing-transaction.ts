@@ -138,7 +138,7 @@ export class WritingTransaction implements TransactionCore {
     throw new PagewrightError(
       'PW_CONFLICT',
       `This transaction has read what was there at commit ${timestamp}, and commit ${committed} has come since: it cannot write any more. Run it again; db.transaction() waits for its turn first.`,
-      { details: { index: target.name, key: key.slice(), snapshot: timestamp, committed } },
+      { details: { index: target.name, key: new Uint8Array(key), snapshot: timestamp, committed } },
     );
   }
 }

@@ -2,6 +2,7 @@
  * Numbers in eight bytes that sort as numbers: IEEE 754, the highest byte first, with the sign inverted, and all bits of
  * negative numbers, which otherwise sort the wrong way round. -0 comes directly before 0 and is another key.
  */
+import { copyOf } from './byte-slab.js';
 import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 
 const scratch = new DataView(new ArrayBuffer(8));
@@ -20,7 +21,7 @@ export const f64: Encoding<number> = {
       );
     }
     write(value);
-    return scratchBytes.slice();
+    return copyOf(scratchBytes);
   },
 
   borrow(value) {

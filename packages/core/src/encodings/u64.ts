@@ -1,4 +1,5 @@
 /** Whole numbers from 0 to 2^64 - 1, in eight bytes, the highest first. They sort as numbers. */
+import { copyOf } from './byte-slab.js';
 import { cannotDecode, cannotEncode, describe, type Encoding } from './encoding.js';
 
 const scratch = new DataView(new ArrayBuffer(8));
@@ -16,7 +17,7 @@ export const u64: Encoding<bigint> = {
         'Give a bigint or a safe integer.',
       );
     }
-    return scratchBytes.slice();
+    return copyOf(scratchBytes);
   },
 
   borrow(value: bigint | number) {

@@ -6,6 +6,7 @@ import type { EntryCounter, Write } from '../contracts/concurrency.js';
 import { EntryReference } from '../contracts/index-plugin.js';
 import { OPERATION_CLEAR_INDEX } from '../contracts/log.js';
 import { PageFault } from '../contracts/pages.js';
+import { copyOf } from '../encodings/byte-slab.js';
 import { describe } from '../encodings/encoding.js';
 import { assertNotDropped, type BulkLoadOptions, type BulkLoadReport, bulkLoad } from './bulk-load.js';
 import type { EngineCore } from './engine-core.js';
@@ -113,7 +114,7 @@ export class IndexHandle<Key = string, Value = unknown> {
       } catch (error) {
         if (!(error instanceof PageFault)) throw error;
         core.pages.faulting = false;
-        const bytes = lent.slice();
+        const bytes = copyOf(lent);
         if (snapshot === null && options?.asCalled === true) return this.asCalled((now) => this.read(bytes, now));
         return core.readOn(() => this.read(bytes, snapshot));
       } finally {

@@ -4,6 +4,7 @@
  */
 import type { Target } from '../contracts/concurrency.js';
 import type { PageStore } from '../contracts/pages.js';
+import { copyOf } from '../encodings/byte-slab.js';
 
 /** Entries that are looked ahead to. What their pages may take of memory is for the page store to say. */
 const LOOKED_AHEAD = 64;
@@ -24,8 +25,8 @@ export function prefetchEntries(pages: PageStore, entries: WantedEntries, from: 
   for (let at = from; at < end; at++) {
     const { target, key } = entries.at(at)!;
     const keys = keysOf.get(target);
-    if (keys === undefined) keysOf.set(target, [key.slice()]);
-    else keys.push(key.slice());
+    if (keys === undefined) keysOf.set(target, [copyOf(key)]);
+    else keys.push(copyOf(key));
   }
   for (const [target, keys] of keysOf) prefetchKeys(pages, target, keys);
 }

@@ -3,7 +3,7 @@ import { isPagewrightError, MAX_PAGE_SIZE, MIN_PAGE_SIZE } from '@pagewright/cor
 import type { HostilePagesOptions } from '../pages/options.js';
 import { Random } from '../random.js';
 import { onPages } from './index-plugin-failures.js';
-import { keyBytes, type ModeledIndex, valueBytes } from './index-plugin-model.js';
+import { keyBytes, LENT_CLASSES, type ModeledIndex, valueBytes } from './index-plugin-model.js';
 import { randomKey, randomLength, stir } from './index-plugin-steps.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf, naming, withSeeds } from './index-plugin-subject.js';
 import { checkTree } from './index-plugin-verification.js';
@@ -88,21 +88,23 @@ export const BULK_LOAD_CLAUSES: readonly IndexClause[] = [
     says: 'keeps nothing of the arrays that a bulk load is given: they may change as soon as `add` returns',
     needs: ['loads'],
     check(subject) {
-      const model = modelOf(subject);
-      const { index } = model;
-      const loading = index.bulkLoad!(++model.timestamp, 1);
-      const value = new Uint8Array(9000);
-      for (let i = 0; i < 500; i++) {
-        const length = Math.min(model.limits.maxValueSize, i % 60 === 7 ? 9000 : 90);
-        const key = keyBytes(numbered(i));
-        value.set(valueBytes(i, length));
-        loading.add(key, value.subarray(0, length));
-        model.notePut(numbered(i), 0, value.subarray(0, length));
-        key.fill(0xee);
-        value.fill(0xee);
+      for (const lent of LENT_CLASSES) {
+        const model = modelOf(subject);
+        const { index } = model;
+        const loading = index.bulkLoad!(++model.timestamp, 1);
+        const value = lent(new Uint8Array(9000));
+        for (let i = 0; i < 500; i++) {
+          const length = Math.min(model.limits.maxValueSize, i % 60 === 7 ? 9000 : 90);
+          const key = lent(keyBytes(numbered(i)));
+          value.set(valueBytes(i, length));
+          loading.add(key, value.subarray(0, length));
+          model.notePut(numbered(i), 0, value.subarray(0, length));
+          key.fill(0xee);
+          value.fill(0xee);
+        }
+        loading.finish();
+        expectWhole(model);
       }
-      loading.finish();
-      expectWhole(model);
     },
   },
   {
@@ -161,7 +163,7 @@ export const BULK_LOAD_CLAUSES: readonly IndexClause[] = [
 function load(model: ModeledIndex, entries: Entries, fill: number, afterEach: () => void = () => undefined): void {
   const loading = model.index.bulkLoad!(++model.timestamp, fill);
   for (const [key, value] of entries) {
-    loading.add(keyBytes(key), value.slice());
+    loading.add(keyBytes(key), new Uint8Array(value));
     model.notePut(key, 0, value);
     afterEach();
   }

@@ -7,6 +7,7 @@ import {
   entriesOf,
   keyBytes,
   keyText,
+  LENT_CLASSES,
   type ModeledIndex,
   nameOf,
   readCursor,
@@ -260,12 +261,15 @@ export const CURSOR_CLAUSES: readonly IndexClause[] = [
     says: 'is not disturbed by what becomes of the key that it was given, or of those that it handed out',
     check(subject) {
       const model = someEntries(subject);
-      for (const reverse of [false, true]) {
+      for (const [lent, reverse] of LENT_CLASSES.flatMap((lent) => [[lent, false] as const, [lent, true] as const])) {
         const form = { from: model.sorted[120]!, exclusive: false, reverse };
-        const from = keyBytes(form.from);
+        const from = lent(keyBytes(form.from));
+        // What lies beyond an end may be left out, so this one is where the entries end.
+        const end = lent(keyBytes(model.sorted.at(reverse ? 0 : -1)!));
         const cursor = model.index.cursor();
-        cursor.seek(from, { reverse });
+        cursor.seek(from, { reverse, end });
         from.fill(0);
+        end.set(keyBytes(form.from));
         const batch = new EntryBatch();
         batch.limit = 10;
         const seen: string[] = [];

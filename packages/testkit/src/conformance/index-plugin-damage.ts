@@ -29,7 +29,7 @@ export function soundPages({ index, pages, root }: ModeledIndex<HostilePages>): 
   pages.walk(root, (frame, offset, parent) => {
     const own = bounds.get(`${parent}:${offset}`) ?? { lower: null, upper: null };
     for (const [swip, below] of index.check(frame, own, () => undefined)) bounds.set(`${frame}:${swip}`, below);
-    sound.push({ frame, bounds: own, bytes: bytesOf(pages, frame).slice() });
+    sound.push({ frame, bounds: own, bytes: new Uint8Array(bytesOf(pages, frame)) });
   });
   return sound;
 }

@@ -1,6 +1,6 @@
 /** Clauses about single entries: what look-ups, puts and removals answer, and whose memory a value is in. */
 import { EntryBatch, EntryReference } from '@pagewright/core';
-import { batches, keyBytes, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
+import { batches, keyBytes, LENT_CLASSES, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
 import { expect, type IndexClause, type IndexUnderTest, modelOf } from './index-plugin-subject.js';
 
 export const ENTRY_CLAUSES: readonly IndexClause[] = [
@@ -130,7 +130,7 @@ export const ENTRY_CLAUSES: readonly IndexClause[] = [
       const held: { readonly handedOut: Uint8Array; readonly copy: Uint8Array }[] = [];
       const hold = (handedOut: Uint8Array) => {
         expect(!(handedOut.buffer instanceof SharedArrayBuffer), 'What was handed out lies in shared memory');
-        held.push({ handedOut, copy: handedOut.slice() });
+        held.push({ handedOut, copy: new Uint8Array(handedOut) });
       };
       for (const key of model.sorted) {
         expect(model.index.lookup(keyBytes(key), model.reference), `${nameOf(key)} is not found`);
@@ -157,17 +157,19 @@ export const ENTRY_CLAUSES: readonly IndexClause[] = [
     id: 'private-arguments',
     says: 'keeps copies of the keys and values that it is given',
     check(subject) {
-      const model = modelOf(subject);
-      const largest = Math.min(model.limits.maxValueSize, 2 * model.pages.pageSize);
-      for (const [at, length] of [0, 5, 300, largest].entries()) {
-        const key = keyBytes(`key ${at}`);
-        const value = valueBytes(at, length);
-        model.index.upsert(key, at, value, ++model.timestamp);
-        model.notePut(`key ${at}`, at, value);
-        key.fill(0xee);
-        value.fill(0xee);
+      for (const lent of LENT_CLASSES) {
+        const model = modelOf(subject);
+        const largest = Math.min(model.limits.maxValueSize, 2 * model.pages.pageSize);
+        for (const [at, length] of [0, 5, 300, largest].entries()) {
+          const key = lent(keyBytes(`key ${at}`));
+          const value = lent(valueBytes(at, length));
+          model.index.upsert(key, at, value, ++model.timestamp);
+          model.notePut(`key ${at}`, at, value);
+          key.fill(0xee);
+          value.fill(0xee);
+        }
+        model.expectAgreement();
       }
-      model.expectAgreement();
     },
   },
 ];

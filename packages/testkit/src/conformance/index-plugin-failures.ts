@@ -212,7 +212,7 @@ function settle(model: ModeledIndex<HostilePages>, key: string, change: (stamp: 
   } catch {
     // Not as it was. Then it must be as it was to be, and doing it again changes nothing but the stamp.
     const found = model.index.lookup(keyBytes(key), model.reference);
-    const { tag, value } = { tag: model.reference.tag, value: model.reference.value.slice() };
+    const { tag, value } = { tag: model.reference.tag, value: new Uint8Array(model.reference.value) };
     change(model.timestamp);
     const expected = model.entries.get(key);
     const isDone =

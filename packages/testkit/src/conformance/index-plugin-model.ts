@@ -110,7 +110,7 @@ export class ModeledIndex<Pages extends PageStore = PageStore> {
   /** The index has the entry: somebody else put it. The model keeps the value as it is now. */
   notePut(key: string, tag: number, value: Uint8Array, stamp = this.timestamp): void {
     if (!this.entries.has(key)) this.#sorted = null;
-    this.entries.set(key, { tag, value: value.slice(), stamp });
+    this.entries.set(key, { tag, value: new Uint8Array(value), stamp });
     this.removed.delete(key);
   }
 
@@ -240,6 +240,12 @@ export function entriesOf(batch: EntryBatch): ScannedEntry[] {
 export function keyBytes(key: string): Uint8Array {
   return Uint8Array.from(Buffer.from(key, 'latin1'));
 }
+
+/** Arguments as plain arrays and as Buffers: `slice` of a Buffer is a view, and no copy of what may change afterwards. */
+export const LENT_CLASSES: readonly ((bytes: Uint8Array) => Uint8Array)[] = [
+  (bytes) => bytes,
+  (bytes) => Buffer.from(bytes),
+];
 
 export function keyText(key: Uint8Array): string {
   return Buffer.from(key).toString('latin1');

@@ -100,7 +100,7 @@ export const BATCH_CLAUSES: readonly IoClause[] = [
           code: 'PW_IO',
           details: { errno: 'EOF', path: file.path },
         });
-        const before = buffers.map((buffer) => buffer.slice());
+        const before = buffers.map((buffer) => new Uint8Array(buffer));
         await file.read(new Uint8Array(50_000), 0);
         for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
         for (const [at, buffer] of buffers.entries()) {

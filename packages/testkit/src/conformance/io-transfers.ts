@@ -31,7 +31,7 @@ export const TRANSFER_CLAUSES: readonly IoClause[] = [
           ] as const
         ).entries()) {
           const bytes = pattern(length, seed);
-          await form.write(file, bytes.slice(), offset);
+          await form.write(file, new Uint8Array(bytes), offset);
           const buffer = new Uint8Array(length);
           await form.read(file, buffer, offset);
           assertSame(buffer, bytes, `${length} bytes at ${offset}, ${form.name}`);
@@ -201,7 +201,11 @@ export const TRANSFER_CLAUSES: readonly IoClause[] = [
           const what = `after ${length} bytes at ${offset} from address ${address}, step ${step}, seed ${seed}, ${form.name}`;
           assertSame(contentOf(file), wanted, what);
           await form.read(file, view, offset + 1000);
-          assertSame(view.slice(), wanted.subarray(offset + 1000, offset + 1000 + length), `what is read ${what}`);
+          assertSame(
+            new Uint8Array(view),
+            wanted.subarray(offset + 1000, offset + 1000 + length),
+            `what is read ${what}`,
+          );
         }
       }
     },

@@ -111,7 +111,7 @@ export const archiveReplayClauses: readonly LogClause[] = [
       const { archive, records } = await written(create);
       const random = new Random(1);
       for (const [name, bytes] of archive.kept) {
-        const damaged = Array.from({ length: 12 }, () => bytes.slice());
+        const damaged = Array.from({ length: 12 }, () => new Uint8Array(bytes));
         for (const each of damaged) each[random.below(bytes.length)]! ^= 1 << random.below(8);
         const short = Array.from({ length: 4 }, () => bytes.subarray(0, random.below(bytes.length)));
         const others = [...archive.kept.values()].filter((other) => other !== bytes).slice(0, 2);

@@ -178,7 +178,7 @@ function damagesOf(disk: SimulatedDevice, random: Random): DamageToFiles[] {
       { name: `${path} cut to ${at} bytes`, apply: (copy) => copy.put(path, content.slice(0, at)) },
       {
         name: `512 bytes of zeros in ${path}, from ${at} on`,
-        apply: (copy) => copy.put(path, content.slice().fill(0, at, at + 512)),
+        apply: (copy) => copy.put(path, new Uint8Array(content).fill(0, at, at + 512)),
       },
     );
   }

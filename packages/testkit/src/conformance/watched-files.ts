@@ -194,6 +194,6 @@ class WatchedFile implements IoFile {
   }
 
   #note(bytes: Uint8Array, offset: number): void {
-    this.watch.writes.push({ path: this.path, offset, bytes: bytes.slice() });
+    this.watch.writes.push({ path: this.path, offset, bytes: new Uint8Array(bytes) });
   }
 }

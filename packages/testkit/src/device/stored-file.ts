@@ -119,7 +119,7 @@ export class StoredFile {
   /** What is on the disk after a crash. */
   crashed(survives: Survival): StoredFile {
     const after = new StoredFile();
-    after.durable = this.durable.slice();
+    after.durable = new Uint8Array(this.durable);
     after.durableSize = this.durableSize;
     const sizes = this.#sizes.slice(0, lastKept(this.#sizes, survives) + 1);
     const kept = new Map<number, SectorVersion>();
@@ -130,15 +130,15 @@ export class StoredFile {
     after.#layDown(sizes, kept);
     after.size = after.durableSize;
     after.live = grown(after.durable.subarray(0, after.size), after.size);
-    after.durable = after.live.slice();
+    after.durable = new Uint8Array(after.live);
     return after;
   }
 
   clone(): StoredFile {
     const copy = new StoredFile();
-    copy.live = this.live.slice();
+    copy.live = new Uint8Array(this.live);
     copy.size = this.size;
-    copy.durable = this.durable.slice();
+    copy.durable = new Uint8Array(this.durable);
     copy.durableSize = this.durableSize;
     copy.#sizes = [...this.#sizes];
     for (const [sector, versions] of this.#sectors) copy.#sectors.set(sector, [...versions]);
@@ -216,7 +216,7 @@ function cutsOf(sizes: readonly SizeVersion[]): SizeVersion[] {
 function afterCuts({ at, bytes }: SectorVersion, sector: number, cuts: readonly SizeVersion[]): Uint8Array {
   let end = SECTOR;
   for (const cut of cuts) if (cut.at > at) end = Math.min(end, Math.max(0, cut.size - sector * SECTOR));
-  return end === SECTOR ? bytes : bytes.slice().fill(0, end);
+  return end === SECTOR ? bytes : new Uint8Array(bytes).fill(0, end);
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {

@@ -134,7 +134,7 @@ export function mutated(
   mutations: readonly Mutation[],
   others: readonly Uint8Array[],
 ): Uint8Array {
-  let bytes = original.slice();
+  let bytes = new Uint8Array(original);
   for (const mutation of mutations) bytes = apply(bytes, mutation, others);
   return bytes;
 }

@@ -55,7 +55,7 @@ export class Hostility {
     if (this.chances.tear === 0 || !random.chance(this.chances.tear)) return;
     if (this.#torn !== null || frame === CATALOG || !frames.isLive(frame)) return;
     const bytes = frames.bytes(frame);
-    this.#torn = { frame, bytes: bytes.slice() };
+    this.#torn = { frame, bytes: new Uint8Array(bytes) };
     this.counts.tears++;
     const everywhere = random.chance(0.3);
     const changes = everywhere ? bytes.length : random.between(1, 40);

@@ -71,7 +71,7 @@ export class Residency {
     // Any unit that is aligned to the size of the page will do for a name.
     const folded = foldAddress(this.#nextAddress++ * 2 ** this.maxSizeClass, frames.classOf(frame));
     const word = ((folded << 2) | SWIP_COLD) >>> 0;
-    this.cold.set(word, frames.bytes(frame).slice());
+    this.cold.set(word, new Uint8Array(frames.bytes(frame)));
     this.release(frame);
     this.setSwip(parent, offset, word);
     frames.touch(parent);

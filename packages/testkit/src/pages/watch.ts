@@ -61,7 +61,7 @@ export class Watch {
 
   /** The page is as it should be. */
   remember(frame: number): void {
-    if (this.watchesBytes) this.#shadows.set(frame, this.frames.bytes(frame).slice());
+    if (this.watchesBytes) this.#shadows.set(frame, new Uint8Array(this.frames.bytes(frame)));
   }
 
   forget(frame: number): void {

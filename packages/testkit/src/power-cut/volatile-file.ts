@@ -76,7 +76,7 @@ export class VolatileFile {
     copy.#durableSize = this.#durableSize;
     copy.#pending = new Map(this.#pending);
     copy.#pendingSizes = [...this.#pendingSizes];
-    copy.#durable = this.#durable.slice();
+    copy.#durable = new Uint8Array(this.#durable);
     copy.#settle(loss.survivors);
     return resized(copy.#durable, copy.#durableSize);
   }

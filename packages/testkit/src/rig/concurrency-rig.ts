@@ -452,7 +452,7 @@ function sizeOfRecord(operations: LogOperations): number {
 }
 
 function copyOf({ kind, index, key, value }: LogOperation): LogOperation {
-  return { kind, index, key: key.slice(), value: value.slice() };
+  return { kind, index, key: new Uint8Array(key), value: new Uint8Array(value) };
 }
 
 function compareOperations(a: LogOperation, b: LogOperation): number {

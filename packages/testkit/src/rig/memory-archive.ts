@@ -102,6 +102,6 @@ export async function recordsIn(
 
 async function bytesOf(segment: ArchivedSegment): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of segment.read()) chunks.push(chunk.slice());
+  for await (const chunk of segment.read()) chunks.push(new Uint8Array(chunk));
   return new Uint8Array(Buffer.concat(chunks));
 }

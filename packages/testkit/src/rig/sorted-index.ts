@@ -49,7 +49,7 @@ export class SortedIndex implements Index {
     const entry = this.entries[this.position(text)];
     if (entry?.text !== text) return false;
     into.tag = entry.tag;
-    if (into.wantsValue) into.value = entry.value.slice();
+    if (into.wantsValue) into.value = new Uint8Array(entry.value);
     return true;
   }
 
@@ -62,7 +62,7 @@ export class SortedIndex implements Index {
     const text = textOf(key);
     const at = this.position(text);
     const replaces = this.entries[at]?.text === text ? 1 : 0;
-    this.entries.splice(at, replaces, { text, tag, value: value.slice() });
+    this.entries.splice(at, replaces, { text, tag, value: new Uint8Array(value) });
     this.stamp(text, timestamp);
   }
 
@@ -157,7 +157,7 @@ class SortedCursor implements Cursor {
       if (entry === undefined || pageOf(entry.text) !== page) break;
       batch.keys[batch.count] = Uint8Array.from(Buffer.from(entry.text, 'latin1'));
       batch.tags[batch.count] = entry.tag;
-      if (batch.wantsValues) batch.values[batch.count] = entry.value.slice();
+      if (batch.wantsValues) batch.values[batch.count] = new Uint8Array(entry.value);
       batch.count++;
       this.index.handedOut++;
       this.from = entry.text;

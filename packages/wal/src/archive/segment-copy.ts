@@ -101,7 +101,7 @@ export class SegmentCopy implements ArchivedSegment {
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {
-    yield this.#header.slice();
+    yield new Uint8Array(this.#header);
     const reader = await openExisting({ ...this.#location, readOnly: true }, this.incarnation, this.segment);
     try {
       let offset = FIRST_RECORD;
@@ -119,7 +119,7 @@ export class SegmentCopy implements ArchivedSegment {
     } finally {
       await reader.close();
     }
-    if (this.#ending.length > 0) yield this.#ending.slice();
+    if (this.#ending.length > 0) yield new Uint8Array(this.#ending);
   }
 }
 
