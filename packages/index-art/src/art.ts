@@ -39,8 +39,13 @@ const ABSENT = 0;
 const FOUND = 1;
 
 export class Art implements Index {
-  /** The page, two that it gives its parts to, and the one above, where a slice is cut in two. */
-  readonly pagesAPut = 4;
+  /**
+   * A page that is divided keeps, and gives away, no more than three quarters of it. So what is put finds room when it was divided twice: it is larger than the quarter that is free then by a node at most. A
+   * page that gives its parts to two has no part of a quarter, and is divided once. So three new pages beside it are the most, and as many beside the one above, where a slice that is cut may find no room.
+   */
+  readonly pagesAPut = 8;
+  /** A head, a node and their alignment are 40 bytes at most, in pages that are half full. Seen in the worst of random trees: 36. */
+  readonly entryOverhead = 80;
   readonly #context: IndexContext;
   readonly #workspace: Workspace;
   readonly #parts: TreeParts;

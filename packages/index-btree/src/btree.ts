@@ -41,6 +41,8 @@ const MISSING = 0;
 const FOUND = 1;
 
 export class Btree implements Index {
+  /** A slot and its alignment are 20 bytes at most, in leaves that are half full. */
+  readonly entryOverhead = 40;
   readonly #context: IndexContext;
   readonly #workspace: Workspace;
   readonly #parts: TreeParts;

@@ -4,7 +4,9 @@
  */
 import {
   copyOf,
+  ENTRY_OVERHEAD,
   type EncodedOperations,
+  type Index,
   invariant,
   type LogOperation,
   type LogOperations,
@@ -33,6 +35,8 @@ export interface CommitOperations {
   readonly bytes: number;
   /** The most that an index says of one write: see `Index.pagesAPut`. */
   readonly pagesAPut: number;
+  /** The most that an index says of one entry: see `Index.entryOverhead`. */
+  readonly entryOverhead: number;
   /** As a log takes them. */
   readonly logged: LogOperations;
   /** The indexes that are changed. */
@@ -78,6 +82,12 @@ export class PlainOperations implements CommitOperations {
   get pagesAPut(): number {
     let most = PAGES_A_PUT;
     for (let i = 0; i < this.logged.length; i++) most = Math.max(most, this.logged[i]!.target.index.pagesAPut ?? 0);
+    return most;
+  }
+
+  get entryOverhead(): number {
+    let most = 0;
+    for (let i = 0; i < this.logged.length; i++) most = Math.max(most, overheadOf(this.logged[i]!.target.index));
     return most;
   }
 
@@ -134,6 +144,10 @@ export class EncodedChanges implements CommitOperations, WriteList {
 
   get pagesAPut(): number {
     return this.targets.reduce((most, { index }) => Math.max(most, index.pagesAPut ?? 0), PAGES_A_PUT);
+  }
+
+  get entryOverhead(): number {
+    return this.targets.reduce((most, { index }) => Math.max(most, overheadOf(index)), 0);
   }
 
   at(number: number): TargetedOperation {
@@ -198,6 +212,10 @@ class EncodedOperation implements TargetedOperation {
     }
     return this;
   }
+}
+
+function overheadOf({ entryOverhead = ENTRY_OVERHEAD }: Index): number {
+  return entryOverhead;
 }
 
 function compareOperations(a: PlainOperation, b: PlainOperation): number {

@@ -39,8 +39,14 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** Pages secured for every commit besides those that its writes ask for: catalog, roots and inner pages. */
 const SPARE_PAGES = 16;
-/** Above this number of writes, the pages that there are bound how many a commit can touch. */
-const FEW_WRITES = 64;
+/** Up to this number of writes, what lies above their pages is among the spare ones, and how many pages there are is not asked. */
+const FEW_WRITES = 8;
+/** Into so many a full page is divided before what is put begins to fill them. */
+const MOST_PARTS = 3;
+/** How many times more pages there may be than bytes of keys and values would fill: a value on a page of its own may take a quarter of it. */
+const PAGES_A_PAGE = 4;
+/** Pages that one page above others leads to at least, on average. */
+const LEAST_FAN_OUT = 8;
 
 /** The record that is being appended; one for all commits, because a log encodes it at once. */
 interface RecordInMaking extends CommitRecord {
@@ -319,17 +325,29 @@ export class CommitPath {
   }
 
   /**
-   * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, or what its index says, for large values
-   * pages of their own, rounded up to a size class. Many writes go to the same leaves: they touch no more than there are.
+   * The most pages that the commit can make dirty: for each write its leaf and a new one beside it, or what its index says, the pages above, and for large
+   * values pages of their own, rounded up to a size class. Many writes go to the same leaves: they divide no more than there are, and then what they bring fills the new
+   * ones. Of many small entries that is more than their bytes: what an index keeps beside each of them counts.
    */
   private pagesFor(operations: CommitOperations): number {
     const { pages } = this.host;
-    const { pagesAPut } = operations;
-    let touched = pagesAPut * operations.length;
-    if (operations.length > FEW_WRITES) {
-      const stats = pages.stats();
-      touched = Math.min(touched, pagesAPut * Math.ceil((stats.fileBytes - stats.freeFileBytes) / pages.pageSize));
+    const { length, pagesAPut } = operations;
+    let touched = pagesAPut * length;
+    if (length > FEW_WRITES) {
+      const { fileBytes, freeFileBytes, dirtyFrames } = pages.stats();
+      // What is dirty may have no place in the file yet.
+      const there = Math.ceil((fileBytes - freeFileBytes) / pages.pageSize) + dirtyFrames;
+      const brought = Math.ceil((operations.entryOverhead * length) / pages.pageSize);
+      touched = Math.min(touched + pagesAbove(length, there), Math.min(pagesAPut, MOST_PARTS) * there + brought);
     }
-    return SPARE_PAGES + touched + 2 * Math.ceil(operations.bytes / pages.pageSize);
+    return SPARE_PAGES + touched + Math.ceil((PAGES_A_PAGE * operations.bytes) / pages.pageSize);
   }
+}
+
+/** How many pages above others lead to so many of those that there are: on each level no more than that has. */
+function pagesAbove(count: number, there: number): number {
+  let above = 0;
+  for (let level = there / LEAST_FAN_OUT; level >= 1; level /= LEAST_FAN_OUT)
+    above += Math.min(count, Math.ceil(level));
+  return above;
 }

@@ -97,6 +97,9 @@ export interface BulkLoad {
   finish(): void;
 }
 
+/** `Index.entryOverhead` of an index that says nothing. */
+export const ENTRY_OVERHEAD = 128;
+
 /** How many entries a cursor has passed, and how far it may go. Made once and used again. */
 export class EntryCount {
   /** Entries at this key or beyond it, in the direction of the seek, are not counted. Null: all there are. */
@@ -130,10 +133,15 @@ export interface PageBounds {
 /** An open index. */
 export interface Index {
   /**
-   * Optional. The most pages that one put may make dirty where its page has no room, new ones included, but for those of a large value and for the few above that many puts share. It is what
-   * room in the file is secured for before a commit is logged. Default: 2, the page and a new one beside it.
+   * Optional. The most pages that one put may make dirty where its page has no room, new ones included, but for those of a large value and for those above that are only marked or lead to
+   * more pages than before. It is what room in the file is secured for before a commit is logged. Default: 2, the page and a new one beside it.
    */
   readonly pagesAPut?: number;
+  /**
+   * Optional. What each of many entries takes of pages beside four times the bytes of its key and value, at most, in bytes: its head, its share of nodes and of pages above, all that is left empty in pages that
+   * were divided. It is what room in the file is secured for before a commit of many entries is logged, and in a load. Default: {@link ENTRY_OVERHEAD}.
+   */
+  readonly entryOverhead?: number;
   /** Finds the entry and fills `into`. May throw `PageFault`, nothing changed. */
   lookup(key: Uint8Array, into: EntryReference): boolean;
   /**

@@ -8,7 +8,7 @@
  * 4. A commit makes it live. It is durable by the log, as any other.
  */
 import type { BulkLoad } from '../contracts/index-plugin.js';
-import { TAG_VALUE } from '../contracts/index-plugin.js';
+import { ENTRY_OVERHEAD, TAG_VALUE } from '../contracts/index-plugin.js';
 import { OPERATION_LOAD_INDEX } from '../contracts/log.js';
 import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
@@ -55,8 +55,7 @@ const PROGRESS_BYTES = 1024 * 1024;
 /** Pages for which room is secured at a time, and what is kept so that on a disk that is full the tree can be given up. */
 const SECURED_PAGES = 128;
 const SPARE_PAGES = 64;
-/** What an entry takes beside its bytes, and how many times more pages there may be than bytes would fill. */
-const ENTRY_OVERHEAD = 32;
+/** How many times more pages there may be than bytes of keys and values would fill. */
 const PAGES_A_PAGE = 4;
 
 /** Bytes of a key in a message. */
@@ -109,6 +108,7 @@ function lockOf(take: () => Promise<() => void>, interruptions: readonly Interru
 class BulkLoader<Key, Value> {
   private tree: NewTree | null = null;
   private loading: BulkLoad | null = null;
+  private entryOverhead = ENTRY_OVERHEAD;
   private isLive = false;
   private readonly begun = performance.now();
   private entries = 0;
@@ -180,6 +180,7 @@ class BulkLoader<Key, Value> {
         });
         const context = { pages, number, root: (this.tree as NewTree).location };
         const index = this.entry.type(catalog.types).create(context, timestamp);
+        this.entryOverhead = index.entryOverhead ?? ENTRY_OVERHEAD;
         this.loading =
           index.bulkLoad?.(timestamp, this.options.fill ?? 1) ??
           ({
@@ -199,7 +200,7 @@ class BulkLoader<Key, Value> {
     const shared = this.advance(key);
     if (shared < 0) throw this.unsorted(key);
     const bytes = key.length + value.length;
-    this.credit -= (PAGES_A_PAGE * (bytes + ENTRY_OVERHEAD)) / this.core.pages.pageSize;
+    this.credit -= (PAGES_A_PAGE * bytes + this.entryOverhead) / this.core.pages.pageSize;
     if (this.credit < 0) this.secure(-this.credit);
     (this.loading as BulkLoad).add(key, value, shared);
     this.entries++;

@@ -1,0 +1,97 @@
+/**
+ * C6 for many small entries, which take several times their bytes: on a disk that gets full at any size, a large transaction is refused and nothing has changed, or it is acknowledged, and
+ * then the store can be checkpointed, closed and opened, with the disk as full as it is. ROOM_SEED repeats a run.
+ */
+import { bufferPool } from '@pagewright/bufferpool';
+import { compose, definePlugin, type Engine, IO, type IoBackend } from '@pagewright/core';
+import { art } from '@pagewright/index-art';
+import { btree } from '@pagewright/index-btree';
+import { mvcc } from '@pagewright/mvcc';
+import { singleWriter } from '@pagewright/single-writer';
+import { Random, SimulatedDevice } from '@pagewright/testkit';
+import { wal } from '@pagewright/wal';
+import { expect, it } from 'vitest';
+
+const SEED = Number(process.env.ROOM_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const PATH = '/full.pw';
+const MIB = 1024 * 1024;
+const COUNT = 12_000;
+/** Room for the log and for nothing else, for some of the pages, and for all. */
+const ROOMS = [0.6, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2, 2.4, 3];
+
+function openOn(io: IoBackend, type: 'art' | 'btree', concurrency: 'mvcc' | 'singleWriter'): Promise<Engine> {
+  const given = definePlugin({
+    name: 'the-disk-of-the-test',
+    kind: 'io',
+    contract: 1,
+    provides: [IO],
+    setup: (container) => {
+      container.register(IO, { useValue: io });
+    },
+  });
+  return compose({
+    io: given(),
+    pages: bufferPool({ memory: '16MiB', pageSize: 4096 }),
+    indexes: type === 'art' ? art() : btree(),
+    concurrency: concurrency === 'mvcc' ? mvcc() : singleWriter(),
+    log: wal({ commit: 'pipelined', segmentSize: '256KiB' }),
+  }).open(PATH) as Promise<Engine>;
+}
+
+it.each([
+  ['art', 'mvcc', 8],
+  ['btree', 'mvcc', 8],
+  ['art', 'mvcc', 2],
+  ['btree', 'singleWriter', 4],
+] as const)(`a commit that is acknowledged can be written, in %s with %s and keys of %i bytes (ROOM_SEED=${SEED})`, async (type, concurrency, size) => {
+  let acknowledged = 0;
+  let refused = 0;
+  for (const room of ROOMS) {
+    const random = new Random(SEED);
+    const disk = new SimulatedDevice();
+    let db = await openOn(disk, type, concurrency);
+    let index = await indexOf(db);
+    index.putSync(new Uint8Array(1), new Uint8Array(0));
+    const keys = new Set(['\0']);
+    await db.checkpoint();
+    disk.capacity = disk.used + Math.floor(room * MIB);
+    let isRefused = false;
+    // The second one meets what the first one has left in memory.
+    for (let commit = 0; commit < 2 && !isRefused; commit++) {
+      const put = Array.from({ length: COUNT }, () => Uint8Array.from({ length: size }, () => random.below(256)));
+      try {
+        await db.transaction((tx) => {
+          for (const key of put) tx.put(index, key, new Uint8Array(0));
+        });
+        for (const key of put) keys.add(Buffer.from(key).toString('latin1'));
+        acknowledged++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'PW_FULL' });
+        isRefused = true;
+        refused++;
+      }
+    }
+    const what = `${room} MiB`;
+    if (!isRefused) await db.checkpoint();
+    await db.close();
+    if (!isRefused) {
+      // The disk is as full as it was.
+      db = await openOn(disk, type, concurrency);
+      index = await indexOf(db);
+      expect(await index.count(), what).toBe(keys.size);
+      await db.close();
+    }
+    disk.capacity = Number.POSITIVE_INFINITY;
+    db = await openOn(disk, type, concurrency);
+    index = await indexOf(db);
+    expect(new Set([...index.rangeSync()].map(([key]) => Buffer.from(key).toString('latin1'))), what).toEqual(keys);
+    expect((await db.verify()).problems, what).toEqual([]);
+    await db.close();
+  }
+  expect(acknowledged).toBeGreaterThan(0);
+  expect(refused).toBeGreaterThan(0);
+});
+
+function indexOf(db: Engine) {
+  return db.index<Uint8Array, Uint8Array>('index', { key: 'buffer', value: 'buffer' });
+}
