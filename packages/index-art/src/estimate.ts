@@ -1,6 +1,6 @@
 /**
- * About how many entries lie between two keys: those on the pages on the ways to both are counted, and the pages that lie between the ways are taken to have as many
- * as a few of them have.
+ * About how many entries lie between two keys: those on the pages on the ways to both are counted. Of the pages that lie between the ways some are looked at, and how many pages each of
+ * these leads to says which ones are gone down in: what lies below many pages is not taken for what lies below a few, nor the other way round.
  *
  * Each page is copied and validated by itself: between changes the answer is an estimate of either side.
  */
@@ -13,8 +13,14 @@ import { depthOf } from './page-layout.js';
 import { AT_ENTRY, AT_PAGE, IS_DAMAGED } from './page-scan.js';
 import type { TreeParts } from './tree-parts.js';
 
-/** Of the pages that lie side by side in a range, so many are looked at; they share as many below them, and each has one at least. */
+/** Shares of what is looked at: so many pages are divided among pages side by side by how many each of these leads to, and so many times more are looked at, or a few at least. */
 const SAMPLES = 32;
+const LOOKS = 4;
+const FEW_LOOKS = 32;
+/** When so many were read, a few are looked at and only one is gone down to wherever there are several. */
+const MANY_PAGES = 1024;
+/** While latches are held others wait, so only a few pages are read. */
+const SAMPLES_LATCHED = 1;
 /** Stands for the version of a page whose latch this thread holds. */
 const LATCHED = -1;
 
@@ -26,6 +32,13 @@ interface Link {
   /** Bounds that may lie in it; null: all that is there is above, or below. */
   readonly lower: Uint8Array | null;
   readonly upper: Uint8Array | null;
+}
+
+/** A page that was looked at: entries on it, and pages that it leads to. */
+interface Looked {
+  readonly link: Link;
+  readonly entries: number;
+  readonly links: number;
 }
 
 /** Something has changed on the way. */
@@ -46,6 +59,8 @@ export function estimateEntries(parts: TreeParts, lower: Uint8Array | null, uppe
 
 class Estimate {
   readonly #pages: PageStore;
+  /** Pages that were read. */
+  #read = 0;
 
   constructor(
     private readonly parts: TreeParts,
@@ -62,7 +77,7 @@ class Estimate {
     if (!this.latches) return this.#ofPage(root.frame, pages.readVersion(root.frame), link, SAMPLES, 0);
     pages.latch(root.frame);
     try {
-      return this.#ofPage(root.frame, LATCHED, link, SAMPLES, 0);
+      return this.#ofPage(root.frame, LATCHED, link, SAMPLES_LATCHED, 0);
     } finally {
       pages.unlatch(root.frame);
     }
@@ -70,11 +85,24 @@ class Estimate {
 
   /** Entries of a page and of those below it. */
   #ofPage(parent: number, parentVersion: number, link: Link, samples: number, ordinal: number): number {
+    return this.#withCopy(parent, parentVersion, link, (frame, version) =>
+      this.#ofCopy(frame, version, link, samples, ordinal),
+    );
+  }
+
+  /** Copies a page, and says what is to be known of the copy. */
+  #withCopy<Known>(
+    parent: number,
+    parentVersion: number,
+    link: Link,
+    know: (frame: number, version: number) => Known,
+  ): Known {
+    this.#read++;
     if (this.latches) {
       const frame = latchChild(this.#pages, parent, link.offset);
       try {
         this.parts.workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame));
-        return this.#ofCopy(frame, LATCHED, link, samples, ordinal);
+        return know(frame, LATCHED);
       } finally {
         this.#pages.unlatch(frame);
       }
@@ -85,7 +113,7 @@ class Estimate {
     if (!this.#pages.validate(parent, parentVersion)) throw new Restarted();
     this.parts.workspace.copyPage(this.#pages.segmentOf(frame), this.#pages.baseOf(frame));
     if (!this.#pages.validate(frame, version)) throw new Restarted();
-    return this.#ofCopy(frame, version, link, samples, ordinal);
+    return know(frame, version);
   }
 
   #ofCopy(frame: number, version: number, link: Link, samples: number, ordinal: number): number {
@@ -94,13 +122,39 @@ class Estimate {
     let entries = this.#look(frame, link, between, edges);
     if (ordinal > mostPagesFor(link.path.length)) throw this.#damaged(frame);
     for (const edge of edges) entries += this.#ofPage(frame, version, edge, samples, ordinal + 1);
-    const most = Math.min(samples, between.length);
-    let sampled = 0;
+    return between.length === 0 ? entries : entries + this.#ofLinks(frame, version, between, samples, ordinal);
+  }
+
+  /** Entries below links side by side, all of which are in the range. */
+  #ofLinks(frame: number, version: number, between: readonly Link[], samples: number, ordinal: number): number {
+    const looks = this.latches || this.#read > MANY_PAGES ? LOOKS : Math.max(FEW_LOOKS, samples * LOOKS);
+    const most = Math.min(looks, between.length);
+    const looked: Looked[] = [];
+    let entries = 0;
+    let links = 0;
     for (let i = 0; i < most; i++) {
-      const at = Math.floor(((i + 0.5) * between.length) / most);
-      sampled += this.#ofPage(frame, version, between[at]!, Math.max(1, Math.floor(samples / most)), ordinal + 1);
+      const link = between[Math.floor(((i + 0.5) * between.length) / most)]!;
+      const one = this.#withCopy(frame, version, link, (child) => this.#lookAt(child, link));
+      entries += one.entries;
+      links += one.links;
+      if (one.links > 0) looked.push(one);
     }
-    return most === 0 ? entries : entries + (sampled / most) * between.length;
+    // A page that leads to many pages has many of the samples, and each has one.
+    const gone = this.latches || this.#read > MANY_PAGES ? looked.slice(looked.length >>> 1).slice(0, 1) : looked;
+    let known = 0;
+    let below = 0;
+    for (const { link, entries: own, links: count } of gone) {
+      const share = Math.max(Math.min(2, samples - 1), Math.floor((samples * count) / links), 1);
+      below += this.#ofPage(frame, version, link, share, ordinal + 1) - own;
+      known += count;
+    }
+    if (known > 0) entries += (below / known) * links;
+    return (entries / most) * between.length;
+  }
+
+  #lookAt(frame: number, link: Link): Looked {
+    const links: Link[] = [];
+    return { link, entries: this.#look(frame, link, links, links), links: links.length };
   }
 
   /** Counts the entries of the copy of a page, and notes the pages below it: those between the bounds, and those with one of them. */
