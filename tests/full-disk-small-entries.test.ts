@@ -15,9 +15,9 @@ import { expect, it } from 'vitest';
 const SEED = Number(process.env.ROOM_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const PATH = '/full.pw';
 const MIB = 1024 * 1024;
-const COUNT = 12_000;
+const COUNT = 30_000;
 /** Room for the log and for nothing else, for some of the pages, and for all. */
-const ROOMS = [0.6, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2, 2.4, 3];
+const ROOMS = [1.3, 1.55, 1.7, 3, 8];
 
 function openOn(io: IoBackend, type: 'art' | 'btree', concurrency: 'mvcc' | 'singleWriter'): Promise<Engine> {
   const given = definePlugin({
@@ -34,7 +34,7 @@ function openOn(io: IoBackend, type: 'art' | 'btree', concurrency: 'mvcc' | 'sin
     pages: bufferPool({ memory: '16MiB', pageSize: 4096 }),
     indexes: type === 'art' ? art() : btree(),
     concurrency: concurrency === 'mvcc' ? mvcc() : singleWriter(),
-    log: wal({ commit: 'pipelined', segmentSize: '256KiB' }),
+    log: wal({ commit: 'pipelined', segmentSize: '1MiB' }),
   }).open(PATH) as Promise<Engine>;
 }
 
@@ -46,7 +46,8 @@ it.each([
 ] as const)(`a commit that is acknowledged can be written, in %s with %s and keys of %i bytes (ROOM_SEED=${SEED})`, async (type, concurrency, size) => {
   let acknowledged = 0;
   let refused = 0;
-  for (const room of ROOMS) {
+  // The second commit meets what the first one has left in memory; one that is refused leaves no checkpoint to be seen, so each number is tried.
+  for (const [room, commits] of ROOMS.flatMap((room) => [[room, 1] as const, [room, 2] as const])) {
     const random = new Random(SEED);
     const disk = new SimulatedDevice();
     let db = await openOn(disk, type, concurrency);
@@ -56,8 +57,7 @@ it.each([
     await db.checkpoint();
     disk.capacity = disk.used + Math.floor(room * MIB);
     let isRefused = false;
-    // The second one meets what the first one has left in memory.
-    for (let commit = 0; commit < 2 && !isRefused; commit++) {
+    for (let commit = 0; commit < commits && !isRefused; commit++) {
       const put = Array.from({ length: COUNT }, () => Uint8Array.from({ length: size }, () => random.below(256)));
       try {
         await db.transaction((tx) => {
