@@ -324,6 +324,12 @@ export class BufferPool implements PageStore {
     return new PagewrightError('PW_UNSUPPORTED', `${what} by the thread that opened the pool. Ask that one for it.`);
   }
 
+  get mostPages(): number {
+    const { space, epochs } = this.#pool;
+    // What is dirty may have no place in the file yet.
+    return space.units - space.freeUnits + epochs.dirtyPages;
+  }
+
   stats(): PageStoreStats {
     return poolStats({
       ...this.#wholeParts,

@@ -17,6 +17,7 @@ import {
   type LogOperations,
   OPERATION_DELETE,
   OPERATION_PUT,
+  type PageStoreStats,
   POINT,
   schedulePoint,
   TAG_TOMBSTONE,
@@ -334,14 +335,16 @@ export class CommitPath {
     const { length, pagesAPut } = operations;
     let touched = pagesAPut * length;
     if (length > FEW_WRITES) {
-      const { fileBytes, freeFileBytes, dirtyFrames } = pages.stats();
-      // What is dirty may have no place in the file yet.
-      const there = Math.ceil((fileBytes - freeFileBytes) / pages.pageSize) + dirtyFrames;
+      const there = pages.mostPages ?? mostPagesOf(pages.stats());
       const brought = Math.ceil((operations.entryOverhead * length) / pages.pageSize);
       touched = Math.min(touched + pagesAbove(length, there), Math.min(pagesAPut, MOST_PARTS) * there + brought);
     }
     return SPARE_PAGES + touched + Math.ceil((PAGES_A_PAGE * operations.bytes) / pages.pageSize);
   }
+}
+
+function mostPagesOf({ fileBytes, freeFileBytes, dirtyFrames, pageSize }: PageStoreStats): number {
+  return Math.ceil((fileBytes - freeFileBytes) / pageSize) + dirtyFrames;
 }
 
 /** How many pages above others lead to so many of those that there are: on each level no more than that has. */

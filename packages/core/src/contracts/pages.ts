@@ -261,6 +261,11 @@ export interface PageStore {
    * other thread is in the midst of something; these get `PW_CLOSED` from then on. Idempotent.
    */
   close(): Promise<void>;
+  /**
+   * Optional. How many pages there are at most, in the file and in memory alone, in pages of class 0: what {@link stats} says of it, in no time, for who asks
+   * before each commit.
+   */
+  readonly mostPages?: number;
   /** Counts of all threads, each as it was at some instant of the call: others count on meanwhile. */
   stats(): PageStoreStats;
 

@@ -199,6 +199,8 @@ export const fileClauses: readonly PageStoreClause[] = [
           stats.freeFileBytes + stats.retainedFileBytes <= stats.fileBytes,
           'More of the file is free than it has.',
         );
+        const most = Math.ceil((stats.fileBytes - stats.freeFileBytes) / stats.pageSize) + stats.dirtyFrames;
+        assert.equal(pages.mostPages ?? most, most, 'There are more pages, or fewer, than it says.');
         assert.equal(stats.fileBytes, files.device.sizeOf(STORE), 'The file has another size.');
         assert.equal(stats.checkpoints, round);
         assert.ok(round === 0 || stats.dirtyFrames === 0, 'Pages are dirty right after a checkpoint.');
