@@ -48,7 +48,7 @@ import { backupStore } from './backup.js';
 import { Checkpointer } from './checkpointer.js';
 import { compactStore } from './compact.js';
 import { type Counters, HITS, MISSES, RESTARTS } from './counters.js';
-import { tellStatistics } from './diagnostics.js';
+import { tellProvider, tellStatistics } from './diagnostics.js';
 import { batchBytes } from './epoch-memory.js';
 import type { Epochs } from './epochs.js';
 import { DIRTY_EPOCH, type FrameTable, NO_FRAME, PINS, SIZE_CLASS, STATE_HOT, WRITING } from './frames.js';
@@ -142,6 +142,8 @@ export class BufferPool implements PageStore {
   #sweeps = 0;
   /** In the thread that opened the pool, where there can be one. */
   #provider: PageProvider | null = null;
+  /** One is asked for, there can be none, and nobody has been told. */
+  #isProviderMissed = false;
   /** The last of what must not run beside another. Of a reader: going on to a later checkpoint, and verification; else compaction. */
   #turns: Promise<unknown> = Promise.resolve();
 
@@ -197,6 +199,7 @@ export class BufferPool implements PageStore {
       pool.epochs.initialize(file.superblock.epoch + 1);
       buildRoot(pool);
       this.#provider = this.#makeProvider(request);
+      this.#isProviderMissed = this.#provider === null && this.#options.pageProvider && !request.readOnly;
       this.#sweeping = setInterval(() => this.#lookAround(), SWEEP_MS).unref();
     } catch (error) {
       await file.close();
@@ -269,7 +272,7 @@ export class BufferPool implements PageStore {
     const problem = this.#refusal('A store is compacted', () => problemOfCompact(request));
     if (problem !== null) return Promise.reject(problem);
     const { file, needs, shape } = this.#pool;
-    if (shape.readOnly) return Promise.reject(readOnly(file.io.path));
+    if (shape.readOnly) return Promise.reject(readOnly(file.io.path, 'it is not made smaller'));
     const parts = {
       ...this.#wholeParts,
       neededUnits: () => needs.units,
@@ -466,6 +469,7 @@ export class BufferPool implements PageStore {
   allocate(index: number, kind: number, sizeClass: number, timestamp: number): number {
     invariant(sizeClass >= 0, `A page of size class ${sizeClass} was asked for`);
     if (sizeClass > this.maxSizeClass) throw this.#tooLarge(sizeClass);
+    this.#assertWritable();
     const frame = this.#poolLatch.holding(() => this.#residency.acquire(sizeClass, STATE_HOT));
     this.#latches.latch(frame);
     formatPage(this.#arena.segmentOf(frame), this.#arena.baseOf(frame), { index, kind, sizeClass, timestamp });
@@ -473,7 +477,14 @@ export class BufferPool implements PageStore {
     return frame;
   }
 
+  /** What is open read-only changes no page: none could leave its frame. */
+  #assertWritable(): void {
+    const { shape, file } = this.#pool;
+    if (shape.readOnly) throw readOnly(file.io.path, 'no page of it is changed');
+  }
+
   #markDirty(frame: number): void {
+    this.#assertWritable();
     this.#poolLatch.holding(() => this.#epochs.markDirty(frame));
   }
 
@@ -491,6 +502,7 @@ export class BufferPool implements PageStore {
   }
 
   discard(parent: number, offset: number): void {
+    this.#assertWritable();
     this.#swips.discard(parent, offset);
   }
 
@@ -499,10 +511,12 @@ export class BufferPool implements PageStore {
   }
 
   releaseTree(location: SwipLocation, timestamp: number, budget: number): boolean {
+    this.#assertWritable();
     return releaseTree(this, location.frame, location.offset, timestamp, budget);
   }
 
   secureSpace(pages: number): void {
+    this.#assertWritable();
     this.#pool.needs.secure(pages);
   }
 
@@ -585,8 +599,16 @@ export class BufferPool implements PageStore {
 
   #lookAround(): void {
     this.#sweep();
-    this.#provider?.startIfWanted();
+    this.#provideIfWanted();
     if (++this.#sweeps % SWEEPS_TOLD === 0) tellStatistics(this.#pool.file, () => this.stats());
+  }
+
+  #provideIfWanted(): void {
+    if (this.#provider !== null) this.#provider.startIfWanted();
+    else if (this.#isProviderMissed && this.#pool.signal.isWanted) {
+      this.#isProviderMissed = false;
+      tellProvider(this.#pool.file.io.path, 'unavailable');
+    }
   }
 
   #state(): StoreState {
@@ -607,10 +629,8 @@ export class BufferPool implements PageStore {
   }
 }
 
-function readOnly(path: string): PagewrightError {
-  return new PagewrightError(
-    'PW_READ_ONLY',
-    `${path} was opened read-only, and is not made smaller. Open it for writing.`,
-    { details: { path } },
-  );
+function readOnly(path: string, what: string): PagewrightError {
+  return new PagewrightError('PW_READ_ONLY', `${path} was opened read-only, and ${what}. Open it for writing.`, {
+    details: { path },
+  });
 }

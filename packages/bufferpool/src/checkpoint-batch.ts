@@ -55,18 +55,18 @@ export class CheckpointBatch {
     }
     // Of one that has failed meanwhile the extents are not free before the other write is over.
     if (this.epochs.hasFailed) return false;
-    for (const staged of batch) this.epochs.settleAhead(staged);
     this.#unsettled = null;
+    for (const staged of batch) this.epochs.settleAhead(staged);
     return true;
   }
 
   /** The same for a thread that another one blocks, which may wait for these frames. What writing throws the other write is told, too. */
   finishWhileBlocked(threads: Threads): void {
-    if (!this.isUnderWay || threads.isInSharedLatch) return;
+    if (!this.isUnderWay || threads.isInPoolLatch) return;
     try {
       this.poolLatch.holding(() => this.finish());
     } catch (error) {
-      if (!isPagewrightError(error)) throw error;
+      if (!isPagewrightError(error) || error.code === 'PW_INTERNAL') throw error;
     }
   }
 

@@ -24,6 +24,8 @@ import type { Gate } from './gate.js';
 import type { PageFile } from './page-file.js';
 import type { PoolLatch } from './pool-latch.js';
 import type { ReaderPins } from './reader-pins.js';
+import { assertMark } from './request-check.js';
+import { messageOf } from './verify-tree.js';
 
 /** Images are staged in slices of so many bytes. */
 const SLICE_BYTES = 128 * 1024;
@@ -92,7 +94,7 @@ export class Checkpointer {
     if (this.#failure !== null) {
       throw new PagewrightError(
         'PW_READ_ONLY',
-        'No checkpoint can be written after one has failed. Close the store and open it again.',
+        `No checkpoint can be written after one has failed: ${messageOf(this.#failure)} Close the store and open it again.`,
         {
           cause: this.#failure,
         },
@@ -101,6 +103,7 @@ export class Checkpointer {
     const begun = performance.now();
     const mark = this.gate.whileClosed(() => {
       const mark = steps.gate();
+      assertMark(mark, this.file.superblock.mark);
       this.poolLatch.holding(() => this.epochs.close(this.rootFrame));
       return mark;
     });

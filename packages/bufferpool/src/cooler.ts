@@ -40,6 +40,8 @@ export function coolerMemory(frames: number, replacement: ReplacementPolicyType)
 
 export class Cooler implements ReplaceableFrames {
   readonly count: number;
+  /** Of the policy. */
+  readonly name: string;
   readonly policy: ReplacementPolicy;
   /** One word, the state of xorshift32: sampling needs no better randomness, and the same run samples the same frames. */
   readonly #random: Int32Array;
@@ -53,6 +55,7 @@ export class Cooler implements ReplaceableFrames {
   ) {
     this.count = parts.frames.count;
     this.#random = new Int32Array(memory.random);
+    this.name = replacement.name;
     this.policy = replacement.attach(this, memory.policy);
   }
 

@@ -76,14 +76,14 @@ export class Eviction {
 
   #choose(most: number): number[] {
     const count = this.cooler.policy.victims(this.#victims.subarray(0, most));
-    invariant(count >= 0 && count <= most, `The replacement policy handed out ${count} pages`);
+    invariant(count >= 0 && count <= most, `The replacement policy "${this.cooler.name}" handed out ${count} pages`);
     const batch: number[] = [];
     for (let at = 0; at < count; at++) {
       const frame = this.#victims[at] as number;
       const mayLeave = frame >= 0 && frame < this.parts.frames.count && this.placement.isEvictable(frame);
       invariant(
         mayLeave && !batch.includes(frame),
-        `The replacement policy handed out frame ${frame}, which may not leave`,
+        `The replacement policy "${this.cooler.name}" handed out frame ${frame}, which may not leave`,
       );
       // It may have been latched since the policy looked.
       if (this.placement.mayLeave(frame, false)) batch.push(frame);

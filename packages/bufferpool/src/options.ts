@@ -82,10 +82,10 @@ export function checkOptions(options: BufferPoolOptions): CheckedOptions {
   return {
     memory,
     pageSize: options.pageSize === undefined ? null : parseByteSize(options.pageSize),
-    coolingFraction: options.coolingFraction ?? DEFAULT_COOLING_FRACTION,
-    replacement: options.replacement ?? DEFAULT_REPLACEMENT,
+    coolingFraction: options.coolingFraction === undefined ? DEFAULT_COOLING_FRACTION : options.coolingFraction,
+    replacement: options.replacement === undefined ? DEFAULT_REPLACEMENT : options.replacement,
     pageProvider: options.pageProvider ?? memory >= LEAST_PROVIDED,
-    translation: options.translation ?? DEFAULT_TRANSLATION,
+    translation: options.translation === undefined ? DEFAULT_TRANSLATION : options.translation,
   };
 }
 
@@ -140,7 +140,7 @@ export function optionProblems(options: BufferPoolOptions): OptionProblem[] {
       message: `is ${memory} bytes; a pool has at most ${MOST_FRAMES} pages, ${most} bytes${pageSize === null ? ' with the largest pages' : ''}. Give it less, or take larger pages.`,
     });
   }
-  const fraction: unknown = options.coolingFraction ?? DEFAULT_COOLING_FRACTION;
+  const { coolingFraction: fraction = DEFAULT_COOLING_FRACTION }: { readonly coolingFraction?: unknown } = options;
   if (!(typeof fraction === 'number' && fraction >= 0.01 && fraction <= 0.5)) {
     const given = typeof fraction === 'number' ? String(fraction) : `of type ${typeof fraction}`;
     problems.push({ option: 'coolingFraction', message: `is ${given}; it must be a number from 0.01 to 0.5.` });

@@ -4,8 +4,10 @@
  */
 import {
   type BackupRequest,
+  type CheckpointMark,
   type CheckpointSteps,
   type CompactRequest,
+  type LogMark,
   type PageStoreAttachRequest,
   type PageStoreOpenRequest,
   PagewrightError,
@@ -37,7 +39,7 @@ export function problemOfCheckpoint(steps: CheckpointSteps): Problem {
 }
 
 export function problemOfVerify(request: unknown): Problem {
-  return problemOf('verify()', request, {
+  return problemOfAll('verify()', request, {
     begin: 'function',
     visible: 'function',
     report: 'function',
@@ -46,15 +48,38 @@ export function problemOfVerify(request: unknown): Problem {
 }
 
 export function problemOfBackup(request: BackupRequest): Problem {
-  return problemOf('backup()', request, { path: 'path', io: 'backend of files', advanced: 'function' });
+  return problemOfAll('backup()', request, { path: 'path', io: 'backend of files', advanced: 'function' });
 }
 
 export function problemOfCompact(request: CompactRequest): Problem {
-  return problemOf('compact()', request, {
+  return problemOfAll('compact()', request, {
     tailOnly: 'boolean, or nothing',
     checkpoint: 'function',
     advanced: 'function',
   });
+}
+
+/** What the gate of a checkpoint answered, and the mark of the one before. Errors: `PW_ARGUMENT`; nothing has happened then. */
+export function assertMark(mark: unknown, { timestamp: least }: CheckpointMark): void {
+  const { timestamp, log } = (mark ?? {}) as { readonly timestamp?: unknown; readonly log?: Partial<LogMark> | null };
+  if (!(Number.isSafeInteger(timestamp) && (timestamp as number) >= least)) {
+    throw new PagewrightError(
+      'PW_ARGUMENT',
+      `gate() of a checkpoint gave the timestamp ${String(timestamp)}. It returns, at once, { timestamp, log }: a timestamp is a whole number, and never below that of the checkpoint before, which is ${least}.`,
+      { details: { timestamp, least } },
+    );
+  }
+  const { incarnation, segment, offset } = log ?? {};
+  if (isUint32(incarnation) && isUint32(segment) && Number.isSafeInteger(offset) && (offset as number) >= 0) return;
+  throw new PagewrightError(
+    'PW_ARGUMENT',
+    'gate() of a checkpoint gave a log that is no mark: { incarnation, segment, offset }, whole numbers from 0 up. Where there is no log it is NO_LOG.',
+    { details: { log } },
+  );
+}
+
+function isUint32(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32;
 }
 
 /** Errors: `PW_ARGUMENT` for what is no frame of so many. */
@@ -82,6 +107,18 @@ function problemOf(call: string, request: unknown, fields: Readonly<Record<strin
     });
   }
   return null;
+}
+
+/** The same, for calls that an engine has as well, with signals and callbacks that would be thought to count. */
+function problemOfAll(call: string, request: unknown, fields: Readonly<Record<string, Kind>>): Problem {
+  const problem = problemOf(call, request, fields);
+  if (problem !== null) return problem;
+  const other = Object.keys(request as object).find((name) => !Object.hasOwn(fields, name));
+  if (other === undefined) return null;
+  const names = Object.keys(fields).join(', ');
+  return new PagewrightError('PW_ARGUMENT', `${call} takes no '${other}'. It takes: ${names}.`, {
+    details: { field: other },
+  });
 }
 
 function isOfKind(value: unknown, kind: Kind): boolean {

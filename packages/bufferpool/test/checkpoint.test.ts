@@ -154,7 +154,7 @@ describe('a checkpoint', () => {
 
   it('that is asked for while another is about to begin shares it, at whatever instant that is', async () => {
     const driver = await drive(new SimulatedDevice(), 11, 50);
-    const steps = { gate: () => ({ timestamp: 1, log: NO_LOG }), secureLog: async () => {} };
+    const steps = { gate: () => ({ timestamp: 10_000, log: NO_LOG }), secureLog: async () => {} };
     for (let instant = 0; instant < 10; instant++) {
       const third = driver.pages.checkpoint(steps).then(async () => {
         for (let tick = 0; tick < instant; tick++) await null;
@@ -182,5 +182,43 @@ describe('a checkpoint', () => {
     await driver.pages.close();
     const again = await openPool(files.copy());
     new PageTree(again).check(driver.durable);
+  });
+});
+
+describe('what a gate answers', () => {
+  const log = NO_LOG;
+  it.each([
+    ['nothing', undefined],
+    ['a promise', Promise.resolve({ timestamp: 6, log })],
+    ['a timestamp below that of the checkpoint before', { timestamp: 4, log }],
+    ['a time in seconds', { timestamp: 1.7e9 + 0.5, log }],
+    ['no number', { timestamp: '6', log }],
+    ['a number that is none', { timestamp: Number.NaN, log }],
+    ['a number without end', { timestamp: Number.POSITIVE_INFINITY, log }],
+    ['a number that is not exact', { timestamp: 2 ** 53, log }],
+    ['a bigint', { timestamp: 6n, log }],
+    ['no log', { timestamp: 6 }],
+    ['a log that is none', { timestamp: 6, log: {} }],
+    ['an incarnation that is none', { timestamp: 6, log: { incarnation: 1.5, segment: 1, offset: 0 } }],
+    ['an offset below 0', { timestamp: 6, log: { incarnation: 1, segment: 1, offset: -1 } }],
+  ])('is refused before anything happens if it is %s', async (_, answer) => {
+    const device = new SimulatedDevice();
+    const pool = new BufferPool({ memory: 64 * 4096, pageSize: 4096 });
+    const request = { path: '/gate.pw', io: device, create: true, errorIfExists: false, readOnly: false };
+    await pool.open(request);
+    const tree = new PageTree(pool);
+    tree.plant(1);
+    const secureLog = async (): Promise<void> => {};
+    await pool.checkpoint({ gate: () => ({ timestamp: 5, log }), secureLog });
+    const gate = () => answer as unknown as { timestamp: number; log: typeof NO_LOG };
+    await expect(pool.checkpoint({ gate, secureLog })).rejects.toMatchObject({ code: 'PW_ARGUMENT' });
+    expect((await pool.checkpoint({ gate: () => ({ timestamp: 5, log }), secureLog })).mark.timestamp).toBe(5);
+    await pool.close();
+    const again = new BufferPool({ memory: 64 * 4096 });
+    expect(await again.open({ ...request, create: false })).toMatchObject({
+      usedOlderSlot: false,
+      mark: { timestamp: 5 },
+    });
+    await again.close();
   });
 });

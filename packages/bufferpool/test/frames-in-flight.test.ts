@@ -237,8 +237,8 @@ it('a page finds room where all that may leave is on its way to the file, by a t
   await other.attach({ io: files, handle: owner.share() });
   held.begin();
   const checkpoint = owner.checkpoint(stepsOf(tree));
-  // A thread that has a latch of them all takes no other one, as who has that may wait for it.
-  const latch = new SharedLatch(new SharedArrayBuffer(SharedLatch.bytes()), owner.threads, 'catalogLatch');
+  // A thread that has the pool latch does nothing: it waits for no other.
+  const latch = new SharedLatch(new SharedArrayBuffer(SharedLatch.bytes()), owner.threads, 'poolLatch');
   const sweep = (): void => owner.threads.sweepWhileBlocked();
   let looks = 0;
   const waits = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
@@ -266,6 +266,14 @@ it('a thread that is blocked by a latch does what the one that has it may wait f
   owner.threads.whileBlocked = () => void other.unlatch(frame);
   owner.latch(frame);
   owner.free(frame);
+  // Of the catalog, under which pages are allocated.
+  const memory = new SharedArrayBuffer(SharedLatch.bytes());
+  const [mine, its] = [owner, other].map(({ threads }) => new SharedLatch(memory, threads, 'catalogLatch'));
+  its!.take();
+  owner.threads.whileBlocked = () => its!.give();
+  mine!.take();
+  expect([mine!.isOwn, its!.isOwn]).toEqual([true, false]);
+  mine!.give();
   await other.close();
   await owner.close();
 });

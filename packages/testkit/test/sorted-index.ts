@@ -52,7 +52,7 @@ class SortedIndex implements Index {
     assertKeyFits(key, LONGEST_KEY);
     const at = this.position(key);
     const replaced = this.entries[at]?.key.equals(key) === true ? 1 : 0;
-    this.entries.splice(at, replaced, { key: Buffer.from(key), tag, value: value.slice() });
+    this.entries.splice(at, replaced, { key: Buffer.from(key), tag, value: new Uint8Array(value) });
     this.timestamp = Math.max(this.timestamp, timestamp);
   }
 

@@ -1,6 +1,7 @@
 /** The replacement policies that come with the pool, and the choice of one by name. */
 import { PagewrightError, type ReplacementPolicyType } from '@pagewright/core/contracts';
 import { DEFAULT_COOLING_FRACTION } from '../options.js';
+import { assertParts } from '../parts-check.js';
 import { Clock } from './clock.js';
 import { Cooling } from './cooling.js';
 import { Probation, type ProvenPolicyType } from './probation.js';
@@ -37,8 +38,9 @@ export function isBuiltIn(type: ReplacementPolicyType): boolean {
   return BUILT_IN.has(type);
 }
 
-/** Errors: `PW_OPTION_INVALID` if there is none of this name, `PW_PLUGIN_DUPLICATE` if there are two. */
+/** Errors: `PW_OPTION_INVALID` if there is none of this name, or one is no policy, `PW_PLUGIN_DUPLICATE` if there are two. */
 export function findReplacement(name: string, types: readonly ReplacementPolicyType[]): ReplacementPolicyType {
+  assertParts(types, 'replacement');
   const [found, other] = types.filter((type) => type.name === name);
   if (other !== undefined) {
     throw new PagewrightError(
@@ -49,7 +51,11 @@ export function findReplacement(name: string, types: readonly ReplacementPolicyT
   }
   if (found !== undefined) return found;
   const known = types.map((type) => type.name).join(', ');
-  throw new PagewrightError('PW_OPTION_INVALID', `There is no replacement policy "${name}"; there are: ${known}.`, {
-    details: { option: 'replacement', value: name },
-  });
+  throw new PagewrightError(
+    'PW_OPTION_INVALID',
+    `There is no replacement policy "${name}"; there are: ${known === '' ? 'none' : known}.`,
+    {
+      details: { option: 'replacement', value: name },
+    },
+  );
 }

@@ -1,5 +1,6 @@
 /** The translations that come with the pool, the choice of one by name, and the memory for its state. */
 import { invariant, PagewrightError, type TranslationType } from '@pagewright/core/contracts';
+import { assertParts } from '../parts-check.js';
 import { HashTable } from './hash-table.js';
 import { PageArray } from './page-array.js';
 import { Swizzled } from './swizzled.js';
@@ -27,8 +28,9 @@ export const builtInTranslations: readonly TranslationType[] = [
   },
 ];
 
-/** Errors: `PW_OPTION_INVALID` if there is none of this name, `PW_PLUGIN_DUPLICATE` if there are two. */
+/** Errors: `PW_OPTION_INVALID` if there is none of this name, or one is no translation, `PW_PLUGIN_DUPLICATE` if there are two. */
 export function findTranslation(name: string, types: readonly TranslationType[]): TranslationType {
+  assertParts(types, 'translation');
   const [found, other] = types.filter((type) => type.name === name);
   if (other !== undefined) {
     throw new PagewrightError(
@@ -39,9 +41,13 @@ export function findTranslation(name: string, types: readonly TranslationType[])
   }
   if (found !== undefined) return found;
   const known = types.map((type) => type.name).join(', ');
-  throw new PagewrightError('PW_OPTION_INVALID', `There is no translation "${name}"; there are: ${known}.`, {
-    details: { option: 'translation', value: name },
-  });
+  throw new PagewrightError(
+    'PW_OPTION_INVALID',
+    `There is no translation "${name}"; there are: ${known === '' ? 'none' : known}.`,
+    {
+      details: { option: 'translation', value: name },
+    },
+  );
 }
 
 /** Memory for a new pool. `PW_INTERNAL` if the translation asks for what cannot be. */

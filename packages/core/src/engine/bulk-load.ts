@@ -10,6 +10,7 @@
 import type { BulkLoad } from '../contracts/index-plugin.js';
 import { ENTRY_OVERHEAD, TAG_VALUE } from '../contracts/index-plugin.js';
 import { OPERATION_LOAD_INDEX } from '../contracts/log.js';
+import { copyOf } from '../encodings/byte-slab.js';
 import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
 import { EntriesToLoad, type Interruption, unlessInterrupted } from './bulk-load-input.js';
@@ -346,7 +347,7 @@ class BulkLoader<Key, Value> {
   /** Of the bytes of both keys: the input may have written over what it gave them by. */
   private unsorted(bytes: Uint8Array): PagewrightError {
     const { name } = this.entry;
-    const key = this.decoded(bytes.slice());
+    const key = this.decoded(copyOf(bytes));
     const previous = this.decoded(this.last.slice(0, this.lastLength));
     return new PagewrightError(
       'PW_UNSORTED',

@@ -103,7 +103,7 @@ export class SharedLatch {
       const waiting = word | WAITERS;
       if (word !== waiting && Atomics.compareExchange(this.#word, 0, word, waiting) !== word) continue;
       Atomics.wait(this.#word, 0, waiting, WAIT_MS);
-      if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweep();
+      if (waits % WAITS_BEFORE_SWEEP === 0) this.threads.sweepWhileBlocked();
       this.threads.assertMayGoOn();
     }
   }

@@ -49,8 +49,6 @@ const CATALOG_LATCH = 12;
 /** Above 0 while it has the latch under which the turn to write goes from one to another. */
 const TURN_LATCH = 13;
 
-const SHARED_LATCHES = [POOL_LATCH, LOG_LATCH, ORDER_LATCH, VERSION_LATCH, CATALOG_LATCH, TURN_LATCH];
-
 /** So many looks at threads that are at work while the store closes, and it is asked whether they are there. */
 const CLOSING_SWEEP = 100;
 
@@ -102,6 +100,8 @@ export class Threads {
   whileBlocked: (() => void) | null = null;
   /** Whether it was this thread that closed the store. */
   #hasClosed = false;
+  /** The slot is this thread's no more. */
+  #hasLeft = false;
 
   static bytes(): number {
     return (1 + MOST_THREADS) * SLOT_WORDS * 4;
@@ -158,7 +158,9 @@ export class Threads {
   /** Errors: `PW_THREAD_LOST` if a thread has ended while it held something, `PW_CLOSED` if the store was closed. */
   assertWhole(): void {
     const failure = Atomics.load(this.#words, FAILURE);
-    if (failure !== 0) throw failure === CLOSED ? closed() : threadLost(failure - 1);
+    if (failure > 0) throw threadLost(failure - 1);
+    if (this.#hasLeft) throw left();
+    if (failure !== 0) throw closed();
   }
 
   /**
@@ -167,7 +169,7 @@ export class Threads {
    */
   assertMayGoOn(): void {
     const failure = Atomics.load(this.#words, FAILURE);
-    if (failure === 0) return;
+    if (failure === 0 && !this.#hasLeft) return;
     const isClosing = failure === CLOSED && (this.#hasClosed || Atomics.load(this.#words, this.#own + GATE) > 0);
     if (!isClosing) this.assertWhole();
   }
@@ -225,9 +227,9 @@ export class Threads {
     this.sweep();
   }
 
-  /** Whether the calling thread has a latch that all threads share, or waits for one: then it takes no other. */
-  get isInSharedLatch(): boolean {
-    return SHARED_LATCHES.some((field) => Atomics.load(this.#words, this.#own + field) > 0);
+  /** Whether the calling thread has the pool latch, or waits for it. Whoever has any other latch may take that one, as who has that one waits for no other. */
+  get isInPoolLatch(): boolean {
+    return Atomics.load(this.#words, this.#own + POOL_LATCH) > 0;
   }
 
   /**
@@ -264,6 +266,8 @@ export class Threads {
 
   /** The calling thread has no use of the store any more. It holds nothing. */
   leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     this.#free(this.#own, Atomics.load(this.#words, this.#own + STATE));
     this.#presence.end();
   }
@@ -398,4 +402,8 @@ function threadLost(slot: number): PagewrightError {
 
 function closed(): PagewrightError {
   return new PagewrightError('PW_CLOSED', 'The store was closed in the thread that opened it.');
+}
+
+function left(): PagewrightError {
+  return new PagewrightError('PW_CLOSED', 'The store was closed in this thread.');
 }

@@ -90,7 +90,7 @@ export const fileClauses: readonly PageStoreClause[] = [
   clause(
     'read-only',
     [],
-    'reads a store that is open read-only, changes no byte of its file, and refuses a checkpoint of changes with PW_READ_ONLY',
+    'reads a store that is open read-only, changes no byte of its file, and refuses changes, or a checkpoint of them, with PW_READ_ONLY',
     ['files'],
     async (stores) => {
       const { pages, files } = await stores.open();
@@ -101,8 +101,11 @@ export const fileClauses: readonly PageStoreClause[] = [
       const reader = (await stores.open(files, { readOnly: true, create: false })).pages;
       const tree = new PageTree(reader);
       tree.check(driver.durable);
-      tree.change([], 5);
-      const error = await rejectionOf(reader.checkpoint(gateAt(9)));
+      const changing = async (): Promise<unknown> => {
+        tree.change([], 5);
+        return reader.checkpoint(gateAt(9));
+      };
+      const error = await rejectionOf(changing());
       assert.ok(isPagewrightError(error, 'PW_READ_ONLY'), `It answers ${String(error)}.`);
       await reader.close();
       assert.deepEqual(files.device.contentOf(STORE), content, 'The file was changed.');
