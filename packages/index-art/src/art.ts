@@ -41,7 +41,8 @@ const FOUND = 1;
 export class Art implements Index {
   /**
    * A page that is divided keeps, and gives away, no more than three quarters of it. So what is put finds room when it was divided twice: it is larger than the quarter that is free then by a node at most. A
-   * page that gives its parts to two has no part of a quarter, and is divided once. So three new pages beside it are the most, and as many beside the one above, where a slice that is cut may find no room.
+   * page that gives its parts to two has no part of a quarter, and is divided once, or is the second one. So three new pages beside it are the most, and as many beside the one above, where a slice that is cut may
+   * find no room, or which has drawn the page in. Higher up pages are divided where slices lie in slices that are full, which is counted with the pages above. Seen in random trees: 6.
    */
   readonly pagesAPut = 8;
   /** A head, a node and their alignment are 40 bytes at most, in pages that are half full. Seen in the worst of random trees: 36. */
