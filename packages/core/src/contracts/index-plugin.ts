@@ -160,8 +160,8 @@ export interface Index {
    */
   bulkLoad?(timestamp: number, fill: number): BulkLoad;
   /**
-   * Optional. About how many entries there are from `lower` up to, and without, `upper`; null is open. Reads one path to each of them. May throw
-   * `PageFault`.
+   * Optional. About how many entries there are from `lower` up to, and without, `upper`; null is open. Reads the path to each of them, and as many of the pages between as the index needs
+   * to be about right: a bounded number, however large the range is. May throw `PageFault`.
    */
   estimate?(lower: Uint8Array | null, upper: Uint8Array | null): number;
   /**
