@@ -17,6 +17,8 @@ const INPUTS = Number(process.env.FUZZ_INPUTS ?? 1000);
 const FRACTION: Readonly<Record<string, number>> = {
   'B+-tree pages, read': 0.5,
   'B+-tree pages, changed': 0.5,
+  'radix tree pages, read': 0.5,
+  'radix tree pages, changed': 0.5,
   'replays of damaged logs': 0.25,
   'whole page files': 0.1,
 };

@@ -2,8 +2,8 @@
 import type { FuzzTarget } from '@pagewright/testkit';
 import { allocationMaps } from './allocation-maps.js';
 import { archivedEndings } from './archived-endings.js';
-import { btreeReading } from './btree-reading.js';
-import { btreeWriting } from './btree-writing.js';
+import { artReading, btreeReading } from './btree-reading.js';
+import { artWriting, btreeWriting } from './btree-writing.js';
 import { catalogs } from './catalogs.js';
 import { descriptions } from './descriptions.js';
 import { encodings } from './encodings.js';
@@ -27,6 +27,8 @@ export const ALL_TARGETS: readonly WeightedTarget[] = [
   weighted(pageHeaders, 3),
   weighted(btreeReading, 24),
   weighted(btreeWriting, 20),
+  weighted(artReading, 24),
+  weighted(artWriting, 20),
   weighted(logRecords, 6),
   weighted(segmentHeaders, 3),
   weighted(keptLists, 2),

@@ -1,5 +1,5 @@
 /**
- * Pages of a B+-tree whose checksum was right and whose content is not: look-ups, cursors and checks find out or give the
+ * Pages of a tree whose checksum was right and whose content is not: look-ups, cursors and checks find out or give the
  * right entries. They end, read nothing outside the page, write nothing at all, and where a check finds nothing wrong they
  * give what the bytes say.
  */
@@ -7,7 +7,8 @@ import { crc32 } from 'node:zlib';
 import { EntryBatch, EntryReference, isPagewrightError } from '@pagewright/core';
 import type { FuzzTarget } from '@pagewright/testkit';
 import { expectThat, sameBytes } from './agreement.js';
-import { type NaiveEntry, naiveEntries } from './naive-tree.js';
+import type { NaiveEntry } from './naive-tree.js';
+import { pagesOfRadixTrees } from './radix-trees.js';
 import { boundsBelow, type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
 /** Steps that look-ups and cursors may take for one input. */
@@ -19,21 +20,26 @@ const SAMPLED = 6;
 /** What came of one operation: a value, the lack of one, or an error. */
 type Answer = Uint8Array | 'missing' | 'ended' | 'refused';
 
-export const btreeReading: FuzzTarget<PageOfTree> = {
-  name: 'B+-tree pages, read',
-  resizes: false,
-  refusals: new Set(),
-  seeds: pagesOfTrees,
-  run(bytes, { context }) {
-    const [first, second] = context.tree.rigs;
-    const found = readAll(first, bytes, context);
-    const again = readAll(second, bytes, context);
-    expectThat(sameAnswers(found.answers, again.answers), 'what lies around the page changes what is read from it');
-    expectThat(found.isSound === again.isSound, 'what lies around the page changes what a check finds');
-    if (found.isSound) return 'sound';
-    return found.answers.includes('refused') ? 'refused: PW_CORRUPT_PAGE' : 'read';
-  },
-};
+export const btreeReading = treeReading('B+-tree pages, read', pagesOfTrees);
+export const artReading = treeReading('radix tree pages, read', pagesOfRadixTrees);
+
+function treeReading(name: string, seeds: FuzzTarget<PageOfTree>['seeds']): FuzzTarget<PageOfTree> {
+  return {
+    name,
+    resizes: false,
+    refusals: new Set(),
+    seeds,
+    run(bytes, { context }) {
+      const [first, second] = context.tree.rigs;
+      const found = readAll(first, bytes, context);
+      const again = readAll(second, bytes, context);
+      expectThat(sameAnswers(found.answers, again.answers), 'what lies around the page changes what is read from it');
+      expectThat(found.isSound === again.isSound, 'what lies around the page changes what a check finds');
+      if (found.isSound) return 'sound';
+      return found.answers.includes('refused') ? 'refused: PW_CORRUPT_PAGE' : 'read';
+    },
+  };
+}
 
 interface Findings {
   readonly answers: readonly Answer[];
@@ -119,7 +125,7 @@ export function checkFindsNothing({ rig, index }: RiggedTree, { tree, frame }: P
 function expectEntriesOf(tree: RiggedTree, context: PageOfTree): void {
   const { rig, index } = tree;
   rig.steps = Number.POSITIVE_INFINITY;
-  const entries = naiveEntries(rig);
+  const entries = context.tree.kind.entries(rig);
   for (const reverse of [false, true]) expectScan(tree, reverse ? [...entries].reverse() : entries, reverse);
   const reference = new EntryReference();
   for (const { key, tag, value } of entries) {

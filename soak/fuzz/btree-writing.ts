@@ -1,35 +1,38 @@
 /**
- * Changes of a B+-tree with a damaged page. They end, give back every latch, and write to no memory but the pages that they
+ * Changes of a tree with a damaged page. They end, give back every latch, and write to no memory but the pages that they
  * declared to change; and if a check finds nothing wrong with the page, what they leave is right.
  */
 import { isPagewrightError, TAG_VALUE } from '@pagewright/core';
 import type { FuzzTarget } from '@pagewright/testkit';
 import { expectThat, sameBytes } from './agreement.js';
 import { checkFindsNothing, expectScan, isSampled, isWholeSound } from './btree-reading.js';
-import { naiveEntries } from './naive-tree.js';
-import { type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
+import { pagesOfRadixTrees } from './radix-trees.js';
+import { bufferOf, type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
 const STEPS = 20_000;
-/** The kind of an inner page. */
-const INNER = 2;
 const CHANGED = 101;
 
-export const btreeWriting: FuzzTarget<PageOfTree> = {
-  name: 'B+-tree pages, changed',
-  resizes: false,
-  refusals: new Set(),
-  seeds: pagesOfTrees,
-  run(bytes, { context }) {
-    const changes = changesFor(context, bytes);
-    const [first, second] = context.tree.rigs;
-    const done = changeAll(first, bytes, context, changes);
-    const again = changeAll(second, bytes, context, changes);
-    expectThat(done.outcomes === again.outcomes, 'what lies around the page changes what comes of a change');
-    for (const [i, page] of done.pages.entries())
-      expectThat(sameBytes(page, again.pages[i]!), 'what lies around the page changes what is written to one');
-    return done.outcome;
-  },
-};
+export const btreeWriting = treeWriting('B+-tree pages, changed', pagesOfTrees);
+export const artWriting = treeWriting('radix tree pages, changed', pagesOfRadixTrees);
+
+function treeWriting(name: string, seeds: FuzzTarget<PageOfTree>['seeds']): FuzzTarget<PageOfTree> {
+  return {
+    name,
+    resizes: false,
+    refusals: new Set(),
+    seeds,
+    run(bytes, { context }) {
+      const changes = changesFor(context, bytes);
+      const [first, second] = context.tree.rigs;
+      const done = changeAll(first, bytes, context, changes);
+      const again = changeAll(second, bytes, context, changes);
+      expectThat(done.outcomes === again.outcomes, 'what lies around the page changes what comes of a change');
+      for (const [i, page] of done.pages.entries())
+        expectThat(sameBytes(page, again.pages[i]!), 'what lies around the page changes what is written to one');
+      return done.outcome;
+    },
+  };
+}
 
 /** A null value removes. */
 interface Change {
@@ -38,14 +41,14 @@ interface Change {
 }
 
 /** A few changes, where the page is: chosen by its bytes. Large values split leaves, which is what changes an inner page. */
-function changesFor({ near, original }: PageOfTree, bytes: Uint8Array): Change[] {
+function changesFor({ near, original, tree }: PageOfTree, bytes: Uint8Array): Change[] {
   const choice = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let state = choice.readUInt32LE(32) ^ choice.readUInt32LE(64) ^ choice.readUInt32LE(bytes.length - 12);
   const below = (end: number): number => {
     state = (Math.imul(state, 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
     return (state >>> 8) % end;
   };
-  const isInner = original[0] === INNER;
+  const isInner = tree.kind.leadsOn(bufferOf(original));
   return Array.from({ length: isInner ? 6 : 4 }, () => {
     const key = near[below(near.length)]!;
     const kind = isInner ? 3 + below(5) : below(8);
@@ -71,14 +74,16 @@ function changeAll(tree: RiggedTree, bytes: Uint8Array, context: PageOfTree, cha
   rig.steps = Number.POSITIVE_INFINITY;
   try {
     const isSound = isSampled(bytes) && checkFindsNothing(tree, context);
-    const model = isSound ? new Map(naiveEntries(rig).map(({ key, value }) => [key.toString('latin1'), value])) : null;
+    const model = isSound
+      ? new Map(context.tree.kind.entries(rig).map(({ key, value }) => [key.toString('latin1'), value]))
+      : null;
     rig.steps = STEPS;
     const outcomes = changes.map((change) => carryOut(tree, change)).join();
     rig.assertNothingElseChanged(state, context.frame);
     const pages = rig.changedPages();
     if (model !== null) {
       expectThat(!outcomes.includes('refused'), 'a check finds nothing, and a change is refused');
-      expectModel(tree, model, changes);
+      expectModel(tree, context, model, changes);
     }
     rig.restore(state, context.frame);
     return {
@@ -103,7 +108,12 @@ function carryOut({ index }: RiggedTree, { key, value }: Change): string {
   }
 }
 
-function expectModel(tree: RiggedTree, model: Map<string, Buffer>, changes: readonly Change[]): void {
+function expectModel(
+  tree: RiggedTree,
+  context: PageOfTree,
+  model: Map<string, Buffer>,
+  changes: readonly Change[],
+): void {
   tree.rig.steps = Number.POSITIVE_INFINITY;
   for (const { key, value } of changes) {
     const name = Buffer.from(key).toString('latin1');
@@ -111,7 +121,7 @@ function expectModel(tree: RiggedTree, model: Map<string, Buffer>, changes: read
     else model.set(name, Buffer.from(value));
   }
   expectThat(isWholeSound(tree), 'a check finds nothing, and after a change it does');
-  const entries = naiveEntries(tree.rig);
+  const entries = context.tree.kind.entries(tree.rig);
   expectThat(entries.length === model.size, 'a check finds nothing, and after a change there are other entries');
   for (const { key, value } of entries) {
     const wanted = model.get(key.toString('latin1'));

@@ -48,7 +48,8 @@ function entryOf(rig: PageRig, frame: number, page: Buffer, index: number): Naiv
   return { key, tag: page[slot + 10]!, value: Buffer.from(value) };
 }
 
-function ownValue(rig: PageRig, frame: number, offset: number): Buffer {
+/** A value on a page of its own, which the swip at an offset names. */
+export function ownValue(rig: PageRig, frame: number, offset: number): Buffer {
   const page = rig.bytesOf(rig.child(frame, offset));
   return page.subarray(40, 40 + page.readUInt32LE(32));
 }

@@ -1,10 +1,13 @@
-/** B+-trees of a few pages each, twice: in rigs of both layouts. What the fuzzers of the index damage. */
-import { EntryBatch, type Index, type PageBounds, TAG_TOMBSTONE, TAG_VALUE } from '@pagewright/core';
+/** Trees of a few pages each, twice: in rigs of both layouts. What the fuzzers of indexes damage; here those of B+-trees. */
+import { EntryBatch, type Index, type IndexType, type PageBounds, TAG_TOMBSTONE, TAG_VALUE } from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { type Field, type FuzzSeed, Random } from '@pagewright/testkit';
+import { type NaiveEntry, naiveEntries } from './naive-tree.js';
 import { PageRig, type RigState } from './page-rig.js';
 
 const INDEX = 7;
+/** The kind of an inner page. */
+const INNER = 2;
 /** The timestamp of what the trees are filled with. */
 const FILLED = 100;
 
@@ -15,7 +18,19 @@ export interface RiggedTree {
   readonly state: RigState;
 }
 
+/** What fuzzers know of one kind of index. */
+export interface TreeKind {
+  readonly type: IndexType;
+  readonly fills: readonly Fill[];
+  /** All entries, read by what the format says alone. */
+  readonly entries: (rig: PageRig) => NaiveEntry[];
+  /** Whether a page leads to others: only large values change it then. */
+  readonly leadsOn: (page: Buffer) => boolean;
+  readonly fieldsOf: (page: Buffer) => Field[];
+}
+
 export interface Tree {
+  readonly kind: TreeKind;
   readonly rigs: readonly [RiggedTree, RiggedTree];
   /** Of all entries, in order. */
   readonly keys: readonly Uint8Array[];
@@ -33,34 +48,54 @@ export interface PageOfTree {
   readonly near: readonly Uint8Array[];
 }
 
-type Fill = (index: Index, random: Random) => void;
+export type Fill = (index: Index, random: Random) => void;
 
 /** Every page of every tree. */
-export function pagesOfTrees(random: Random): FuzzSeed<PageOfTree>[] {
-  return [fillShort, fillLong, fillShared, fillOneLeaf].flatMap((fill) => {
-    const tree = growTree(fill, random.fork(fill.name).seed);
+export function pagesOf(kind: TreeKind, random: Random): FuzzSeed<PageOfTree>[] {
+  return kind.fills.flatMap((fill) => {
+    const tree = growTree(kind, fill, random.fork(fill.name).seed);
     const { rig } = tree.rigs[0];
     return rig.usedFrames().map((frame) => {
       const bytes = rig.copyOf(frame);
-      return { bytes, context: { tree, frame, original: bytes, near: nearTo(tree, frame) }, fields: fieldsOf(bytes) };
+      return {
+        bytes,
+        context: { tree, frame, original: bytes, near: nearTo(tree, frame) },
+        fields: kind.fieldsOf(bufferOf(bytes)),
+      };
     });
   });
 }
 
-function growTree(fill: Fill, seed: number): Tree {
+const BTREE: TreeKind = {
+  type: new BtreeType(),
+  fills: [fillShort, fillLong, fillShared, fillOneLeaf],
+  entries: naiveEntries,
+  leadsOn: (page) => page[0] === INNER,
+  fieldsOf,
+};
+
+export function pagesOfTrees(random: Random): FuzzSeed<PageOfTree>[] {
+  return pagesOf(BTREE, random);
+}
+
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function growTree(kind: TreeKind, fill: Fill, seed: number): Tree {
   const grow = (layout: 0 | 1): RiggedTree => {
     const rig = new PageRig(layout);
-    const index = new BtreeType().create({ pages: rig, number: INDEX, root: rig.root }, FILLED);
+    const index = kind.type.create({ pages: rig, number: INDEX, root: rig.root }, FILLED);
     fill(index, new Random(seed));
     return { rig, index, state: rig.state() };
   };
   const rigs = [grow(0), grow(1)] as const;
-  return { rigs, bounds: boundsBelow(rigs[0]).bounds, keys: keysOf(rigs[0].index) };
+  return { kind, rigs, bounds: boundsBelow(rigs[0]).bounds, keys: keysOf(rigs[0].index) };
 }
 
 // ── Content ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function fillShort(index: Index, random: Random): void {
+export function fillShort(index: Index, random: Random): void {
   for (let i = 0; i < 110; i++)
     put(index, random, `${(i * 37) % 110}`.padStart(random.between(3, 9), '0'), random.below(60));
   put(index, random, 'large', 3000);
@@ -80,7 +115,7 @@ function fillLong(index: Index, random: Random): void {
   }
 }
 
-function fillShared(index: Index, random: Random): void {
+export function fillShared(index: Index, random: Random): void {
   for (let i = 0; i < 150; i++) put(index, random, `users/by name/${`${(i * 53) % 150}`.padStart(6, '0')}/entry`, 24);
   for (let i = 0; i < 60; i++)
     index.remove(Buffer.from(`users/by name/${`${(i * 7) % 150}`.padStart(6, '0')}/entry`), FILLED);
@@ -94,7 +129,7 @@ function fillOneLeaf(index: Index, random: Random): void {
   put(index, random, 'p', 2000);
 }
 
-function put(index: Index, random: Random, key: string, size: number): void {
+export function put(index: Index, random: Random, key: string, size: number): void {
   index.upsert(Buffer.from(key), TAG_VALUE, random.fill(new Uint8Array(size)), FILLED);
 }
 
@@ -137,8 +172,7 @@ function nearTo(tree: Tree, frame: number): readonly Uint8Array[] {
 }
 
 /** Headers, slots, and the beginning of the heap. */
-function fieldsOf(bytes: Uint8Array): Field[] {
-  const page = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+function fieldsOf(page: Buffer): Field[] {
   const kind = page.readUInt16LE(0);
   const fields = [
     { start: 0, end: 32 },
