@@ -11,8 +11,6 @@ import type { NaiveEntry } from './naive-tree.js';
 import { pagesOfRadixTrees } from './radix-trees.js';
 import { boundsBelow, type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
-/** Steps that look-ups and cursors may take for one input. */
-const STEPS = 4000;
 const LOOKUPS = 6;
 /** One of so many. */
 const SAMPLED = 6;
@@ -49,7 +47,7 @@ interface Findings {
 function readAll(tree: RiggedTree, bytes: Uint8Array, context: PageOfTree): Findings {
   const { rig, state } = tree;
   rig.place(context.frame, bytes);
-  rig.steps = STEPS;
+  rig.steps = context.tree.kind.steps.reading;
   try {
     const answers: Answer[] = [];
     lookUp(tree, context, bytes, answers);

@@ -9,7 +9,6 @@ import { checkFindsNothing, expectScan, isSampled, isWholeSound } from './btree-
 import { pagesOfRadixTrees } from './radix-trees.js';
 import { bufferOf, type PageOfTree, pagesOfTrees, type RiggedTree } from './trees.js';
 
-const STEPS = 20_000;
 const CHANGED = 101;
 
 export const btreeWriting = treeWriting('B+-tree pages, changed', pagesOfTrees);
@@ -77,7 +76,7 @@ function changeAll(tree: RiggedTree, bytes: Uint8Array, context: PageOfTree, cha
     const model = isSound
       ? new Map(context.tree.kind.entries(rig).map(({ key, value }) => [key.toString('latin1'), value]))
       : null;
-    rig.steps = STEPS;
+    rig.steps = context.tree.kind.steps.changing;
     const outcomes = changes.map((change) => carryOut(tree, change)).join();
     rig.assertNothingElseChanged(state, context.frame);
     const pages = rig.changedPages();

@@ -27,6 +27,8 @@ export interface TreeKind {
   /** Whether a page leads to others: only large values change it then. */
   readonly leadsOn: (page: Buffer) => boolean;
   readonly fieldsOf: (page: Buffer) => Field[];
+  /** Steps that look-ups and cursors, or changes, may take for one input. */
+  readonly steps: { readonly reading: number; readonly changing: number };
 }
 
 export interface Tree {
@@ -72,6 +74,7 @@ const BTREE: TreeKind = {
   entries: naiveEntries,
   leadsOn: (page) => page[0] === INNER,
   fieldsOf,
+  steps: { reading: 4000, changing: 20_000 },
 };
 
 export function pagesOfTrees(random: Random): FuzzSeed<PageOfTree>[] {
