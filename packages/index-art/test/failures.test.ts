@@ -127,7 +127,7 @@ it.each(
       const random = new Random(seed);
       const tree = new ModeledTree({ frames: 2048 });
       const keys = new Set(Array.from({ length: 160 }, () => drawKey(random)));
-      const entries = [...keys].sort().map((key, i) => [key, valueBytes(i, random.chance(0.1) ? 2000 : 100)] as const);
+      const entries = [...keys].sort().map((key, i) => [key, valueBytes(i, i % 8 === 0 ? 2000 : 100)] as const);
       const load = () => {
         const bulkLoad = tree.index.bulkLoad!(++tree.timestamp, 1);
         for (const [key, value] of entries) bulkLoad.add(keyBytes(key), value);
