@@ -3,6 +3,7 @@
  * of a commit is from when it was due until it is durable: if the program was late to begin it, that counts.
  */
 import { Random } from '../comparison/random.mjs';
+import { Alarm } from './alarm.mjs';
 import { keyOf, valueFor } from './entries.mjs';
 import { Latencies } from './latencies.mjs';
 
@@ -14,8 +15,8 @@ const MOST_UNDER_WAY = 100_000;
 const GRACE_MS = 1000;
 /** With less than this share of what came done in time, the store has not kept up. */
 const KEPT_UP = 0.95;
-/** Timers have milliseconds: a gap is waited out by one only if it is longer, else by turns of the event loop. */
-const SHORTEST_TIMER_MS = 2;
+/** The program sleeps at least so long when nothing is due: what is due meanwhile begins together. */
+const SHORTEST_SLEEP_MS = 0.1;
 
 /**
  * Counted are commits that are due between `from` and `until`. `late`: how long after it was due each was begun. `isOverloaded`: less came back than was given.
@@ -51,6 +52,7 @@ export async function openLoop(store, acknowledged, { perSecond, seed, from, unt
     if (due >= from) latencies.add(after - due);
   };
 
+  const alarm = await Alarm.start();
   let end = until;
   let due = performance.now() + gap();
   while (due < until && end === until) {
@@ -59,9 +61,11 @@ export async function openLoop(store, acknowledged, { perSecond, seed, from, unt
     for (let left = MOST_A_TURN; left > 0 && due <= now && due < until; left--, due += gap()) begin(due);
     if (failure !== null) throw failure;
     if (underWay >= MOST_UNDER_WAY) end = Math.min(until, now);
-    await (due - now > SHORTEST_TIMER_MS ? new Promise((resolve) => setTimeout(resolve, 1)) : turn());
+    await (due <= now ? turn() : alarm.until(Math.max(due, now + SHORTEST_SLEEP_MS)));
   }
-  while (underWay > 0 && performance.now() < until + GRACE_MS && failure === null) await turn();
+  while (underWay > 0 && performance.now() < until + GRACE_MS && failure === null)
+    await alarm.until(performance.now() + 1);
+  await alarm.end();
   if (failure !== null) throw failure;
 
   const now = performance.now();

@@ -66,9 +66,12 @@ export class Housekeeping {
     this.wake();
   }
 
-  /** Called whenever there may be something to do: a snapshot ended, a tree was dropped. */
+  /**
+   * Called whenever there may be something to do: a snapshot ended, a tree was dropped. Also in the midst of a commit, in the gate, where nobody may look around
+   * for what other threads have changed: a checkpoint that is due would begin there. The turn does.
+   */
   wake(): void {
-    if (this.scheduled || this.stopped || this.state.readOnly || !this.state.usable) return;
+    if (this.scheduled || this.stopped || this.state.readOnly) return;
     this.scheduled = true;
     this.operations.begin();
     setImmediate(() => this.turn());
