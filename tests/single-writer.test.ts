@@ -281,6 +281,31 @@ describe('a store where one writes at a time', () => {
     expect(db.stats().concurrency.activeSnapshots).toBe(0);
   });
 
+  it('goes back to savepoints that are older than its first write, also if others have written since', async () => {
+    const db = await opened();
+    const index = await db.index('counts', COUNTS);
+    const tx = db.begin();
+    const savepoints = [tx.savepoint(), tx.savepoint(), tx.savepoint()] as const;
+    tx.rollbackTo(savepoints[1]);
+    await index.put('of another', 1);
+    tx.put(index, 'own', 1);
+    const later = tx.savepoint();
+    tx.put(index, 'own', 2);
+    tx.rollbackTo(later);
+    expect(tx.getSync(index, 'own')).toBe(1);
+    expect(codeNow(() => tx.rollbackTo(savepoints[2]))).toBe('PW_ARGUMENT');
+    tx.rollbackTo(savepoints[1]);
+    expect(tx.getSync(index, 'own')).toBeUndefined();
+    expect(tx.getSync(index, 'of another')).toBe(1);
+    expect(codeNow(() => tx.rollbackTo(later))).toBe('PW_ARGUMENT');
+    tx.put(index, 'own', 3);
+    tx.rollbackTo(savepoints[0]);
+    expect(codeNow(() => tx.rollbackTo(savepoints[1]))).toBe('PW_ARGUMENT');
+    tx.put(index, 'own', 4);
+    await tx.commit();
+    expect(index.getSync('own')).toBe(4);
+  });
+
   it('refuses a change that waits for the transaction in whose function it is awaited, and goes on', async () => {
     const db = await opened({ waitMs: 30 });
     const index = await db.index('things', COUNTS);

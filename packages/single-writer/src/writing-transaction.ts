@@ -36,6 +36,8 @@ export class WritingTransaction implements TransactionCore {
   #inner: TransactionCore;
   #hasRead = false;
   #isWriter: boolean;
+  /** Savepoints from before the first write, in order, and what they are in the transaction that stands for this one now. */
+  readonly #early = new Map<number, number>();
 
   /** `isWriter`: it has the turn, or is about to be given it. */
   constructor(
@@ -80,11 +82,14 @@ export class WritingTransaction implements TransactionCore {
   }
 
   savepoint(): number {
-    return this.#inner.savepoint();
+    const savepoint = this.#inner.savepoint();
+    if (!this.#isWriter) this.#early.set(savepoint, savepoint);
+    return savepoint;
   }
 
   rollbackTo(savepoint: number): void {
-    this.#inner.rollbackTo(savepoint);
+    this.#inner.rollbackTo(this.#early.get(savepoint) ?? savepoint);
+    for (const later of this.#early.keys()) if (later > savepoint) this.#early.delete(later);
   }
 
   writes(): WriteList {
@@ -127,6 +132,7 @@ export class WritingTransaction implements TransactionCore {
 
   #renew(): void {
     const inner = this.shared.begin(this.isolation);
+    for (const savepoint of this.#early.keys()) this.#early.set(savepoint, inner.savepoint());
     this.#inner.abort();
     this.#inner = inner;
   }
