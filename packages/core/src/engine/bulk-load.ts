@@ -13,11 +13,13 @@ import { OPERATION_LOAD_INDEX } from '../contracts/log.js';
 import { copyOf } from '../encodings/byte-slab.js';
 import { describe } from '../encodings/encoding.js';
 import { PagewrightError } from '../errors.js';
-import { EntriesToLoad, type Interruption, unlessInterrupted } from './bulk-load-input.js';
+import { EntriesToLoad, unlessInterrupted } from './bulk-load-input.js';
 import type { NewTree } from './catalog.js';
+import type { Commits } from './commits.js';
 import type { EngineCore } from './engine-core.js';
 import type { EntryCodec } from './entry-codec.js';
 import type { IndexEntry } from './index-entry.js';
+import type { IndexPlace } from './index-locks.js';
 import { encodeStamp } from './loaded-tree.js';
 import { argument } from './range.js';
 
@@ -82,28 +84,33 @@ export async function bulkLoad<Key, Value>(
   const interruptions = [closed, ...aborted];
   const entries = EntriesToLoad.of(input, interruptions);
   operations.begin();
-  let release = (): void => {};
+  const place = locks.load(entry);
   try {
-    release = await lockOf(() => commits.behindAll(() => locks.take(entry)), interruptions);
+    await unlessInterrupted(
+      interruptions,
+      () => untilFirst(commits, place),
+      () => place.leave(),
+    );
     return await new BulkLoader(core, entry, codec, entries, options).run();
   } finally {
-    release();
+    place.leave();
     operations.end();
     housekeeping.wake();
   }
 }
 
-/** Waits for the lock of the index, unless that is interrupted: if it comes nevertheless, it is given back. */
-function lockOf(take: () => Promise<() => void>, interruptions: readonly Interruption[]): Promise<() => void> {
-  let isWanted = true;
-  const taking = async (): Promise<() => void> => {
-    const release = await take();
-    if (!isWanted) release();
-    return release;
-  };
-  return unlessInterrupted(interruptions, taking, () => {
-    isWanted = false;
+/**
+ * Waits until all changes of the index that were asked for before have taken effect or failed. One that has gone on from its place in line, and comes back to it, is waited for
+ * as well: so what a load waits for is over before it begins.
+ */
+async function untilFirst(commits: Commits, place: IndexPlace): Promise<void> {
+  await commits.behindAll(() => {
+    place.hadTurn = true;
   });
+  while (place.isInLine && place.isBehind) {
+    await place.comesFirst();
+    await commits.behindAll(() => {});
+  }
 }
 
 class BulkLoader<Key, Value> {
@@ -135,7 +142,7 @@ class BulkLoader<Key, Value> {
     this.last = new Uint8Array(codec.maxKeySize);
   }
 
-  /** The index is locked by the caller. If it rejects, the index is as it was. */
+  /** The caller is the first in the line of the index. If it rejects, the index is as it was. */
   async run(): Promise<BulkLoadReport> {
     try {
       await this.begin();

@@ -4,6 +4,8 @@
  * the log. Commits take effect in the order in which they were asked for, however long each prepares. One that need not prepare anything takes
  * effect at once: most of what a commit cost was to find that out by way of a dozen promises.
  *
+ * Who changes an index that is being loaded waits in the lines of its indexes first (`index-locks.ts`), and has no place among the commits yet: those of other indexes go on.
+ *
  * Where one writes at a time (`WriterTurns`), that order is the order of turns: a plain change has its place in the line from when it was asked for, and
  * prepares meanwhile. A transaction that commits has the turn already, and must wait for nothing that may wait for it: neither for those that were asked for
  * before, nor for the load of an index.
@@ -23,7 +25,7 @@ import { PageFault, type PageStore } from '../contracts/pages.js';
 import { isPagewrightError } from '../errors.js';
 import { POINT, schedulePoint } from '../schedule.js';
 import type { Checkpoints } from './checkpoints.js';
-import type { IndexLocks } from './index-locks.js';
+import type { IndexLocks, IndexPlace } from './index-locks.js';
 import type { LoadsElsewhere } from './loads-elsewhere.js';
 import type { Operations } from './operations.js';
 import { prefetchEntries } from './prefetching.js';
@@ -65,8 +67,6 @@ export interface CatalogOperation {
 export class Commits {
   /** Resolves when all commits that were asked for so far have taken effect or failed. Null: there are none. */
   private last: Promise<void> | null = null;
-  /** Commits that wait for loads and locks, and have no turn yet. */
-  private waiting = 0;
   private readonly touched = new EntryReference();
 
   constructor(
@@ -107,7 +107,7 @@ export class Commits {
   }
 
   transactionSync(core: TransactionCore, { durability, dependsOn }: WriteOptions): void {
-    this.now(core.writes(), () => core.commit(dependsOn), durability);
+    this.now(core.writes(), () => core.commit(dependsOn), durability, this.turns !== undefined);
   }
 
   /** Where one writes at a time, what changes nothing is over when all that was asked for before has taken effect: as elsewhere. */
@@ -121,20 +121,23 @@ export class Commits {
     }
   }
 
-  /** Runs a step when all changes that were asked for before have taken effect or failed, as far as others would have to wait for those. */
-  async behindAll<Result>(step: () => Result | Promise<Result>): Promise<Result> {
-    if (this.turns === undefined) return step();
+  /** Runs a step when all changes that were asked for before have taken effect or failed, but for those that wait in the lines of indexes. */
+  async behindAll(step: () => void): Promise<void> {
+    if (this.turns === undefined) {
+      if (this.last !== null) await this.last;
+      return step();
+    }
     const place = this.turns.line();
     try {
-      return await place.run(step);
+      await place.run(step);
     } finally {
       place.leave();
     }
   }
 
   /**
-   * Commits an operation on the catalog, durably whatever the log is set up for. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. It waits until
-   * `changed` is not locked; who has the lock leaves that out.
+   * Commits an operation on the catalog, durably whatever the log is set up for. `describe` runs right before, with the catalog as it is then, and may refuse by throwing. It waits in
+   * the line of `changed`; a load, which is the first there, leaves that out.
    */
   async operation(
     describe: () => CatalogOperation,
@@ -152,12 +155,12 @@ export class Commits {
     await this.inOrder([], commit, { changed, again: true, durability: 'durable' });
   }
 
-  private now(writes: Writes, commit: () => CommitTicket, durability?: Durability): void {
+  private now(writes: Writes, commit: () => CommitTicket, durability: Durability | undefined, hasTurn = false): void {
     this.state.assertWritable();
     let ticket: CommitTicket;
     try {
       if (this.checkpoints.behind) this.catchUpSync();
-      if (this.locks.any) this.locks.assertFree(targetsOf(writes));
+      if (this.locks.any) this.locks.assertFree(targetsOf(writes), hasTurn);
       for (let i = 0; i < writes.length; i++) this.touchNow(writes, i);
       ticket = commit();
     } catch (error) {
@@ -211,8 +214,8 @@ export class Commits {
 
   /** Whether a commit would wait for nothing but pages and the log. */
   private get isFree(): boolean {
-    const { last, waiting, locks, shared, checkpoints } = this;
-    return last === null && waiting === 0 && !locks.any && shared.catalog.loads.size === 0 && !checkpoints.behind;
+    const { last, locks, shared, checkpoints } = this;
+    return last === null && !locks.any && shared.catalog.loads.size === 0 && !checkpoints.behind;
   }
 
   private readonly becameDurable = (): void => {
@@ -258,47 +261,51 @@ export class Commits {
     changed: Target | undefined,
     again: boolean,
   ): Promise<CommitTicket> {
-    let waits = true;
-    this.waiting++;
-    const goOn = (): void => {
-      if (waits) this.waiting--;
-      waits = false;
-    };
-    const turn = (): Promise<CommitTicket> => {
-      goOn();
-      const { turns } = this;
-      // A new index, or a loaded tree, needs no turn.
-      if (turns === undefined || (writes.length === 0 && changed === undefined)) return this.inTurn(writes, commit);
-      return this.inLine(turns, writes, commit, changed);
-    };
+    const { loads, locks, turns } = this;
+    const place = locks.place(() => targetsOf(writes, changed));
+    const last = (): CommitTicket | null => this.inPlace(place, commit, again);
+    // A new index, or a loaded tree, needs no turn.
+    const needsNoTurn = turns === undefined || (writes.length === 0 && changed === undefined);
     try {
-      return await this.whenPossible(writes, turn, changed, again);
+      for (;;) {
+        while (this.mustWait(place)) {
+          place.join();
+          await (place.isBehind ? place.comesFirst() : loads.end(numbersOf(place.targets), this.assertGoesOn));
+        }
+        // In one step: it has its place among the commits before the next one in line goes on.
+        place.leave();
+        const ticket = await (needsNoTurn ? this.inTurn(writes, last) : this.inLine(turns, writes, last));
+        if (ticket !== null) return ticket;
+      }
     } finally {
-      goOn();
+      place.leave();
     }
   }
 
-  private async whenPossible(
-    writes: Writes,
-    turn: () => Promise<CommitTicket>,
-    changed: Target | undefined,
-    again: boolean,
-  ): Promise<CommitTicket> {
-    const { loads, locks } = this;
-    for (;;) {
-      if (this.shared.catalog.loads.size > 0) await loads.end(numbersOf(targetsOf(writes, changed)), this.assertGoesOn);
+  private mustWait(place: IndexPlace): boolean {
+    return place.isBehind || (this.shared.catalog.loads.size > 0 && this.loads.hasAny(place.targets));
+  }
+
+  /**
+   * The last step of a commit; null if it must wait again, and is in line then: because of another thread that has begun to load an index, or because one that was asked for before waits again
+   * for that reason.
+   */
+  private inPlace(place: IndexPlace, commit: () => CommitTicket, again: boolean): CommitTicket | null {
+    if (!place.isBehind) {
       try {
-        return await (locks.any ? locks.whenFree(() => targetsOf(writes, changed), turn) : turn());
+        return commit();
       } catch (error) {
         if (!again || !isPagewrightError(error, 'PW_INDEX_LOADING')) throw error;
       }
     }
+    place.join();
+    return null;
   }
 
   /** Closing does not wait for what waits for others. */
   private readonly assertGoesOn = (): void => this.state.assertWritable();
 
-  private async inTurn(writes: Writes, commit: () => CommitTicket): Promise<CommitTicket> {
+  private async inTurn<Ticket>(writes: Writes, commit: () => Ticket): Promise<Ticket> {
     const before = this.last;
     let tookEffect = (): void => {};
     const turn = new Promise<void>((resolve) => {
@@ -329,12 +336,7 @@ export class Commits {
   }
 
   /** The same where one writes at a time. */
-  private async inLine(
-    turns: WriterTurns,
-    writes: Writes,
-    commit: () => CommitTicket,
-    changed: Target | undefined,
-  ): Promise<CommitTicket> {
+  private async inLine<Ticket>(turns: WriterTurns, writes: Writes, commit: () => Ticket): Promise<Ticket> {
     const place = turns.line();
     schedulePoint(POINT.writeAsked);
     try {
@@ -342,8 +344,6 @@ export class Commits {
       return await place.run(() => {
         schedulePoint(POINT.writeInTurn);
         this.state.assertAcceptsCommits();
-        // A load that was asked for before has its lock by now.
-        if (this.locks.any) this.locks.assertFree(targetsOf(writes, changed));
         return commit();
       });
     } finally {
@@ -369,7 +369,7 @@ export class Commits {
   /** What is thrown if one of the indexes is being loaded; null if none is. */
   private lockAmong(writes: WriteList): Error | null {
     try {
-      this.locks.assertFree(writes.targets);
+      this.locks.assertFree(writes.targets, true);
       return null;
     } catch (error) {
       return error as Error;
@@ -382,10 +382,10 @@ export class Commits {
    */
   private async giveUp(core: TransactionCore, targets: readonly Target[], error: Error): Promise<never> {
     core.abort();
-    await this.locks.whenFree(
-      () => targets,
-      () => Promise.resolve(),
-    );
+    const place = this.locks.place(() => targets);
+    place.join();
+    await place.comesFirst();
+    place.leave();
     throw error;
   }
 

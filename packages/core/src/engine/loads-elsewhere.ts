@@ -26,6 +26,11 @@ export class LoadsElsewhere {
     return loads?.some(({ loader }) => loader !== this.threads.tag && this.threads.isPresent(loader)) ?? false;
   }
 
+  hasAny(indexes: Iterable<{ readonly number: number }>): boolean {
+    for (const { number } of indexes) if (this.has(number)) return true;
+    return false;
+  }
+
   /** Errors: `PW_INDEX_LOADING` if another thread loads one of the indexes. */
   assertNone(indexes: Iterable<{ readonly number: number }>): void {
     if (this.shared.catalog.loads.size === 0) return;

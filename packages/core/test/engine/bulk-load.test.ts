@@ -144,11 +144,13 @@ describe.each(TYPES)('an index of the type %s', (type) => {
 
   test('lets other indexes go on, and its own changes wait and take effect upon what was loaded, in order', async () => {
     const other = await db.index<string, number>('other one', { type });
+    const third = await db.index<string, number>('third one', { type });
     const { input, isReached, open } = held(entries(20));
     const loading = index.bulkLoad(input);
     await isReached;
     const order: string[] = [];
     const note = (what: string) => () => order.push(what);
+    const before = other.put('x', 1);
     const changes = [
       index.put('a', 1).then(note('put')),
       index.put('a', 2).then(note('second put')),
@@ -159,12 +161,19 @@ describe.each(TYPES)('an index of the type %s', (type) => {
           { type: 'put', key: 'b', value: 4, index: other },
         ])
         .then(note('batch')),
+      other.put('b', 5).then(note('put behind the batch')),
     ];
-    await other.put('x', 1);
+    await before;
+    await third.put('x', 1);
     other.putSync('y', 2);
     await new Promise(setImmediate);
     expect(order).toEqual([]);
-    expect(other.getSync('b')).toBeUndefined();
+    expect([other.getSync('b'), other.getSync('x'), other.getSync('y'), third.getSync('x')]).toEqual([
+      undefined,
+      1,
+      2,
+      1,
+    ]);
     open();
     await loading.then(note('load'));
     await Promise.all(changes);
@@ -172,7 +181,7 @@ describe.each(TYPES)('an index of the type %s', (type) => {
     expect(await index.get('a')).toBe(3);
     expect(await index.get(keyOf(5))).toBeUndefined();
     expect(await index.count()).toBe(20);
-    expect(await other.get('b')).toBe(4);
+    expect(await other.get('b')).toBe(5);
   });
 
   test('refuses changes in place, without a trace, until it is over', async () => {
