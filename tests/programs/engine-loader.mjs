@@ -3,10 +3,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach } from 'pagewright';
 
-const { handle, entries, endless } = workerData;
+const { handle, entries, endless, concurrency } = workerData;
 // What waits for nothing that comes would end by itself.
 setInterval(() => {}, 1000);
-const db = await attach(handle);
+const db = await attach(handle, concurrency === undefined ? {} : { concurrency });
 const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
 
 async function* input() {

@@ -267,13 +267,14 @@ export class Commits {
     // A new index, or a loaded tree, needs no turn.
     const needsNoTurn = turns === undefined || (writes.length === 0 && changed === undefined);
     try {
-      for (;;) {
+      for (let hasComeBack = false; ; hasComeBack = true) {
         while (this.mustWait(place)) {
           place.join();
           await (place.isBehind ? place.comesFirst() : loads.end(numbersOf(place.targets), this.assertGoesOn));
         }
-        // In one step: it has its place among the commits before the next one in line goes on.
-        place.leave();
+        // In one step: it has its place among the commits before the next one in line goes on. Who has come back stays in line until it is over: of those behind it, some may be among the
+        // commits already, before it.
+        if (!hasComeBack) place.leave();
         const ticket = await (needsNoTurn ? this.inTurn(writes, last) : this.inLine(turns, writes, last));
         if (ticket !== null) return ticket;
       }

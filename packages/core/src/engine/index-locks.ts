@@ -4,8 +4,8 @@
  * load alone. What is changed in place is refused while a load is in line. Readers do not look here.
  *
  * Must hold: of two changes that share an index the one that was asked for first takes effect first, and a load takes effect after all that were asked for before it. So who waits has a place in
- * the lines of all indexes that it changes, by when it was asked for, and goes on when it is the first in each of them. Who has gone on, and finds that it must wait again, comes back to that place; those
- * behind it that have gone on as well look here before they commit, and come back too. Nobody waits for what was asked for later, and a load that has begun waits for no
+ * the lines of all indexes that it changes, by when it was asked for, and goes on when it is the first in each of them. Who has gone on, and finds that it must wait again, comes back to that place, and stays there until
+ * it has taken effect; those behind it that have gone on as well look here before they commit, and come back too. Nobody waits for what was asked for later, and a load that has begun waits for no
  * change, here or in another thread: so nobody waits for himself.
  */
 import type { Target } from '../contracts/concurrency.js';
