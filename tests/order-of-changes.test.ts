@@ -53,7 +53,8 @@ class Loader {
   /** What it has told, and who waits for it. */
   private readonly told: Told[] = [];
   private waiting: (() => void)[] = [];
-  private readonly happened = new Int32Array(new SharedArrayBuffer(4));
+  /** How many loads have begun, and what else has come to its end. */
+  private readonly happened = new Int32Array(new SharedArrayBuffer(8));
   private readonly worker: Worker;
 
   constructor(options: object) {
@@ -93,11 +94,12 @@ class Loader {
     this.told.push(told);
   }
 
-  /** The same where the event loop does not turn: returns when something has happened. */
+  /** The same where the event loop does not turn: returns when a load has begun, or is over. */
   tellAndWait(does: 'load' | 'fail', name: string): void {
-    const before = Atomics.load(this.happened, 0);
+    const word = does === 'load' ? 0 : 1;
+    const before = Atomics.load(this.happened, word);
     this.tell(does, name, { entries: [] });
-    Atomics.wait(this.happened, 0, before);
+    Atomics.wait(this.happened, word, before);
   }
 
   async close(): Promise<void> {
@@ -107,6 +109,9 @@ class Loader {
   }
 }
 
+/** Changes of so many entries that they wait for their turn. */
+const many = (index: Index) =>
+  Array.from({ length: MANY }, (_, at) => ({ index, type: 'put' as const, key: `key ${at}`, value: at }));
 const content = (index: Index): Record<string, unknown> => Object.fromEntries(index.rangeSync());
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
@@ -205,18 +210,37 @@ describe.each(['@pagewright/mvcc', '@pagewright/single-writer'])('with %s', (con
       if (point === POINT.writeReserved && ++reached.reserved === 1) loader.tellAndWait('load', 'a');
       if (point === POINT.writeInTurn && ++reached.inTurn === 2) loader.tellAndWait('fail', 'a');
     });
-    const many = Array.from({ length: MANY }, (_, at) => ({
-      index: a,
-      type: 'put' as const,
-      key: `key ${at}`,
-      value: at,
-    }));
-    const first = db.batch([...many, { index: b, type: 'put', key: 'k', value: 'first' }]);
+    const first = db.batch([...many(a), { index: b, type: 'put', key: 'k', value: 'first' }]);
     const second = b.put('k', 'second');
     const load = a.bulkLoad([['k', 'loaded']]);
     await Promise.all([first, second, load]);
     driveSchedule(null);
     expect([reached.reserved > 2, content(a), content(b)]).toEqual([true, { k: 'loaded' }, { k: 'second' }]);
+  });
+
+  it('a load does not begin before what was asked for earlier is over, also if that goes on and comes back', async () => {
+    const { loader, db, a, b } = await begun();
+    await loader.load('a');
+    let hasBegun = false;
+    function* input(): Generator<Entry> {
+      hasBegun = true;
+      yield ['k', 'loaded'];
+    }
+    const batch = db.batch([...many(a), { index: b, type: 'put', key: 'k', value: 'batch' }]);
+    const load = b.bulkLoad(input());
+    await turn();
+    let reserved = 0;
+    driveSchedule((point) => {
+      if (point === POINT.writeReserved && ++reserved === 1) loader.tellAndWait('load', 'a');
+    });
+    loader.tell('fail', 'a');
+    await loader.over('a');
+    await loader.until((told) => told.is === 'begun');
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect([reserved, hasBegun]).toEqual([1, false]);
+    loader.tell('fail', 'a');
+    await Promise.all([batch, load]);
+    expect([reserved > 1, content(b)]).toEqual([true, { k: 'loaded' }]);
   });
 
   it('two threads that each load one index and change that of the other come to their end', async () => {

@@ -1,5 +1,5 @@
 // A thread that opens a store, for others to attach to, and does what it is told: it begins loads of indexes, which it holds open until it is told to end them, well or not, and
-// changes indexes meanwhile. What has happened it tells by a message, and by a word that who must not turn its event loop can wait for.
+// changes indexes meanwhile. What has happened it tells by a message, and by words that count it, for whoever waits in place.
 import { parentPort, workerData } from 'node:worker_threads';
 import { open } from 'pagewright';
 
@@ -9,8 +9,9 @@ const db = await open(path, options);
 const loads = new Map();
 
 function tell(what) {
-  Atomics.add(words, 0, 1);
-  Atomics.notify(words, 0);
+  const word = what.is === 'begun' ? 0 : 1;
+  Atomics.add(words, word, 1);
+  Atomics.notify(words, word);
   parentPort.postMessage(what);
 }
 
