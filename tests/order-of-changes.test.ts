@@ -8,29 +8,18 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { driveSchedule, type Engine, type EngineHandle, type IndexHandle, POINT } from '@pagewright/core';
+import { driveSchedule, type Engine, POINT } from '@pagewright/core';
 import { Random } from '@pagewright/testkit';
 import { attach, open } from 'pagewright';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Entry, type Index, Loader, many, turn } from './loader.js';
+import { RandomChanges } from './random-changes.js';
 
 const SEED = Number(process.env.ORDER_SEED ?? Date.now() % 2 ** 31);
 const RUNS = Number(process.env.ORDER_RUNS ?? 4);
-const STEPS = 250;
-const PROGRAMS = new URL('./programs/', import.meta.url);
+const ENDING = fileURLToPath(new URL('./programs/engine-loader.mjs', import.meta.url));
 /** Only there a thread that has ended is told from one that lives. */
 const linux = process.platform === 'linux';
-/** More writes than are looked for at once: a commit of so many has to wait for its turn. */
-const MANY = 1100;
-
-type Index = IndexHandle<string, unknown>;
-type Entry = readonly [string, unknown];
-
-interface Told {
-  readonly handle?: EngineHandle;
-  readonly name?: string;
-  readonly is?: 'begun' | 'over' | 'changed';
-  readonly how?: string;
-}
 
 let path: string;
 let directory: string;
@@ -48,72 +37,7 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
-/** The thread that has opened the store, and loads what it is told to. */
-class Loader {
-  /** What it has told, and who waits for it. */
-  private readonly told: Told[] = [];
-  private waiting: (() => void)[] = [];
-  /** How many loads have begun, and what else has come to its end. */
-  private readonly happened = new Int32Array(new SharedArrayBuffer(8));
-  private readonly worker: Worker;
-
-  constructor(options: object) {
-    const workerData = { path, options, happened: this.happened.buffer };
-    this.worker = new Worker(fileURLToPath(new URL('loading-thread.mjs', PROGRAMS)), { workerData, execArgv: [] });
-    workers.push(this.worker);
-    this.worker.on('message', (told: Told) => {
-      this.told.push(told);
-      for (const look of this.waiting.splice(0)) look();
-    });
-  }
-
-  async until(what: (told: Told) => boolean): Promise<Told> {
-    for (;;) {
-      const at = this.told.findIndex(what);
-      if (at >= 0) return this.told.splice(at, 1)[0]!;
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-  }
-
-  tell(does: 'load' | 'end' | 'fail' | 'change' | 'close', name?: string, more: object = {}): void {
-    this.worker.postMessage({ does, name, ...more });
-  }
-
-  /** Resolves when the load has begun. */
-  async load(name: string, entries: readonly Entry[] = []): Promise<void> {
-    this.tell('load', name, { entries });
-    await this.until((told) => told.name === name && told.is === 'begun');
-  }
-
-  over(name: string): Promise<Told> {
-    return this.until((told) => told.name === name && told.is === 'over');
-  }
-
-  /** Who waits for it next finds it. */
-  again(told: Told): void {
-    this.told.push(told);
-  }
-
-  /** The same where the event loop does not turn: returns when a load has begun, or is over. */
-  tellAndWait(does: 'load' | 'fail', name: string): void {
-    const word = does === 'load' ? 0 : 1;
-    const before = Atomics.load(this.happened, word);
-    this.tell(does, name, { entries: [] });
-    Atomics.wait(this.happened, word, before);
-  }
-
-  async close(): Promise<void> {
-    const exit = once(this.worker, 'exit');
-    this.tell('close');
-    await exit;
-  }
-}
-
-/** Changes of so many entries that they wait for their turn. */
-const many = (index: Index) =>
-  Array.from({ length: MANY }, (_, at) => ({ index, type: 'put' as const, key: `key ${at}`, value: at }));
 const content = (index: Index): Record<string, unknown> => Object.fromEntries(index.rangeSync());
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => 'none',
@@ -124,7 +48,8 @@ describe.each(['@pagewright/mvcc', '@pagewright/single-writer'])('with %s', (con
   const options = { concurrency, memory: '2MiB', pageSize: '4KiB' };
 
   async function begun(): Promise<{ loader: Loader; db: Engine; a: Index; b: Index; c: Index }> {
-    const loader = new Loader(options);
+    const loader = new Loader(path, options);
+    workers.push(loader.worker);
     const { handle } = await loader.until((told) => told.handle !== undefined);
     const db = await attach(handle!, { concurrency });
     engines.push(db);
@@ -322,7 +247,7 @@ describe.each(['@pagewright/mvcc', '@pagewright/single-writer'])('with %s', (con
     const index = await db.index('loaded', { key: 'u32', value: 'buffer' });
     await index.put(1, new Uint8Array(1));
     const workerData = { handle: db.share(), entries: 50, endless: true, concurrency };
-    const worker = new Worker(fileURLToPath(new URL('engine-loader.mjs', PROGRAMS)), { workerData, execArgv: [] });
+    const worker = new Worker(ENDING, { workerData, execArgv: [] });
     workers.push(worker);
     await once(worker, 'message');
     const value = new Uint8Array(2);
@@ -342,7 +267,7 @@ describe.each(['@pagewright/mvcc', '@pagewright/single-writer'])('with %s', (con
   it(`is that of the calls in ${RUNS} random runs (seed ${SEED})`, async () => {
     for (let run = 0; run < RUNS; run++) {
       const { loader, db, a, b, c } = await begun();
-      await new RandomRun(loader, db, [a, b, c], new Random(SEED).fork(`${concurrency} ${run}`)).run(
+      await new RandomChanges(loader, db, [a, b, c], new Random(SEED).fork(`${concurrency} ${run}`)).run(
         `seed ${SEED}, run ${run}`,
       );
       engines.splice(engines.indexOf(db), 1);
@@ -351,140 +276,3 @@ describe.each(['@pagewright/mvcc', '@pagewright/single-writer'])('with %s', (con
     }
   }, 300_000);
 });
-
-/** Calls of all kinds on three indexes, awaited or not, beside loads of both threads; and what there must be in the end. */
-class RandomRun {
-  private readonly model = new Map<Index, Map<string, unknown>>();
-  private readonly pending: Promise<unknown>[] = [];
-  /** What the other thread loads: whether it is to be well. */
-  private readonly loads = new Map<string, boolean>();
-  private step = 0;
-
-  constructor(
-    private readonly loader: Loader,
-    private readonly db: Engine,
-    private readonly indexes: readonly Index[],
-    private readonly random: Random,
-  ) {
-    for (const index of indexes) this.model.set(index, new Map(index.rangeSync()));
-  }
-
-  async run(which: string): Promise<void> {
-    for (this.step = 0; this.step < STEPS; this.step++) await this.next();
-    await this.settle();
-    for (const index of this.indexes) {
-      const expected = [...this.model.get(index)!].sort(([one], [other]) => (one < other ? -1 : 1));
-      expect([...index.rangeSync()], `${which}, index ${index.name}`).toEqual(expected);
-    }
-    expect((await this.db.verify()).problems, which).toEqual([]);
-  }
-
-  private async next(): Promise<void> {
-    const { random, indexes } = this;
-    const index = random.pick(indexes);
-    const kind = random.below(20);
-    if (kind < 6) this.pending.push(this.put(index));
-    else if (kind < 8) this.pending.push(this.remove(index));
-    else if (kind < 11) this.pending.push(this.batch());
-    else if (kind < 12) this.pending.push(this.clear(index));
-    else if (kind < 14) this.pending.push(this.load(index));
-    else if (kind < 16) this.lookAround(index);
-    else if (kind < 18) await turn();
-    else await this.toOther(index.name);
-  }
-
-  private key(): string {
-    return `key ${this.random.below(40)}`;
-  }
-
-  private value(): string {
-    return `${this.step}`.padEnd(this.random.pick([10, 400, 3000]), '.');
-  }
-
-  private put(index: Index): Promise<void> {
-    const [key, value] = [this.key(), this.value()];
-    this.model.get(index)!.set(key, value);
-    return index.put(key, value, this.random.chance(0.3) ? { durability: 'none' } : {});
-  }
-
-  private remove(index: Index): Promise<void> {
-    const key = this.key();
-    this.model.get(index)!.delete(key);
-    return index.delete(key);
-  }
-
-  private batch(): Promise<void> {
-    const indexes = this.random.shuffle([...this.indexes]).slice(this.random.below(2));
-    // Some are so large that they wait for their turn, whatever else there is.
-    const count = this.random.chance(0.2) ? MANY : 1;
-    const operations = indexes.flatMap((index) =>
-      Array.from({ length: count }, () => {
-        const [key, value] = [this.key(), count > 1 ? `${this.step}` : this.value()];
-        this.model.get(index)!.set(key, value);
-        return { index, type: 'put' as const, key, value };
-      }),
-    );
-    return this.db.batch(operations);
-  }
-
-  private clear(index: Index): Promise<void> {
-    this.model.get(index)!.clear();
-    return index.clear();
-  }
-
-  private load(index: Index): Promise<unknown> {
-    const [entries, random] = [this.entries(), this.random.fork('load')];
-    async function* input(): AsyncGenerator<Entry> {
-      for (const entry of entries) {
-        if (random.chance(0.3)) await turn();
-        yield entry;
-      }
-      if (fails) throw FAILURE;
-    }
-    const fails = this.random.chance(0.3);
-    if (!fails) this.model.set(index, new Map(entries));
-    return index.bulkLoad(input()).catch((error) => {
-      if (error !== FAILURE) throw error;
-    });
-  }
-
-  private entries(): Entry[] {
-    const keys = new Set(Array.from({ length: this.random.below(6) }, () => this.key()));
-    return [...keys].sort().map((key) => [key, this.value()] as const);
-  }
-
-  /** Hears of what the other thread has done, without a turn of the event loop. */
-  private lookAround(index: Index): void {
-    for (let times = this.random.below(2000); times >= 0; times--) index.getSync('key 1');
-  }
-
-  /** Has the other thread begin a load, or end it. */
-  private async toOther(name: string): Promise<void> {
-    const { loader, loads, random } = this;
-    const isWell = loads.get(name);
-    if (isWell !== undefined) {
-      loads.delete(name);
-      await loader.until((told) => told.name === name && told.is === 'begun');
-      loader.tell(isWell ? 'end' : 'fail', name);
-      this.pending.push(loader.over(name));
-      return;
-    }
-    const willBeWell = random.chance(0.4);
-    const entries = this.entries();
-    // It takes effect at a time that is known if nothing else goes on when it begins; one that fails may begin at any time.
-    if (willBeWell) await this.settle();
-    loads.set(name, willBeWell);
-    loader.tell('load', name, { entries });
-    if (!willBeWell) return;
-    const begun = await loader.until((told) => told.name === name && told.is === 'begun');
-    loader.again(begun);
-    this.model.set(this.indexes.find((index) => index.name === name)!, new Map(entries));
-  }
-
-  private async settle(): Promise<void> {
-    for (const name of this.loads.keys()) await this.toOther(name);
-    await Promise.all(this.pending.splice(0));
-  }
-}
-
-const FAILURE = new Error('as the test wants');

@@ -298,7 +298,7 @@ export class IndexHandle<Key = string, Value = unknown> {
    * do, however much there is. It resolves when what was loaded is durable; if it rejects, the index is as it was, and a crash leaves one or the other.
    *
    * While the input is read, readers and snapshots see what was there before; all of the new appears in one step, at the end. Other indexes go on. Changes of this
-   * one wait until the load is over, then take effect upon what was loaded: also `clear`, `dropIndex` and another `bulkLoad`. So the input itself must not wait
+   * one that were called before take effect before; those that come after wait until the load is over, then take effect upon what was loaded: also `clear`, `dropIndex` and another `bulkLoad`. So the input itself must not wait
    * for a change of this index. Synchronous changes throw `PW_INDEX_LOADING`. Transactions that began before it and have changed the index get `PW_CONFLICT`.
    *
    * Errors: `PW_ARGUMENT`, `PW_UNSORTED` with both keys, those of encoding, what the input throws, what `onProgress` throws, the reason of the signal,
