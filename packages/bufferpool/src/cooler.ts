@@ -3,7 +3,6 @@
  * And it keeps the policy told of what becomes of them. The policy sees frames; pages, swips and latches stay here.
  */
 import {
-  invariant,
   POINT,
   type ReplaceableFrames,
   type ReplacementPolicy,
@@ -15,6 +14,7 @@ import {
 } from '@pagewright/core/contracts';
 import { COOL_PAGES, COOLED } from './counters.js';
 import { NO_FRAME, PARENT, RESIDENT_CHILDREN, SIZE_CLASS, STATE, STATE_COOL, STATE_HOT } from './frames.js';
+import { stateMemory } from './parts-check.js';
 import type { Placement, PoolParts } from './placement.js';
 
 /** How far sampling goes down from an inner page. */
@@ -28,14 +28,10 @@ export interface CoolerMemory {
   readonly policy: SharedArrayBuffer;
 }
 
-/** Memory for a new pool. `PW_INTERNAL` if the policy asks for what cannot be. */
+/** Memory for a new pool. `PW_PLUGIN_INVALID` if the policy asks for what cannot be. */
 export function coolerMemory(frames: number, replacement: ReplacementPolicyType): CoolerMemory {
   const bytes = replacement.stateBytes(frames);
-  invariant(
-    Number.isSafeInteger(bytes) && bytes >= 0,
-    `The replacement policy "${replacement.name}" asks for ${bytes} bytes for its state`,
-  );
-  return { random: new SharedArrayBuffer(4), policy: new SharedArrayBuffer(bytes) };
+  return { random: new SharedArrayBuffer(4), policy: stateMemory(`replacement policy "${replacement.name}"`, bytes) };
 }
 
 export class Cooler implements ReplaceableFrames {

@@ -18,6 +18,16 @@ export function assertParts(types: unknown, option: 'replacement' | 'translation
   }
 }
 
+/** Memory for what a part keeps. Errors: `PW_PLUGIN_INVALID` if it asks for what cannot be. */
+export function stateMemory(part: string, bytes: number): SharedArrayBuffer {
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return new SharedArrayBuffer(bytes);
+  throw new PagewrightError(
+    'PW_PLUGIN_INVALID',
+    `The ${part} asks for ${String(bytes)} bytes for its state: \`stateBytes\` gives a whole number from 0 on. This is its author's to correct.`,
+    { details: { part, bytes } },
+  );
+}
+
 function wrong(option: string, message: string): PagewrightError {
   return new PagewrightError('PW_OPTION_INVALID', message, { details: { option } });
 }

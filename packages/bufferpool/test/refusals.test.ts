@@ -6,6 +6,7 @@ import {
   type PageStoreOpenRequest,
   RESTART,
   type ReplacementPolicyType,
+  type TranslationType,
 } from '@pagewright/core';
 import { PageTree, SimulatedDevice } from '@pagewright/testkit';
 import { codeOf } from '@pagewright/testkit/rig';
@@ -76,6 +77,27 @@ describe('policies and translations to choose from', () => {
     const given = types as unknown as readonly ReplacementPolicyType[];
     expect(codeOf(() => new BufferPool(POOL, given))).toBe('PW_OPTION_INVALID');
     expect(codeOf(() => new BufferPool(POOL, undefined, given as never))).toBe('PW_OPTION_INVALID');
+  });
+
+  it.each([
+    -5,
+    1.5,
+    Number.NaN,
+    undefined,
+    '64',
+  ])("are their author's to correct if their state takes %s bytes", async (bytes) => {
+    const mine = [{ name: 'mine', stateBytes: () => bytes, attach: (): unknown => null }] as unknown;
+    const device = new SimulatedDevice();
+    for (const pool of [
+      new BufferPool({ ...POOL, replacement: 'mine' }, mine as readonly ReplacementPolicyType[]),
+      new BufferPool({ ...POOL, translation: 'mine' }, undefined, mine as readonly TranslationType[]),
+    ]) {
+      await expect(pool.open(openingOn(device))).rejects.toMatchObject({
+        code: 'PW_PLUGIN_INVALID',
+        message: expect.stringMatching(/^The (replacement policy|translation) "mine" asks for /),
+      });
+      await pool.close();
+    }
   });
 
   it.each(['coolingFraction', 'replacement', 'translation'])('null is no %s', (option) => {

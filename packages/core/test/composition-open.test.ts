@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import 'reflect-metadata';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -179,6 +180,31 @@ describe('the I/O plugin', () => {
     expect(error.message).toContain('@test/io-absent: its kernel module is not loaded');
     expect(error.details).toEqual({
       skipped: [{ name: '@test/io-absent', reason: 'its kernel module is not loaded' }],
+    });
+  });
+
+  test.each([
+    [
+      'throws',
+      () => assert.fail('no such device'),
+      "its `probe` failed, which is its author's to correct: no such device",
+    ],
+    ['gives nothing', () => undefined, "its `probe` does not say whether it works, which is its author's to correct"],
+    ['gives null', () => null, "its `probe` does not say whether it works, which is its author's to correct"],
+  ])('does not keep those behind it from being tried if its probe %s', async (_, probe, reason) => {
+    const foolish = definePlugin({
+      name: '@test/io-foolish',
+      kind: 'io',
+      contract: 1,
+      provides: [IO],
+      setup: (container) => void container.register(IO, { useValue: { name: 'foolish', probe } as never }),
+    });
+    const { io, skippedIo } = await assembled({ ...soundConfig, io: [foolish(), memoryIo()] });
+    expect([io, skippedIo]).toEqual(['@test/io-memory', [{ name: '@test/io-foolish', reason }]]);
+    const alone = compose({ ...soundConfig, io: foolish() }).open(join(directory, 'app.pw'));
+    expect(await rejectionOf(alone)).toMatchObject({
+      code: 'PW_UNSUPPORTED',
+      message: expect.stringContaining(reason),
     });
   });
 

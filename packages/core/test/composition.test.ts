@@ -167,6 +167,16 @@ describe('the form of a config', () => {
     expect((error as PagewrightError).message).toContain('io, pages, indexes, concurrency, log, plugins');
   });
 
+  test('tells once of a plugin that stands in the wrong slot as well as in its own', () => {
+    expect(problemsWith({ indexes: [tree(), journalLog()] })).toEqual(['PW_PLUGIN_INVALID at indexes[1]']);
+  });
+
+  test('says how one plugin is given options where a list was given that begins like one with options', () => {
+    const list = ['@test/pool', 'big', 3];
+    const error = thrownBy(() => composeUnchecked({ ...soundConfig, pages: list })) as PagewrightError;
+    expect(error.message).toContain('Takes one plugin, not a list: one with options is ["name", { … }], of these two.');
+  });
+
   test('has no keys but its own', () => {
     expect(problemsWith({ index: tree() })).toEqual(['PW_CONFIG at index']);
     expect(problemsWith({ 'page size': 1, constructor: 2 })).toEqual([

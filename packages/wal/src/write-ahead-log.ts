@@ -42,6 +42,7 @@ import { encodeKept } from './format/kept-timestamps.js';
 import { commitRecordSize } from './format/record.js';
 import { KEPT_LIST, segmentName, segmentsAmong } from './format/segment-name.js';
 import { type CheckedOptions, checkOptions, WAL_OPTIONS, type WalOptions } from './options.js';
+import { attached } from './policies/attached.js';
 import { autonomousPolicy } from './policies/autonomous.js';
 import { groupPolicy } from './policies/group.js';
 import { pipelinedPolicy } from './policies/pipelined.js';
@@ -412,7 +413,7 @@ export class WriteAheadLog implements Log {
       onLess: () => this.#releaseLater(),
     });
     latch.holding(() => slots.enter());
-    const policy = this.#policyType.attach(stream, shape.options);
+    const policy = attached(this.#policyType, stream, shape.options);
     const relaxed = new RelaxedCommits(stream);
     const parts = { open, files, segments, stream, policy, relaxed, pressure, archiver, archiveTimeout, readers };
     this.#writer = { shape, memory, state, slots, latch, isOwner, ...parts };

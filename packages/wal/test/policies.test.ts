@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type CommitPolicyType, type LogOpenRequest, type LogStream, Threads } from '@pagewright/core';
 import { dropAll, ioError, SimulatedDevice } from '@pagewright/testkit';
 import {
@@ -164,6 +165,20 @@ describe('the group policy', () => {
 });
 
 describe('commit policies', () => {
+  test.each([
+    ['throws', () => assert.fail('no window'), 'no window'],
+    ['gives nothing', () => undefined, 'gives no policy'],
+    ['gives what waits for nothing', () => ({ commit: () => Promise.resolve() }), 'gives no policy'],
+  ])("are their author's to correct if attaching one %s", async (_, attach, fault) => {
+    const policies = [{ name: 'mine', attach } as unknown as CommitPolicyType];
+    const opening = openLogStore(new SimulatedDevice(), newSuperblock(), { options: { commit: 'mine' }, policies });
+    await expect(opening).rejects.toMatchObject({
+      code: 'PW_PLUGIN_INVALID',
+      message: expect.stringMatching(`^The commit policy "mine": .*${fault}`),
+      details: { policy: 'mine' },
+    });
+  });
+
   test('of others are found by their name', async () => {
     const asked: number[] = [];
     const eager: CommitPolicyType = {

@@ -1,6 +1,6 @@
 /** The translations that come with the pool, the choice of one by name, and the memory for its state. */
-import { invariant, PagewrightError, type TranslationType } from '@pagewright/core/contracts';
-import { assertParts } from '../parts-check.js';
+import { PagewrightError, type TranslationType } from '@pagewright/core/contracts';
+import { assertParts, stateMemory } from '../parts-check.js';
 import { HashTable } from './hash-table.js';
 import { PageArray } from './page-array.js';
 import { Swizzled } from './swizzled.js';
@@ -50,12 +50,7 @@ export function findTranslation(name: string, types: readonly TranslationType[])
   );
 }
 
-/** Memory for a new pool. `PW_INTERNAL` if the translation asks for what cannot be. */
+/** Memory for a new pool. `PW_PLUGIN_INVALID` if the translation asks for what cannot be. */
 export function translationMemory(type: TranslationType, frames: number, units: number): SharedArrayBuffer {
-  const bytes = type.stateBytes(frames, units);
-  invariant(
-    Number.isSafeInteger(bytes) && bytes >= 0,
-    `The translation "${type.name}" asks for ${bytes} bytes for its state`,
-  );
-  return new SharedArrayBuffer(bytes);
+  return stateMemory(`translation "${type.name}"`, type.stateBytes(frames, units));
 }

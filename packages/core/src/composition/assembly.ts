@@ -3,6 +3,7 @@
  * engine.
  */
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
+import type { IoBackend } from '../contracts/io.js';
 import type { EngineParts } from '../engine/open.js';
 import { isPagewrightError, PagewrightError } from '../errors.js';
 import { CONCURRENCY, INDEXES, IO, LOG, PAGES } from '../tokens.js';
@@ -36,7 +37,7 @@ export async function assemble(plan: Plan): Promise<Assembly> {
       const before = plan.order.filter((placement) => placement === candidate || needs.has(placement));
       for (const placement of before) setUp(placement, container);
       const io = make(IO, container);
-      const probe = guard(`the probe of ${candidate.definition.name}`, () => io.probe());
+      const probe = probeOf(io);
       if (probe.supported) {
         const after = plan.order.filter((placement) => !before.includes(placement) && !isAlternative(placement));
         for (const placement of after) setUp(placement, container);
@@ -54,6 +55,18 @@ export async function assemble(plan: Plan): Promise<Assembly> {
     `No I/O plugin of this engine works on this machine (${reasons}). Add one that does to \`io\`; @pagewright/io-posix works wherever Node.js does.`,
     { details: { skipped: skippedIo } },
   );
+}
+
+/** What a backend says of this machine. One that fails to say it does not keep those behind it from being tried. */
+function probeOf(io: IoBackend): ReturnType<IoBackend['probe']> {
+  try {
+    const probe: unknown = io.probe();
+    if (typeof (probe as { supported?: unknown } | null)?.supported === 'boolean')
+      return probe as ReturnType<IoBackend['probe']>;
+    return { supported: false, reason: "its `probe` does not say whether it works, which is its author's to correct" };
+  } catch (error) {
+    return { supported: false, reason: `its \`probe\` failed, which is its author's to correct: ${messageOf(error)}` };
+  }
 }
 
 /** Closes what is open after an error, and returns the error to throw: the same, or one that has those of closing as well. */

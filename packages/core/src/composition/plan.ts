@@ -35,7 +35,8 @@ export function makePlan(seats: readonly Seat[], problems: ProblemList): Plan {
     const placement = { slot: seat.slot, path: seat.path, definition, options: options?.value };
     (fits ? placements : misplaced).push(placement);
   }
-  checkNames([...placements, ...misplaced], problems);
+  // One in the wrong slot is told of already, also if it is in the right one as well.
+  checkNames(placements, problems);
   checkTokens(placements, tokensInDoubt(placements, misplaced, broken), problems);
   return { placements, order: setupOrder(placements, problems) };
 }

@@ -84,13 +84,18 @@ function readSlot(
   }
   if (!Array.isArray(value) || isEntry(value)) return [{ slot, path: slot.key, value }];
   if (!slot.many) {
-    problems.add('PW_CONFIG', slot.key, `Takes one plugin, not a list. ${wanted(slot)}`);
+    problems.add('PW_CONFIG', slot.key, `Takes one plugin, not a list${likeAnEntry(value)}. ${wanted(slot)}`);
     return [];
   }
   if (value.length === 0 && slot.required) {
     problems.add('PW_PLUGIN_MISSING', slot.key, `The list is empty. ${wanted(slot)}`);
   }
   return Array.from(value, (item: unknown, place) => ({ slot, path: pathTo(slot.key, [place]), value: item }));
+}
+
+/** Said of a list that was meant for one plugin with options, and is none. */
+function likeAnEntry([name]: readonly unknown[]): string {
+  return typeof name === 'string' ? ': one with options is ["name", { … }], of these two' : '';
 }
 
 /** What to do about an empty slot. */
