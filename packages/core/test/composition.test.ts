@@ -168,7 +168,9 @@ describe('the form of a config', () => {
   });
 
   test('tells once of a plugin that stands in the wrong slot as well as in its own', () => {
-    expect(problemsWith({ indexes: [tree(), journalLog()] })).toEqual(['PW_PLUGIN_INVALID at indexes[1]']);
+    expect(problemsWith({ indexes: [tree(), journalLog({ commit: 'group' })] })).toEqual([
+      'PW_PLUGIN_INVALID at indexes[1]',
+    ]);
   });
 
   test('says how one plugin is given options where a list was given that begins like one with options', () => {
