@@ -1,13 +1,14 @@
 /** Ranges as Level asks for them, as bounds on keys of the index. A bound need not be a key that there can be: it may be longer than any. */
 import { isPagewrightError, type KeyRange } from 'pagewright';
-import { copyOf, type Stored, storedKey } from './stored-bytes.js';
+import { copyOfKey, storedKey } from './stored-bytes.js';
+import type { Encoded } from './view-bytes.js';
 
 /** What abstract-level hands to an implementation: `gte` and `lte` win over `gt` and `lt`. */
 export interface EncodedRange {
-  readonly gt?: Stored | undefined;
-  readonly gte?: Stored | undefined;
-  readonly lt?: Stored | undefined;
-  readonly lte?: Stored | undefined;
+  readonly gt?: Encoded | undefined;
+  readonly gte?: Encoded | undefined;
+  readonly lt?: Encoded | undefined;
+  readonly lte?: Encoded | undefined;
 }
 
 /** Keys as Level has them. */
@@ -18,13 +19,14 @@ export interface Bounds {
   readonly upperExclusive: boolean;
 }
 
+/** Errors: `LEVEL_INVALID_KEY`. */
 export function boundsOf({ gt, gte, lt, lte }: EncodedRange): Bounds {
   const lower = gte ?? gt;
   const upper = lte ?? lt;
   return {
-    lower: lower === undefined ? null : copyOf(lower),
+    lower: lower === undefined ? null : copyOfKey(lower),
     lowerExclusive: gte === undefined,
-    upper: upper === undefined ? null : copyOf(upper),
+    upper: upper === undefined ? null : copyOfKey(upper),
     upperExclusive: lte === undefined,
   };
 }

@@ -6,7 +6,8 @@ import type { AbstractSnapshot } from 'abstract-level';
 import type { EntryStream, RangeOptions } from 'pagewright';
 import { type Bounds, boundsFrom, boundsOf, type EncodedRange, isWithin, openWithin } from './bounds.js';
 import { aborted, levelError, PagewrightLevelError } from './errors.js';
-import { copyOf, type Format, inFormat, keyFrom, type Stored } from './stored-bytes.js';
+import { copyOfKey, type Format, inFormat, keyFrom, type Stored } from './stored-bytes.js';
+import type { Encoded } from './view-bytes.js';
 
 /** A range of the engine, as far as a cursor needs it. */
 export type Stream<Item> = Pick<EntryStream<Item>, 'nextMany'>;
@@ -106,9 +107,9 @@ export class Cursor {
     return items;
   }
 
-  /** Goes to the first entry from `target` on, in its direction. A target that is out of range is the end. */
-  seek(target: Stored): void {
-    const key = copyOf(target);
+  /** Goes to the first entry from `target` on, in its direction. A target that is out of range is the end. Errors: `LEVEL_INVALID_KEY`. */
+  seek(target: Encoded): void {
+    const key = copyOfKey(target);
     this.taken = [];
     this.at = 0;
     this.isFirst = true;

@@ -71,7 +71,7 @@ const CODES: { readonly [Code in ErrorCode]: LevelErrorCode } = {
   PW_CORRUPT_FILE: 'LEVEL_CORRUPTION',
   PW_CORRUPT_PAGE: 'LEVEL_CORRUPTION',
   PW_CORRUPT_LOG: 'LEVEL_CORRUPTION',
-  // Bytes that no encoding of this package has made.
+  // Bytes that no encoding of this package has made; what the program gives is told by what it is for.
   PW_ENCODING: 'LEVEL_CORRUPTION',
   PW_UNSORTED: 'LEVEL_CORRUPTION',
 
@@ -130,5 +130,11 @@ export function aborted(signal: AbortSignal): PagewrightLevelError {
 }
 
 function of(error: PagewrightError, message: string): PagewrightLevelError {
-  return new PagewrightLevelError(CODES[error.code], message, { cause: error });
+  return new PagewrightLevelError(codeOf(error), message, { cause: error });
+}
+
+function codeOf({ code, details }: PagewrightError): LevelErrorCode {
+  // Only what cannot be encoded has a purpose: what cannot be decoded is of the file.
+  if (code !== 'PW_ENCODING' || details.what === undefined) return CODES[code];
+  return details.what === 'value' ? 'LEVEL_INVALID_VALUE' : 'LEVEL_INVALID_KEY';
 }

@@ -8,7 +8,7 @@ import {
   type AbstractValueIteratorOptions,
 } from 'abstract-level';
 import type { Cursor } from './cursor.js';
-import type { Stored } from './stored-bytes.js';
+import type { Encoded } from './view-bytes.js';
 
 export interface ReadAheadOptions {
   /**
@@ -41,7 +41,7 @@ export class PagewrightIterator<TDatabase, K, V> extends AbstractIterator<TDatab
   }
 
   /** @internal */
-  _seek(target: Stored): void {
+  _seek(target: Encoded): void {
     this.#cursor.seek(target);
   }
 
@@ -71,7 +71,7 @@ export class PagewrightKeyIterator<TDatabase, K> extends AbstractKeyIterator<TDa
   }
 
   /** @internal */
-  _seek(target: Stored): void {
+  _seek(target: Encoded): void {
     this.#cursor.seek(target);
   }
 
@@ -101,7 +101,7 @@ export class PagewrightValueIterator<TDatabase, K, V> extends AbstractValueItera
   }
 
   /** @internal */
-  _seek(target: Stored): void {
+  _seek(target: Encoded): void {
     this.#cursor.seek(target);
   }
 

@@ -1,22 +1,19 @@
 /** A Level database in one index of a Pagewright store. */
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import {
-  type AbstractBatchOperation,
-  type AbstractBatchOptions,
-  type AbstractChainedBatch,
-  type AbstractChainedBatchWriteOptions,
-  type AbstractClearOptions,
-  type AbstractDatabaseOptions,
-  type AbstractDelOptions,
-  type AbstractIteratorOptions,
-  type AbstractKeyIteratorOptions,
-  AbstractLevel,
-  type AbstractOpenOptions,
-  type AbstractPutOptions,
-  type AbstractResource,
-  type AbstractSnapshot,
-  type AbstractValueIteratorOptions,
+import type {
+  AbstractBatchOperation,
+  AbstractBatchOptions,
+  AbstractChainedBatch,
+  AbstractChainedBatchWriteOptions,
+  AbstractClearOptions,
+  AbstractDatabaseOptions,
+  AbstractDelOptions,
+  AbstractIteratorOptions,
+  AbstractKeyIteratorOptions,
+  AbstractOpenOptions,
+  AbstractPutOptions,
+  AbstractResource,
+  AbstractSnapshot,
+  AbstractValueIteratorOptions,
 } from 'abstract-level';
 import {
   type Engine,
@@ -29,8 +26,10 @@ import {
   type Transaction,
 } from 'pagewright';
 import { boundsOf, type EncodedRange } from './bounds.js';
+import { CheckedLevel } from './checked.js';
 import { Clearing } from './clearing.js';
 import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape } from './cursor.js';
+import { makeDirectoryOf } from './database-directory.js';
 import { levelError, notOpen, openingError, PagewrightLevelError, rethrow } from './errors.js';
 import {
   type IteratorOptions,
@@ -43,15 +42,16 @@ import {
 import { isOfLevelDb, notReadHere } from './leveldb-directory.js';
 import { engineSnapshotOf, PagewrightSnapshot } from './snapshot.js';
 import {
-  bytesOf,
-  copyOf,
+  copyOfKey,
+  copyOfValue,
   type EncodedOperation,
   type Format,
   inFormat,
+  keyBytes,
   lendKey,
   lendValue,
   type Stored,
-  storedKey,
+  valueBytes,
 } from './stored-bytes.js';
 import {
   type CommitWithin,
@@ -61,6 +61,7 @@ import {
   type TransactionOptions,
   WITHIN,
 } from './transaction.js';
+import type { Encoded } from './view-bytes.js';
 import { engineWrite, type WriteOptions } from './write-options.js';
 
 /** What `pagewright`'s `open` takes, but what Level has words of its own for. */
@@ -161,7 +162,7 @@ const AS_CALLED = Object.freeze({ asCalled: true });
  * @template VDefault The default type of values if not overridden on operations.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods that the interface declares are abstract-level's, which take more options here.
-export class PagewrightLevel<KDefault = string, VDefault = string> extends AbstractLevel<
+export class PagewrightLevel<KDefault = string, VDefault = string> extends CheckedLevel<
   string | Buffer | Uint8Array,
   KDefault,
   VDefault
@@ -242,7 +243,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
     const create = createIfMissing && engineOptions.readOnly !== true;
     let engine: Engine | null = null;
     try {
-      if (create) await mkdir(dirname(this.location), { recursive: true });
+      if (create) await makeDirectoryOf(this.location);
       engine = await open(this.location, { ...engineOptions, create, errorIfExists });
       const entries = await engine.index(INDEX, { key: 'buffer', value: 'buffer' });
       this.#opened = { engine, entries, clearing: new Clearing(entries) };
@@ -263,7 +264,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   }
 
   /** @internal */
-  async _get(key: Stored, options: ReadRequest): Promise<Stored | undefined> {
+  async _get(key: Encoded, options: ReadRequest): Promise<Stored | undefined> {
     const { entries } = this.#open;
     try {
       const snapshot = this.#snapshotOf(options);
@@ -275,7 +276,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   }
 
   /** @internal */
-  _getSync(key: Stored, options: ReadRequest): Stored | undefined {
+  _getSync(key: Encoded, options: ReadRequest): Stored | undefined {
     const { entries } = this.#open;
     try {
       const snapshot = this.#snapshotOf(options);
@@ -287,15 +288,15 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   }
 
   /** @internal */
-  async _getMany(keys: readonly Stored[], options: ReadRequest): Promise<(Stored | undefined)[]> {
+  async _getMany(keys: readonly Encoded[], options: ReadRequest): Promise<(Stored | undefined)[]> {
     const { entries } = this.#open;
-    const stored = keys.map((key) => storedKey(bytesOf(key)));
+    const stored = keys.map(keyBytes);
     const values = await this.#atOneMoment(options, (snapshot) => entries.getMany(stored, { snapshot }));
     return values.map((value) => (value === undefined ? undefined : inFormat(value, options.valueEncoding)));
   }
 
   /** @internal */
-  async _has(key: Stored, options: ReadRequest): Promise<boolean> {
+  async _has(key: Encoded, options: ReadRequest): Promise<boolean> {
     const { entries } = this.#open;
     try {
       const snapshot = this.#snapshotOf(options);
@@ -306,14 +307,14 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   }
 
   /** @internal */
-  async _hasMany(keys: readonly Stored[], options: ReadRequest): Promise<boolean[]> {
+  async _hasMany(keys: readonly Encoded[], options: ReadRequest): Promise<boolean[]> {
     const { entries } = this.#open;
-    const stored = keys.map((key) => storedKey(bytesOf(key)));
+    const stored = keys.map(keyBytes);
     return this.#atOneMoment(options, (snapshot) => Promise.all(stored.map((key) => entries.has(key, { snapshot }))));
   }
 
   /** @internal */
-  async _put(key: Stored, value: Stored, options: WriteOptions): Promise<void> {
+  async _put(key: Encoded, value: Encoded, options: WriteOptions): Promise<void> {
     const { entries, clearing } = this.#open;
     try {
       const write = engineWrite(options);
@@ -325,7 +326,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   }
 
   /** @internal */
-  async _del(key: Stored, options: WriteOptions): Promise<void> {
+  async _del(key: Encoded, options: WriteOptions): Promise<void> {
     const { entries, clearing } = this.#open;
     try {
       const write = engineWrite(options);
@@ -400,8 +401,10 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Abstr
   async #later(operations: readonly EncodedOperation[], write: ReturnType<typeof engineWrite>): Promise<void> {
     const { entries, clearing } = this.#open;
     const copies = operations.map((operation): EncodedOperation => {
-      const key = copyOf(operation.key);
-      return operation.type === 'put' ? { type: 'put', key, value: copyOf(operation.value) } : { type: 'del', key };
+      const key = copyOfKey(operation.key);
+      return operation.type === 'put'
+        ? { type: 'put', key, value: copyOfValue(operation.value) }
+        : { type: 'del', key };
     });
     const keys = copies.map(({ key }) => key as Uint8Array);
     await clearing.change(keys, () => entries.batch(copies.map(changeOf), write));
@@ -487,8 +490,8 @@ export interface PagewrightLevel<KDefault = string, VDefault = string> {
 }
 
 function changeOf(operation: EncodedOperation): EntryChange<Uint8Array, Uint8Array> {
-  const key = storedKey(bytesOf(operation.key));
-  return operation.type === 'put' ? { type: 'put', key, value: bytesOf(operation.value) } : { type: 'delete', key };
+  const key = keyBytes(operation.key);
+  return operation.type === 'put' ? { type: 'put', key, value: valueBytes(operation.value) } : { type: 'delete', key };
 }
 
 function pick<Options extends object, Name extends keyof Options>(

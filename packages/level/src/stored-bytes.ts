@@ -6,16 +6,18 @@
  * That changes no order: such a key is below all that begin with as many zeros and go on otherwise, however many it has.
  */
 
+import { type Encoded, viewed } from './view-bytes.js';
+
 /** How a program has keys or values: as `options.keyEncoding` says to an implementation of abstract-level. */
 export type Format = 'utf8' | 'buffer' | 'view';
 
-/** A key or value in one of the formats. */
+/** A key or value in one of the formats, as it is given to the program. */
 export type Stored = string | Uint8Array;
 
 /** A change, as abstract-level hands it to an implementation. */
 export type EncodedOperation =
-  | { readonly type: 'put'; readonly key: Stored; readonly value: Stored }
-  | { readonly type: 'del'; readonly key: Stored };
+  | { readonly type: 'put'; readonly key: Encoded; readonly value: Encoded }
+  | { readonly type: 'del'; readonly key: Encoded };
 
 /** Up to this many characters a loop is faster than a native call. */
 const SHORT_TEXT = 24;
@@ -47,25 +49,36 @@ class Lent {
 const keys = new Lent();
 const values = new Lent();
 
-/** The bytes of a key, until the next one is lent. */
-export function lendKey(key: Stored): Uint8Array {
-  return storedKey(typeof key === 'string' ? keys.bytesOf(key) : key);
+// Errors of these: `LEVEL_INVALID_KEY`, `LEVEL_INVALID_VALUE`, for what has no bytes.
+
+/** The bytes of a key in the index, until the next one is lent. */
+export function lendKey(key: Encoded): Uint8Array {
+  return storedKey(viewed(key, 'key') ?? keys.bytesOf(key as string));
 }
 
 /** The bytes of a value, until the next one is lent. */
-export function lendValue(value: Stored): Uint8Array {
-  return typeof value === 'string' ? values.bytesOf(value) : value;
+export function lendValue(value: Encoded): Uint8Array {
+  return viewed(value, 'value') ?? values.bytesOf(value as string);
 }
 
-/** The bytes of a string; bytes as they are. */
-export function bytesOf(data: Stored): Uint8Array {
-  return typeof data === 'string' ? Buffer.from(data) : data;
+/** The bytes of a key in the index. Those of a view are the program's. */
+export function keyBytes(key: Encoded): Uint8Array {
+  return storedKey(viewed(key, 'key') ?? Buffer.from(key as string));
 }
 
-/** The bytes in memory of their own, whatever the program does to what it has given. */
-export function copyOf(data: Stored): Uint8Array {
-  // Not slice(), which of a Buffer makes no copy.
-  return typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
+/** The bytes of a value. Those of a view are the program's. */
+export function valueBytes(value: Encoded): Uint8Array {
+  return viewed(value, 'value') ?? Buffer.from(value as string);
+}
+
+/** The bytes of a key as Level has it in memory of their own, whatever the program does to what it has given. */
+export function copyOfKey(key: Encoded): Uint8Array {
+  return copyOf(viewed(key, 'key') ?? (key as string));
+}
+
+/** The same of a value. */
+export function copyOfValue(value: Encoded): Uint8Array {
+  return copyOf(viewed(value, 'value') ?? (value as string));
 }
 
 /** A key as it is in the index. */
@@ -89,6 +102,11 @@ export function keyFrom(stored: Uint8Array, prefixLength: number, format: Format
 export function inFormat(bytes: Uint8Array, format: Format): Stored {
   if (format === 'utf8') return utf8Slice.call(bytes, 0, bytes.length);
   return format === 'view' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function copyOf(data: Stored): Uint8Array {
+  // Not slice(), which of a Buffer makes no copy.
+  return typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
 }
 
 function isZeros(bytes: Uint8Array): boolean {

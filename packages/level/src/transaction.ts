@@ -3,6 +3,7 @@
  */
 import { AbstractIterator, type AbstractSublevel } from 'abstract-level';
 import type { TransactionOptions as EngineOptions, IndexHandle, Transaction } from 'pagewright';
+import { assertBounds, BOUNDS, checkingTargets } from './checked.js';
 import type { Clearing } from './clearing.js';
 import { Cursor, type EncodedIteratorOptions, type EntrySource, type Shape } from './cursor.js';
 import { levelError, PagewrightLevelError } from './errors.js';
@@ -15,15 +16,15 @@ import {
   type ValueIteratorOptions,
 } from './iterators.js';
 import {
-  bytesOf,
   type EncodedOperation,
   type Format,
   inFormat,
+  keyBytes,
   lendKey,
   lendValue,
   type Stored,
-  storedKey,
 } from './stored-bytes.js';
+import { type Encoded, inBytes } from './view-bytes.js';
 import { engineWrite, type WriteOptions } from './write-options.js';
 
 export interface TransactionOptions extends WriteOptions {
@@ -72,7 +73,7 @@ interface Level {
   readonly hooks: { readonly prewrite: { readonly noop: boolean } };
   keyEncoding(encoding: unknown): Encoding;
   valueEncoding(encoding: unknown): Encoding;
-  prefixKey(key: Stored, format: Format, local: boolean): Stored;
+  prefixKey(key: Stored, format: Format, local: boolean): Encoded;
   listenerCount(event: string): number;
   batch(operations: readonly Operation[], options: { readonly [WITHIN]: CommitWithin }): Promise<void>;
   _assertValidKey(key: unknown): void;
@@ -81,13 +82,25 @@ interface Level {
 
 interface Encoding {
   readonly format: Format;
-  encode(data: unknown): Stored;
+  encode(data: unknown): Encoded;
   decode(data: Stored): unknown;
 }
 
 interface Operation {
   readonly type: 'put' | 'del';
   readonly [option: string]: unknown;
+}
+
+interface Kept {
+  readonly encoding: Encoding;
+  readonly encoded: Stored;
+}
+
+/** A write; without a value a key is deleted. */
+interface Made {
+  readonly options: object;
+  readonly key: Kept;
+  readonly value: Kept | null;
 }
 
 /** Errors: `LEVEL_INVALID_OPTION`. */
@@ -109,9 +122,10 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   readonly #clearing: Clearing;
   /** Those that are open. */
   readonly #iterators = new Map<Cursor, { close(): Promise<void> }>();
-  /** The writes as the program made them, and the point before them, if a hook or a listener is to be told. */
-  readonly #told: { readonly operations: Operation[]; readonly before: number } | null;
-  #hasWrites = false;
+  /** The writes as the program made them, for hooks and listeners: who is told is known only when it commits. */
+  readonly #made: Made[] = [];
+  /** The point before them. */
+  readonly #before: number;
 
   /** @internal */
   constructor(db: object, core: Transaction, entries: IndexHandle<Uint8Array, Uint8Array>, clearing: Clearing) {
@@ -119,8 +133,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
     this.#core = core;
     this.#entries = entries;
     this.#clearing = clearing;
-    const isTold = !this.#db.hooks.prewrite.noop || this.#db.listenerCount('write') > 0;
-    this.#told = isTold ? { operations: [], before: core.savepoint() } : null;
+    this.#before = core.savepoint();
   }
 
   /** Aborted when there is no use in going on: by the option `signal`, because it was open for too long, or because the database is being closed. */
@@ -131,8 +144,9 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   /** The value, or undefined if there is none. */
   get(key: KDefault): Promise<VDefault | undefined>;
   get<K = KDefault, V = VDefault>(key: K, options: ValueOptions<K, V>): Promise<V | undefined>;
-  async get(key: unknown, options: ValueOptions<unknown, unknown> = {}): Promise<unknown> {
+  async get(key: unknown, given?: ValueOptions<unknown, unknown>): Promise<unknown> {
     try {
+      const options = optionsOf(given);
       const { db, stored } = this.#keyOf(key, options);
       return this.#decode(db, await this.#core.get(this.#entries, lendKey(stored)), options);
     } catch (error) {
@@ -143,8 +157,9 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   /** The same, now. */
   getSync(key: KDefault): VDefault | undefined;
   getSync<K = KDefault, V = VDefault>(key: K, options: ValueOptions<K, V>): V | undefined;
-  getSync(key: unknown, options: ValueOptions<unknown, unknown> = {}): unknown {
+  getSync(key: unknown, given?: ValueOptions<unknown, unknown>): unknown {
     try {
+      const options = optionsOf(given);
       const { db, stored } = this.#keyOf(key, options);
       return this.#decode(db, this.#core.getSync(this.#entries, lendKey(stored)), options);
     } catch (error) {
@@ -155,11 +170,12 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   /** The values in the order of the keys. */
   getMany(keys: KDefault[]): Promise<(VDefault | undefined)[]>;
   getMany<K = KDefault, V = VDefault>(keys: K[], options: ValueOptions<K, V>): Promise<(V | undefined)[]>;
-  async getMany(keys: unknown[], options: ValueOptions<unknown, unknown> = {}): Promise<unknown[]> {
+  async getMany(keys: unknown[], given?: ValueOptions<unknown, unknown>): Promise<unknown[]> {
     if (!Array.isArray(keys)) throw new TypeError("The first argument 'keys' must be an array");
     try {
+      const options = optionsOf(given);
       const db = this.#levelOf(options);
-      const stored = keys.map((key) => storedKey(bytesOf(this.#keyOf(key, options).stored)));
+      const stored = keys.map((key) => keyBytes(this.#keyOf(key, options).stored));
       const values = await this.#core.getMany(this.#entries, stored);
       return values.map((bytes) => this.#decode(db, bytes, options));
     } catch (error) {
@@ -169,9 +185,9 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
 
   has(key: KDefault): Promise<boolean>;
   has<K = KDefault>(key: K, options: KeyOptions<K>): Promise<boolean>;
-  async has(key: unknown, options: KeyOptions<unknown> = {}): Promise<boolean> {
+  async has(key: unknown, given?: KeyOptions<unknown>): Promise<boolean> {
     try {
-      const { stored } = this.#keyOf(key, options);
+      const { stored } = this.#keyOf(key, optionsOf(given));
       return await this.#core.has(this.#entries, lendKey(stored));
     } catch (error) {
       throw levelError(error);
@@ -181,15 +197,15 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   /** Kept in memory until the transaction is committed. */
   put(key: KDefault, value: VDefault): void;
   put<K = KDefault, V = VDefault>(key: K, value: V, options: ValueOptions<K, V>): void;
-  put(key: unknown, value: unknown, options: ValueOptions<unknown, unknown> = {}): void {
+  put(key: unknown, value: unknown, given?: ValueOptions<unknown, unknown>): void {
     try {
-      const { db, stored, own } = this.#keyOf(key, options);
+      const options = optionsOf(given);
+      const { db, stored, asGiven } = this.#keyOf(key, options);
       db._assertValidValue(value);
       const encoding = db.valueEncoding(options.valueEncoding);
-      const encoded = encoding.encode(value);
+      const encoded = inBytes(encoding.encode(value), 'value');
       this.#core.put(this.#entries, lendKey(stored), lendValue(encoded));
-      this.#hasWrites = true;
-      this.#told?.operations.push({ ...options, type: 'put', key: own(), value: ownOf(encoding, encoded) });
+      this.#made.push({ options: { ...options }, key: asGiven(), value: kept(encoding, encoded) });
     } catch (error) {
       throw levelError(error);
     }
@@ -197,12 +213,12 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
 
   del(key: KDefault): void;
   del<K = KDefault>(key: K, options: KeyOptions<K>): void;
-  del(key: unknown, options: KeyOptions<unknown> = {}): void {
+  del(key: unknown, given?: KeyOptions<unknown>): void {
     try {
-      const { stored, own } = this.#keyOf(key, options);
+      const options = optionsOf(given);
+      const { stored, asGiven } = this.#keyOf(key, options);
       this.#core.delete(this.#entries, lendKey(stored));
-      this.#hasWrites = true;
-      this.#told?.operations.push({ ...options, type: 'del', key: own() });
+      this.#made.push({ options: { ...options }, key: asGiven(), value: null });
     } catch (error) {
       throw levelError(error);
     }
@@ -213,15 +229,15 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   iterator<K = KDefault, V = VDefault>(
     options: TransactionRangeOptions<IteratorOptions<K, V>>,
   ): PagewrightIterator<unknown, K, V>;
-  iterator(options: object = {}): PagewrightIterator<unknown, unknown, unknown> {
-    const { db, encoded, cursor } = this.#range('entries', options);
+  iterator(given?: object): PagewrightIterator<unknown, unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('entries', optionsOf(given));
     return this.#attached(cursor, new PagewrightIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
   }
 
   keys(): PagewrightKeyIterator<unknown, KDefault>;
   keys<K = KDefault>(options: TransactionRangeOptions<KeyIteratorOptions<K>>): PagewrightKeyIterator<unknown, K>;
-  keys(options: object = {}): PagewrightKeyIterator<unknown, unknown> {
-    const { db, encoded, cursor } = this.#range('keys', options);
+  keys(given?: object): PagewrightKeyIterator<unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('keys', optionsOf(given));
     return this.#attached(cursor, new PagewrightKeyIterator<unknown, unknown>(db, encoded as never, cursor));
   }
 
@@ -229,8 +245,8 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   values<K = KDefault, V = VDefault>(
     options: TransactionRangeOptions<ValueIteratorOptions<K, V>>,
   ): PagewrightValueIterator<unknown, K, V>;
-  values(options: object = {}): PagewrightValueIterator<unknown, unknown, unknown> {
-    const { db, encoded, cursor } = this.#range('values', options);
+  values(given?: object): PagewrightValueIterator<unknown, unknown, unknown> {
+    const { db, encoded, cursor } = this.#range('values', optionsOf(given));
     return this.#attached(cursor, new PagewrightValueIterator<unknown, unknown, unknown>(db, encoded as never, cursor));
   }
 
@@ -244,7 +260,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
    * @internal
    */
   async settle(): Promise<void> {
-    if (this.#hasWrites) await this.#clearing.commit(() => this.#commit());
+    if (this.#made.length > 0) await this.#clearing.commit(() => this.#commit());
   }
 
   /** @internal */
@@ -254,16 +270,17 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
 
   async #commit(): Promise<void> {
     if (this.#core.closed) return;
-    if (this.#told === null) return this.#core.commit();
+    const { hooks } = this.#db;
+    const isTold = !hooks.prewrite.noop || this.#db.listenerCount('write') > 0;
+    if (!isTold) return this.#core.commit();
     // It commits within, and only then tells the listeners.
-    const { operations, before } = this.#told;
-    await this.#db.batch(operations, { [WITHIN]: (made) => this.#commitInstead(made, before) });
+    await this.#db.batch(this.#made.map(operationOf), { [WITHIN]: (made) => this.#commitInstead(made) });
   }
 
   /** Commits what the hooks have made of its writes in place of these. */
-  #commitInstead(made: readonly EncodedOperation[], before: number): Promise<void> {
+  #commitInstead(made: readonly EncodedOperation[]): Promise<void> {
     const core = this.#core;
-    core.rollbackTo(before);
+    core.rollbackTo(this.#before);
     for (const operation of made) {
       if (operation.type === 'put') core.put(this.#entries, lendKey(operation.key), lendValue(operation.value));
       else core.delete(this.#entries, lendKey(operation.key));
@@ -271,16 +288,16 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
     return core.commit();
   }
 
-  /** The key as it is stored, and as it is now, whatever becomes of what the program has given. */
+  /** The key as it is stored, and as the program gave it. */
   #keyOf(
     key: unknown,
     options: KeyOptions<unknown>,
-  ): { readonly db: Level; readonly stored: Stored; readonly own: () => unknown } {
+  ): { readonly db: Level; readonly stored: Encoded; readonly asGiven: () => Kept } {
     const db = this.#levelOf(options);
     db._assertValidKey(key);
     const encoding = db.keyEncoding(options.keyEncoding);
-    const encoded = encoding.encode(key);
-    return { db, stored: db.prefixKey(encoded, encoding.format, false), own: () => ownOf(encoding, encoded) };
+    const encoded = inBytes(encoding.encode(key), 'key');
+    return { db, stored: db.prefixKey(encoded, encoding.format, false), asGiven: () => kept(encoding, encoded) };
   }
 
   #levelOf({ sublevel }: KeyOptions<unknown>): Level {
@@ -306,6 +323,7 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
   ): { readonly db: Level; readonly encoded: object; readonly cursor: Cursor } {
     const { sublevel, ...options } = given;
     const db = this.#levelOf({ sublevel });
+    assertBounds(options);
     if ('snapshot' in options)
       throw invalid('An iterator in a transaction reads at its moment, and takes no snapshot.');
     const keyEncoding = db.keyEncoding(options.keyEncoding);
@@ -322,7 +340,9 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
     };
     for (const bound of BOUNDS) {
       if (!Object.hasOwn(options, bound)) continue;
-      encoded[bound] = db.prefixKey(keyEncoding.encode(options[bound]), keyEncoding.format, false);
+      const bytes: Encoded | undefined = keyEncoding.encode(options[bound]);
+      // As abstract-level has it: a bound that is encoded as nothing is none.
+      encoded[bound] = bytes === undefined ? undefined : db.prefixKey(inBytes(bytes, 'key'), keyEncoding.format, false);
     }
     const { prefix = '' } = db;
     if (prefix !== '') {
@@ -351,11 +371,10 @@ export class LevelTransaction<KDefault = string, VDefault = string> {
 
   #attached<Iterator extends { close(): Promise<void> }>(cursor: Cursor, iterator: Iterator): Iterator {
     this.#iterators.set(cursor, iterator);
-    return iterator;
+    return checkingTargets(iterator);
   }
 }
 
-const BOUNDS = ['gt', 'gte', 'lt', 'lte'] as const;
 const ITERATOR = AbstractIterator as unknown as { readonly keyEncoding: symbol; readonly valueEncoding: symbol };
 
 /** As abstract-level has it: the separator is followed by a character that no name has. */
@@ -367,7 +386,22 @@ function invalid(message: string): PagewrightLevelError {
   return new PagewrightLevelError('LEVEL_INVALID_OPTION', message);
 }
 
-/** A key or value of a program as hooks and listeners are given it, once more from its bytes: the program may change its own when the call has returned. */
-function ownOf(encoding: Encoding, encoded: Stored): unknown {
-  return encoding.decode(inFormat(Uint8Array.from(lendValue(encoded)), encoding.format));
+/** As abstract-level has it: what is no object is as if nothing had been given. */
+function optionsOf<Options extends object>(given: Options | null | undefined): Options {
+  return typeof given === 'object' && given !== null ? given : ({} as Options);
+}
+
+/** A key or value as it was encoded, whatever becomes of what the program has given: it may change its own when the call has returned. */
+function kept(encoding: Encoding, encoded: Stored): Kept {
+  return { encoding, encoded: typeof encoded === 'string' ? encoded : Uint8Array.from(encoded) };
+}
+
+/** A write as hooks and listeners are given it. */
+function operationOf({ options, key, value }: Made): Operation {
+  if (value === null) return { ...options, type: 'del', key: decoded(key) };
+  return { ...options, type: 'put', key: decoded(key), value: decoded(value) };
+}
+
+function decoded({ encoding, encoded }: Kept): unknown {
+  return encoding.decode(typeof encoded === 'string' ? encoded : inFormat(encoded, encoding.format));
 }

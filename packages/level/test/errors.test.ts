@@ -75,6 +75,15 @@ describe('opening', () => {
     expect(await codesOf(existing)).toEqual(['LEVEL_DATABASE_NOT_OPEN', 'LEVEL_EXISTS', 'PW_EXISTS']);
   });
 
+  test('one whose directory cannot be created is LEVEL_IO_ERROR, with the engine’s error as its cause', async () => {
+    writeFileSync(rig.path('file'), '');
+    const opening = () => rig.open({}, join('file', 'below', 'app.pw'));
+    expect(await codesOf(opening)).toEqual(['LEVEL_DATABASE_NOT_OPEN', 'LEVEL_IO_ERROR', 'PW_IO', 'ENOTDIR']);
+    const error = (await opening().catch((error) => error.cause.cause)) as PagewrightError;
+    expect(error.details).toEqual({ errno: 'ENOTDIR', operation: 'mkdir', path: rig.path(join('file', 'below')) });
+    expect(readdirSync(rig.directory)).toEqual(['file']);
+  });
+
   test('with an option that is wrong is LEVEL_INVALID_OPTION, and nothing is created', async () => {
     for (const options of [{ memory: 'much' }, { durability: 'maybe' }, { create: false }, { commit: 'never' }]) {
       expect((await codesOf(() => rig.open(options as never))).slice(0, 2)).toEqual([
@@ -259,6 +268,66 @@ describe('arguments', () => {
       'PW_VALUE_TOO_LARGE',
     ]);
     expect(await db.keys().all()).toEqual(['a']);
+  });
+
+  test('what an encoding makes neither text nor bytes of is LEVEL_INVALID_KEY or LEVEL_INVALID_VALUE, and nothing is written', async () => {
+    const nothing = { name: 'nothing', format: 'utf8', encode: () => undefined, decode: () => '' } as never;
+    const numbers = { name: 'numbers', format: 'buffer', encode: () => 7, decode: () => '' } as never;
+    const top = await rig.open<unknown, unknown>();
+    const sub = top.sublevel<unknown, unknown>('sub', {});
+    for (const [db, encodings] of [
+      [top, [nothing, numbers, 'json' as never]],
+      // What a sublevel has encoded the database encodes once more, and there are bytes of a number.
+      [sub as unknown as typeof top, [nothing, 'json' as never]],
+    ] as const) {
+      const within = db === top ? {} : { sublevel: sub };
+      for (const encoding of encodings) {
+        // JSON has no functions.
+        const data = (): void => {};
+        const key = { keyEncoding: encoding };
+        const value = { valueEncoding: encoding };
+        for (const call of [
+          () => db.put(data, '1', key),
+          () => db.del(data, key),
+          () => db.get(data, key),
+          () => db.batch([{ type: 'put', key: data, value: '1', ...key }]),
+          async () => db.batch().put(data, '1', key).write(),
+          () => top.transaction((tx) => tx.put(data, '1', { ...key, ...within })),
+        ]) {
+          expect([String(call), ...(await codesOf(call))]).toEqual([String(call), 'LEVEL_INVALID_KEY']);
+        }
+        for (const call of [
+          () => db.put('a', data, value),
+          () => db.batch([{ type: 'put', key: 'a', value: data, ...value }]),
+          async () => db.batch().put('a', data, value).write(),
+          () => top.transaction((tx) => tx.put('a', data, { ...value, ...within })),
+        ]) {
+          expect([String(call), ...(await codesOf(call))]).toEqual([String(call), 'LEVEL_INVALID_VALUE']);
+        }
+      }
+    }
+    expect(await top.keys().all()).toEqual([]);
+  });
+
+  test('what the engine cannot encode is told by what it is for, what it cannot decode is LEVEL_CORRUPTION', async () => {
+    const store = await open(rig.path(), { memory: '4MiB' });
+    const index = await store.index<Uint8Array, Uint8Array>('bytes', { key: 'buffer', value: 'buffer' });
+    const levelCodeOf = async (call: () => unknown): Promise<unknown> => {
+      try {
+        await call();
+      } catch (error) {
+        return (levelError(error) as PagewrightLevelError).code;
+      }
+      return 'none';
+    };
+    const [bytes, text] = [new Uint8Array(1), 'text' as never];
+    expect(await levelCodeOf(() => index.put(text, bytes))).toBe('LEVEL_INVALID_KEY');
+    expect(await levelCodeOf(() => index.get(text))).toBe('LEVEL_INVALID_KEY');
+    expect(await levelCodeOf(() => index.range({ gte: text }).nextMany(1))).toBe('LEVEL_INVALID_KEY');
+    expect(await levelCodeOf(() => index.put(bytes, text))).toBe('LEVEL_INVALID_VALUE');
+    const read = new PagewrightError('PW_ENCODING', 'Cannot decode as json.', { details: { encoding: 'json' } });
+    expect((levelError(read) as PagewrightLevelError).code).toBe('LEVEL_CORRUPTION');
+    await store.close();
   });
 
   test('options that are wrong are LEVEL_INVALID_OPTION', async () => {

@@ -259,6 +259,20 @@ describe('a transaction', () => {
     expect(await db.keys().all()).toEqual([]);
   });
 
+  test('takes null for no options, as the database does', async () => {
+    const none = null as never;
+    await db.transaction(async (tx) => {
+      tx.put('a', '1', none);
+      tx.put('b', '2', none);
+      tx.del('b', none);
+      expect([await tx.get('a', none), tx.getSync('a', none)]).toEqual(['1', '1']);
+      expect([await tx.getMany(['a'], none), await tx.has('a', none)]).toEqual([['1'], true]);
+      expect(await tx.iterator(none).all()).toEqual([['a', '1']]);
+      expect([await tx.keys(none).all(), await tx.values(none).all()]).toEqual([['a'], ['1']]);
+    });
+    expect(await db.iterator().all()).toEqual([['a', '1']]);
+  });
+
   test('refuses what it does not take', async () => {
     const refused = [
       () => db.transaction('no' as never),
@@ -391,6 +405,53 @@ describe('hooks and events', () => {
       ['b', '1!'],
       ['d', '2!'],
     ]);
+  });
+
+  test('that come while the function runs see all that it writes, what it wrote before them too', async () => {
+    const names = db.sublevel<string, Buffer>('names', { valueEncoding: 'buffer' });
+    const [name, told] = [Buffer.from('Ada'), vi.fn()];
+    await db.transaction(async (tx) => {
+      tx.put('a', '1');
+      tx.put('n', name, { sublevel: names });
+      name.fill(0);
+      tx.del('b');
+      await tx.get('a');
+      db.hooks.prewrite.add((op, batch) => {
+        if (op.type === 'put' && op.key === 'a') batch.add({ type: 'put', key: 'index', value: op.value });
+      });
+      db.on('write', told);
+      tx.put('c', '3');
+    });
+    expect(await db.iterator().all()).toEqual([
+      ['!names!n', 'Ada'],
+      ['a', '1'],
+      ['c', '3'],
+      ['index', '1'],
+    ]);
+    expect(told).toHaveBeenCalledTimes(1);
+    const types = (told.mock.calls[0]![0] as { type: string; key: unknown }[]).map(({ type, key }) => [
+      type,
+      String(key),
+    ]);
+    expect(types.slice(0, 4)).toEqual([
+      ['put', 'a'],
+      ['put', '!names!n'],
+      ['del', 'b'],
+      ['put', 'c'],
+    ]);
+  });
+
+  test('that are gone when it commits are told nothing', async () => {
+    const told = vi.fn();
+    db.on('write', told);
+    db.hooks.prewrite.add(told);
+    await db.transaction((tx) => {
+      tx.put('a', '1');
+      db.off('write', told);
+      db.hooks.prewrite.delete(told);
+    });
+    expect(told).not.toHaveBeenCalled();
+    expect(await db.get('a')).toBe('1');
   });
 
   test('listeners are told once, of what was committed', async () => {
