@@ -35,19 +35,21 @@ import { ReadIndexes } from './read-indexes.js';
 import { ReadSet } from './read-set.js';
 import { MvccScan } from './scan.js';
 import { handleOf, type MvccHandle, newMemory } from './shared-memory.js';
+import { joinedOptions } from './shared-options.js';
 import { MvccTransaction } from './transaction.js';
 import { lookupAt, lookupNewest } from './visibility.js';
 
 export class Mvcc implements Concurrency {
-  private readonly options: CheckedOptions;
+  /** In a thread that has joined they are those of the store. */
+  private options: CheckedOptions;
   /** Null before `start` or `attach`. */
   private parts: MvccParts | null = null;
   /** One object serves all single writes. */
   private readonly single = new PlainOperations();
 
   /** Errors: `PW_OPTION_INVALID`. */
-  constructor(options: MvccOptions = {}) {
-    this.options = checkOptions(options);
+  constructor(private readonly given: MvccOptions = {}) {
+    this.options = checkOptions(given);
   }
 
   get visible(): number {
@@ -64,8 +66,8 @@ export class Mvcc implements Concurrency {
 
   start(host: ConcurrencyHost, timestamp: number): void {
     invariant(this.parts === null, 'Concurrency control was started twice');
-    const { versionMemory, maxTransactionBytes } = this.options;
-    this.parts = new MvccParts(newMemory(versionMemory), host, timestamp, maxTransactionBytes);
+    const { options } = this;
+    this.parts = new MvccParts(newMemory(options), host, timestamp, options.maxTransactionBytes);
     this.parts.begin();
   }
 
@@ -75,12 +77,14 @@ export class Mvcc implements Concurrency {
     return { mvcc: use.memory, startedAt: use.startedAt };
   }
 
-  /** Errors: `PW_ARGUMENT`. */
+  /** Errors: `PW_ARGUMENT`; `PW_OPTION_INVALID` if an option was given that the store was opened without. */
   attach(host: ConcurrencyHost, handle: unknown): void {
     invariant(this.parts === null, 'Concurrency control was started twice');
     const { mvcc, startedAt } = handleOf(handle);
-    const parts = new MvccParts(mvcc, host, startedAt, this.options.maxTransactionBytes);
+    const options = joinedOptions(this.given, mvcc.options);
+    const parts = new MvccParts(mvcc, host, startedAt, options.maxTransactionBytes);
     parts.join();
+    this.options = options;
     this.parts = parts;
   }
 

@@ -6,7 +6,9 @@ import { PagewrightError } from '@pagewright/core';
 import { IndexLocks } from './index-locks.js';
 import { KeyLocks } from './key-locks.js';
 import { LeftTombstones } from './left-tombstones.js';
+import type { CheckedOptions } from './options.js';
 import { SharedCounter } from './shared-counter.js';
+import { optionsMemory } from './shared-options.js';
 import { Latch, Sharing } from './sharing.js';
 import { SnapshotList } from './snapshots.js';
 import { Timestamps } from './timestamps.js';
@@ -15,6 +17,7 @@ import { VersionChains } from './version-chains.js';
 import { VersionStore } from './version-store.js';
 
 export interface MvccMemory {
+  readonly options: SharedArrayBuffer;
   readonly sharing: SharedArrayBuffer;
   readonly order: SharedArrayBuffer;
   readonly latch: SharedArrayBuffer;
@@ -37,10 +40,11 @@ export interface MvccHandle {
   readonly startedAt: number;
 }
 
-/** Zeros. Of what versions may take nothing is touched yet. */
-export function newMemory(versionMemory: number): MvccMemory {
-  const blocks = new SharedArrayBuffer(VersionBlocks.bytes(versionMemory));
+/** Zeros, but for the options. Of what versions may take nothing is touched yet. */
+export function newMemory(options: CheckedOptions): MvccMemory {
+  const blocks = new SharedArrayBuffer(VersionBlocks.bytes(options.versionMemory));
   return {
+    options: optionsMemory(options),
     sharing: new SharedArrayBuffer(Sharing.bytes()),
     order: new SharedArrayBuffer(Latch.bytes()),
     latch: new SharedArrayBuffer(Latch.bytes()),
@@ -71,6 +75,7 @@ function isHandle(handle: unknown): handle is MvccHandle {
   const { mvcc, startedAt } = handle;
   if (typeof mvcc !== 'object' || mvcc === null || typeof startedAt !== 'number') return false;
   const wanted: (keyof MvccMemory)[] = [
+    'options',
     'sharing',
     'order',
     'latch',

@@ -2,7 +2,7 @@
  * Joins a store that another thread of the process has open: the same pages, log and commits, in shared memory, with parts and
  * files of this thread.
  */
-import { PagewrightError } from '../errors.js';
+import { isPagewrightError, PagewrightError } from '../errors.js';
 import { Engine } from './engine.js';
 import { EngineCore } from './engine-core.js';
 import { checkEngineHandle } from './engine-handle.js';
@@ -68,8 +68,17 @@ async function attach<Types extends string>(
   teardown.push('the log', () => log.close({ discard: false }));
   const shared = SharedCatalog.join(pages, indexes, memory);
   const core = new EngineCore(parts, shared, state, handle.path, handle.checkpoint, false, transactions, handle);
-  teardown.push('the engine', () => core.leave());
+  let isIn = false;
+  teardown.push('the engine', async () => {
+    try {
+      await core.leave();
+    } catch (error) {
+      // Concurrency control that was never attached has nothing to give back, and is asked last.
+      if (isIn || !isPagewrightError(error, 'PW_CLOSED')) throw error;
+    }
+  });
   concurrency.attach(core.host, handle.concurrency);
+  isIn = true;
   core.sharing.begin(null, shared.news);
   return new Engine<Types>(core, teardown, NOTHING_RECOVERED);
 }
