@@ -9,9 +9,12 @@ import {
   INDEXES,
   type PagewrightError,
 } from '@pagewright/core';
+import { art } from '@pagewright/index-art';
 import { btree } from '@pagewright/index-btree';
 import { ioPosix } from '@pagewright/io-posix';
+import { ioUring } from '@pagewright/io-uring';
 import { mvcc } from '@pagewright/mvcc';
+import { singleWriter } from '@pagewright/single-writer';
 import { wal } from '@pagewright/wal';
 import { type OpenStoreOptions, open } from 'pagewright';
 import { describe, expect, it } from 'vitest';
@@ -29,6 +32,15 @@ import {
 
 inDirectories();
 
+function thrownBy(call: () => unknown): PagewrightError {
+  try {
+    call();
+  } catch (error) {
+    return error as PagewrightError;
+  }
+  throw new Error('Nothing was thrown');
+}
+
 const linesOf = (error: PagewrightError): string[] => error.problems.map(({ code, path }) => `${code} at ${path}`);
 
 describe('a config', () => {
@@ -37,6 +49,23 @@ describe('a config', () => {
     const error = await refusedUnchanged({ indexes: '@acme/not-there' }, 'PW_CONFIG', /npm install @acme\/not-there/);
     expect(linesOf(error)).toEqual(['PW_PLUGIN_UNKNOWN at indexes']);
     await expectKept();
+  });
+
+  it('whose plugins were given no object for their options has all of them reported as what the program gave', () => {
+    const none = null as never;
+    for (const concurrency of [mvcc(none), singleWriter(none)]) {
+      const config = { io: [ioPosix(none), ioUring(none)], pages: bufferPool(none), indexes: [btree(none), art(none)] };
+      const composed = () => compose({ ...config, concurrency, log: wal(none) });
+      expect(linesOf(thrownBy(composed)).sort()).toEqual([
+        'PW_OPTION_INVALID at concurrency',
+        'PW_OPTION_INVALID at indexes[0]',
+        'PW_OPTION_INVALID at indexes[1]',
+        'PW_OPTION_INVALID at io[0]',
+        'PW_OPTION_INVALID at io[1]',
+        'PW_OPTION_INVALID at log',
+        'PW_OPTION_INVALID at pages',
+      ]);
+    }
   });
 
   it('with many mistakes in several plugins has all of them reported at once, each at its path', async () => {

@@ -233,3 +233,16 @@ test.each([
 ])('a `from` that names no file is PW_ARGUMENT: %s', async (from) => {
   expect(await errorWith({}, { from })).toMatchObject({ code: 'PW_ARGUMENT' });
 });
+
+test.each([
+  ['null', null, 'PW_ARGUMENT', 'composeFrom takes an object with options, not null.'],
+  ['text', './engine.json', 'PW_ARGUMENT', 'composeFrom takes an object with options, not the text "./engine.json".'],
+  ['a list', [plugins], 'PW_ARGUMENT', 'composeFrom takes an object with options, not a list.'],
+  ['plugins that are a list', { plugins: [pool] }, 'PW_ARGUMENT', 'by name, not a list.'],
+  ['an option that there is not', { plugins, form: import.meta.url }, 'PW_OPTION_INVALID', 'no option form.'],
+])('options that it does not take are refused: %s', async (_what, options, code, words) => {
+  const error = (await rejectionOf(composeFrom(soundData, options as never))) as PagewrightError;
+  expect(error).toMatchObject({ name: 'PagewrightError', code });
+  expect(error.message).toContain(words);
+  expect(error.message).toContain('{ from, plugins }');
+});

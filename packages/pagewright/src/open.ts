@@ -56,7 +56,7 @@ export interface OpenStoreOptions<Type extends string = 'btree'> extends OpenOpt
 }
 
 /** What {@link restore} takes: what `Blueprint.restore` takes, the parts of a config, and the shorthand `memory`. */
-export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<string>, 'commit'> {
+export interface RestoreStoreOptions extends RestoreOptions, Omit<PartsOptions<string>, 'commit' | 'durability'> {
   /** Memory for pages, in bytes or as in `'256MiB'`. Not beside `pages`. */
   readonly memory?: BufferPoolOptions['memory'];
 }

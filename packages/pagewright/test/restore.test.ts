@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { wal } from '@pagewright/wal';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type ArchivedSegment, attach, composeFrom, open, restore } from '../src/index.js';
+import { afterEach, beforeEach, expect, expectTypeOf, it } from 'vitest';
+import { type ArchivedSegment, attach, composeFrom, open, type RestoreStoreOptions, restore } from '../src/index.js';
 
 let directory: string;
 const at = (name: string): string => join(directory, name);
@@ -192,4 +192,14 @@ it('after a time is refused where there is no archive', async () => {
     ],
   });
   expect(readdirSync(directory)).toEqual([]);
+});
+
+it('has a type that allows what it takes, and no option that it refuses', async () => {
+  type Taken = 'backup' | 'archive' | 'path' | 'until' | 'signal' | 'onProgress' | 'memory';
+  type Parts = 'io' | 'pages' | 'indexes' | 'concurrency' | 'log' | 'plugins' | 'from';
+  expectTypeOf<keyof RestoreStoreOptions>().toEqualTypeOf<Taken | Parts>();
+  for (const option of ['durability', 'commit', 'pageSize']) {
+    const options = { backup: at('backup.pw'), path: at('restored.pw'), [option]: 'relaxed' };
+    await expect(restore(options as never)).rejects.toMatchObject({ code: 'PW_OPTION_INVALID' });
+  }
 });

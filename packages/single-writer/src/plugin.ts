@@ -28,7 +28,8 @@ const options = v.pipe(
     dependsOn: v.exactOptional(v.unknown()),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
-    // What is beneath checks its own.
+    if (typeof dataset.value !== 'object' || dataset.value === null) return;
+    // What is beneath checks its own, beside what is wrong here too.
     const given = withoutWaits(dataset.value as SingleWriterOptions);
     const known = Object.entries(given).filter(([option]) => BENEATH.has(option));
     const value = Object.fromEntries(known);

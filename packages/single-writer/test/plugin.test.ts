@@ -41,6 +41,10 @@ test.each([
   expect(problemsOf(options)).toEqual([[option]]);
 });
 
+test.each([[null], ['fast'], [5], [() => {}]])('options that are no object (%s) are refused, once', (options) => {
+  expect(problemsOf(options as never)).toEqual([undefined]);
+});
+
 test('all that is wrong is told at once', () => {
   expect(problemsOf({ waitMs: -1, versionMemory: 'much', patience: 1 })?.flat().sort()).toEqual([
     'patience',

@@ -1,4 +1,5 @@
 /** Composes an engine from data: the config of `compose` with names of packages in the place of plugins. */
+import { PagewrightError } from '../errors.js';
 import { isConfiguredPlugin, isPluginFactory } from '../plugin.js';
 import { Blueprint } from './blueprint.js';
 import { makePlan } from './plan.js';
@@ -15,9 +16,11 @@ import { callIt, describe, isPlainObject, readSeats, type Seat } from './seats.j
  * Importing a plugin runs its code: take configs only from those who may decide what this process does.
  *
  * Errors: `PW_CONFIG` as for `compose`, with `PW_PLUGIN_UNKNOWN` for names that are not found and `PW_PLUGIN_INVALID` for
- * modules that cannot be imported (then `cause` has their error) or are not plugins. `PW_ARGUMENT` for a bad `from`.
+ * modules that cannot be imported (then `cause` has their error) or are not plugins. `PW_ARGUMENT` for a bad `from` or `plugins`, `PW_OPTION_INVALID` for options that
+ * there are not.
  */
 export async function composeFrom(config: unknown, options: ComposeFromOptions = {}): Promise<Blueprint> {
+  checkOptions(options);
   const problems = new ProblemList();
   const base = options.from === undefined ? null : baseUrl(options.from);
   const seats = readSeats(config, isEntry, problems);
@@ -25,6 +28,28 @@ export async function composeFrom(config: unknown, options: ComposeFromOptions =
   const plan = makePlan(filled, problems);
   problems.throwIfAny();
   return new Blueprint(plan);
+}
+
+const KNOWN: readonly string[] = ['from', 'plugins'] satisfies (keyof ComposeFromOptions)[];
+
+function checkOptions(options: unknown): void {
+  if (!isPlainObject(options))
+    throw refused('PW_ARGUMENT', `an object with options, not ${describe(options)}`, { options });
+  const unknown = Object.keys(options).filter((name) => !KNOWN.includes(name));
+  if (unknown.length > 0) throw refused('PW_OPTION_INVALID', `no option ${unknown.join(', ')}`, { unknown });
+  const { plugins } = options;
+  if (plugins !== undefined && !isPlainObject(plugins)) {
+    throw refused('PW_ARGUMENT', `as plugins an object of factories by name, not ${describe(plugins)}`, { plugins });
+  }
+}
+
+function refused(
+  code: 'PW_ARGUMENT' | 'PW_OPTION_INVALID',
+  takes: string,
+  details: Readonly<Record<string, unknown>>,
+): PagewrightError {
+  const message = `composeFrom takes ${takes}. It takes a config, and { ${KNOWN.join(', ')} }.`;
+  return new PagewrightError(code, message, { details });
 }
 
 /** An entry is `["name", options]`; a list of two entries never looks like one, as an entry is not a plain object. */
