@@ -119,10 +119,11 @@ export {
 } from './explorer/fault-explorer.js';
 export { type Content, differenceBetween, type Entry, History, type HistoryMark } from './explorer/history.js';
 export { type LossChoice, lossesOf } from './explorer/losses.js';
+export { readContent } from './explorer/reading.js';
 export { type OpenOn, STORE_PATH, whatIsWrong } from './explorer/store-check.js';
 export { labelOf, makeValue } from './explorer/value-labels.js';
 export { makeWorkload, type Step, THEMES, type Theme, type Workload } from './explorer/workload.js';
-export { readContent, WorkloadRun } from './explorer/workload-run.js';
+export { WorkloadRun } from './explorer/workload-run.js';
 export { type Finding, type FuzzOptions, type FuzzSummary, fuzz, replay } from './fuzz/fuzzer.js';
 export { type MinimalFinding, minimize } from './fuzz/minimize.js';
 export { type Field, type Mutation, mutated } from './fuzz/mutator.js';

@@ -1,12 +1,8 @@
 /** The explorers find what is planted, say how to see it again, and leave alone what is sound. */
-import { bufferPool } from '@pagewright/bufferpool';
 import {
   COMMIT_POLICIES,
   type CommitRecord,
-  compose,
   definePlugin,
-  type Engine,
-  IO,
   type IoBackend,
   type IoFile,
   instancePerContainerCachingFactory,
@@ -16,8 +12,6 @@ import {
   PagewrightError,
   type ReplayedRecord,
 } from '@pagewright/core';
-import { btree } from '@pagewright/index-btree';
-import { mvcc } from '@pagewright/mvcc';
 import { WriteAheadLog, wal } from '@pagewright/wal';
 import { describe, expect, it, vi } from 'vitest';
 import { Checkpointer } from '../../bufferpool/src/checkpointer.js';
@@ -27,20 +21,12 @@ import {
   FaultExplorer,
   makeWorkload,
   type OpenOn,
+  type SimulatedDevice,
   type Step,
   shrink,
   type Workload,
 } from '../src/index.js';
-
-function given(io: IoBackend) {
-  return definePlugin({
-    name: 'given-io',
-    kind: 'io',
-    contract: 1,
-    provides: [IO],
-    setup: (container) => void container.register(IO, { useValue: io }),
-  })();
-}
+import { engineWith } from './explored-engine.js';
 
 /** A log that is changed after it was made. */
 function changedLog(change: (log: Log) => void) {
@@ -70,26 +56,6 @@ const eager = definePlugin({
     container.register(COMMIT_POLICIES, { useValue: { name: 'eager', attach } });
   },
 });
-
-function engineWith({
-  io = (sound) => sound,
-  log = wal({ segmentSize: '64KiB' }),
-  plugins = [],
-}: {
-  io?: (sound: IoBackend) => IoBackend;
-  log?: ReturnType<typeof wal> | ReturnType<typeof changedLog>;
-  plugins?: ReturnType<typeof eager>[];
-}): OpenOn {
-  return (device, path): Promise<Engine> =>
-    compose({
-      io: given(io(device)),
-      pages: bufferPool({ memory: 64 * 4096, pageSize: 4096 }),
-      indexes: btree(),
-      concurrency: mvcc(),
-      log,
-      plugins,
-    }).open(path);
-}
 
 /** The backend with files that are changed when they are opened. */
 function changedFiles(sound: IoBackend, change: (file: IoFile) => void): IoBackend {
@@ -311,6 +277,35 @@ describe('the fault explorer', () => {
     expect(exploration.faults).toBeGreaterThan(exploration.operations);
   });
 
+  it('tells how many operations there are, and how often one has failed', async () => {
+    const opened = new Set<SimulatedDevice>();
+    const failed = new Set<SimulatedDevice>();
+    const open = engineWith({});
+    const watched: OpenOn = (io, path) => {
+      const device = io as SimulatedDevice;
+      const { onOperation } = device;
+      if (onOperation !== null && !opened.has(device)) {
+        opened.add(device);
+        device.onOperation = (operation) => {
+          try {
+            onOperation(operation);
+          } catch (error) {
+            failed.add(device);
+            throw error;
+          }
+        };
+      }
+      return open(io, path);
+    };
+    const workload: Workload = { theme: 'mixed', seed: 3, steps: [PUT] };
+    const exploration = await new FaultExplorer(watched, { stride: 3 }).explore(workload);
+    expect(exploration.faults).toBe(failed.size);
+    expect(exploration.operations).toBe([...opened][0]?.operations);
+    expect(opened.size).toBeGreaterThan(failed.size + 1);
+    const far = new FaultExplorer(open, { stride: 1e9 });
+    await expect(far.explore(workload)).rejects.toThrow(/^stride is 1000000000; of the \d+ operations/);
+  });
+
   const swallow = (file: IoFile): void => {
     const { submit, submitSync, sync } = file;
     file.submit = (...batch) => submit.apply(file, batch).catch(() => undefined);
@@ -366,5 +361,28 @@ describe('the fault explorer', () => {
     });
     const { findings } = await new FaultExplorer(engineWith({ log })).explore(makeWorkload('mixed', 3, 20));
     expect(findings.length).toBeGreaterThan(0);
+  });
+});
+
+describe('explorers refuse', () => {
+  const open = engineWith({});
+  it.each<[string, () => unknown, RegExp]>([
+    ['a length of no steps', () => makeWorkload('mixed', 1, Number.NaN), /^length is NaN/],
+    ['a negative length', () => makeWorkload('mixed', 1, -1), /^length is -1/],
+    ['isOver that is undefined', () => new CrashExplorer(open, { isOver: undefined as never }), /^isOver is undefined/],
+    ['the same of faults', () => new FaultExplorer(open, { isOver: undefined as never }), /^isOver is undefined/],
+    [
+      'what is misspelt',
+      () => new CrashExplorer(open, { recrashes: 1 } as object),
+      /^CrashExplorer has no 'recrashes'/,
+    ],
+    ['the same of faults', () => new FaultExplorer(open, { strides: 1 } as object), /^FaultExplorer has no 'strides'/],
+    [
+      'the same of losses',
+      () => new CrashExplorer(open, { losses: { exhaustive: 1, samples: 1, sample: 2 } as never }),
+      /^losses has no 'sample'/,
+    ],
+  ])('%s', (_, make, message) => {
+    expect(make).toThrow(message);
   });
 });

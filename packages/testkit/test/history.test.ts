@@ -97,3 +97,44 @@ it('a mark is of its instant: what is answered later is not demanded there', () 
   expect(asked.mismatch(storeWith(1), mark)).toBeNull();
   expect(asked.mismatch(storeWith(1, 2), mark)).not.toBeNull();
 });
+
+describe('a history of a store in use allows a key', () => {
+  const set = (label: string | null): Entry => ({
+    step: 1,
+    kind: 'commit',
+    changes: [{ index: INDEX, key: 'k', label }],
+  });
+  const labels = (asked: History, mark = asked.mark()) => [...asked.labelsAt(INDEX, 'k', mark)];
+
+  it('what was acknowledged, and what is under way since', () => {
+    const asked = history();
+    const first = asked.ask(set('a'));
+    expect(labels(asked)).toEqual([null, 'a']);
+    asked.settle(first, 'acknowledged');
+    expect(labels(asked)).toEqual(['a']);
+    const second = asked.ask(set(null));
+    expect(labels(asked)).toEqual(['a', null]);
+    asked.settle(second, 'refused');
+    expect(labels(asked)).toEqual(['a']);
+    expect(asked.labelsAt('another', 'k', asked.mark())).toEqual(new Set([null]));
+  });
+
+  it('nothing that was hidden by what was acknowledged later, whatever became of it', () => {
+    const asked = history();
+    asked.ask(set('a'));
+    asked.settle(asked.ask(set('b')), 'acknowledged');
+    expect(labels(asked)).toEqual(['b']);
+  });
+
+  it('what a load has put there, and nothing after a clear', () => {
+    const asked = history();
+    asked.settle(asked.ask(set('a')), 'acknowledged');
+    const changes = [{ index: INDEX, key: 'other', label: 'x' }];
+    const before = asked.mark();
+    asked.settle(asked.ask({ step: 2, kind: 'load', index: INDEX, changes }), 'acknowledged');
+    expect([labels(asked), [...asked.labelsAt(INDEX, 'other', asked.mark())]]).toEqual([[null], ['x']]);
+    expect(labels(asked, before)).toEqual(['a']);
+    asked.settle(asked.ask({ step: 3, kind: 'clear', index: INDEX }), 'acknowledged');
+    expect([...asked.labelsAt(INDEX, 'other', asked.mark())]).toEqual([null]);
+  });
+});

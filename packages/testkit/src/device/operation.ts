@@ -4,17 +4,19 @@ import { type ErrorCode, PagewrightError } from '@pagewright/core';
 /** The unit in which a disk writes: a crash keeps or drops it whole. In bytes. */
 export const SECTOR = 512;
 
-export type OperationKind =
-  | 'open'
-  | 'read'
-  | 'write'
-  | 'sync'
-  | 'allocate'
-  | 'truncate'
-  | 'make-directory'
-  | 'remove'
-  | 'rename'
-  | 'sync-directory';
+export const OPERATION_KINDS = [
+  'open',
+  'read',
+  'write',
+  'sync',
+  'allocate',
+  'truncate',
+  'make-directory',
+  'remove',
+  'rename',
+  'sync-directory',
+] as const;
+export type OperationKind = (typeof OPERATION_KINDS)[number];
 
 /** An operation as tests see it: in `history`, and before it happens. */
 export interface DiskOperation {

@@ -6,14 +6,15 @@
  */
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
+import { checkCount, checkFunction, checkNames, checkShare } from '../option-check.js';
 import { Random } from '../random.js';
 import { shrink } from '../shrink.js';
 import { Examinations } from './examinations.js';
 import { type LossChoice, lossesOf } from './losses.js';
-import { checkCount, checkShare } from './option-check.js';
+import type { RunMark } from './run-mark.js';
 import { type OpenOn, STORE_PATH } from './store-check.js';
 import type { Workload } from './workload.js';
-import { type RunMark, WorkloadRun } from './workload-run.js';
+import { WorkloadRun } from './workload-run.js';
 
 export interface ExplorerOptions {
   /** Of the choices: which losses of many, where recovery is cut off. Default: 1. */
@@ -66,6 +67,18 @@ interface CrashPoint {
   readonly mark: RunMark;
 }
 
+const DEFAULTS: Required<ExplorerOptions> = {
+  seed: 1,
+  losses: { exhaustive: 5, samples: 6 },
+  recrash: 0.1,
+  window: 64,
+  stride: 1,
+  mostFindings: 1,
+  device: {},
+  isOver: () => false,
+};
+
+/** Errors: `RangeError` and `TypeError` for options that there are not, or with which nothing would be tried. */
 export class CrashExplorer {
   readonly #open: OpenOn;
   readonly #options: Required<ExplorerOptions>;
@@ -76,24 +89,17 @@ export class CrashExplorer {
   constructor(open: OpenOn, options: ExplorerOptions = {}) {
     this.#open = open;
     this.#examinations = new Examinations(open);
-    this.#options = {
-      seed: 1,
-      losses: { exhaustive: 5, samples: 6 },
-      recrash: 0.1,
-      window: 64,
-      stride: 1,
-      mostFindings: 1,
-      device: {},
-      isOver: () => false,
-      ...options,
-    };
-    const { losses, recrash, window, stride, mostFindings } = this.#options;
+    checkNames('CrashExplorer', options, Object.keys(DEFAULTS));
+    this.#options = { ...DEFAULTS, ...options };
+    const { losses, recrash, window, stride, mostFindings, isOver } = this.#options;
+    checkNames('losses', losses, ['exhaustive', 'samples']);
     checkCount('losses.exhaustive', losses.exhaustive, 0);
     checkCount('losses.samples', losses.samples, 0);
     checkShare('recrash', recrash);
     checkCount('window', window, 1);
     checkCount('stride', stride, 1);
     checkCount('mostFindings', mostFindings, 1);
+    checkFunction('isOver', isOver);
   }
 
   /** Crashes the workload at every operation. Rejects if the workload fails without a crash. */

@@ -3,8 +3,9 @@
  * found in them is the same as well, so it is examined once, and held against each promise.
  */
 import type { SimulatedDevice } from '../device/simulated-device.js';
+import type { RunMark } from './run-mark.js';
 import { type Examined, examine, judge, type OpenOn, relevantBackups } from './store-check.js';
-import type { RunMark, WorkloadRun } from './workload-run.js';
+import type { WorkloadRun } from './workload-run.js';
 
 export class Examinations {
   readonly #known = new Map<string, Examined>();

@@ -4,16 +4,17 @@
  * when the disk is well again, after a kill or a loss of power, the store must be whole.
  */
 import { isPagewrightError } from '@pagewright/core';
-import { type DiskOperation, ioError, type OperationKind } from '../device/operation.js';
+import { type DiskOperation, ioError, OPERATION_KINDS, type OperationKind } from '../device/operation.js';
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
+import { checkCount, checkFunction, checkNames } from '../option-check.js';
 import { Random } from '../random.js';
 import { Examinations } from './examinations.js';
 import { lossesOf } from './losses.js';
-import { checkCount } from './option-check.js';
-import { type OpenOn, STORE_PATH } from './store-check.js';
+import { WrongRead } from './reading.js';
+import { type OpenOn, STORE_PATH, whatIsAnsweredWrong } from './store-check.js';
 import type { Workload } from './workload.js';
-import { WorkloadRun, WrongRead } from './workload-run.js';
+import { WorkloadRun } from './workload-run.js';
 
 /** How an operation fails. A sync that fails has lost what it should have made durable, as on Linux. */
 export const FAILURES = ['EIO once', 'EIO from then on', 'ENOSPC from then on'] as const;
@@ -21,7 +22,7 @@ export type DiskFailure = (typeof FAILURES)[number];
 
 export interface FaultFinding {
   readonly workload: Workload;
-  /** Number of the operation that failed first. */
+  /** Number of the operation from which on the fault was; the first that can fail by it has failed. */
   readonly operation: number;
   readonly at: string;
   readonly fault: DiskFailure;
@@ -31,8 +32,9 @@ export interface FaultFinding {
 }
 
 export interface FaultExploration {
+  /** I/O operations of the workload if nothing fails. */
   readonly operations: number;
-  /** Runs with a fault in them. */
+  /** Runs in which an operation has failed. */
   readonly faults: number;
   readonly findings: readonly FaultFinding[];
 }
@@ -50,31 +52,44 @@ export interface FaultOptions {
   readonly isOver?: () => boolean;
 }
 
+const DEFAULTS: Required<FaultOptions> = {
+  seed: 1,
+  stride: 1,
+  mostFindings: 1,
+  device: {},
+  isOver: () => false,
+};
+
+/** Errors: `RangeError` and `TypeError` for options that there are not, or with which nothing would be tried. */
 export class FaultExplorer {
   readonly #open: OpenOn;
   readonly #options: Required<FaultOptions>;
 
   constructor(open: OpenOn, options: FaultOptions = {}) {
     this.#open = open;
-    this.#options = { seed: 1, stride: 1, mostFindings: 1, device: {}, isOver: () => false, ...options };
+    checkNames('FaultExplorer', options, Object.keys(DEFAULTS));
+    this.#options = { ...DEFAULTS, ...options };
     checkCount('stride', this.#options.stride, 1);
     checkCount('mostFindings', this.#options.mostFindings, 1);
+    checkFunction('isOver', this.#options.isOver);
   }
 
+  /** Lets the workload meet the faults. Rejects if it fails without one, and if the stride is so large that no operation would fail. */
   async explore(workload: Workload): Promise<FaultExploration> {
     const { seed, stride, mostFindings, isOver } = this.#options;
     const random = new Random(seed ^ workload.seed);
     const examinations = new Examinations(this.#open);
     const findings: FaultFinding[] = [];
+    const operations = await this.#countOperations(workload);
     let faults = 0;
     let operation = 1 + random.below(stride);
-    for (let reached = true; reached && findings.length < mostFindings && !isOver(); operation += stride) {
-      reached = false;
+    if (operation > operations)
+      throw new RangeError(`stride is ${stride}; of the ${operations} operations of the workload none would fail.`);
+    for (; operation <= operations && findings.length < mostFindings && !isOver(); operation += stride) {
       for (const fault of FAILURES) {
         const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
         await trial.run();
         if (trial.at === null) continue;
-        reached = true;
         faults++;
         const losses = [null, random.pick(lossesOf(trial.device.copy(), random, { exhaustive: 2, samples: 4 }))];
         for (const loss of losses) {
@@ -83,7 +98,16 @@ export class FaultExplorer {
         }
       }
     }
-    return { operations: operation - stride, faults, findings };
+    return { operations, faults, findings };
+  }
+
+  async #countOperations(workload: Workload): Promise<number> {
+    const device = new SimulatedDevice(this.#options.device);
+    const run = new WorkloadRun(() => this.#open(device, STORE_PATH));
+    // For whoever can tell by it that this is the workload, and no store after it.
+    device.onOperation = () => undefined;
+    await run.run(workload);
+    return device.operations;
   }
 
   /** Does a finding once more: what it shows now, or null if it is gone. */
@@ -91,7 +115,7 @@ export class FaultExplorer {
     const { workload, operation, fault, loss } = finding;
     const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
     await trial.run();
-    if (trial.at === null) throw new Error(`The workload has no operation ${operation} by now: explore it again.`);
+    if (trial.at === null) throw new Error(`No operation from ${operation} on fails by now: explore it again.`);
     const message = await trial.whatIsWrong(loss, new Examinations(this.#open));
     return message === null ? null : { ...finding, at: trial.at, message };
   }
@@ -99,7 +123,7 @@ export class FaultExplorer {
 
 class FaultTrial {
   readonly device: SimulatedDevice;
-  /** The operation that failed; null if the workload has no operation of that number. */
+  /** The operation that failed first; null if none has: there is none from that number on that can fail so. */
   at: string | null = null;
   readonly #run: WorkloadRun;
   #wrong: string | null = null;
@@ -138,39 +162,35 @@ class FaultTrial {
     return examinations.whatIsWrong(this.#run, this.#run.mark(), after);
   }
 
-  /** An engine that does not say `open` accepts nothing, and goes on answering reads if it is read-only. */
+  /** An engine that does not say `open` accepts nothing. Unless it has failed it goes on answering reads, rightly, when the disk is well again. */
   async #checkFailed(): Promise<void> {
     const engine = this.#run.engine;
-    if (engine === null || engine.state === 'open' || this.#wrong !== null) return;
-    const refused = await engine.index('refused', { key: 'utf8', value: 'buffer' }).then(
-      () => null,
-      (error: unknown) => error,
-    );
-    if (!isPagewrightError(refused)) this.#wrong = `an engine that is ${engine.state} made an index`;
+    if (engine === null || this.#wrong !== null) return;
+    if (engine.state !== 'open') {
+      const refused = await engine.index('refused', { key: 'utf8', value: 'buffer' }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (!isPagewrightError(refused)) this.#wrong = `an engine that is ${engine.state} made an index`;
+    }
+    if (this.#wrong !== null || (engine.state !== 'open' && engine.state !== 'read-only')) return;
+    const fail = this.device.onOperation;
+    this.device.onOperation = null;
+    const wrong = await whatIsAnsweredWrong(this.#run);
+    this.device.onOperation = fail;
+    if (wrong !== null) this.#wrong = `an engine that is ${engine.state} after the fault: ${wrong}`;
   }
 
   #failIfDue({ number, kind, path }: DiskOperation): void {
-    if (number < this.operation) return;
-    if (number === this.operation) this.at = `${kind} ${path}`;
-    else if (this.fault === 'EIO once' || !FAILING[this.fault].has(kind)) return;
-    if (number === this.operation && !FAILING[this.fault].has(kind)) return;
+    if (number < this.operation || !FAILING[this.fault].has(kind)) return;
+    if (number > this.operation && this.fault === 'EIO once') return;
+    this.at ??= `${kind} ${path}`;
     if (kind === 'sync') this.device.failWriteBack(path);
     throw ioError(this.fault.startsWith('ENOSPC') ? 'ENOSPC' : 'EIO', path);
   }
 }
 
-const ALL: ReadonlySet<OperationKind> = new Set<OperationKind>([
-  'open',
-  'read',
-  'write',
-  'sync',
-  'allocate',
-  'truncate',
-  'make-directory',
-  'remove',
-  'rename',
-  'sync-directory',
-]);
+const ALL: ReadonlySet<OperationKind> = new Set(OPERATION_KINDS);
 const FAILING: { readonly [Name in DiskFailure]: ReadonlySet<OperationKind> } = {
   'EIO once': ALL,
   'EIO from then on': ALL,

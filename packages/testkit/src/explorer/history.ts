@@ -84,20 +84,40 @@ export class History {
     return content;
   }
 
-  /** What is wrong with what was found, if what must be there and what may be are as at the mark; null if nothing is. */
-  mismatch(found: Content, mark: HistoryMark): string | null {
+  /**
+   * What is wrong with what was found, if what must be there and what may be are as at the mark; null if nothing is. Of some
+   * indexes only, if they are given.
+   */
+  mismatch(found: Content, mark: HistoryMark, only?: ReadonlySet<string>): string | null {
     const { asked, promised, acknowledged } = mark;
-    for (const present of this.#survivors(mark, promised, [], Number.POSITIVE_INFINITY)) {
+    const contentWith = (present: readonly number[]): Content => {
       const content = this.contentAt(promised);
       for (const number of present) this.#apply(content, number);
-      if (differenceBetween(content, found) === null) return null;
+      return only === undefined ? content : new Map([...content].filter(([index]) => only.has(index)));
+    };
+    for (const present of this.#survivors(mark, promised, [], Number.POSITIVE_INFINITY)) {
+      if (differenceBetween(contentWith(present), found) === null) return null;
     }
-    const content = this.contentAt(promised);
-    for (const number of acknowledged) this.#apply(content, number);
+    const content = contentWith(acknowledged);
     const [last, next] = [this.#entries[acknowledged.at(-1) ?? promised - 1], asked - promised - acknowledged.length];
     const promise =
       last === undefined ? 'Nothing was acknowledged' : `Step ${last.step} was acknowledged (${last.kind})`;
     return `${promise}, and the store is neither as it was then nor as any of the ${next} entries asked for beside it would have made it: ${differenceBetween(content, found)}`;
+  }
+
+  /**
+   * The labels that a key may have in a store that is in use, if what must be there and what may be are as at the mark; null: it may be absent. Here
+   * entries take effect in the order in which they were asked for, so that what must be there hides all before it.
+   */
+  labelsAt(index: string, key: string, { asked, promised, acknowledged }: HistoryMark): Set<string | null> {
+    const labels = new Set<string | null>([null]);
+    for (let number = 0; number < asked; number++) {
+      const label = this.#effectOf(number, index, key);
+      if (label === undefined) continue;
+      if (number < promised || acknowledged.includes(number)) labels.clear();
+      labels.add(label);
+    }
+    return labels;
   }
 
   /** Which entries from `number` on may be there, beside those that are chosen already: `missing` is the first one that is not. */
@@ -117,6 +137,16 @@ export class History {
     if (isRefused) yield* this.#survivors(mark, number + 1, present, missing);
     else if (!mark.acknowledged.includes(number))
       yield* this.#survivors(mark, number + 1, present, Math.min(missing, number));
+  }
+
+  /** What a key has by an entry: null if nothing; undefined if the entry leaves it as it was. */
+  #effectOf(number: number, index: string, key: string): string | null | undefined {
+    if (this.#outcomes[number] === 'refused') return undefined;
+    const entry = this.#entries[number] as Entry;
+    if (entry.kind === 'commit')
+      return entry.changes.find((change) => change.index === index && change.key === key)?.label;
+    if (entry.index !== index) return undefined;
+    return entry.kind === 'load' ? (entry.changes.find((change) => change.key === key)?.label ?? null) : null;
   }
 
   #apply(content: Content, number: number): void {

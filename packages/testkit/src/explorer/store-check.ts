@@ -6,7 +6,9 @@
 import type { Engine, IoBackend } from '@pagewright/core';
 import type { SimulatedDevice } from '../device/simulated-device.js';
 import type { Content } from './history.js';
-import { type BackupMark, type RunMark, readContent, type WorkloadRun } from './workload-run.js';
+import { readContent } from './reading.js';
+import type { BackupMark, RunMark } from './run-mark.js';
+import type { WorkloadRun } from './workload-run.js';
 
 /** Where the store is on the device. */
 export const STORE_PATH = '/store/explored.pw';
@@ -40,6 +42,16 @@ export async function whatIsWrong(
   device: SimulatedDevice,
 ): Promise<string | null> {
   return judge(await examine(open, mark, device), run, mark);
+}
+
+/** What is wrong with what the engine of a run answers, in words, when nothing is under way; null if nothing is. */
+export async function whatIsAnsweredWrong(run: WorkloadRun): Promise<string | null> {
+  try {
+    await run.answered();
+    return mismatchOf(await readContent(run.engine as Engine), run, run.mark());
+  } catch (error) {
+    return textOf(error);
+  }
 }
 
 /** Opens the store and what backups of the mark have to be looked at. What comes out depends on these and on what is on the device, and on nothing else. */

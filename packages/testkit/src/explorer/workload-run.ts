@@ -6,39 +6,17 @@
  * Asynchronous commits take effect in the order in which they were asked for, synchronous ones at once; so there are two
  * histories, over indexes of their own.
  */
-import {
-  type Engine,
-  type EngineSnapshot,
-  type IndexHandle,
-  isPagewrightError,
-  type Transaction,
-} from '@pagewright/core';
-import { type Change, type Content, History, type HistoryMark } from './history.js';
+import { type Engine, isPagewrightError, type Transaction } from '@pagewright/core';
+import { type Change, History, type HistoryMark } from './history.js';
+import { type Handle, nameOfIndex, nameOfKey, WrongRead, wrongLabel } from './reading.js';
+import type { BackupMark, RunMark } from './run-mark.js';
 import { labelOf, makeValue } from './value-labels.js';
+import { WatchedSnapshot } from './watched-snapshot.js';
 import { type Form, type Step, SYNC_INDEX, type Workload } from './workload.js';
 
 /** Opens a store with the parts that are tested, on the device of the run. */
 export type OpenStore = () => Promise<Engine>;
 
-/** How far both histories had come at an instant. */
-export interface RunMark {
-  readonly ordered: HistoryMark;
-  readonly inPlace: HistoryMark;
-  /** Backups that had been asked for. */
-  readonly backups: readonly BackupMark[];
-}
-
-/** How far a backup had come at an instant. */
-export interface BackupMark {
-  /** Where it is, when it is whole. */
-  readonly path: string;
-  /** What was acknowledged before it was asked for is in it, and nothing that was asked for after this instant, or its answer. */
-  readonly ordered: HistoryMark;
-  readonly inPlace: HistoryMark;
-  readonly outcome: 'open' | 'made' | 'failed';
-}
-
-type Handle = IndexHandle<string, Uint8Array>;
 type Write = Extract<Step, { do: 'write' }>;
 type Load = Extract<Step, { do: 'load' }>;
 
@@ -50,9 +28,6 @@ const DISK_ERRORS: ReadonlySet<string> = new Set(['PW_IO', 'PW_FULL']);
 /** Where backups go, before their numbers. */
 const BACKUP_PATH = '/store/backup-';
 
-/** A read gave what no history of the store allows. */
-export class WrongRead extends Error {}
-
 export class WorkloadRun {
   readonly ordered = new History();
   readonly inPlace = new History();
@@ -63,10 +38,12 @@ export class WorkloadRun {
   #engine: Engine | null = null;
   readonly #handles = new Map<number, Handle>();
   readonly #waiting: Promise<void>[] = [];
-  readonly #snapshots: EngineSnapshot[] = [];
+  readonly #snapshots: WatchedSnapshot[] = [];
   readonly #backups: BackupMark[] = [];
   /** Asynchronous commits, by their numbers in the history, that had not taken effect when the call returned. */
   readonly #onTheirWay = new Set<number>();
+  /** Keys of the last write to each index: a read that comes too early or too late is seen there first. */
+  readonly #newest = new Map<number, readonly number[]>();
   #writes = 0;
   #step = -1;
 
@@ -95,7 +72,7 @@ export class WorkloadRun {
 
   async end(): Promise<void> {
     await this.#settle();
-    for (const snapshot of this.#snapshots.splice(0)) snapshot.release();
+    while (this.#snapshots.length > 0) await this.#release();
     this.#handles.clear();
     await this.#engine?.close();
     this.#engine = null;
@@ -103,10 +80,16 @@ export class WorkloadRun {
 
   /** Waits for what was asked for, whatever comes of it, and closes the store as far as that is possible. */
   async abandon(): Promise<void> {
-    await Promise.allSettled(this.#waiting.splice(0));
+    await this.answered();
+    this.#waiting.length = 0;
     for (const snapshot of this.#snapshots.splice(0)) snapshot.release();
     await this.#engine?.close().catch(() => undefined);
     this.#engine = null;
+  }
+
+  /** Waits for what was asked for, whatever comes of it: by then it is known what was refused. */
+  async answered(): Promise<void> {
+    await Promise.allSettled(this.#waiting);
   }
 
   async step(step: Step): Promise<void> {
@@ -143,17 +126,18 @@ export class WorkloadRun {
       }
       case 'read':
         for (const [number, handle] of this.#handles) {
-          for (const key of step.keys) await this.#read(number, handle, key);
+          const newest = this.#newest.get(number) ?? [];
+          for (const key of [...step.keys, ...newest]) await this.#read(number, handle, key);
         }
         break;
       case 'settle':
         await this.#settle();
         break;
       case 'snapshot':
-        this.#snapshots.push(engine.snapshot());
+        this.#snapshots.push(new WatchedSnapshot(engine.snapshot(), new Map(this.#handles), this));
         break;
       case 'release':
-        this.#snapshots.shift()?.release();
+        await this.#release();
         break;
       case 'reopen':
         await this.end();
@@ -209,24 +193,27 @@ export class WorkloadRun {
 
   /** Asks for the commit at once. */
   #ask(step: Write, handle: Handle): Promise<void> {
-    const number = ++this.#writes;
-    const value = makeValue(number, step.size);
-    const label = labelOf(value);
-    const changes = new Map<string, Change>();
+    this.#newest.set(step.index, step.keys.slice(0, NEWEST));
+    const changes = new Map<string, ValuedChange>();
     for (const [at, key] of step.keys.entries()) {
       const isDeleted = step.deletes > 0 && at % step.deletes === step.deletes - 1;
       const name = nameOfKey(key);
-      changes.set(name, { index: handle.name, key: name, label: isDeleted ? null : label });
+      // Each key has a value of its own, so that another key's is known.
+      const value = isDeleted ? null : makeValue(++this.#writes, step.size);
+      changes.set(name, { index: handle.name, key: name, label: value && labelOf(value), value });
     }
-    const history = step.index === SYNC_INDEX ? this.inPlace : this.ordered;
+    const history = this.historyOf(step.index);
     // What a transaction sees is settled when it begins; what a plain change goes by, when it takes effect.
     const seen = step.form === 'transaction' ? history.firstOpen((number) => this.#onTheirWay.has(number)) : undefined;
-    const entry = history.ask({ step: this.#step, kind: 'commit', changes: [...changes.values()] }, seen);
+    const entry = history.ask(
+      { step: this.#step, kind: 'commit', changes: [...changes.values()].map(withoutValue) },
+      seen,
+    );
     this.commits++;
     let answer: Promise<void>;
     const before = this.#lastCommit();
     try {
-      answer = this.#commit(step.form, handle, [...changes.values()], value);
+      answer = this.#commit(step.form, handle, [...changes.values()]);
     } catch (error) {
       answer = Promise.reject(error);
     }
@@ -246,21 +233,21 @@ export class WorkloadRun {
     return engine.state === 'failed' ? null : engine.lastCommit;
   }
 
-  #commit(form: Form, handle: Handle, changes: readonly Change[], value: Uint8Array): Promise<void> {
+  #commit(form: Form, handle: Handle, changes: readonly ValuedChange[]): Promise<void> {
     const engine = this.#engine as Engine;
-    const [first] = changes as [Change];
+    const [first] = changes as [ValuedChange];
     const write = (tx: Transaction): void => {
-      for (const { key, label } of changes) {
-        if (label === null) tx.delete(handle, key);
+      for (const { key, value } of changes) {
+        if (value === null) tx.delete(handle, key);
         else tx.put(handle, key, value);
       }
     };
     switch (form) {
       case 'put':
-        return first.label === null ? handle.delete(first.key) : handle.put(first.key, value);
+        return first.value === null ? handle.delete(first.key) : handle.put(first.key, first.value);
       case 'batch':
         return handle.batch(
-          changes.map(({ key, label }) => (label === null ? { type: 'delete', key } : { type: 'put', key, value })),
+          changes.map(({ key, value }) => (value === null ? { type: 'delete', key } : { type: 'put', key, value })),
         );
       case 'transaction': {
         const tx = engine.begin();
@@ -268,8 +255,8 @@ export class WorkloadRun {
         return tx.commit();
       }
       case 'put-sync':
-        if (first.label === null) handle.deleteSync(first.key);
-        else handle.putSync(first.key, value);
+        if (first.value === null) handle.deleteSync(first.key);
+        else handle.putSync(first.key, first.value);
         return Promise.resolve();
       case 'transaction-sync':
         engine.transactionSync(write);
@@ -283,7 +270,7 @@ export class WorkloadRun {
     if (known !== undefined) return known;
     const engine = this.#engine as Engine;
     const name = nameOfIndex(number);
-    const history = number === SYNC_INDEX ? this.inPlace : this.ordered;
+    const history = this.historyOf(number);
     const isNew = engine.indexes().every((index) => index.name !== name);
     if (isNew) await this.#settle();
     const entry = isNew ? history.ask({ step: this.#step, kind: 'create', index: name }) : -1;
@@ -312,7 +299,6 @@ export class WorkloadRun {
     const handle = await this.#handle(index);
     const other = beside < 0 ? null : await this.#handle(beside);
     await this.#settle();
-    const number = ++this.#writes;
     let entry = -1;
     const run = this;
     const changes: Change[] = [];
@@ -320,7 +306,7 @@ export class WorkloadRun {
       for (let at = 0; at < count; at++) {
         if (at === fails) throw new InputFailure();
         const key = nameOfLoaded(at);
-        const value = makeValue(number, step.large > 0 && at % LARGE_ONES === 3 ? step.large : step.size);
+        const value = makeValue(++run.#writes, step.large > 0 && at % LARGE_ONES === 3 ? step.large : step.size);
         changes.push({ index: handle.name, key, label: labelOf(value) });
         yield [key, value];
         if (other !== null && at % BESIDE === 7) run.#hold(run.#ask(writeBeside(beside, at), other));
@@ -336,7 +322,7 @@ export class WorkloadRun {
       }
     }
     try {
-      await handle.bulkLoad(turns === 0 ? items() : slowly(), { fill: number % 2 === 0 ? 1 : 0.7 });
+      await handle.bulkLoad(turns === 0 ? items() : slowly(), { fill: this.#step % 2 === 0 ? 1 : 0.7 });
       this.ordered.settle(entry, 'acknowledged');
     } catch (error) {
       if (error instanceof InputFailure) return;
@@ -345,12 +331,50 @@ export class WorkloadRun {
     }
   }
 
-  /** A value that is read must be one that was written under this key, in this index. */
+  /** A key that is read must have what was acknowledged before, or what is under way: now, and as each snapshot was taken. */
   async #read(number: number, handle: Handle, key: number): Promise<void> {
-    const value = number % 2 === 0 ? await handle.get(nameOfKey(key)) : handle.getSync(nameOfKey(key));
-    if (value !== undefined && labelOf(value).includes('wrong')) {
-      throw new WrongRead(`${nameOfKey(key)} in ${handle.name} is ${labelOf(value)}`);
+    const name = nameOfKey(key);
+    const history = this.historyOf(number);
+    const from = history.mark();
+    const value = await handle.get(name);
+    await this.#judge(number, handle, name, value, { ...from, asked: history.length });
+    await this.#judge(number, handle, name, handle.getSync(name), history.mark());
+    for (const snapshot of this.#snapshots) {
+      if (snapshot.shows(number, handle)) await snapshot.read(number, handle, name);
     }
+  }
+
+  async #judge(
+    number: number,
+    { name }: Handle,
+    key: string,
+    value: Uint8Array | undefined,
+    mark: HistoryMark,
+  ): Promise<void> {
+    const label = value === undefined ? null : labelOf(value);
+    await this.mustHold(() => {
+      const allowed = this.historyOf(number).labelsAt(name, key, mark);
+      return allowed.has(label) ? null : wrongLabel(name, key, label, allowed);
+    });
+  }
+
+  /** Throws what is wrong, if it still is when all is answered: what is under way may have been refused, and not have said so yet. */
+  async mustHold(whatIsWrong: () => string | null): Promise<void> {
+    if (whatIsWrong() === null) return;
+    await this.answered();
+    const wrong = whatIsWrong();
+    if (wrong !== null) throw new WrongRead(wrong);
+  }
+
+  historyOf(index: number): History {
+    return index === SYNC_INDEX ? this.inPlace : this.ordered;
+  }
+
+  /** The oldest snapshot must show all that it showed when it was taken, before it is let go. */
+  async #release(): Promise<void> {
+    const [oldest] = this.#snapshots;
+    await oldest?.readAll(this.#handles);
+    this.#snapshots.shift()?.release();
   }
 
   #hold(work: Promise<void>): void {
@@ -363,9 +387,17 @@ export class WorkloadRun {
   }
 }
 
+type ValuedChange = Change & { readonly value: Uint8Array | null };
+
+/** What is kept of it: values are many bytes, and a label tells them. */
+function withoutValue({ index, key, label }: ValuedChange): Change {
+  return { index, key, label };
+}
+
 /** The input of a bulk load ends with this where it is to fail. */
 class InputFailure extends Error {}
 
+const NEWEST = 3;
 const LARGE_ONES = 23;
 /** Entries of an input between two writes to another index. */
 const BESIDE = 61;
@@ -377,33 +409,7 @@ function writeBeside(index: number, at: number): Write {
 /** Longer than a log waits before it counts as idle. Nothing depends on it: without it one kind of write is seen less often. */
 const IDLE_MS = 40;
 
-export function nameOfIndex(number: number): string {
-  return number === SYNC_INDEX ? 'in-place' : `index ${number}`;
-}
-
 /** Some of these are keys of other writes as well; all of them rise. */
 function nameOfLoaded(at: number): string {
   return nameOfKey(at * 2);
-}
-
-export function nameOfKey(key: number): string {
-  return `key/${String(key).padStart(4, '0')}${key % 7 === 0 ? '/with a longer tail of its own' : ''}`;
-}
-
-/** All that the store holds, by history. */
-export async function readContent(engine: Engine): Promise<{ ordered: Content; inPlace: Content }> {
-  const ordered: Content = new Map();
-  const inPlace: Content = new Map();
-  for (const { name } of engine.indexes()) {
-    const index = await engine.index<string, Uint8Array>(name, { key: 'utf8', value: 'buffer' });
-    const entries = new Map<string, string>();
-    let previous = '';
-    for (const [key, value] of index.rangeSync()) {
-      if (previous >= key && entries.size > 0) throw new WrongRead(`${key} comes after ${previous} in ${name}`);
-      entries.set(key, labelOf(value));
-      previous = key;
-    }
-    (name === nameOfIndex(SYNC_INDEX) ? inPlace : ordered).set(name, entries);
-  }
-  return { ordered, inPlace };
 }

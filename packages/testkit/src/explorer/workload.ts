@@ -2,6 +2,7 @@
  * What a store is made to do while it is crashed: a list of plain steps, so that one that fails can be printed, run again
  * and made smaller. The same seed and theme give the same list.
  */
+import { checkCount, checkOneOf } from '../option-check.js';
 import { Random } from '../random.js';
 
 /** How a commit is asked for. Those that end in `-sync` do it in place. */
@@ -70,9 +71,10 @@ const MOST_KEYS = 240;
 /** Bytes in a value: what an engine takes that has a pool of 64 pages of 4 KiB. */
 const LARGEST = 16_000;
 
-/** The workload of a seed, with this many steps. */
+/** The workload of a seed, with this many steps, at least one. Errors: `RangeError`. */
 export function makeWorkload(theme: Theme, seed: number, length: number): Workload {
-  if (!THEMES.includes(theme)) throw new RangeError(`There is no theme '${theme}'; there are: ${THEMES.join(', ')}.`);
+  checkOneOf('theme', theme, THEMES);
+  checkCount('length', length, 1);
   const random = new Random(seed).fork(theme);
   const steps: Step[] = [];
   while (steps.length < length) steps.push(makeStep(theme, random));
