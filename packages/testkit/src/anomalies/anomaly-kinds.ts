@@ -9,6 +9,8 @@
  *   within its bounds, which had no version yet. A key that was found and is deleted later was read itself, and counts as an item.
  */
 
+import { checkOneOf } from '../option-check.js';
+
 export type AnomalyKind =
   /** A cycle of ww alone: *dirty write* (Adya et al., 5.1). */
   | 'G0'
@@ -66,7 +68,8 @@ const ALLOWED: Readonly<Record<IsolationLevel, ReadonlySet<AnomalyKind>>> = {
   serializable: new Set(),
 };
 
-/** The anomalies that may come up under an isolation level. All others must not. */
+/** The anomalies that may come up under an isolation level. All others must not. Errors: `RangeError` if there is no such level. */
 export function allowedBy(level: IsolationLevel): ReadonlySet<AnomalyKind> {
+  checkOneOf('level', level, Object.keys(ALLOWED));
   return ALLOWED[level];
 }

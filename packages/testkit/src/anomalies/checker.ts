@@ -7,6 +7,7 @@
  * beginning of another, rw from the beginning of one to the end of another. It has a cycle just if there is one in which no two rw follow each other; and its
  * order, where it has none, is one in which the transactions could have begun and ended (Cerone and Gotsman, Analysing Snapshot Isolation, PODC 2016).
  */
+import { checkLimit, checkNames, checkOneOf } from '../option-check.js';
 import { type AnomalyKind, allowedBy, type IsolationLevel } from './anomaly-kinds.js';
 import { CycleSearch, SILENT } from './cycle-search.js';
 import { Dependencies, PREDICATE_RW, RW, WR, WW } from './dependencies.js';
@@ -25,7 +26,7 @@ export interface CheckOptions {
    * Default: no. All transactions need times.
    */
   readonly realTime?: 'snapshot' | 'serializable';
-  /** Of each kind so many anomalies are told; all are counted. Default: 10. */
+  /** Of each kind so many anomalies are told, at least one; all are counted. Default: 10. */
   readonly mostOfAKind?: number;
 }
 
@@ -40,9 +41,13 @@ export interface AnomalyReport {
   readonly steps: number;
 }
 
-/** Errors: `HistoryError` for a history that no recorder makes. */
+/** Errors: `HistoryError` for a history that no recorder makes; `RangeError` and `TypeError` for options that there are not. */
 export function findAnomalies(history: TransactionHistory, options: CheckOptions = {}): AnomalyReport {
+  checkNames('findAnomalies', options, ['realTime', 'mostOfAKind']);
   const { realTime, mostOfAKind = 10 } = options;
+  if (realTime !== undefined) checkOneOf('realTime', realTime, ['snapshot', 'serializable']);
+  // What is counted and not told is not there for `forbiddenBy`.
+  checkLimit('mostOfAKind', mostOfAKind, 1);
   const steps = new Steps();
   const findings = new Findings(mostOfAKind);
   const writes = new WriteIndex(history, steps);
@@ -198,7 +203,7 @@ class CycleCheck {
     if (isTimed) {
       addTime(
         graph,
-        this.#counted().map((transaction) => {
+        this.#timed().map((transaction) => {
           const { began, ended } = timesOf(writes.transactions[transaction] as RecordedTransaction);
           return { node: transaction, asked: began.asked, over: ended.over };
         }),
@@ -215,7 +220,7 @@ class CycleCheck {
     for (const transaction of this.#counted()) graph.addEdge(2 * transaction, 2 * transaction + 1, SILENT);
     if (isTimed) {
       const events: TimedEvent[] = [];
-      for (const transaction of this.#counted()) {
+      for (const transaction of this.#timed()) {
         const { began, ended } = timesOf(writes.transactions[transaction] as RecordedTransaction);
         events.push({ node: 2 * transaction, ...began }, { node: 2 * transaction + 1, ...ended });
       }
@@ -233,6 +238,11 @@ class CycleCheck {
 
   #counted(): number[] {
     return this.writes.transactions.map((_, position) => position).filter((position) => this.writes.counts(position));
+  }
+
+  /** Who is one of several has no times. */
+  #timed(): number[] {
+    return this.#counted().filter((position) => position < this.writes.recorded);
   }
 }
 

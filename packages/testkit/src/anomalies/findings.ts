@@ -6,7 +6,7 @@ export interface Anomaly {
   readonly kind: AnomalyKind;
   /** Whether it takes into account that a transaction had ended before another one began. */
   readonly realTime: boolean;
-  /** Who takes part: of a cycle, in its order. */
+  /** Who takes part: of a cycle, in its order. `T?.1` in the text stands for one of several who may have deleted the same key: its id is that of no recorded transaction. */
   readonly transactions: readonly TransactionId[];
   /** What happened, in lines that a person can follow. */
   readonly text: string;

@@ -91,7 +91,9 @@ export class Observations {
     const counted = deletions.filter((write) => writes.counts(writes.transaction[write] as number));
     this.steps.count += deletions.length;
     if (counted.length > 1) return UNTOLD;
-    return counted[0] ?? deletions[0];
+    // One of several whose outcome is unknown has, and they have not deleted the same.
+    const isInDoubt = deletions.some((write) => writes.isInDoubt(writes.transaction[write] as number));
+    return counted[0] ?? (isInDoubt ? UNTOLD : deletions[0]);
   }
 }
 

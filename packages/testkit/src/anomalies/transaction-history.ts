@@ -89,6 +89,11 @@ export function transactionId(thread: number, number: number): TransactionId {
   return thread * MOST_TRANSACTIONS + number;
 }
 
+/** Who stands in a report for one of several transactions, nobody can tell which; numbers begin with 1. No recorded one has such an id. */
+export function transactionInDoubt(number: number): TransactionId {
+  return MOST_THREADS * MOST_TRANSACTIONS + number;
+}
+
 /** Write `write` of a transaction; writes begin with 0. */
 export function tagOf(transaction: TransactionId, write: number): Tag {
   if (write >= MOST_WRITES) throw new RangeError(`A recorded transaction has no more than ${MOST_WRITES} writes.`);
@@ -100,10 +105,11 @@ export function transactionOf(tag: Tag): TransactionId {
   return Math.floor(tag / MOST_WRITES);
 }
 
-/** `T3.17`: transaction 17 of thread 3. */
+/** `T3.17`: transaction 17 of thread 3. `T?.1`: the first of those of whom nobody can tell which they are. */
 export function nameOf(transaction: TransactionId): string {
   if (transaction === INITIAL) return 'the beginning';
-  return `T${Math.floor(transaction / MOST_TRANSACTIONS)}.${transaction % MOST_TRANSACTIONS}`;
+  const thread = Math.floor(transaction / MOST_TRANSACTIONS);
+  return `T${thread === MOST_THREADS ? '?' : thread}.${transaction % MOST_TRANSACTIONS}`;
 }
 
 /** `3.17:2`: write 2 of transaction 17 of thread 3. */

@@ -7,6 +7,7 @@
  * deleted some day; all others come by being written, and stay.
  */
 import { type Engine, type IndexHandle, isPagewrightError, type Transaction } from '@pagewright/core';
+import { checkCount } from '../option-check.js';
 import { Random } from '../random.js';
 import { SharedClock, TransactionRecorder } from './recorder.js';
 import { INITIAL_TAG, type RecordedTransaction, transactionId } from './transaction-history.js';
@@ -15,7 +16,7 @@ export interface LoadPlan {
   readonly seed: number;
   /** Keys of each index that are written at a time. */
   readonly keys: number;
-  /** How often a key may be let go for another one. */
+  /** How often a key may be let go for another one. Times `keys` it is at most 999,992: keys of the two indexes are told apart by their numbers. */
   readonly generations: number;
   /** A list that is as long as this is let go. */
   readonly longest: number;
@@ -64,8 +65,10 @@ export function sharedMemoryOf(keys: number): LoadMemory {
   };
 }
 
-/** The keys that {@link fillLists} puts there. */
-export function initialKeys({ keys, generations }: LoadPlan): number[] {
+/** The keys that {@link fillLists} puts there. Errors: `RangeError` for a plan with which nothing would be told. */
+export function initialKeys(plan: LoadPlan): number[] {
+  checkPlan(plan);
+  const { keys, generations } = plan;
   const all = Array.from({ length: keys * generations }, (_, key) => key).filter(isMortal);
   return Array.from({ length: INDEXES }, (_, index) => all.map((key) => index * APART + key)).flat();
 }
@@ -97,11 +100,25 @@ export async function readLists(engine: Engine, plan: LoadPlan, number = 1): Pro
 }
 
 /**
- * Does a thread's share of the transactions. Errors: what an engine may throw that fails, or is closed; all transactions are recorded by then, those whose commit nobody
+ * Does a thread's share of the transactions. Errors: `RangeError` for a plan or share with which nothing would be done, or told; what an engine may throw that fails, or is closed; all transactions are recorded by then, those whose commit nobody
  * knows of as such.
  */
 export async function runTransactions(engine: Engine, plan: LoadPlan, share: LoadShare): Promise<void> {
+  checkPlan(plan);
+  checkCount('thread', share.thread, 1);
+  checkCount('transactions', share.transactions, 1);
+  if (share.open !== undefined) checkCount('open', share.open, 1);
   await new TransactionLoad(engine, await openLists(engine, plan), plan, share).run();
+}
+
+function checkPlan({ keys, generations, longest }: LoadPlan): void {
+  checkCount('keys', keys, 1);
+  checkCount('generations', generations, 1);
+  checkCount('longest', longest, 1);
+  // A range goes on behind the last of them.
+  const most = APART - MOST_RANGE;
+  if (keys * generations > most)
+    throw new RangeError(`keys times generations is ${keys * generations}; it must be at most ${most}.`);
 }
 
 /** Errors of a commit after which it is known that nothing of it was written, and the transaction can be done again. */

@@ -14,6 +14,8 @@ import {
   type RecordedTransaction,
   type Tag,
   type TransactionHistory,
+  tagOf,
+  transactionInDoubt,
   transactionOf,
 } from './transaction-history.js';
 
@@ -28,7 +30,10 @@ const REPLACED = 1;
 const LEFT = 2;
 
 export class WriteIndex {
+  /** Those of the history, and behind them who stands for others: see {@link recorded}. */
   readonly transactions: readonly RecordedTransaction[];
+  /** So many are of the history. Each other one has deleted one key, and is one of several whose outcome is unknown: nobody can tell which. */
+  readonly recorded: number;
   /** In order. */
   readonly keys: readonly number[];
   /** Of each write: its transaction, its key (both by position), and which operation it is. */
@@ -49,17 +54,19 @@ export class WriteIndex {
     history: TransactionHistory,
     private readonly steps: Steps,
   ) {
-    this.transactions = history.transactions;
+    const transactions = [...history.transactions];
+    this.transactions = transactions;
+    this.recorded = transactions.length;
     this.#initial = new Set(history.initial);
     this.keys = this.#collectKeys();
     for (const [position, key] of this.keys.entries()) {
       this.#keyPositions.set(key, position);
       this.#addWrite(NONE, position, NONE);
     }
-    this.#counts = new Uint8Array(this.transactions.length);
+    this.#counts = new Uint8Array(this.recorded + this.keys.length);
     this.#checkIds();
-    for (let position = 0; position < this.transactions.length; position++) this.#register(position);
-    this.#countOutcomes();
+    for (let position = 0; position < this.recorded; position++) this.#register(position);
+    for (const key of this.#countOutcomes()) this.#addDeleter(key, transactions);
   }
 
   /** Undefined of a key that is not in the history but for reads that found nothing. */
@@ -83,6 +90,11 @@ export class WriteIndex {
   /** Whether the transaction counts as committed: it was, or somebody who counts has seen what it wrote. */
   counts(transaction: number): boolean {
     return this.#counts[transaction] === 1;
+  }
+
+  /** Whether nobody knows if the transaction was committed, and nobody who counts has seen what it wrote. */
+  isInDoubt(transaction: number): boolean {
+    return this.transactions[transaction]?.outcome === 'unknown' && !this.counts(transaction);
   }
 
   isRoot(write: number): boolean {
@@ -187,8 +199,8 @@ export class WriteIndex {
     return write;
   }
 
-  /** Who committed counts, and whose outcome is unknown if it was seen by one that counts. */
-  #countOutcomes(): void {
+  /** Who committed counts, and whose outcome is unknown if it was seen by one that counts. The keys that were deleted by one of several, nobody can tell which. */
+  #countOutcomes(): number[] {
     const found: number[] = [];
     const count = (transaction: number): void => {
       if (this.#counts[transaction] === 1) return;
@@ -205,13 +217,18 @@ export class WriteIndex {
     for (const [position, { outcome }] of this.transactions.entries()) if (outcome === 'committed') count(position);
     const inDoubt = this.#deletionsInDoubt();
     const doubtful = [...inDoubt.keys()].sort((a, b) => a - b);
-    const missed = (key: number): void => {
-      this.steps.count++;
-      const deleter = inDoubt.get(key);
-      if (deleter !== undefined) count(deleter);
-    };
+    const ofSeveral = new Set<number>();
     for (let next = found.pop(); next !== undefined; next = found.pop()) {
+      const own = new OwnDeletions();
+      const missed = (key: number): void => {
+        this.steps.count++;
+        const deleters = inDoubt.get(key);
+        if (deleters === undefined || own.has(key)) return;
+        if (deleters.length === 1) count(deleters[0] as number);
+        else ofSeveral.add(key);
+      };
       for (const operation of (this.transactions[next] as RecordedTransaction).operations) {
+        own.note(operation);
         if (operation.type === 'read') {
           if (operation.list === null) missed(operation.key);
           else sees(operation.list.at(-1));
@@ -228,18 +245,59 @@ export class WriteIndex {
         }
       }
     }
+    return [...ofSeveral].sort((a, b) => a - b);
   }
 
-  /** Keys that nobody deleted for sure, and one transaction perhaps: that transaction. */
-  #deletionsInDoubt(): Map<number, number> {
-    const inDoubt = new Map<number, number>();
+  /** Keys that nobody deleted for sure, and one or more transactions perhaps: these. */
+  #deletionsInDoubt(): Map<number, number[]> {
+    const inDoubt = new Map<number, number[]>();
     for (const [position, deletions] of this.deletions) {
       const deleters = deletions.map((write) => this.transaction[write] as number);
       if (deleters.some((deleter) => this.counts(deleter))) continue;
       const possible = deleters.filter((deleter) => this.transactions[deleter]?.outcome === 'unknown');
-      if (possible.length === 1) inDoubt.set(this.keys[position] as number, possible[0] as number);
+      if (possible.length > 0) inDoubt.set(this.keys[position] as number, possible);
     }
     return inDoubt;
+  }
+
+  /**
+   * A key was seen to be absent that one of several deleted. Who it was stands in the history as a transaction that did nothing else, unless one of
+   * them counts, or they have not deleted the same: what is known of all of them is known of that one.
+   */
+  #addDeleter(key: number, transactions: RecordedTransaction[]): void {
+    const deletions = this.deletions.get(this.positionOf(key) as number) as number[];
+    this.steps.count += deletions.length;
+    if (deletions.some((write) => this.counts(this.transaction[write] as number))) return;
+    const [first, ...others] = deletions
+      .filter((write) => this.transactions[this.transaction[write] as number]?.outcome === 'unknown')
+      .map((write) => this.operationOf(write).list) as [readonly Tag[], ...(readonly Tag[])[]];
+    if (others.some((list) => list.length !== first.length || list.some((tag, at) => tag !== first[at]))) return;
+    const id = transactionInDoubt(transactions.length - this.recorded + 1);
+    const position = transactions.length;
+    transactions.push({
+      id,
+      outcome: 'committed',
+      operations: [{ type: 'delete', key, tag: tagOf(id, 0), list: first }],
+    });
+    this.#counts[position] = 1;
+    this.#register(position);
+  }
+}
+
+/** The keys that a transaction has deleted itself by then: that these are absent says nothing of others. */
+class OwnDeletions {
+  readonly #keys: number[] = [];
+  readonly #savepoints = new Map<number, number>();
+
+  note(operation: RecordedOperation): void {
+    if (operation.type === 'delete') this.#keys.push(operation.key);
+    else if (operation.type === 'savepoint') this.#savepoints.set(operation.name, this.#keys.length);
+    else if (operation.type === 'rollback')
+      this.#keys.length = Math.min(this.#keys.length, this.#savepoints.get(operation.to) as number);
+  }
+
+  has(key: number): boolean {
+    return this.#keys.includes(key);
   }
 }
 
