@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BrokenClause, brokenClauses, runSuite, type Suite, type TestRunner } from '../src/index.js';
 
 interface Counter {
@@ -80,5 +80,51 @@ describe('a suite', () => {
     ]);
     await registered[0]?.body();
     expect(disposed).toEqual([2]);
+  });
+});
+
+describe('a suite that is misused', () => {
+  const sound = counter((value, by) => value + by);
+  const runner: TestRunner = { describe: (_, body) => body(), it: Object.assign(() => {}, { skip: () => {} }) };
+
+  it('refuses a capability that no clause needs, as one that is misspelt', async () => {
+    const misspelt = { negatives: true } as object;
+    const message = "A manifest of the counter suite has no 'negatives'; it has: negative.";
+    await expect(brokenClauses(suite, sound, misspelt)).rejects.toThrow(message);
+    expect(() => runSuite(suite, runner, sound, misspelt)).toThrow(message);
+  });
+
+  it('refuses the id of no clause', async () => {
+    const ids = new Set(['adds', 'add']);
+    await expect(brokenClauses(suite, sound, {}, ids)).rejects.toThrow(/^The id of a clause is add; it must be one of/);
+  });
+});
+
+describe('what is done around a clause', () => {
+  const stuck = counter((value) => value);
+  const dispose = () => Promise.reject(new Error('It is in use.'));
+  afterEach(() => void vi.useRealTimers());
+
+  it('does not hide that the clause was broken when it fails as well', async () => {
+    const [broken] = await brokenClauses(suite, { ...stuck, dispose }, {});
+    expect(broken?.id).toBe('adds');
+    expect(broken?.message).toMatch(/expected \+0 to be 2.* Then dispose\(\) has failed: It is in use\./s);
+  });
+
+  it('is told when it fails alone', async () => {
+    const sound = counter((value, by) => value + by);
+    await expect(brokenClauses(suite, { ...sound, dispose }, {})).rejects.toThrow('It is in use.');
+    const create = () => Promise.reject(new Error('There is no room.'));
+    const [broken] = await brokenClauses(suite, { create }, {});
+    expect(broken?.message).toMatch(/There is no room\./);
+  });
+
+  it.each(['create', 'dispose'] as const)('hangs, and is told: %s', async (name) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const never = () => new Promise<never>(() => {});
+    const told = brokenClauses(suite, { ...stuck, [name]: never }, {});
+    await vi.advanceTimersByTimeAsync(60_000);
+    const [broken] = await told;
+    expect(broken?.message).toMatch(/Nothing has come of it in 30 s\./);
   });
 });

@@ -4,6 +4,8 @@
  * suites themselves are tested: by plugins that break one clause each.
  */
 
+import { checkNames, checkOneOf } from '../option-check.js';
+
 /** The part of a test runner that a suite needs: that of vitest, of `node:test`, and of most others. */
 export interface TestRunner {
   describe(name: string, body: () => void): unknown;
@@ -58,13 +60,17 @@ export class BrokenClause extends Error {
   }
 }
 
-/** Registers every clause of a suite with a test runner. Clauses that need what the manifest does not promise are skipped. */
+/**
+ * Registers every clause of a suite with a test runner. Clauses that need what the manifest does not promise are skipped. Errors: `TypeError` for a manifest with what
+ * no clause of the suite needs: a capability that is misspelt would leave clauses out.
+ */
 export function runSuite<Subject, Capability extends string>(
   suite: Suite<Subject, Capability>,
   runner: TestRunner,
   factory: SubjectFactory<Subject>,
   manifest: Manifest<Capability>,
 ): void {
+  checkManifest(suite, manifest);
   runner.describe(`conformance: ${suite.name}`, () => {
     for (const clause of suite.clauses) {
       const missing = missingFor(clause, manifest);
@@ -75,13 +81,16 @@ export function runSuite<Subject, Capability extends string>(
   });
 }
 
-/** Every clause that the plugin breaks, without a test runner. `ids` limits it to some. */
+/** Every clause that the plugin breaks, without a test runner. `ids` limits it to some. Errors: as of {@link runSuite}; `RangeError` for an id that no clause has. */
 export async function brokenClauses<Subject, Capability extends string>(
   suite: Suite<Subject, Capability>,
   factory: SubjectFactory<Subject>,
   manifest: Manifest<Capability>,
   ids?: ReadonlySet<string>,
 ): Promise<BrokenClause[]> {
+  checkManifest(suite, manifest);
+  const known = suite.clauses.map(({ id }) => id);
+  for (const id of ids ?? []) checkOneOf('The id of a clause', id, known);
   const broken: BrokenClause[] = [];
   for (const clause of suite.clauses) {
     if (missingFor(clause, manifest).length > 0 || (ids !== undefined && !ids.has(clause.id))) continue;
@@ -95,7 +104,7 @@ export async function brokenClauses<Subject, Capability extends string>(
   return broken;
 }
 
-/** So long a clause may take before the plugin counts as hanging. */
+/** So long a clause may take, and each of what is done before and after it, before the plugin counts as hanging. */
 const HANG_MS = 30_000;
 
 async function checkClause<Subject, Capability extends string>(
@@ -103,27 +112,45 @@ async function checkClause<Subject, Capability extends string>(
   clause: Clause<Subject, Capability>,
   factory: SubjectFactory<Subject>,
 ): Promise<void> {
-  let subject: Subject | undefined;
+  const broken = (error: unknown): BrokenClause =>
+    new BrokenClause(suite.name, clause.id, clause.rules ?? [], clause.says, error);
+  const subject = await settled(() => factory.create()).catch((error) => {
+    throw broken(error);
+  });
+  let breach: BrokenClause | null = null;
   try {
-    subject = await factory.create();
-    await settled(clause.check(subject));
+    await settled(() => clause.check(subject));
   } catch (error) {
-    throw new BrokenClause(suite.name, clause.id, clause.rules ?? [], clause.says, error);
-  } finally {
-    if (subject !== undefined) await factory.dispose?.(subject);
+    breach = broken(error);
   }
+  try {
+    await settled(() => factory.dispose?.(subject));
+  } catch (error) {
+    // Often it fails because the clause was broken: that must be told, whatever comes after it.
+    if (breach === null) throw error;
+    breach.message += ` Then dispose() has failed: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  if (breach !== null) throw breach;
 }
 
-async function settled(work: void | Promise<void>): Promise<void> {
+async function settled<Result>(work: () => Result | Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const hang = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`Nothing has come of it in ${HANG_MS / 1000} s.`)), HANG_MS);
   });
   try {
-    await Promise.race([work, hang]);
+    return await Promise.race([work(), hang]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function checkManifest<Subject, Capability extends string>(
+  { name, clauses }: Suite<Subject, Capability>,
+  manifest: Manifest<Capability>,
+): void {
+  const capabilities = [...new Set(clauses.flatMap(({ needs = [] }) => needs))];
+  checkNames(`A manifest of the ${name} suite`, manifest, capabilities);
 }
 
 function missingFor<Subject, Capability extends string>(
