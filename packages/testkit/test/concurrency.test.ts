@@ -14,7 +14,7 @@ import type {
   TransactionCore,
   Write,
 } from '@pagewright/core';
-import { EntryBatch, isPagewrightError, PageFault, TAG_VALUE } from '@pagewright/core';
+import { EntryBatch, isPagewrightError, PageFault, PagewrightError, TAG_VALUE } from '@pagewright/core';
 import { Mvcc } from '@pagewright/mvcc';
 import { describe, expect, test } from 'vitest';
 import {
@@ -175,6 +175,25 @@ describe('the concurrency suite', () => {
         },
       })),
       ['savepoints', 'any-interleaving'],
+    ],
+    [
+      'loses savepoints from before its first write when another commits',
+      onTransactions((transaction, mvcc) => {
+        const early = new Set<number>();
+        return {
+          savepoint: () => {
+            const savepoint = transaction.savepoint();
+            if (!transaction.hasWrites) early.add(savepoint);
+            return savepoint;
+          },
+          rollbackTo: (savepoint) => {
+            if (early.has(savepoint) && mvcc.visible > transaction.snapshot.timestamp)
+              throw new PagewrightError('PW_ARGUMENT', 'There is no such savepoint.');
+            transaction.rollbackTo(savepoint);
+          },
+        };
+      }),
+      ['savepoints-before-writing', 'any-interleaving'],
     ],
     [
       'misses own writes in ranges that run backwards',

@@ -263,6 +263,35 @@ export const transactionClauses: readonly ConcurrencyClause[] = [
     },
   },
   {
+    id: 'savepoints-before-writing',
+    says: 'goes back to savepoints from before its first write, though another has committed meanwhile',
+    needs: ['savepoints'],
+    check(subject) {
+      const { rig, target } = filled(subject.rig());
+      const transaction = rig.concurrency.begin();
+      const first = transaction.savepoint();
+      const second = transaction.savepoint();
+      rig.put(target, 'other', 'new');
+      transaction.put(target, bytes('a'), bytes('own'));
+      transaction.rollbackTo(second);
+      assert.equal(rig.get(target, 'a', transaction), 'old', 'Back at the second savepoint.');
+      transaction.delete(target, bytes('b'));
+      const third = transaction.savepoint();
+      transaction.put(target, bytes('d'), bytes('own'));
+      transaction.rollbackTo(third);
+      assert.equal(rig.get(target, 'b', transaction), undefined, 'What was written before a savepoint is undone.');
+      transaction.rollbackTo(first);
+      assert.equal(rig.get(target, 'b', transaction), 'old', 'Back at the first savepoint.');
+      assert.equal([...transaction.writes()].length, 0, 'Writes are left that were undone.');
+      assertCode(() => transaction.rollbackTo(second), 'PW_ARGUMENT', 'A savepoint that was rolled back');
+      transaction.put(target, bytes('c'), bytes('own'));
+      transaction.commit();
+      const wanted = ['a=old', 'b=old', 'c=own', 'd=old', 'other=new'];
+      assertReads(rig, target, null, wanted, 'What was committed');
+      assert.deepEqual(rig.replayed(target), wanted, 'The log says something else.');
+    },
+  },
+  {
     id: 'several-indexes',
     says: 'writes several indexes in one commit, and keeps them apart',
     check(subject) {
