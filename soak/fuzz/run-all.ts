@@ -52,7 +52,7 @@ export async function runAll(options: RunOptions): Promise<FuzzSummary> {
   const summary = (): FuzzSummary => summaryOf(seed, elapsed(), totals, findings);
   const shares = ALL_TARGETS.reduce((sum, { share }) => sum + share, 0);
   for (let round = 0; elapsed() < minutes && findings.length < MOST_FINDINGS; round++) {
-    const roundMinutes = Math.min(ROUND_MINUTES, minutes - elapsed());
+    const roundMinutes = Math.max(0, Math.min(ROUND_MINUTES, minutes - elapsed()));
     for (const [number, { target, share }] of ALL_TARGETS.entries()) {
       const roundSeed = (seed + round * 7919) >>> 0;
       const result = await fuzz(target, {

@@ -2,8 +2,18 @@
  * Which operations of a device go wrong, and how: by number, by kind and place, or with a probability by seed; once, some
  * times, or from then on. What was injected is recorded with its operation and place; what could not be is not.
  */
+import { checkCount, checkLimit, checkNames, checkOneOf, checkShare } from '../option-check.js';
 import type { Random } from '../random.js';
-import { type Deed, type DiskOperation, ioError, type OperationKind, SECTOR, sectorsOf, wholeOf } from './operation.js';
+import {
+  type Deed,
+  type DiskOperation,
+  ioError,
+  OPERATION_KINDS,
+  type OperationKind,
+  SECTOR,
+  sectorsOf,
+  wholeOf,
+} from './operation.js';
 import type { StoredFile } from './stored-file.js';
 import { Transfer } from './transfer.js';
 
@@ -79,8 +89,9 @@ export class FaultPlan {
     this.#storage = storage;
   }
 
-  /** Adds a rule; returns how to take it back. */
+  /** Adds a rule; returns how to take it back. Errors: `RangeError` and `TypeError` for a rule by which nothing could happen. */
   add(rule: FaultRule): () => void {
+    checkRule(rule);
     const entry = { rule, left: rule.times ?? 1 };
     this.#rules.push(entry);
     return () => {
@@ -180,6 +191,33 @@ export class FaultPlan {
     file.flip(offset, bit);
     return { path, offset };
   }
+}
+
+const RULE = ['fault', 'at', 'from', 'kinds', 'when', 'chance', 'times'];
+/** The properties of each kind of fault. */
+const FAULTS: { readonly [Kind in Fault['kind']]: readonly string[] } = {
+  error: ['kind', 'errno', 'torn'],
+  'failed-sync': ['kind', 'dirty'],
+  'lost-write': ['kind'],
+  'misdirected-write': ['kind', 'to'],
+  'misdirected-read': ['kind', 'from'],
+  'bit-rot': ['kind', 'at', 'bit'],
+};
+
+function checkRule(rule: FaultRule): void {
+  checkNames('A rule of faults', rule, RULE);
+  const { fault, at, from, kinds, chance, times } = rule;
+  checkOneOf('fault.kind', fault.kind, Object.keys(FAULTS));
+  checkNames(`The fault ${fault.kind}`, fault, FAULTS[fault.kind]);
+  if (fault.kind === 'error' && !/^E[A-Z0-9]+$/.test(fault.errno))
+    throw new RangeError(`fault.errno is ${fault.errno}; it must be the name of an error, as EIO.`);
+  if (fault.kind === 'failed-sync') checkOneOf('fault.dirty', fault.dirty, ['dropped', 'kept']);
+  if (fault.kind === 'bit-rot' && fault.bit !== undefined) checkOneOf('fault.bit', String(fault.bit), [...'01234567']);
+  if (at !== undefined) checkCount('at', at, 1);
+  if (from !== undefined) checkLimit('from', from, 0);
+  if (times !== undefined) checkLimit('times', times, 1);
+  if (chance !== undefined) checkShare('chance', chance);
+  for (const kind of kinds ?? []) checkOneOf('kinds', kind, OPERATION_KINDS);
 }
 
 function usualKinds(fault: Fault): readonly OperationKind[] {

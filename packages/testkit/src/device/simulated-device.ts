@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type FileLock, type IoBackend, type IoFile, type OpenFlags, PagewrightError } from '@pagewright/core';
+import { checkNames, checkOneOf } from '../option-check.js';
 import { Random } from '../random.js';
 import { DirectoryTree } from './directory-tree.js';
 import { FaultPlan, type FaultRule, type InjectedFault } from './fault-plan.js';
@@ -66,7 +67,10 @@ export class SimulatedDevice implements IoBackend {
   #dead = false;
   #clock = 0;
 
+  /** Errors: `RangeError` and `TypeError` for options that there are not. */
   constructor(options: DeviceOptions = {}) {
+    checkNames('SimulatedDevice', options, ['seed', 'schedule', 'faults', 'trace']);
+    if (options.trace !== undefined) checkOneOf('trace', options.trace, ['operations', 'content']);
     const random = new Random(options.seed ?? 0);
     this.#options = options;
     this.#turns = options.schedule === undefined ? null : new Turns(random.fork('schedule'), options.schedule);

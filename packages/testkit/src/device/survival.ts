@@ -2,12 +2,16 @@
  * What becomes of each unsynced thing at a crash. A survival is asked once for every version of every such thing, in an
  * order that depends on the device alone; so one is a number, and can be printed and played again.
  */
+import { checkCount, checkShare } from '../option-check.js';
 import { Random } from '../random.js';
 
 /** Asked once for each unsynced version of a thing: true keeps it, false drops it; of several kept the latest counts. */
 export interface Survival {
   (): boolean;
-  /** Reproduces it, by {@link survivalOf}: `none`, `all`, `seed:77@0.5`, `all:5/12`. Those written by hand have none. */
+  /**
+   * Reproduces it, by {@link survivalOf}: `none`, `all`, `seed:77@0.5`, `seed:-3@1e-7`, `all:5/12`. The last needs the device in the state in which it was. Those
+   * written by hand have none.
+   */
   readonly label?: string;
 }
 
@@ -23,8 +27,10 @@ export const dropAll: Survival = labelled('none', () => false);
 /** As if all had been synced. */
 export const keepAll: Survival = labelled('all', () => true);
 
-/** Each unsynced version is kept with the probability `share`, by the seed. Good for one crash. */
+/** Each unsynced version is kept with the probability `share`, by the seed, a whole number. Good for one crash. Errors: `RangeError`. */
 export function keepSome(seed: number, share = 0.5): Survival {
+  checkCount('seed', seed, Number.MIN_SAFE_INTEGER);
+  checkShare('share', share);
   const random = new Random(seed);
   return labelled(`seed:${seed}@${share}`, () => random.chance(share));
 }
@@ -39,8 +45,14 @@ export function everySurvival(device: Unsynced, limit = 10): Iterable<Survival> 
   return outcomes > 2 ** limit ? null : enumerated(shape, outcomes);
 }
 
-/** Survivals by seeds that follow one another from `seed`: none, all, then a tenth, half and nine tenths in turn. */
-export function* sampledSurvivals(seed: number, count: number): Iterable<Survival> {
+/** Survivals by seeds that follow one another from `seed`: none, all, then nine tenths, half and a tenth in turn. Errors: `RangeError`. */
+export function sampledSurvivals(seed: number, count: number): Iterable<Survival> {
+  checkCount('seed', seed, Number.MIN_SAFE_INTEGER);
+  checkCount('count', count, 1);
+  return samples(seed, count);
+}
+
+function* samples(seed: number, count: number): Iterable<Survival> {
   const shares = [0.5, 0.1, 0.9];
   for (let at = 0; at < count; at++) {
     if (at < 2) yield at === 0 ? dropAll : keepAll;
@@ -52,7 +64,7 @@ export function* sampledSurvivals(seed: number, count: number): Iterable<Surviva
 export function survivalOf(label: string, device?: Unsynced): Survival {
   if (label === 'none') return dropAll;
   if (label === 'all') return keepAll;
-  const seeded = /^seed:(\d+)@([\d.]+)$/.exec(label);
+  const seeded = /^seed:(-?\d+)@(\d+(?:\.\d+)?(?:e-\d+)?)$/.exec(label);
   if (seeded !== null) return keepSome(Number(seeded[1]), Number(seeded[2]));
   const [, number, total] = /^all:(\d+)\/(\d+)$/.exec(label) ?? [];
   if (number === undefined) throw new Error(`'${label}' is the label of no survival.`);
@@ -60,6 +72,8 @@ export function survivalOf(label: string, device?: Unsynced): Survival {
   const shape = device.unsynced();
   const outcomes = outcomesOf(shape);
   if (outcomes !== Number(total)) throw new Error(`'${label}' is of another state: this one has ${outcomes} outcomes.`);
+  if (Number(number) < 1 || Number(number) > outcomes)
+    throw new Error(`'${label}' is no outcome: they are counted from 1 to ${outcomes}.`);
   return outcome(shape, Number(number), outcomes);
 }
 

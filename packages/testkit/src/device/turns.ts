@@ -2,6 +2,7 @@
  * The schedule of a device: when each part of an operation happens, and when the operation ends. Time is counted in turns
  * of the event loop, and every choice comes from a seed; so operations overtake each other, the same way in every run.
  */
+import { checkCount, checkNames } from '../option-check.js';
 import type { Random } from '../random.js';
 import { type Part, SECTOR } from './operation.js';
 
@@ -26,7 +27,10 @@ export class Turns {
   #due: Due[] = [];
   #ticking = false;
 
-  constructor(random: Random, { turns = 6 }: Schedule) {
+  constructor(random: Random, schedule: Schedule) {
+    checkNames('A schedule', schedule, ['turns']);
+    const { turns = 6 } = schedule;
+    checkCount('turns', turns, 1);
     this.#random = random;
     this.#most = turns;
   }

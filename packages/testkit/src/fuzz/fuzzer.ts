@@ -3,6 +3,7 @@
  * by these two, without what ran before it.
  */
 import { isPagewrightError } from '@pagewright/core';
+import { checkCount, checkLimit } from '../option-check.js';
 import { Random } from '../random.js';
 import { describeMutation, type Mutation, Mutator, mutated } from './mutator.js';
 import type { FuzzSeed, FuzzTarget } from './target.js';
@@ -57,18 +58,23 @@ const DEFAULT_MOST_FINDINGS = 10;
 /** The clock is read after so many inputs. */
 const CLOCK_EVERY = 32;
 
-/** Tries damaged inputs until there were enough, or the time is over. */
+/** Tries damaged inputs until there were enough, or the time is over. Errors: `RangeError` and `TypeError` for options with which nothing would be tried. */
 export async function fuzz<Context>(target: FuzzTarget<Context>, options: FuzzOptions): Promise<FuzzSummary> {
   const { seed, from = 0, inputs = Number.POSITIVE_INFINITY, minutes = Number.POSITIVE_INFINITY } = options;
   if (inputs === Number.POSITIVE_INFINITY && minutes === Number.POSITIVE_INFINITY)
     throw new TypeError('fuzz must be told how many inputs to try, or for how many minutes');
+  const mostFindings = options.mostFindings ?? DEFAULT_MOST_FINDINGS;
+  checkCount('from', from, 0);
+  checkLimit('inputs', inputs, 1);
+  checkLimit('mostFindings', mostFindings, 1);
+  if (!(minutes >= 0)) throw new RangeError(`minutes is ${minutes}; it must be a number, at least 0.`);
   const session = await FuzzSession.open(target, seed);
   const outcomes = new Map<string, number>();
   const findings: Finding[] = [];
   const begun = performance.now();
   const end = begun + minutes * 60_000;
   let done = 0;
-  while (done < inputs && findings.length < (options.mostFindings ?? DEFAULT_MOST_FINDINGS)) {
+  while (done < inputs && findings.length < mostFindings) {
     if (done % CLOCK_EVERY === 0 && performance.now() >= end) break;
     const index = from + done++;
     options.onInput?.(index);
@@ -109,7 +115,9 @@ export class FuzzSession<Context> {
   }
 
   static async open<Context>(target: FuzzTarget<Context>, seed: number): Promise<FuzzSession<Context>> {
-    return new FuzzSession(target, seed, await target.seeds(new Random(seed).fork(target.name)));
+    const seeds = await target.seeds(new Random(seed).fork(target.name));
+    if (seeds.length === 0) throw new TypeError(`${target.name} has no valid inputs; there must be one to be damaged.`);
+    return new FuzzSession(target, seed, seeds);
   }
 
   /** The input of a number. */

@@ -3,6 +3,7 @@
  * failing round is made smaller, and reported with what it takes to run it again.
  */
 import { POINT, POINT_NAMES } from '@pagewright/core';
+import { checkCount, checkFunction, checkNames } from '../option-check.js';
 import { Random } from '../random.js';
 import { type Lists, shrink } from '../shrink.js';
 import { ScheduleCoverage } from './coverage.js';
@@ -80,9 +81,14 @@ interface Round {
   run(lists: Lists<unknown>, coverage: ScheduleCoverage): Promise<number>;
 }
 
-/** Runs rounds until `goesOn` says no, or one fails. */
+/** Runs rounds until `goesOn` says no, or one fails. Errors: `RangeError` and `TypeError` for options, and for a subject with nothing to test. */
 export async function runSchedules(subject: ScheduleSubject, options: ScheduleOptions): Promise<ScheduleSummary> {
   const { seed, goesOn, onRound, coverage = new ScheduleCoverage(), shrinkBudget = SHRINK_BUDGET } = options;
+  checkNames('The subject of schedules', subject, ['index', 'engine']);
+  if (subject.index === undefined && subject.engine === undefined)
+    throw new TypeError('Schedules are run on an index, on an engine, or on both: the subject has neither.');
+  checkFunction('goesOn', goesOn);
+  checkCount('shrinkBudget', shrinkBudget, 0);
   const rounds = await roundsOf(subject);
   let count = 0;
   for (; goesOn(count); count++) {
