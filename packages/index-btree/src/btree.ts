@@ -41,6 +41,11 @@ const MISSING = 0;
 const FOUND = 1;
 
 export class Btree implements Index {
+  /**
+   * Where keys are long a leaf is divided again and again until the part that an entry belongs to has room for it: the entry takes up to a quarter of a page, the fence up to another, and cuts are uneven, as
+   * separators must fit. Each cut makes one new leaf. Seen in random trees: 4 pages.
+   */
+  readonly pagesAPut = 6;
   /** A slot and its alignment are 20 bytes at most, in leaves that are half full. */
   readonly entryOverhead = 40;
   readonly #context: IndexContext;

@@ -15,6 +15,8 @@ import { buryingType } from './burying-index.js';
 import { COUNT_FAULTS } from './index-count-faults.js';
 import { fault, type IndexFault } from './index-fault.js';
 import { LOAD_FAULTS } from './index-load-faults.js';
+import { ROOM_FAULTS } from './index-room-faults.js';
+import { STAMP_FAULTS } from './index-stamp-faults.js';
 
 type Upsert = Index['upsert'];
 type Lookup = Index['lookup'];
@@ -441,34 +443,6 @@ function bytesOf(batch: EntryBatch): number {
   return bytes;
 }
 
-export const STAMP_FAULTS: readonly IndexFault[] = [
-  fault('marks pages without the timestamp', ['stamp-of-changes', 'stamp-of-batches'], {
-    pages: (sound) => ({ modify: (frame) => sound.modify(frame, 0) }),
-  }),
-  fault('gives new pages the timestamp 0', ['stamp-of-changes', 'stamp-moves'], {
-    pages: (sound) => ({ allocate: (index, kind, sizeClass) => sound.allocate(index, kind, sizeClass, 0) }),
-  }),
-  fault('gives pages that entries move to no higher timestamp than that of the commit', ['stamp-moves'], () => {
-    let now = 1;
-    return {
-      index: (sound) => ({
-        upsert: (key, tag, value, timestamp) => {
-          now = timestamp;
-          sound.upsert(key, tag, value, timestamp);
-        },
-        remove: (key, timestamp) => {
-          now = timestamp;
-          return sound.remove(key, timestamp);
-        },
-      }),
-      pages: (sound) => ({
-        allocate: (index, kind, sizeClass) => sound.allocate(index, kind, sizeClass, now),
-        modify: (frame) => sound.modify(frame, now),
-      }),
-    };
-  }),
-];
-
 export const PAGE_FAULTS: readonly IndexFault[] = [
   fault('changes a page before it marks it', ['marks-before-it-changes'], {
     pages: (sound) => ({
@@ -742,6 +716,7 @@ export const INDEX_FAULTS: readonly IndexFault[] = [
   ...CURSOR_FAULTS,
   ...STAMP_FAULTS,
   ...PAGE_FAULTS,
+  ...ROOM_FAULTS,
   ...FAILURE_FAULTS,
   ...PREFETCH_FAULTS,
   ...LOAD_FAULTS,

@@ -27,6 +27,10 @@ const OPEN: PageBounds = { lower: null, upper: null };
 /** A look-up of a sound index reaches for fewer pages than this, and so must one of a damaged index. */
 const MOST_CALLS = 100_000;
 
+/** Said in front of what went wrong there. */
+const DISTURBED =
+  'with interference at every step, so that no version is ever valid and a read that goes on by itself must take latches';
+
 export const CHECK_CLAUSES: readonly IndexClause[] = [
   {
     id: 'check-clean',
@@ -114,8 +118,13 @@ export const CHECK_CLAUSES: readonly IndexClause[] = [
         const { pages } = model;
         pages.guarded = true;
         // Whoever is disturbed at each step goes with latches, and through other code.
-        pages.chances.interfere = random.chance(0.3) ? 1 : 0;
-        readAll(model, random);
+        const isDisturbed = random.chance(0.3);
+        pages.chances.interfere = isDisturbed ? 1 : 0;
+        try {
+          readAll(model, random);
+        } catch (error) {
+          throw isDisturbed ? naming(DISTURBED, error) : error;
+        }
         pages.chances.interfere = 0;
         pages.guarded = false;
         expect(pages.outside === 0, `They read ${pages.outside} times outside the page`);

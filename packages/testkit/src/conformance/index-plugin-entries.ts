@@ -110,14 +110,18 @@ export const ENTRY_CLAUSES: readonly IndexClause[] = [
     check(subject) {
       const model = modelOf(subject);
       const first = keyBytes('m');
-      model.index.upsert(first, 0, valueBytes(1, 9), 40);
-      model.index.remove(first, 50);
+      const removed = 2 ** 32 + 50;
+      model.index.upsert(first, 0, valueBytes(1, 9), 2 ** 32 - 40);
+      model.index.remove(first, removed);
       for (const wantsValue of [true, false]) {
         const reference = new EntryReference();
         reference.wantsValue = wantsValue;
         reference.timestamp = -1;
         expect(!model.index.lookup(first, reference), 'A removed entry is found');
-        expect(reference.timestamp >= 50, `The timestamp is ${reference.timestamp}, the entry was removed at 50`);
+        expect(
+          reference.timestamp >= removed,
+          `The timestamp is ${reference.timestamp}, the entry was removed at ${removed}`,
+        );
       }
     },
   },

@@ -1,8 +1,17 @@
-/** Clauses about timestamps (X1): a look-up never gives one below the commit that changed the entry, wherever it lies now. */
-import { EntryBatch } from '@pagewright/core';
+/**
+ * Clauses about timestamps (X1): a look-up never gives one below the commit that changed the entry, wherever it lies now.
+ * Timestamps are doubles, and jump by 2 ** 32 after each crash: each clause is asked on both sides of multiples of that, where
+ * the low words of later ones are below those of earlier ones, up to near 2 ** 53.
+ */
+import { EntryBatch, TAG_TOMBSTONE, TAG_VALUE } from '@pagewright/core';
+import type { HostilePages } from '../pages/hostile-pages.js';
 import { Random } from '../random.js';
 import { batches, keyText, type ModeledIndex, nameOf, valueBytes } from './index-plugin-model.js';
-import { expect, type IndexClause, modelOf, withSeeds } from './index-plugin-subject.js';
+import { expect, type IndexClause, type IndexUnderTest, modelOf, naming, withSeeds } from './index-plugin-subject.js';
+
+const JUMP = 2 ** 32;
+/** What timestamps are counted from, so that what a clause adds goes across a multiple of the jump, sooner or later. */
+const EPOCHS = [0, JUMP - 500, 3 * JUMP - 1_500_000, Number.MAX_SAFE_INTEGER + 1 - JUMP - 500_000];
 
 export const STAMP_CLAUSES: readonly IndexClause[] = [
   {
@@ -10,9 +19,8 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
     says: 'gives a timestamp with each entry that is not below its last change, nor above the last commit',
     rules: ['X1'],
     check(subject) {
-      withSeeds(subject, (seed) => {
-        const random = new Random(seed);
-        const model = modelOf(subject);
+      inEpochs(subject, (random, epoch) => {
+        const model = modelFrom(subject, epoch);
         // The model holds the timestamp of each look-up against that of the entry's last change.
         for (let step = 0; step < 1500; step++) {
           const key = keyOf(random.below(500));
@@ -30,24 +38,72 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
     says: 'takes the higher timestamp along where entries move to other pages, also by an older commit',
     rules: ['X1'],
     check(subject) {
-      withSeeds(subject, (seed) => {
-        const random = new Random(seed);
-        const model = modelOf(subject);
+      inEpochs(subject, (random, epoch) => {
+        const model = modelFrom(subject, epoch);
         const large = Math.min(model.limits.maxValueSize, model.pages.pageSize);
         // Few entries of late commits among many of early ones, which split the pages that they are on, and then empty them.
-        for (let i = 0; i < 40; i++) model.put(keyOf(i * 20), 0, valueBytes(i, 50), 1_000_000 + i);
+        for (let i = 0; i < 40; i++) model.put(keyOf(i * 20), 0, valueBytes(i, 50), epoch + 1_000_000 + i);
         const others = random.shuffle(Array.from({ length: 800 }, (_, at) => at).filter((at) => at % 20 !== 0));
         for (const [at, n] of others.entries())
-          model.put(keyOf(n), 0, valueBytes(n, n % 50 === 1 ? large : 150), 100 + at);
+          model.put(keyOf(n), 0, valueBytes(n, n % 50 === 1 ? large : 150), epoch + 100 + at);
         expectStamps(model);
         for (const [at, n] of random.shuffle(others).entries()) {
-          model.remove(keyOf(n), 2000 + at);
+          model.remove(keyOf(n), epoch + 2000 + at);
           if (at % 150 === 0) expectStamps(model);
         }
         expectStamps(model);
         // The same for removals of late commits, of which nothing is left but the timestamp.
-        for (let i = 0; i < 40; i++) model.remove(keyOf(i * 20), 2_000_000 + i);
-        for (const [at, n] of others.entries()) model.put(keyOf(n), 0, valueBytes(n, 150), 5000 + at);
+        for (let i = 0; i < 40; i++) model.remove(keyOf(i * 20), epoch + 2_000_000 + i);
+        for (const [at, n] of others.entries()) model.put(keyOf(n), 0, valueBytes(n, 150), epoch + 5000 + at);
+        expectStamps(model);
+      });
+    },
+  },
+  {
+    id: 'stamp-merges',
+    says: 'takes the higher timestamp along where pages that were emptied become one, also by an older commit',
+    rules: ['X1'],
+    check(subject) {
+      inEpochs(subject, (random, epoch) => {
+        for (const order of ['up', 'down', 'random'] as const) {
+          const model = modelFrom(subject, epoch);
+          for (let n = 0; n < 600; n++) model.put(keyOf(n), 0, valueBytes(n, 150), epoch + 20);
+          // So few late commits that most pages have none, when the pages are what they will be.
+          const late = random.shuffle(Array.from({ length: 600 }, (_, n) => n)).slice(0, 10);
+          for (const [at, n] of late.entries()) {
+            if (at % 3 === 2) model.remove(keyOf(n), epoch + 1_000_000 + at);
+            else model.put(keyOf(n), 0, valueBytes(at, 150), epoch + 1_000_000 + at);
+          }
+          const others = Array.from({ length: 600 }, (_, n) => n).filter((n) => !late.includes(n));
+          if (order === 'down') others.reverse();
+          if (order === 'random') random.shuffle(others);
+          for (const [at, n] of others.entries()) {
+            model.remove(keyOf(n), epoch + 30 + at);
+            // Later changes of the page would cover what was lost.
+            for (const one of late) model.expectEntry(keyOf(one));
+          }
+          expectStamps(model);
+        }
+      });
+    },
+  },
+  {
+    id: 'stamp-of-equal-values',
+    says: 'gives the timestamp of a commit that put what was there already, value and tag, too',
+    rules: ['X1'],
+    check(subject) {
+      inEpochs(subject, (_, epoch) => {
+        const model = modelFrom(subject, epoch);
+        const large = Math.min(model.limits.maxValueSize, 2 * model.pages.pageSize);
+        for (const [n, length] of [0, 1, 80, large].entries()) {
+          for (const tag of [TAG_VALUE, TAG_TOMBSTONE]) {
+            const value = valueBytes(n, tag === TAG_TOMBSTONE ? 0 : length);
+            for (let times = 0; times < 3; times++) {
+              model.put(keyOf(2 * n + tag), tag, value, model.timestamp + 300_000);
+              model.expectEntry(keyOf(2 * n + tag));
+            }
+          }
+        }
         expectStamps(model);
       });
     },
@@ -57,11 +113,10 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
     says: 'gives a timestamp with each batch that is not below that of any entry in it',
     rules: ['X1'],
     check(subject) {
-      withSeeds(subject, (seed) => {
-        const random = new Random(seed);
-        const model = modelOf(subject);
+      inEpochs(subject, (random, epoch) => {
+        const model = modelFrom(subject, epoch);
         for (let step = 0; step < 900; step++)
-          model.put(keyOf(random.below(400)), 0, valueBytes(step, 80), random.between(11, 100_000));
+          model.put(keyOf(random.below(400)), 0, valueBytes(step, 80), epoch + random.between(11, 2_000_000));
         for (const reverse of [false, true]) {
           const cursor = model.index.cursor();
           const batch = new EntryBatch();
@@ -83,14 +138,14 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
     says: 'gives a timestamp with what it goes past that is not below that of any removal there, also where nothing is left, and at the end',
     rules: ['X1'],
     check(subject) {
-      withSeeds(subject, (seed) => {
-        const random = new Random(seed);
+      inEpochs(subject, (random, epoch) => {
         for (let round = 0; round < 12; round++) {
-          const model = modelOf(subject);
+          const model = modelFrom(subject, epoch);
           const numbers = Array.from({ length: 400 }, (_, n) => n);
-          for (const n of numbers) model.put(keyOf(n), 0, valueBytes(n, 80), 11);
+          for (const n of numbers) model.put(keyOf(n), 0, valueBytes(n, 80), epoch + 11);
           // Few, so that now and then one was the last of its page, and the page behind it was not changed as late.
-          for (const n of random.shuffle(numbers).slice(0, 40)) model.remove(keyOf(n), random.between(12, 1000));
+          for (const n of random.shuffle(numbers).slice(0, 40))
+            model.remove(keyOf(n), epoch + random.between(12, 2_000_000));
           const gone = [...model.removed.keys()].sort();
           for (const key of gone) for (const reverse of [false, true]) expectGaps(model, key, reverse, gone);
         }
@@ -98,6 +153,26 @@ export const STAMP_CLAUSES: readonly IndexClause[] = [
     },
   },
 ];
+
+/** Runs with each seed, from each of the epochs; what it throws names both. */
+function inEpochs(subject: IndexUnderTest, run: (random: Random, epoch: number) => void): void {
+  withSeeds(subject, (seed) => {
+    for (const epoch of EPOCHS) {
+      try {
+        run(new Random(seed), epoch);
+      } catch (error) {
+        throw naming(`with timestamps from ${epoch} on`, error);
+      }
+    }
+  });
+}
+
+/** A new index whose last commit was that of the epoch. */
+function modelFrom(subject: IndexUnderTest, epoch: number): ModeledIndex<HostilePages> {
+  const model = modelOf(subject);
+  model.timestamp = epoch + 10;
+  return model;
+}
 
 /** Scans some way from a key that is not there on. What lies behind the last entry of a batch may have been gone past with it. */
 function expectGaps(model: ModeledIndex, from: string, reverse: boolean, gone: readonly string[]): void {

@@ -45,9 +45,14 @@ export type IndexCapability =
 
 export type IndexClause = Clause<IndexUnderTest, IndexCapability>;
 
+/** Timestamps jump by 2 ** 32 after each crash: those of a new index begin just below, and soon have a low word below that of earlier ones. */
+const FIRST_TIMESTAMP = 2 ** 32 - 40;
+
 /** A new index on a hostile store, which is not hostile and watches nothing unless it is told to. */
 export function modelOf({ type }: IndexUnderTest, options: HostilePagesOptions = {}): ModeledIndex<HostilePages> {
-  return new ModeledIndex(type, new HostilePages({ watch: false, ...options }));
+  const model = new ModeledIndex(type, new HostilePages({ watch: false, ...options }));
+  model.timestamp = FIRST_TIMESTAMP;
+  return model;
 }
 
 /** Runs what happens by chance with each seed that is wanted; what it throws names the seed. */

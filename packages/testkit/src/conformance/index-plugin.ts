@@ -12,6 +12,7 @@ import { FAILURE_CLAUSES } from './index-plugin-failures.js';
 import { KEY_CLAUSES } from './index-plugin-keys.js';
 import { PAGE_CLAUSES } from './index-plugin-pages.js';
 import { PREFETCH_CLAUSES } from './index-plugin-prefetch.js';
+import { ROOM_CLAUSES } from './index-plugin-room.js';
 import { STAMP_CLAUSES } from './index-plugin-stamps.js';
 import { STORE_CLAUSES } from './index-plugin-store.js';
 import type { IndexCapability, IndexUnderTest } from './index-plugin-subject.js';
@@ -26,6 +27,7 @@ export const INDEX_SUITE: Suite<IndexUnderTest, IndexCapability> = {
     ...CURSOR_CLAUSES,
     ...STAMP_CLAUSES,
     ...PAGE_CLAUSES,
+    ...ROOM_CLAUSES,
     ...FAILURE_CLAUSES,
     ...PREFETCH_CLAUSES,
     ...BULK_LOAD_CLAUSES,
