@@ -1,6 +1,14 @@
 /** The schedules themselves: the same seed goes the same way, and what is broken is found, named and made smaller. */
 import { BufferPool } from '@pagewright/bufferpool';
-import type { IndexContext, IndexType, IoBackend, IoFile, PageStore } from '@pagewright/core';
+import {
+  type IndexContext,
+  type IndexType,
+  type IoBackend,
+  type IoFile,
+  type PageStore,
+  POINT,
+  TAG_TOMBSTONE,
+} from '@pagewright/core';
 import { BtreeType } from '@pagewright/index-btree';
 import { Mvcc } from '@pagewright/mvcc';
 import { WriteAheadLog } from '@pagewright/wal';
@@ -83,6 +91,27 @@ describe('the same seed', () => {
     } finally {
       performance.now = now;
     }
+  });
+});
+
+describe('the coverage', () => {
+  it('says that an index placed no point in its descents, and that none of its races was looked for', () => {
+    const coverage = new ScheduleCoverage();
+    expect(coverage.isBlind).toBe(false);
+    coverage.reached[POINT.latchTaken] = 1;
+    expect(coverage.isBlind).toBe(false);
+    coverage.indexRounds = 1;
+    expect(coverage.isBlind).toBe(true);
+    expect(coverage.report()).toMatch(/^No point within a descent was ever reached: .*schedulePoint/);
+    coverage.reached[POINT.descentVersion] = 1;
+    expect(coverage.isBlind).toBe(false);
+    expect(coverage.report()).toMatch(/^latchTaken: reached 1, paused 0$/m);
+  });
+
+  it('counts the rounds of an index, in which a B+-tree reaches points within descents', async () => {
+    const { coverage } = await runSchedules({ index: DEFAULT_PARTS.index }, { seed: 1, goesOn: (count) => count < 1 });
+    expect(coverage.indexRounds).toBe(1);
+    expect(coverage.isBlind).toBe(false);
   });
 });
 
@@ -299,4 +328,11 @@ it('a failing plan is made smaller until every operation of it is needed', async
   const fails = async (left: readonly (readonly number[])[]): Promise<boolean> =>
     left[0]?.includes(17) === true && left[1]?.includes(3) === true && left[1]?.includes(80) === true;
   expect(await shrink(lists, fails, 500)).toEqual([[17], [3, 80]]);
+});
+
+it('rounds of an index store no tombstone with a value, whatever the versions are', () => {
+  for (let id = 0; id < 600; id++) {
+    expect(tagOf({ id, size: 300, stamp: 1 })).not.toBe(TAG_TOMBSTONE);
+    expect(tagOf({ id, size: 0, stamp: 1 })).toBe(id & 0xff);
+  }
 });

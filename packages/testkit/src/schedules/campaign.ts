@@ -93,6 +93,7 @@ export async function runSchedules(subject: ScheduleSubject, options: ScheduleOp
   let count = 0;
   for (; goesOn(count); count++) {
     const round = rounds(seed + count);
+    if (round.kind === 'index') coverage.indexRounds++;
     try {
       await round.run(round.lists, coverage);
     } catch (error) {

@@ -4,6 +4,7 @@
  *
  * Must hold: one operation at a time writes a key, as the locks of transactions see to.
  */
+import { TAG_TOMBSTONE, TAG_VALUE } from '@pagewright/core';
 
 /** What a write left: a value that tells which it is, or absence. */
 export interface Version {
@@ -120,9 +121,10 @@ export function versionWith(value: Uint8Array | null, versions: readonly Version
   });
 }
 
-/** The tag of an entry, which the index keeps unread. */
-export function tagOf(version: Version): number {
-  return version.id & 0xff;
+/** The tag of an entry, which the index keeps unread. A tombstone has no value: none that has one is called so. */
+export function tagOf({ id, size }: Version): number {
+  const tag = id & 0xff;
+  return tag === TAG_TOMBSTONE && size > 0 ? TAG_VALUE : tag;
 }
 
 /** The same for a read that gives the tag as well: of versions without a byte only that tells which it is. */
