@@ -64,8 +64,9 @@ describe('of several transactions in doubt that have deleted a key', () => {
       ...own,
       operations: [{ type: 'savepoint', name: 0 }, ...own.operations, absent, { type: 'rollback', to: 0 }, read(X, 0)],
     };
-    expect(found(deleter(1), reader)).toEqual([]);
-    expect(found(deleter(1), deleter(2), reader)).toEqual([]);
+    const writer = transaction(6, append(X, 0, tag(6)));
+    expect(found(deleter(1), reader, writer)).toEqual([]);
+    expect(found(deleter(1), deleter(2), reader, writer)).toEqual([]);
   });
 });
 

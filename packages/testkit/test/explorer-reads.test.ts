@@ -153,4 +153,32 @@ describe('the explorers', () => {
     const { byCrashes, byFaults } = found(withMovingSnapshots());
     for (const message of [await byCrashes, await byFaults]) expect(message).toMatch(/snapshot/);
   });
+
+  it('find snapshots that show by key what is newest, and others that do so in ranges', async () => {
+    const byKey: Lie = (key, options, read) => read(key, options?.snapshot === undefined ? options : undefined);
+    const inRanges: OpenOn = async (io, path) => {
+      const engine = await engineWith()(io, path);
+      const index = engine.index.bind(engine) as (...request: unknown[]) => Promise<Handle>;
+      const moving = async (...request: unknown[]): Promise<Handle> => {
+        const handle = await index(...request);
+        const { rangeSync } = handle;
+        handle.rangeSync = (options) => rangeSync.call(handle, { ...options, snapshot: undefined });
+        return handle;
+      };
+      engine.index = moving as Engine['index'];
+      return engine;
+    };
+    const steps: Step[] = [PUT, { do: 'snapshot' }, PUT, { do: 'read', keys: [] }, { do: 'release' }];
+    const single = found(
+      lying(() => byKey, USED),
+      { ...TWICE, steps },
+    );
+    for (const message of [await single.byCrashes, await single.byFaults]) {
+      expect(message).toMatch(/^Error: key\/0001 .* should be .* in a snapshot/);
+    }
+    const ranges = found(inRanges, { ...TWICE, steps: steps.filter((step) => step.do !== 'read') });
+    for (const message of [await ranges.byCrashes, await ranges.byFaults]) {
+      expect(message).toMatch(/^Error: A snapshot does not show the store as it was/);
+    }
+  });
 });
