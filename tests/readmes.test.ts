@@ -26,6 +26,13 @@ async function shownIn(file: string, heading: string): Promise<string> {
   return blocks.join('\n');
 }
 
+/** Of several blocks the one that makes a store, which alone is a program. */
+function storeOf(shown: string): string {
+  const begin = shown.indexOf('import { BufferPool }');
+  expect(begin).toBeGreaterThan(0);
+  return shown.slice(begin, shown.indexOf('\n};\n', begin) + 4);
+}
+
 /** What a program writes to the standard output. Errors: what it wrote to the other one, if it does not end well. */
 async function outputOf(program: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'pagewright-readme-'));
@@ -44,6 +51,28 @@ async function outputOf(program: string): Promise<string> {
 describe('what a README shows runs as it stands there', () => {
   test('a log alone', async () => {
     expect(await outputOf(await shownIn('packages/wal/README.md', 'Alone'))).toBe('');
+  });
+
+  test('a commit policy, which breaks nothing of what its suite asks', async () => {
+    const shown = await shownIn('packages/wal/README.md', 'In an engine');
+    const program = `${shown}
+      import { brokenClauses, commitPolicySuite } from '@pagewright/testkit';
+      console.log(await brokenClauses(commitPolicySuite, { create: () => eager }, { shares: true, timerless: true }));`;
+    expect(await outputOf(program)).toBe('[]\n');
+  });
+
+  test('rounds of schedules, of parts of one’s own', async () => {
+    const shown = await shownIn('docs/testing/schedules.md', 'Your own parts');
+    expect(await outputOf(`${shown}\nconsole.log(both.rounds);`)).toBe('4\n');
+  });
+
+  test('the store that an index is tested on', async () => {
+    const program = `${await shownIn('docs/guide/writing-a-plugin.md', 'Testing an index').then(storeOf)}
+      import { brokenClauses, INDEX_SUITE } from '@pagewright/testkit';
+      import { BtreeType } from '@pagewright/index-btree';
+      const subject = { create: () => ({ type: new BtreeType(), store }) };
+      console.log(await brokenClauses(INDEX_SUITE, subject, { pages: true, store: true }, new Set(['real-store'])));`;
+    expect(await outputOf(program)).toBe('[]\n');
   });
 
   test('transactions alone, over a Map', async () => {
@@ -82,11 +111,13 @@ describe('what a README shows runs as it stands there', () => {
 
   test('a page store alone with a policy that is not its own', async () => {
     const program = `${await shownIn('packages/bufferpool/README.md', 'Options')}
+      import { brokenClauses, replacementSuite } from '@pagewright/testkit';
+      console.log(await brokenClauses(replacementSuite, { create: () => byChance }, {}));
       import { NodeFiles } from '@pagewright/io-posix';
       await withChance.open({ path: './pages.pw', io: new NodeFiles(), create: true, errorIfExists: true, readOnly: false });
       console.log(withChance.share().shape.replacement);
       await withChance.close();`;
-    expect(await outputOf(program)).toBe('chance\n');
+    expect(await outputOf(program)).toBe('[]\nchance\n');
   });
 });
 
