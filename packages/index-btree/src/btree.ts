@@ -46,6 +46,8 @@ export class Btree implements Index {
    * separators must fit. Each cut makes one new leaf. Seen in random trees: 4 pages.
    */
   readonly pagesAPut = 6;
+  /** A page and a new one beside it: of more cuts each is for a long key that was brought, whose bytes count four times. */
+  readonly pagesOfManyPuts = 2;
   /** A slot and its alignment are 20 bytes at most, in leaves that are half full. */
   readonly entryOverhead = 40;
   readonly #context: IndexContext;

@@ -35,6 +35,8 @@ export interface CommitOperations {
   readonly bytes: number;
   /** The most that an index says of one write: see `Index.pagesAPut`. */
   readonly pagesAPut: number;
+  /** The same of many: see `Index.pagesOfManyPuts`. */
+  readonly pagesOfManyPuts: number;
   /** The most that an index says of one entry: see `Index.entryOverhead`. */
   readonly entryOverhead: number;
   /** As a log takes them. */
@@ -82,6 +84,12 @@ export class PlainOperations implements CommitOperations {
   get pagesAPut(): number {
     let most = PAGES_A_PUT;
     for (let i = 0; i < this.logged.length; i++) most = Math.max(most, this.logged[i]!.target.index.pagesAPut ?? 0);
+    return most;
+  }
+
+  get pagesOfManyPuts(): number {
+    let most = PAGES_A_PUT;
+    for (let i = 0; i < this.logged.length; i++) most = Math.max(most, pagesOfMany(this.logged[i]!.target.index));
     return most;
   }
 
@@ -144,6 +152,10 @@ export class EncodedChanges implements CommitOperations, WriteList {
 
   get pagesAPut(): number {
     return this.targets.reduce((most, { index }) => Math.max(most, index.pagesAPut ?? 0), PAGES_A_PUT);
+  }
+
+  get pagesOfManyPuts(): number {
+    return this.targets.reduce((most, { index }) => Math.max(most, pagesOfMany(index)), PAGES_A_PUT);
   }
 
   get entryOverhead(): number {
@@ -216,6 +228,10 @@ class EncodedOperation implements TargetedOperation {
 
 function overheadOf({ entryOverhead = ENTRY_OVERHEAD }: Index): number {
   return entryOverhead;
+}
+
+function pagesOfMany({ pagesAPut = PAGES_A_PUT, pagesOfManyPuts = pagesAPut }: Index): number {
+  return pagesOfManyPuts;
 }
 
 function compareOperations(a: PlainOperation, b: PlainOperation): number {

@@ -333,11 +333,13 @@ export class CommitPath {
   private pagesFor(operations: CommitOperations): number {
     const { pages } = this.host;
     const { length, pagesAPut } = operations;
-    let touched = pagesAPut * length;
+    let touched = pagesAPut * Math.min(length, FEW_WRITES);
     if (length > FEW_WRITES) {
+      const { pagesOfManyPuts } = operations;
       const there = pages.mostPages ?? mostPagesOf(pages.stats());
       const brought = Math.ceil((operations.entryOverhead * length) / pages.pageSize);
-      touched = Math.min(touched + pagesAbove(length, there), Math.min(pagesAPut, MOST_PARTS) * there + brought);
+      const each = pagesOfManyPuts * length + pagesAbove(length, there);
+      touched = Math.max(touched, Math.min(each, Math.min(pagesOfManyPuts, MOST_PARTS) * there + brought));
     }
     return SPARE_PAGES + touched + Math.ceil((PAGES_A_PAGE * operations.bytes) / pages.pageSize);
   }

@@ -138,6 +138,10 @@ export interface Index {
    */
   readonly pagesAPut?: number;
   /**
+   * Optional. The same of one of many puts in a commit, on average, and beside four times the bytes that they bring: a page is divided again and again only by what is brought to it. Default: {@link pagesAPut}.
+   */
+  readonly pagesOfManyPuts?: number;
+  /**
    * Optional. What each of many entries takes of pages beside four times the bytes of its key and value, at most, in bytes: its head, its share of nodes and of pages above, all that is left empty in pages that
    * were divided. It is what room in the file is secured for before a commit of many entries is logged, and in a load. Default: {@link ENTRY_OVERHEAD}.
    */

@@ -71,7 +71,7 @@ export class Housekeeping {
    * for what other threads have changed: a checkpoint that is due would begin there. The turn does.
    */
   wake(): void {
-    if (this.scheduled || this.stopped || this.state.readOnly) return;
+    if (this.scheduled || this.stopped || this.state.readOnly || this.state.isEnding) return;
     this.scheduled = true;
     this.operations.begin();
     setImmediate(() => this.turn());

@@ -153,12 +153,14 @@ export class Transaction implements Watched {
 
   /** A point to roll back to. */
   savepoint(): number {
+    this.engine.state.assertUsable();
     this.assertOpen();
     return this.core.savepoint();
   }
 
   /** Undoes what was written after the savepoint. Savepoints that were made after it are none any more: `PW_ARGUMENT`. */
   rollbackTo(savepoint: number): void {
+    this.engine.state.assertUsable();
     this.assertOpen();
     this.core.rollbackTo(savepoint);
   }
