@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
  * These tests put something in the place of modules that a package loads, or have it load modules in TypeScript: they run the sources, which vitest transforms. All others
- * run what is built, as users do: one copy of each module either way, so that `instanceof` and tokens hold across packages. Code that is transformed reaches what it imports by a call
+ * run what is built, module by module, and the programs that they start run the bundles that users get: one copy of each module either way, so that `instanceof` and tokens hold across packages. Code that is transformed reaches what it imports by a call
  * each time, and takes up to twice as long.
  */
 const OF_SOURCES = [
@@ -16,6 +16,8 @@ const OF_SOURCES = [
 ];
 const TESTS = ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'];
 const conditions = ['@pagewright/source'];
+/** Packages import each other's modules where a test imports those of one. */
+const built = ['@pagewright/modules'];
 
 /** Tests name the module of the package that they are about by its source. */
 const builtModules: Plugin = {
@@ -71,11 +73,13 @@ export default defineConfig({
       {
         extends: true,
         plugins: [builtModules],
+        resolve: { conditions: built },
+        ssr: { resolve: { conditions: built, externalConditions: built } },
         test: {
           name: 'built',
           include: TESTS,
           exclude: OF_SOURCES,
-          execArgv: ['--enable-source-maps'],
+          execArgv: ['--enable-source-maps', ...built.map((condition) => `--conditions=${condition}`)],
           server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
         },
       },

@@ -27,6 +27,7 @@ export function setUp() {
     run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { shell: process.platform === 'win32' });
   }
   run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  run(process.execPath, [join('scripts', 'bundle.mjs')]);
   // Quick when nothing has changed, and no failure of ours if there are no tools for it.
   run(process.execPath, [join('scripts', 'build-native.mjs'), '--quiet']);
 }
