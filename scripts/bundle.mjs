@@ -18,16 +18,15 @@ async function bundlePackages(names) {
     const directory = join(PACKAGES, name);
     const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
     const entries = entriesOf(manifest);
-    if (entries.length > 0) await bundle(directory, entries);
+    if (entries.size > 0) await bundle(directory, entries);
   }
 }
 
-/** The modules that a package lets others import, without their ending, if what others get is bundled. */
-function entriesOf({ exports }) {
-  return Object.values(exports)
-    .map((entry) => entry.default ?? '')
-    .filter((file) => file.startsWith(BUNDLED))
-    .map((file) => file.slice(BUNDLED.length, -'.js'.length));
+/** The modules that a package lets others import, and that it chooses among itself, without their ending, if what others get is bundled. */
+function entriesOf({ exports, imports = {} }) {
+  const files = [...Object.values(exports), ...Object.values(imports)].flatMap((entry) => Object.values(entry));
+  const bundled = files.filter((file) => file.startsWith(BUNDLED));
+  return new Set(bundled.map((file) => file.slice(BUNDLED.length, -'.js'.length)));
 }
 
 async function bundle(directory, entries) {

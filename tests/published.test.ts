@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -154,5 +155,31 @@ describe('packages as they are published', () => {
         ['ended', null],
       ],
     });
+  });
+
+  it('may be bundled into the program that uses them', async () => {
+    const program = join(directory, 'to-bundle.mjs');
+    writeFileSync(
+      program,
+      `
+      import { open } from 'pagewright';
+      const db = await open(${JSON.stringify(join(directory, 'bundled.pw'))}, { memory: '8MiB' });
+      const index = await db.index('words', { key: 'utf8', value: 'utf8' });
+      await index.put('a', 'b');
+      console.log(JSON.stringify(await index.get('a')));
+      await db.close();
+      `,
+    );
+    const outDir = join(directory, 'elsewhere');
+    await build({
+      configFile: false,
+      root: directory,
+      logLevel: 'error',
+      ssr: { noExternal: true },
+      build: { ssr: program, outDir, minify: false, rolldownOptions: { output: { entryFileNames: 'bundled.mjs' } } },
+    });
+    const bundled = readFileSync(join(outDir, 'bundled.mjs'), 'utf8');
+    expect(bundled).not.toMatch(/(from|require\()\s*["'](pagewright|@pagewright|tsyringe)/);
+    expect(await run(bundled)).toBe('b');
   });
 });
