@@ -172,8 +172,8 @@ async function blueprintOf<Type extends string>(parts: Parts<string>): Promise<B
   const { memory, pageSize, from, io, pages, indexes, concurrency, log, plugins } = parts;
   const { commit, durability, archive, archiveTimeoutMs } = parts;
   const config = {
-    // Not native yet, for what that takes of memory (decision 29).
-    io: io ?? ioPosix({ native: false }),
+    // By the addon where it loads; io_uring is by name, for what it takes of memory (decision 29).
+    io: io ?? ioPosix(),
     pages: pages ?? bufferPool(given({ memory, pageSize })),
     indexes: indexes ?? btree(),
     concurrency: concurrency ?? mvcc(),
