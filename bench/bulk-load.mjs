@@ -1,7 +1,7 @@
 // Sorted entries into an empty index: bulkLoad, batches of puts, and appends in one transaction of lmdb where that can be imported; then counts
-// and estimates. Each turn has a new store. `node bench/bulk-load.mjs [rounds] [entries] [memory in MiB]`, after a build;
+// and estimates. Beside it what is the least of a load: the same entries taken, put one behind the other in memory, and written to a file. Each turn has a new store. `node bench/bulk-load.mjs [rounds] [entries] [memory in MiB]`, after a build;
 // BENCH_DIRECTORY says on which device, BENCH_LMDB where lmdb is (it is no dependency).
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -91,7 +91,43 @@ async function appendToLmdb() {
   });
 }
 
+/** Takes the input, and does with each entry what is asked. */
+function goThrough(take) {
+  for (const [key, value] of input()) take(key, value);
+}
+
+const memory = new Uint8Array(1 << 20);
+
+/** Puts the bytes of all entries one behind the other, and hands out memory that is full. */
+function copyAll(write) {
+  let at = 0;
+  goThrough((key, value) => {
+    if (at + key.length + value.length > memory.length) {
+      write(at);
+      at = 0;
+    }
+    for (let i = 0; i < key.length; i++) memory[at++] = key.charCodeAt(i);
+    memory.set(value, at);
+    at += value.length;
+  });
+  write(at);
+}
+
+async function leastOfALoad() {
+  await timed('taking the entries, no more', () => goThrough(() => {}));
+  await timed('and putting them together in memory', () => copyAll(() => {}));
+  await inDirectory(async (directory) => {
+    const file = openSync(join(directory, 'bench.bytes'), 'w');
+    await timed('and writing that to a file, durably', () => {
+      copyAll((bytes) => writeSync(file, memory, 0, bytes));
+      fdatasyncSync(file);
+    });
+    closeSync(file);
+  });
+}
+
 const turns = [
+  leastOfALoad,
   () => pagewright('bulkLoad', (index) => index.bulkLoad(input())),
   () => pagewright('bulkLoad, asynchronous input', (index) => index.bulkLoad(asyncInput())),
   () => pagewright(`batches of ${BATCH} puts`, putBatches),
