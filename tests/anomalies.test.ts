@@ -5,9 +5,17 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { allowedBy, findAnomalies, forbiddenBy, type TransactionHistory } from '@pagewright/testkit';
+import {
+  allowedBy,
+  findAnomalies,
+  forbiddenBy,
+  type TransactionHistory,
+  tagOf,
+  transactionId,
+} from '@pagewright/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../packages/io-posix/test/bundle.js';
+import { withDoubtfulReads } from '../soak/anomalies/doubtful-reads.js';
 import { anomalyRound, type RoundOptions, type RoundResult } from '../soak/anomalies/round.js';
 
 const SEED = Number(process.env.ANOMALY_SEED ?? Date.now() % 2 ** 31);
@@ -65,6 +73,59 @@ describe(`under snapshot isolation (ANOMALY_SEED=${SEED})`, () => {
       expect(history.transactions.length).toBeGreaterThan(2);
       expect(history.transactions.length).toBeLessThan(3 * TRANSACTIONS);
     }
+  });
+
+  it('nor where a reader has seen what was never acknowledged, and is gone with the engine that failed', () => {
+    // Two keys, one of them read before the engine failed. Of a writer of which nobody was told, and of one that was acknowledged.
+    const historyOf = (outcome: 'unknown' | 'committed'): TransactionHistory => ({
+      initial: [3, 7],
+      transactions: [
+        {
+          id: transactionId(1, 1),
+          operations: [
+            { type: 'append', key: 1, list: [tagOf(transactionId(1, 1), 0)] },
+            { type: 'append', key: 2, list: [tagOf(transactionId(1, 1), 1)] },
+            { type: 'delete', key: 3, tag: tagOf(transactionId(1, 1), 2), list: [0] },
+          ],
+          outcome,
+          began: [1, 2],
+          ended: [3, outcome === 'unknown' ? null : 4],
+        },
+        ...[
+          { type: 'read', key: 2, list: [tagOf(transactionId(1, 1), 1)] } as const,
+          { type: 'read', key: 3, list: null } as const,
+          { type: 'range', from: 2, to: 4, entries: [[2, [tagOf(transactionId(1, 1), 1)]]] } as const,
+        ].map((operation, at) => ({
+          id: transactionId(2, at + 1),
+          operations: [operation],
+          outcome: 'committed' as const,
+          began: [10 + 4 * at, 11 + 4 * at] as const,
+          ended: [12 + 4 * at, 13 + 4 * at] as const,
+        })),
+        {
+          id: transactionId(0, 1),
+          operations: [
+            {
+              type: 'range',
+              from: 0,
+              to: 10,
+              entries: [
+                [3, [0]],
+                [7, [0]],
+              ],
+            },
+          ],
+          outcome: 'committed',
+          began: [30, 31],
+          ended: [32, 33],
+        },
+      ],
+    });
+    const found = (history: TransactionHistory) =>
+      forbiddenBy('snapshot', findAnomalies(history, { realTime: 'snapshot' }));
+    expect(found(historyOf('unknown'))).not.toEqual([]);
+    expect(found(withDoubtfulReads(historyOf('unknown')))).toEqual([]);
+    expect(found(withDoubtfulReads(historyOf('committed')))).not.toEqual([]);
   });
 
   it('the write skew is found if it is not allowed, and found again in the file that the failure names', async () => {

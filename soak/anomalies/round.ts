@@ -22,6 +22,7 @@ import {
   type TransactionHistory,
 } from '@pagewright/testkit';
 import { open } from 'pagewright';
+import { withDoubtfulReads } from './doubtful-reads.js';
 import { FILLING, FILLING_BYTES, FILLING_ENTRIES, INDEX_TYPES, WAITS } from './filling.js';
 import type { FromLoad, LoadTask } from './worker.js';
 
@@ -134,7 +135,8 @@ class Round {
     const again = await this.#open();
     this.#collector.add(await readLists(again, this.#plan, 2));
     await again.close();
-    const history = this.#collector.history();
+    const recorded = this.#collector.history();
+    const history = lost ? withDoubtfulReads(recorded) : recorded;
     return { ...this.#check(history), history, checkpoints, evictions, lost };
   }
 
