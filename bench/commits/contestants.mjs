@@ -20,7 +20,11 @@ const WAYS = {
   },
   lmdb: { '': { overlappingSync: false }, ' flushed': { overlappingSync: true } },
   'better-sqlite3': { '': {} },
-  [MACHINE]: { ' fdatasync': { flush: 'fdatasync' }, ' O_DSYNC': { flush: 'O_DSYNC' } },
+  [MACHINE]: {
+    ' fdatasync': { flush: 'fdatasync' },
+    ' O_DSYNC': { flush: 'O_DSYNC' },
+    ' together': { flush: 'O_DSYNC', isTogether: true },
+  },
 };
 
 export const engineNames = Object.keys(WAYS);

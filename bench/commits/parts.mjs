@@ -21,12 +21,15 @@ export const FORMS = { awaited: 'each awaited before the next', sync: 'each in p
  * @property {(setting: object, contestant: object) => object} [env] For the cell.
  */
 
+/** Alone there is nothing to be put together. */
+const isAlone = ({ options }) => !options.isTogether;
+
 /** @type {Record<string, Part>} */
 export const PARTS = {
   flushes: {
     title: 'flushes of one committer',
     settings: () => Object.keys(FORMS).map((form) => ({ form })),
-    takes: () => true,
+    takes: isAlone,
     task: ({ form }, { commits }) => ({ load: 'flushes', form, commits, bytes: RECORD_BYTES }),
     // What a ring flushes no tracer of system calls sees.
     env: () => ({ [BACKEND]: 'node:fs' }),
@@ -35,7 +38,7 @@ export const PARTS = {
   one: {
     title: 'one committer',
     settings: () => Object.keys(FORMS).map((form) => ({ form })),
-    takes: () => true,
+    takes: isAlone,
     task: ({ form }, { seconds }) => ({ load: form, seconds, threads: 1, inFlight: 1, bytes: RECORD_BYTES }),
   },
 
@@ -47,7 +50,7 @@ export const PARTS = {
         const depths = new Set(inFlight.map((depth) => Math.max(depth, count)));
         return Array.from(depths, (depth) => ({ threads: count, inFlight: depth }));
       }),
-    takes: ({ isLimit, options }) => !isLimit || options.flush === 'O_DSYNC',
+    takes: ({ isLimit, options }) => !isLimit || (options.flush === 'O_DSYNC' && !options.isTogether),
     task: ({ threads, inFlight }, { seconds }) => ({ load: 'awaited', seconds, threads, inFlight, bytes: PAGE_BYTES }),
     // So many writes of the machine are in flight only if libuv has as many threads. Engines have what Node.js gives everyone.
     env: ({ inFlight }, { isLimit }) =>
@@ -57,8 +60,8 @@ export const PARTS = {
   'open-loop': {
     title: 'open loop',
     settings: ({ offered }, best) => offered.map((share) => ({ share, offered: (best * share) / 100 })),
-    takes: ({ isOwn }) => isOwn,
-    task: ({ offered }, { seconds }) => ({ load: 'open', seconds, perSecond: offered }),
+    takes: ({ isOwn, options }) => isOwn || options.isTogether === true,
+    task: ({ offered }, { seconds }) => ({ load: 'open', seconds, perSecond: offered, bytes: RECORD_BYTES }),
   },
 };
 

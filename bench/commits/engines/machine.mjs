@@ -1,6 +1,7 @@
 /**
  * What the machine itself takes: no engine, but a file of written blocks, of which each commit overwrites as many bytes as it is told to and makes them durable, by `fdatasync` or because the
- * file was opened with `O_DSYNC`. One commit knows nothing of the others: so many in flight are so many writes in flight, as far as libuv has threads for them.
+ * file was opened with `O_DSYNC`. One commit knows nothing of the others: so many in flight are so many writes in flight, as far as libuv has threads for them. With `isTogether` there is one write
+ * at a time, and what comes meanwhile goes into the next one: no log can do with less.
  */
 import {
   closeSync,
@@ -56,7 +57,7 @@ export const engine = {
   attach: async ({ path, task }) => writing(path, task),
 };
 
-function writing(path, { flush, bytes }) {
+function writing(path, { flush, bytes, isTogether }) {
   const isFlushed = flush === 'fdatasync';
   if (constants.O_DSYNC === undefined && !isFlushed) throw new NotThere('this system has no O_DSYNC');
   const file = openSync(path, isFlushed ? constants.O_RDWR : constants.O_RDWR | constants.O_DSYNC);
@@ -66,16 +67,19 @@ function writing(path, { flush, bytes }) {
     value.copy(block);
     return block;
   };
+  const flushed = (blocks, slot) =>
+    new Promise((resolve, reject) => {
+      const done = (error) => (error ? reject(error) : resolve());
+      const { length } = blocks;
+      write(file, blocks, 0, length, slot * bytes, (error, written) => {
+        if (error || written !== length) reject(error ?? new Error(`Only ${written} of ${length} bytes were written`));
+        else if (isFlushed) fdatasync(file, done);
+        else resolve();
+      });
+    });
+  const alone = (_key, value, number) => flushed(padded(value), number % slots);
   return {
-    commit: (_key, value, number) =>
-      new Promise((resolve, reject) => {
-        const done = (error) => (error ? reject(error) : resolve());
-        write(file, padded(value), 0, bytes, (number % slots) * bytes, (error, written) => {
-          if (error || written !== bytes) reject(error ?? new Error(`Only ${written} of ${bytes} bytes were written`));
-          else if (isFlushed) fdatasync(file, done);
-          else resolve();
-        });
-      }),
+    commit: isTogether ? together(flushed, padded, slots) : alone,
 
     commitSync(_key, value, number) {
       const written = writeSync(file, padded(value), 0, bytes, (number % slots) * bytes);
@@ -83,6 +87,29 @@ function writing(path, { flush, bytes }) {
       if (isFlushed) fdatasyncSync(file);
     },
   };
+}
+
+/** Commits of consecutive numbers, of which those that come while one write is under way are one write, as far as they lie side by side. */
+function together(flushed, padded, slots) {
+  const waiting = [];
+  let isWriting = false;
+  const writeOn = async () => {
+    isWriting = true;
+    while (waiting.length > 0) {
+      const first = waiting[0].slot;
+      const taken = waiting.splice(0, Math.min(waiting.length, slots - first));
+      const outcome = await flushed(Buffer.concat(taken.map(({ value }) => padded(value))), first).catch(
+        (error) => error,
+      );
+      for (const { resolve, reject } of taken) outcome === undefined ? resolve() : reject(outcome);
+    }
+    isWriting = false;
+  };
+  return (_key, value, number) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ slot: number % slots, value, resolve, reject });
+      if (!isWriting) writeOn();
+    });
 }
 
 function fill(path) {
