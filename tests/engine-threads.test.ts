@@ -242,6 +242,8 @@ describe('threads on one store', () => {
         // What it held may be what nobody has asked for since: `verify` asks for all.
         const report = await bank.db.verify().catch((error) => error);
         if (report?.code === 'PW_THREAD_LOST') {
+          expect(bank.db.state).toBe('failed');
+          expect(bank.db.failure).toMatchObject({ code: 'PW_THREAD_LOST' });
           outcomes.failed++;
         } else {
           await expectWhole(bank.db, bank);

@@ -31,7 +31,7 @@ export interface VerifyReport {
 const MOST_PROBLEMS = 100;
 const OPTIONS: readonly string[] = ['signal', 'onProgress', 'onProblem'];
 
-/** Errors: `PW_ARGUMENT`, `PW_CLOSED`, `PW_ENGINE_FAILED`, the reason of the signal. */
+/** Errors: `PW_ARGUMENT`, `PW_CLOSED`, `PW_ENGINE_FAILED`, `PW_THREAD_LOST`, the reason of the signal. */
 export async function verifyEngine(core: EngineCore, options: VerifyOptions): Promise<VerifyReport> {
   const { pages, catalog, concurrency, checkpoints, state } = core;
   checkOptions(options);
