@@ -1,16 +1,16 @@
-// Opens a pool of the size given, fills every frame, and prints what the process gained and what the pool says that it holds.
+// Opens a pool of the size given, with a page provider or without, fills every frame, and prints what the process gained and what the pool says that it holds.
+import { setTimeout } from 'node:timers/promises';
 import { BufferPool } from '@pagewright/bufferpool';
 import { NodeFiles } from '@pagewright/io-posix';
 
-const [path, memory] = process.argv.slice(2);
+const [path, memory, provider] = process.argv.slice(2);
 const rss = () => {
   globalThis.gc();
   return process.memoryUsage.rss();
 };
 
-/** Without the thread that a full pool may have: its memory is not the pool's. */
-async function openPool(file, bytes) {
-  const pool = new BufferPool({ memory: bytes, pageSize: '16KiB', pageProvider: false });
+async function openPool(file, bytes, pageProvider) {
+  const pool = new BufferPool({ memory: bytes, pageSize: '16KiB', pageProvider });
   await pool.open({ path: file, io: new NodeFiles(), create: true, errorIfExists: true, readOnly: false });
   return pool;
 }
@@ -30,10 +30,14 @@ function fill(pool) {
 }
 
 // A small one first: what the code itself takes is not the pool's.
-fill(await openPool(`${path}.first`, '2MiB'));
+fill(await openPool(`${path}.first`, '2MiB', false));
 const before = rss();
-const pool = await openPool(path, memory);
+const pool = await openPool(path, memory, provider === 'provider');
 const filled = fill(pool);
+const withoutThread = pool.stats().memoryBytes;
+// It is started by the event loop, and says what it holds when it is there.
+while (provider === 'provider' && pool.stats().memoryBytes === withoutThread) await setTimeout(10);
 const gained = rss() - before;
 const { memoryBytes, frames } = pool.stats();
-console.log(JSON.stringify({ gained, memoryBytes, frames, filled }));
+console.log(JSON.stringify({ gained, memoryBytes, threadBytes: memoryBytes - withoutThread, frames, filled }));
+await pool.close();

@@ -338,6 +338,7 @@ export class BufferPool implements PageStore {
       ...this.#wholeParts,
       coolerMemory: this.#pool.memory.cooler,
       translationMemory: this.#pool.memory.translation,
+      signal: this.#pool.signal,
     });
   }
 

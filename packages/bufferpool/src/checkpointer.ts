@@ -29,6 +29,8 @@ import { messageOf } from './verify-tree.js';
 
 /** Images are staged in slices of so many bytes. */
 const SLICE_BYTES = 128 * 1024;
+/** So much is brought to the device at once while others use it: a flush of the log that comes meanwhile waits for that. */
+const PIECE_BYTES = 1024 * 1024;
 /** An eviction by another thread ends when its write does, and tells nobody. */
 const BETWEEN_LOOKS_MS = 1;
 
@@ -119,7 +121,7 @@ export class Checkpointer {
       if (top !== null) {
         ({ address: catalogAddress, checksum: catalogChecksum } = top);
         ({ address: mapAddress, checksum: mapChecksum } = await this.#writeMap(epoch, mapAddress));
-        await this.file.io.sync();
+        await this.file.sync();
         schedulePoint(POINT.pagesSynced);
       }
       await steps.secureLog(mark);
@@ -159,22 +161,44 @@ export class Checkpointer {
    */
   async #writeImages(steps: CheckpointSteps): Promise<number> {
     let total = 0;
+    const progress = { written: 0 };
     for (;;) {
       const batch: StagedImage[] = [];
       const bytes = this.#stageBatch(batch);
       if (batch.length === 0) {
         if (this.epochs.hasFailed) throw this.#elsewhere();
-        if (this.poolLatch.holding(() => this.epochs.isStaged)) return total;
+        if (this.poolLatch.holding(() => this.epochs.isStaged)) {
+          // Others may have written the last of it.
+          if (progress.written < 1) await this.#makeWay(steps, progress);
+          return total;
+        }
         // What comes next is being evicted by another thread, which may still fail to write it.
         await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
         continue;
       }
       await this.batch.write(batch);
       total += bytes;
-      if (steps.advanced !== undefined && !this.poolLatch.holding(() => this.epochs.isStaged)) {
-        const written = this.poolLatch.holding(() => this.epochs.shareWritten);
-        await steps.advanced({ written }, () => this.file.io.sync());
-      }
+      await this.#makeWay(steps, progress);
+    }
+  }
+
+  /**
+   * After a batch: lets others use the device, and brings out a part of what was written, by evictions as well, so that nothing is left for the end, and nobody waits for much at once:
+   * of what is there the share by which the checkpoint has advanced.
+   */
+  async #makeWay(steps: CheckpointSteps, progress: { written: number }): Promise<void> {
+    if (steps.advanced === undefined) return;
+    const written = this.poolLatch.holding(() => this.epochs.shareWritten);
+    const { unsynced } = this.file;
+    const left = progress.written < 1 ? (1 - written) / (1 - progress.written) : 0;
+    const goal = (unsynced?.total ?? 0) * left;
+    progress.written = written;
+    for (let isAsked = true; isAsked; ) {
+      isAsked = false;
+      await steps.advanced({ written }, async () => {
+        const isMore = await this.file.writeBack(PIECE_BYTES);
+        isAsked = isMore && (unsynced?.total ?? 0) > goal;
+      });
     }
   }
 

@@ -34,6 +34,7 @@ import {
   type Superblock,
   type SuperblockChoice,
 } from './superblock.js';
+import type { UnsyncedRegions } from './unsynced-regions.js';
 
 /** What is to be written, and the extent that it is written to. */
 interface AddressedImage {
@@ -48,6 +49,8 @@ export class PageFile {
   olderSuperblock: Superblock | null;
   /** What reads it beside a writer, if it is open read-only. */
   readonly reader: CheckpointReader | null;
+  /** Where it is told what was written to the file, once the pool has memory for that. */
+  unsynced: UnsyncedRegions | null = null;
   #slot: number;
 
   private constructor(
@@ -247,10 +250,38 @@ export class PageFile {
   /** Writes images to their extents, as one batch in the order of the file. */
   async writeImages(images: readonly AddressedImage[]): Promise<void> {
     await this.io.submit(this.#writesOf(images));
+    this.#tellWritten(images);
   }
 
   writeImagesSync(images: readonly AddressedImage[]): void {
     this.io.submitSync(this.#writesOf(images));
+    this.#tellWritten(images);
+  }
+
+  /** Makes all that was written durable. */
+  async sync(): Promise<void> {
+    this.unsynced?.clear();
+    await this.io.sync();
+  }
+
+  /**
+   * Brings to the device about so many bytes of what was written, and makes nothing durable; all of it by a sync, where pieces cannot be had. False if there was nothing.
+   */
+  async writeBack(bytes: number): Promise<boolean> {
+    const ranges = this.unsynced?.take(bytes, this.io.size()) ?? [];
+    for (const { offset, length } of ranges) {
+      const isDone = (await this.io.writeBack?.(offset, length)) ?? false;
+      if (!isDone) {
+        await this.sync();
+        break;
+      }
+    }
+    return ranges.length > 0;
+  }
+
+  #tellWritten(images: readonly AddressedImage[]): void {
+    if (this.unsynced === null) return;
+    for (const { address, image } of images) this.unsynced.add(this.offsetOf(address), image.bytes.length);
   }
 
   #writesOf(images: readonly AddressedImage[]): IoOperation[] {

@@ -11,6 +11,8 @@ const STATE = 0;
 const WANTED = 1;
 /** 1 + the slot of the provider's thread, while it has the pool open. */
 const SLOT = 2;
+/** What the provider's thread holds for itself, in KiB. */
+const THREAD_KIB = 3;
 const WORDS = 16;
 
 const ABSENT = 0;
@@ -65,6 +67,11 @@ export class PageProviderSignal {
     return Atomics.compareExchange(this.#words, STATE, ABSENT, WORKING) === ABSENT;
   }
 
+  /** What its thread holds for itself, in bytes. */
+  holds(bytes: number): void {
+    Atomics.store(this.#words, THREAD_KIB, Math.ceil(bytes / 1024));
+  }
+
   /** Nothing is to be done. From now on it is woken. */
   sleep(): void {
     Atomics.compareExchange(this.#words, STATE, WORKING, SLEEPING);
@@ -95,9 +102,15 @@ export class PageProviderSignal {
     Atomics.notify(this.#words, STATE);
   }
 
+  /** What the provider's thread said last that it holds; nothing once it is gone. In bytes. */
+  get threadBytes(): number {
+    return Atomics.load(this.#words, THREAD_KIB) * 1024;
+  }
+
   /** The provider's thread is no more. The slot that it left as it was, or -1 if it had ended as it should. */
   gone(): number {
     const slot = Atomics.exchange(this.#words, SLOT, 0) - 1;
+    Atomics.store(this.#words, THREAD_KIB, 0);
     Atomics.store(this.#words, STATE, ABSENT);
     return slot;
   }

@@ -26,6 +26,7 @@ import { builtInReplacements, findReplacement } from './replacement/choice.js';
 import { Residency } from './residency.js';
 import { SpaceNeeds } from './space-needs.js';
 import { builtInTranslations, findTranslation } from './translation/choice.js';
+import { UnsyncedRegions } from './unsynced-regions.js';
 
 /** What the names in a handle may stand for. */
 export interface PolicyChoice {
@@ -68,6 +69,7 @@ export class PoolInThread implements PoolParts {
     this.translation = translation.attach(this.frames, memory.translation);
     this.latches = new Latches(this.frames, this.threads, this.counters);
     this.blocks = new BuddyAllocator(memory.blocks, largestReadClass, frames);
+    file.unsynced = new UnsyncedRegions(memory.unsynced);
     this.space = new FileSpace(file.io, memory.space, pageSize, file.reservedUnits, readOnly);
     const { arena, space, counters } = this;
     const parts = { arena, frames: this.frames, translation: this.translation, file, space, counters };

@@ -25,6 +25,7 @@ import { PoolLatch } from './pool-latch.js';
 import { SpaceClaims } from './space-claims.js';
 import type { Superblock } from './superblock.js';
 import { translationMemory } from './translation/choice.js';
+import { UnsyncedRegions } from './unsynced-regions.js';
 
 /** What all threads have to agree on. */
 export interface PoolShape {
@@ -49,6 +50,7 @@ export interface PoolMemory {
   readonly blocks: SharedArrayBuffer;
   readonly space: FileSpaceMemory;
   readonly claims: SharedArrayBuffer;
+  readonly unsynced: SharedArrayBuffer;
   readonly epochs: SharedArrayBuffer;
   readonly cooler: CoolerMemory;
   readonly provider: SharedArrayBuffer;
@@ -80,6 +82,7 @@ const PARTS: readonly (keyof PoolMemory)[] = [
   'blocks',
   'space',
   'claims',
+  'unsynced',
   'epochs',
   'cooler',
   'provider',
@@ -151,6 +154,7 @@ function takeMemory(
     blocks: words(BuddyAllocator.bytes(largestReadClass, frames)),
     space: FileSpace.memory(),
     claims: words(SpaceClaims.bytes()),
+    unsynced: words(UnsyncedRegions.bytes()),
     epochs: words(Epochs.bytes(frames, pageSize)),
     cooler: coolerMemory(frames, replacement),
     provider: words(PageProviderSignal.bytes()),

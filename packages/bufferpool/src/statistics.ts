@@ -1,6 +1,6 @@
 /**
  * What the pool says of itself. Counters are added up from the rows of all threads; gauges are read where they are kept.
- * `memoryBytes` names every memory of the pool that grows with what it was asked for or with the store.
+ * `memoryBytes` names every memory of the pool that grows with what it was asked for or with the store, and its thread's.
  */
 import type { PageStoreStats, SizeClassStats } from '@pagewright/core/contracts';
 import type { CoolerMemory } from './cooler.js';
@@ -21,12 +21,14 @@ import {
   WRITTEN_AHEAD,
 } from './counters.js';
 import type { FileSpace } from './file-space.js';
+import type { PageProviderSignal } from './page-provider-signal.js';
 import type { PoolParts } from './placement.js';
 
 export interface CountedParts extends PoolParts {
   readonly space: FileSpace;
   readonly coolerMemory: CoolerMemory;
   readonly translationMemory: SharedArrayBuffer;
+  readonly signal: PageProviderSignal;
 }
 
 export function poolStats(parts: CountedParts): PageStoreStats {
@@ -90,6 +92,7 @@ function memoryBytes({ arena, frames, blocks, epochs, space, counters, ...memory
     memory.translationMemory.byteLength +
     epochs.bytes +
     space.bytes +
-    counters.bytes
+    counters.bytes +
+    memory.signal.threadBytes
   );
 }

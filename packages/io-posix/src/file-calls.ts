@@ -30,6 +30,8 @@ export interface FileCalls extends Target {
   /** Makes what was written durable. Every error is a {@link NotDurable}. */
   sync(done: Done): void;
   syncSync(): void;
+  /** Brings what was written in a range, which is not empty, to the device, and tells whether there is a way to. Every error is a {@link NotDurable}. */
+  writeBack?(offset: number, length: number, done: (error: unknown, isDone: boolean) => void): void;
   truncate(size: number, done: Done): void;
   truncateSync(size: number): void;
   /** Real blocks for the range, of zeros that were written if asked for. Several at once extend the file to the largest end. */

@@ -77,6 +77,25 @@ export class OpenFile<Calls extends FileCalls = FileCalls> implements IoFile {
     this.#durablySync(() => this.calls.syncSync());
   }
 
+  async writeBack(offset: number, length: number): Promise<boolean> {
+    let isBack = false;
+    await this.#track((done) => {
+      this.#assertChange('write back', offset, length);
+      this.#assertSyncable();
+      if (this.calls.writeBack === undefined || length === 0) {
+        isBack = this.calls.writeBack !== undefined;
+        done(null);
+        return;
+      }
+      const durably = this.#durably(done);
+      this.calls.writeBack(offset, length, (error, isDone) => {
+        isBack = isDone;
+        durably(error);
+      });
+    });
+    return isBack;
+  }
+
   truncate(size: number): Promise<void> {
     return this.#track((done) => {
       this.#assertChange('truncate', size, 0);

@@ -1,4 +1,5 @@
 /** The calls of an open file by the addon: on threads of its own, a batch by one hand-over, with what Linux has beyond `node:fs`. */
+import os from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { IoOperation } from '@pagewright/core/contracts';
 import { type Attempt, endOfFile, faultOf, isTransient, noProgress } from './fault.js';
@@ -22,10 +23,18 @@ export interface DirectWay {
 }
 
 /** What follows when all transfers went well, as the addon numbers it. */
-const FINISH = { nothing: 0, sync: 1, truncate: 2, reserve: 3, extend: 4 } as const;
+const FINISH = { nothing: 0, sync: 1, truncate: 2, reserve: 3, extend: 4, writeBack: 5 } as const;
 
 /** What was being done, by number of stage. */
-const OPERATIONS = ['read', 'write', 'sync', 'truncate', 'allocate', 'write'] as const;
+const OPERATIONS = ['read', 'write', 'sync', 'truncate', 'allocate', 'write', 'write back'] as const;
+
+/** What fails in these may be lost. */
+const MAKING_DURABLE: ReadonlySet<number> = new Set([STAGE.sync, STAGE.durableWrite, STAGE.writeBack]);
+
+const { ENOSYS, EOPNOTSUPP, ESPIPE } = os.constants.errno;
+
+/** There is no such call in this system, or not for such a file. */
+const NO_WRITE_BACK: ReadonlySet<number> = new Set([ENOSYS, EOPNOTSUPP, ESPIPE]);
 
 /** Larger reads are copied by other threads, even if the system has them in memory. In bytes. */
 const MOST_AT_ONCE = 1 << 16;
@@ -105,6 +114,18 @@ export class NativeCalls implements FileCalls {
     this.#expect(this.#thread.addon.finishSync(...this.#file, FINISH.sync, 0, 0));
   }
 
+  writeBack(offset: number, length: number, done: (error: unknown, isDone: boolean) => void): void {
+    this.#thread.start(
+      null,
+      (outcome) => {
+        if (outcome === null) done(null, true);
+        else if (NO_WRITE_BACK.has(outcome.error)) done(null, false);
+        else done(this.#faultOf(outcome), false);
+      },
+      (id) => this.#thread.addon.finish(id, ...this.#file, FINISH.writeBack, offset, length),
+    );
+  }
+
   truncate(size: number, done: Done): void {
     this.#finish(FINISH.truncate, size, 0, done);
   }
@@ -156,7 +177,7 @@ export class NativeCalls implements FileCalls {
     if (error === NO_PROGRESS) return noProgress(attempt);
     const cause = systemError(error, operation);
     const fault = isTransient(cause) ? noProgress(attempt, cause) : faultOf(cause, attempt);
-    return stage === STAGE.sync || stage === STAGE.durableWrite ? new NotDurable(fault) : fault;
+    return MAKING_DURABLE.has(stage) ? new NotDurable(fault) : fault;
   }
 }
 

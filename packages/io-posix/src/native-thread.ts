@@ -20,7 +20,7 @@ export const END_OF_FILE = -1;
 export const NO_PROGRESS = -2;
 
 /** What was being done, as the addon numbers it. */
-export const STAGE = { read: 0, write: 1, sync: 2, truncate: 3, reserve: 4, durableWrite: 5 } as const;
+export const STAGE = { read: 0, write: 1, sync: 2, truncate: 3, reserve: 4, durableWrite: 5, writeBack: 6 } as const;
 
 /** Called with null if all went well. */
 type Ended = (outcome: Outcome | null) => void;

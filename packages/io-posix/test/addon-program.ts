@@ -34,6 +34,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await file.submit(pieces('write', bytes, 300_007), { sync: true });
     await file.submit([{ kind: 'write', buffer: bytes, offset: 400_007 }], { sync: true });
     file.submitSync([{ kind: 'write', buffer: bytes, offset: 500_007 }], { sync: true });
+    assert.equal(await file.writeBack?.(3, 600_000), process.platform === 'linux');
     await file.sync();
     for (let at = 7; at < 600_000; at += 100_000) {
       const into = [0, 1, 2, 3].map(() => new Uint8Array(bytes.length));
@@ -48,7 +49,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 
   /** Writes that fail, for what is preloaded to bring about: each form tells it, and what failed is not durable afterwards either (IO1). */
-  async failures(file) {
+  async failures(file, path) {
     const write: IoOperation = { kind: 'write', buffer: pattern(10, 1), offset: 5 };
     const wanted = { code: 'PW_IO', details: { errno: 'EIO', path: file.path } };
     const refused = async (work: () => unknown): Promise<void> => {
@@ -68,6 +69,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await refused(() => file.sync());
     await refused(() => file.syncSync());
     await refused(() => file.submitSync([], { sync: true }));
+    const other = files.openSync(path, {});
+    await refused(() => other.writeBack?.(0, 4096));
+    await refused(() => other.writeBack?.(0, 4096));
+    await refused(() => other.sync());
+    await other.close();
   },
 
   /** Threads that end while much is in flight: nothing is written any more when they are gone. */

@@ -19,7 +19,13 @@ for (const tested of [byNode, byAddon, byAddonDirect, byAddonDirectWrites]) {
           directory: fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'pagewright-io-')),
         }),
         dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
-        capabilities: { locks: true, pins: true, sharedMemory: true, largeFiles: true },
+        capabilities: {
+          locks: true,
+          pins: true,
+          sharedMemory: true,
+          largeFiles: true,
+          writeBack: tested !== byNode && process.platform === 'linux',
+        },
       },
     );
   });

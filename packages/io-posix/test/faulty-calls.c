@@ -1,10 +1,11 @@
 /*
  * Preloaded into a process, this makes the system's calls on files go as they seldom do: FAULTY_CALLS is `short` (a transfer moves 333 bytes at most), `interrupted` (every second call is),
- * `failing` (writes fail with EIO), or `threadless` (the first threads that the addon asks for are not given, as many as THREADLESS_CALLS says). Files below /proc and the like are left alone: only transfers at an offset are touched.
+ * `failing` (writes and write-backs fail with EIO), or `threadless` (the first threads that the addon asks for are not given, as many as THREADLESS_CALLS says). Files below /proc and the like are left alone: only transfers at an offset are touched.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   return REAL(pthread_create)(thread, attributes, run, argument);
 }
 
+int sync_file_range(int fd, off_t at, off_t length, unsigned flags) { return fails(1) ? -1 : REAL(sync_file_range)(fd, at, length, flags); }
 int fdatasync(int fd) { return fails(0) ? -1 : REAL(fdatasync)(fd); }
 int ftruncate(int fd, off_t size) { return fails(0) ? -1 : REAL(ftruncate)(fd, size); }
 ssize_t pread64(int, void *, size_t, off64_t) __attribute__((alias("pread")));

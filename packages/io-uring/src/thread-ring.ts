@@ -19,6 +19,8 @@ export const TRUNCATE = 3;
 export const RESERVE = 4;
 /** Blocks, and the file is long enough for them. */
 export const EXTEND = 5;
+/** What was written in a range goes to the device. */
+export const WRITE_BACK = 6;
 
 /** More memory of the same transfer follows. */
 export const MORE = 1;

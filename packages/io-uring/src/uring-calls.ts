@@ -26,6 +26,7 @@ import {
   type ThreadRing,
   TRUNCATE,
   WRITE,
+  WRITE_BACK,
 } from './thread-ring.js';
 
 /** What direct transfers are aligned to, in bytes: no file system wants more of a device with sectors of up to 4 KiB. */
@@ -33,6 +34,8 @@ const ALIGNMENT = 4096;
 
 /** Joined transfers stay below this, so that a large batch still has several of them in flight. */
 const MOST_JOINED_BYTES = 1 << 20;
+/** One request has 32 bits for its length. */
+const MOST_WRITTEN_BACK = 1 << 30;
 /** One request takes at most as many buffers. */
 const MOST_JOINED = 1024;
 
@@ -109,6 +112,18 @@ export class UringCalls implements FileCalls {
   syncSync(): void {
     this.#ring.command(SYNC, this.#file, null, 0, 0);
     this.#ring.wait(false, (errno) => raise(this.#syncFault(errno)));
+  }
+
+  writeBack(offset: number, length: number, done: (error: unknown, isDone: boolean) => void): void {
+    const part = Math.min(length, MOST_WRITTEN_BACK);
+    this.#ring.command(WRITE_BACK, this.#file, null, part, offset);
+    this.#ring.begin(false, (errno) => {
+      if (NO_WRITE_BACK.has(errno)) done(null, false);
+      else if (errno !== 0)
+        done(new NotDurable(this.#ofSystem(errno, { operation: 'write back', path: this.path, offset })), false);
+      else if (part < length) this.writeBack(offset + part, length - part, done);
+      else done(null, true);
+    });
   }
 
   truncate(size: number, done: Done): void {
@@ -227,7 +242,10 @@ export class UringCalls implements FileCalls {
   }
 }
 
-const { EOPNOTSUPP, ENOSYS } = os.constants.errno;
+const { EINVAL, EOPNOTSUPP, ENOSYS, ESPIPE } = os.constants.errno;
+
+/** The kernel has no such operation, or not for such a file. */
+const NO_WRITE_BACK: ReadonlySet<number> = new Set([EINVAL, EOPNOTSUPP, ENOSYS, ESPIPE]);
 
 const NOTHING = new Uint8Array(0);
 

@@ -19,7 +19,7 @@ for (const options of VARIANTS) {
       {
         create: (): IoSubject => ({ backend: new UringFiles(options), directory: emptyDirectory() }),
         dispose: ({ directory }) => fs.rmSync(directory, { recursive: true, force: true }),
-        capabilities: { locks: true, pins: true, sharedMemory: true, largeFiles: true },
+        capabilities: { locks: true, pins: true, sharedMemory: true, largeFiles: true, writeBack: true },
       },
     );
   });

@@ -6,7 +6,7 @@ import { faulty } from './io-fault.js';
 import { folded } from './io-folded.js';
 import { PLANTED_FAULTS } from './io-planted.js';
 
-const capabilities = { locks: true, pins: true, sharedMemory: true, largeFiles: true, crash: true };
+const capabilities = { locks: true, pins: true, sharedMemory: true, largeFiles: true, writeBack: true, crash: true };
 
 /** Clauses that take long. They are looked at for the faults that are said to break them, and for a sound backend. */
 const LONG = ['ten-thousand', 'far-places'];

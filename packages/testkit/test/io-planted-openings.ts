@@ -60,7 +60,7 @@ export const OPENING_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'opening for reading alone is opening',
-    breaks: ['read-only'],
+    breaks: ['write-back-refused', 'read-only'],
     backend: (io) => ({ open: (path, { create = false }) => io.open(path, { create }) }),
   },
   {

@@ -133,7 +133,7 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'a write is filled up to its sector',
-    breaks: ['any-place', 'write-keeps-what-is-around', 'sync-makes-durable'],
+    breaks: ['write-back', 'any-place', 'write-keeps-what-is-around', 'sync-makes-durable'],
     file: (file) =>
       transfers('write', (buffer, offset) => {
         file.writeSync(buffer, offset);
@@ -292,12 +292,13 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
   },
   {
     what: 'a sync does nothing',
-    breaks: ['sync-makes-durable', 'sync-makes-size-durable'],
+    breaks: ['sync-after-write-back', 'sync-makes-durable', 'sync-makes-size-durable'],
     file: (file) => ({ sync: () => file.submit([]), syncSync: () => file.submitSync([]) }),
   },
   {
     what: 'a directory is not synced',
     breaks: [
+      'sync-after-write-back',
       'lock-of-the-dead',
       'pin-of-the-dead',
       'sync-makes-durable',
@@ -306,5 +307,37 @@ export const TRANSFER_FAULTS: readonly PlantedFault[] = [
       'sync-directory-makes-durable',
     ],
     backend: () => ({ syncDirectory: async () => {} }),
+  },
+  {
+    what: 'bringing a range to the device extends the file to its end',
+    breaks: ['write-back'],
+    file: (file) => ({
+      writeBack: async (offset, length) => {
+        if (offset + length <= 2 ** 20) await file.allocate(offset, length);
+        return (await file.writeBack?.(offset, length)) ?? false;
+      },
+    }),
+  },
+  {
+    what: 'after a range was brought to the device a sync has nothing to do',
+    breaks: ['sync-after-write-back'],
+    file: (file) => {
+      let isOut = false;
+      return {
+        writeBack: async (offset, length) => {
+          const isDone = (await file.writeBack?.(offset, length)) ?? false;
+          isOut = true;
+          return isDone;
+        },
+        sync: async () => {
+          if (!isOut) await file.sync();
+        },
+      };
+    },
+  },
+  {
+    what: 'bringing a range to the device takes anything for a range',
+    breaks: ['write-back-refused'],
+    file: () => ({ writeBack: async () => true }),
   },
 ];

@@ -2,7 +2,7 @@ import { describe, it } from 'vitest';
 import { dropAll, type IoSubject, ioConformance, keepSome, SimulatedDevice } from '../src/index.js';
 import { deviceSubject } from './io-device.js';
 
-const capabilities = { locks: true, pins: true, sharedMemory: true, crash: true };
+const capabilities = { locks: true, pins: true, sharedMemory: true, writeBack: true, crash: true };
 const devices: Record<string, () => IoSubject> = {
   'without a schedule': () => deviceSubject(new SimulatedDevice(), () => dropAll),
   'whose crashes keep some': () => deviceSubject(new SimulatedDevice(), () => keepSome(5)),

@@ -77,6 +77,11 @@ export interface IoFile {
    */
   submit(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): Promise<void>;
   submitSync(operations: readonly IoOperation[], options?: { readonly sync?: boolean }): void;
+  /**
+   * Brings what was written in the range to the device, and waits for that. Durable it is by a sync alone, which then has less to do. False where the system has no way to, and then nothing was done.
+   * If it fails, what was written may be lost, as after a sync that failed (IO1). A backend need not have it.
+   */
+  writeBack?(offset: number, length: number): Promise<boolean>;
   /** Takes the file for writing, or throws `PW_LOCKED` with the holder's pid. A holder that died does not hold. Works on a file that was opened read-only, too. */
   lock(): Promise<FileLock>;
   /**

@@ -89,10 +89,10 @@ export interface CheckpointSteps {
   /** Called when images and map are durable, before the superblock is written (C3): makes the log durable up to the mark. */
   secureLog(mark: CheckpointMark): Promise<void>;
   /**
-   * Called after each batch of images; the next one is written when it has resolved. `sync` brings to the device what was written so far, so that not all
-   * of it is left for the end. What it throws ends the checkpoint.
+   * Called after each batch of images; the next one is written when it has resolved. `bringOut` brings to the device a piece of what was written so far, by whomever, or all of it, so that not
+   * all is left for the end: if it was called, and there is more than is due by then, this is called again. What it throws ends the checkpoint.
    */
-  advanced?(progress: CheckpointProgress, sync: () => Promise<void>): Promise<void>;
+  advanced?(progress: CheckpointProgress, bringOut: () => Promise<void>): Promise<void>;
 }
 
 /** How far a checkpoint is. */
@@ -136,7 +136,7 @@ export interface SizeClassStats {
 /** Counters since the store was opened, of all threads together; sizes in bytes. */
 export interface PageStoreStats {
   readonly pageSize: number;
-  /** All memory that the store has taken for pages, and for keeping track of them. Of pages it is touched as they come. */
+  /** All memory that the store has taken for pages, and for keeping track of them, and what threads of its own hold for themselves. Of pages it is touched as they come. */
   readonly memoryBytes: number;
   readonly frames: number;
   readonly freeFrames: number;

@@ -1,6 +1,6 @@
 /**
  * How a checkpoint makes way for others: after each batch that it writes while they use the device it rests, so that it takes a share of the
- * device's time and leaves the rest. What it has written is synced before it rests: otherwise the device gets all of it at the end, at once.
+ * device's time and leaves the rest. What was written is brought to the device in pieces before it rests: otherwise the device gets all of it at the end, at once.
  *
  * It does not rest while nobody else needs the device or somebody waits for it, nor when it is late: there is a point in the log, and a time, at which the
  * next one begins, and it is to be over by then.
@@ -26,6 +26,11 @@ export interface CheckpointDue {
 const SHORTEST_REST_MS = 1;
 /** While it rests it looks so often whether it is late by now, wanted, or alone. */
 const LOOK_MS = 20;
+/**
+ * Others are taken to be there for so long after they were seen last: where the device stands still for a while so do they, and a checkpoint that took itself to be alone then would hand the device
+ * all that it has at once.
+ */
+const STILL_THERE_MS = 500;
 /** A batch that took very long was kept waiting by the program, not by the device. */
 const LONGEST_REST_MS = 1000;
 /** What it waits for in a rest is time alone. */
@@ -40,6 +45,8 @@ export class CheckpointPace {
   #restMs = 0;
   #pageReads: number;
   #logged: number;
+  /** When others were seen last to have used the device. */
+  #seenAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     /** Of the time, while others use the device: above 0, below 1. */
@@ -56,10 +63,10 @@ export class CheckpointPace {
     ({ pageReads: this.#pageReads, logged: this.#logged } = surroundings());
   }
 
-  /** After a batch: resolves when the next may be written. Errors: those of syncing. */
-  async advanced({ written }: CheckpointProgress, sync: () => Promise<void>): Promise<void> {
+  /** After a batch, or a piece of it: resolves when the next may be written. Errors: those of bringing it out. */
+  async advanced({ written }: CheckpointProgress, bringOut: () => Promise<void>): Promise<void> {
     const mayRest = this.#isShared() && !this.#isHurried(written);
-    if (mayRest) await sync();
+    if (mayRest) await bringOut();
     const now = this.clock.now();
     if (!mayRest) this.#restMs = 0;
     else {
@@ -80,13 +87,14 @@ export class CheckpointPace {
     }
   }
 
-  /** Whether others have used the device since it was asked last. */
+  /** Whether others use the device: they have lately. */
   #isShared(): boolean {
     const { pageReads, logged } = this.surroundings();
-    const isShared = pageReads !== this.#pageReads || logged !== this.#logged;
+    const now = this.clock.now();
+    if (pageReads !== this.#pageReads || logged !== this.#logged) this.#seenAt = now;
     this.#pageReads = pageReads;
     this.#logged = logged;
-    return isShared;
+    return now - this.#seenAt < STILL_THERE_MS;
   }
 
   #isHurried(written: number): boolean {

@@ -272,7 +272,7 @@ export class Checkpoints {
           if (mark.log.incarnation !== NO_LOG.incarnation) await this.log.secure(mark.log);
           else await this.log.seal?.(mark.timestamp);
         },
-        advanced: async (progress, sync) => pace?.advanced(progress, sync),
+        advanced: async (progress, bringOut) => pace?.advanced(progress, bringOut),
       });
       if (result.olderMark.log.incarnation !== NO_LOG.incarnation) await this.log.recycle(result.olderMark.log);
       return result;

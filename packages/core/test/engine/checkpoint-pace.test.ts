@@ -114,16 +114,28 @@ describe('a checkpoint', () => {
     expect(byTime.rested).toBe(40);
   });
 
-  it('rests no longer than others use the device, and not for the sake of a program that kept it waiting', async () => {
+  it('rests no longer than half a second after others used the device, and not for the sake of a program that kept it waiting', async () => {
     const rig = new Rig(0.01);
     rig.onSleep = () => {};
     rig.pageReads++;
     await rig.batch(0.5, 100);
-    expect(rig.rested).toBe(20);
+    expect(rig.rested).toBe(500);
+    await rig.batch(0.6, 100);
+    expect([rig.syncs, rig.rested]).toEqual([1, 500]);
     const waiting = new Rig(0.01);
     waiting.pageReads++;
     await waiting.batch(0.5, 60_000);
     expect(waiting.rested).toBe(1000);
+  });
+
+  it('does not take itself to be alone where the device has kept others waiting as well as itself', async () => {
+    const rig = new Rig(0.5);
+    rig.pageReads++;
+    await rig.batch(0.1);
+    rig.onSleep = () => {};
+    await rig.batch(0.2, 300);
+    await rig.batch(0.3);
+    expect(rig.syncs).toBe(3);
   });
 
   it('goes on at once when somebody waits for it', async () => {

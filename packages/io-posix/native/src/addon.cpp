@@ -15,7 +15,7 @@ namespace pagewright {
 namespace {
 
 // Raised whenever a function takes or returns something else: a build of other sources is not used.
-constexpr uint32_t kRevision = 3;
+constexpr uint32_t kRevision = 4;
 
 // The threads of the pool run code of this library, also when the thread that loaded it has ended.
 void keep_loaded() {

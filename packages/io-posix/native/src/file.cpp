@@ -151,6 +151,19 @@ Outcome extend(const File& file, int64_t offset, int64_t length) {
 #endif
 }
 
+Outcome write_back(const File& file, int64_t offset, int64_t length) {
+#if defined(__linux__)
+  constexpr unsigned int kAll = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  // A length of zero would be all that follows.
+  if (length == 0) return {};
+  return repeat(Stage::kWriteBack, offset, [&] { return sync_file_range(file.fd, offset, length, kAll); });
+#else
+  (void)file;
+  (void)length;
+  return {ENOSYS, Stage::kWriteBack, offset};
+#endif
+}
+
 int64_t read_cached(int fd, void* buffer, size_t length, int64_t offset) {
   iovec vector{buffer, length};
   const ssize_t moved = read_without_waiting(fd, &vector, 1, offset);

@@ -21,14 +21,14 @@ struct Transfer {
   uint32_t vectors;
 };
 
-enum class Finish : uint8_t { kNothing = 0, kSync = 1, kTruncate = 2, kReserve = 3, kExtend = 4 };
+enum class Finish : uint8_t { kNothing = 0, kSync = 1, kTruncate = 2, kReserve = 3, kExtend = 4, kWriteBack = 5 };
 
 struct Job {
   File file;
   std::vector<Transfer> transfers;
   std::vector<iovec> vectors;
   Finish finish = Finish::kNothing;
-  // The range of kTruncate, kReserve and kExtend.
+  // The range of kTruncate, kReserve, kExtend and kWriteBack.
   int64_t offset = 0;
   int64_t length = 0;
   // Transfers that may run at a time.

@@ -10,8 +10,16 @@ constexpr int kEndOfFile = -1;
 constexpr int kNoProgress = -2;
 constexpr int kCancelled = -3;
 
-// What was being done. A failure of a sync, or of a write that was to be durable when it returned, means that what was written may be lost.
-enum class Stage : uint8_t { kRead = 0, kWrite = 1, kSync = 2, kTruncate = 3, kReserve = 4, kDurableWrite = 5 };
+// What was being done. A failure of a sync, of a write-back, or of a write that was to be durable when it returned, means that what was written may be lost.
+enum class Stage : uint8_t {
+  kRead = 0,
+  kWrite = 1,
+  kSync = 2,
+  kTruncate = 3,
+  kReserve = 4,
+  kDurableWrite = 5,
+  kWriteBack = 6
+};
 
 struct Outcome {
   int error = 0;

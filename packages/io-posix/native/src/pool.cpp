@@ -156,6 +156,7 @@ bool Pool::step(Lock& lock, Job& job) {
       case Finish::kTruncate: outcome = truncate(job.file, job.offset); break;
       case Finish::kReserve: outcome = reserve(job.file, job.offset, job.length); break;
       case Finish::kExtend: outcome = extend(job.file, job.offset, job.length); break;
+      case Finish::kWriteBack: outcome = write_back(job.file, job.offset, job.length); break;
       case Finish::kNothing: break;
     }
     lock.lock();

@@ -57,6 +57,7 @@ impl Command {
             3 => Kind::Truncate,
             4 => Kind::Reserve,
             5 => Kind::Extend,
+            6 => Kind::WriteBack,
             _ => return None,
         })
     }

@@ -13,6 +13,8 @@ pub enum Kind {
     Reserve,
     /// The same, and the file is as long as the range afterwards, if it was shorter.
     Extend,
+    /// What was written in a range goes to the device. Nothing is durable by that.
+    WriteBack,
 }
 
 /// One request to the kernel, and what is left of it.
@@ -28,7 +30,7 @@ pub struct Operation {
     pub memory: Memory,
     /// In bytes from the beginning of the file: where the rest goes. For a truncation: the new size.
     pub offset: u64,
-    /// In bytes, of an allocation.
+    /// In bytes, of an allocation or a write-back.
     pub length: u64,
     /// Past the page cache, by the descriptor for direct transfers.
     pub direct: bool,

@@ -13,9 +13,9 @@ import type { Clause } from './suite.js';
 
 /**
  * What not every backend can: `locks` keeps two writers apart, `pins` shows who reads a file, `sharedMemory` transfers views on a `SharedArrayBuffer`,
- * `largeFiles` has room for files of several GiB that consist of holes, `crash` means that the subject can lose power.
+ * `largeFiles` has room for files of several GiB that consist of holes, `writeBack` brings a range of a file to the device, `crash` means that the subject can lose power.
  */
-export type IoCapability = 'locks' | 'pins' | 'sharedMemory' | 'largeFiles' | 'crash';
+export type IoCapability = 'locks' | 'pins' | 'sharedMemory' | 'largeFiles' | 'writeBack' | 'crash';
 
 /** What is tested: a backend, with a place to work in. */
 export interface IoSubject {

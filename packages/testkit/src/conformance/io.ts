@@ -11,6 +11,7 @@ import { PIN_CLAUSES } from './io-pins.js';
 import { SIZE_CLAUSES } from './io-sizes.js';
 import type { IoCapability, IoSubject } from './io-subject.js';
 import { TRANSFER_CLAUSES } from './io-transfers.js';
+import { WRITE_BACK_CLAUSES } from './io-write-back.js';
 import { type Manifest, runSuite, type SubjectFactory, type Suite, type TestRunner } from './suite.js';
 
 /** All clauses about I/O backends. */
@@ -25,6 +26,7 @@ export const IO_SUITE: Suite<IoSubject, IoCapability> = {
     ...LOCK_CLAUSES,
     ...PIN_CLAUSES,
     ...DURABILITY_CLAUSES,
+    ...WRITE_BACK_CLAUSES,
   ],
 };
 

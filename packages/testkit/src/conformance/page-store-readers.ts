@@ -67,7 +67,7 @@ export const readerClauses: readonly PageStoreClause[] = [
       await pages.follow(() => {});
       new PageTree(pages).check(writer.durable);
       await pages.close();
-      for (const name of ['write', 'sync', 'truncate', 'allocate', 'lock']) {
+      for (const name of ['write', 'sync', 'writeBack', 'truncate', 'allocate', 'lock']) {
         const found = [...used].filter((method) => method === name || method === `${name}Sync`);
         assert.deepEqual(found, [], 'It has changed the file, or tried to.');
       }

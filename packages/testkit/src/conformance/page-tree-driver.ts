@@ -18,11 +18,14 @@ export class PageTreeDriver {
   /** What checkpoints hold that have passed their gate and were not reported yet. */
   readonly possible: (PageModel | null)[] = [];
   #next = 1;
+  /** Of which batches something is brought to the device before the next. */
+  readonly #making: Random;
 
   constructor(
     readonly pages: PageStore,
     readonly random: Random,
   ) {
+    this.#making = random.fork('making way');
     this.tree = new PageTree(pages);
   }
 
@@ -76,6 +79,9 @@ export class PageTreeDriver {
         return { timestamp: this.tree.timestamp, log: NO_LOG };
       },
       secureLog: async () => {},
+      advanced: async (_, bringOut) => {
+        if (this.#making.chance(0.5)) await bringOut();
+      },
     });
     this.durable = atGate;
     this.possible.length = 0;

@@ -124,6 +124,11 @@ class WatchedFile implements IoFile {
     this.file.syncSync();
   }
 
+  writeBack(offset: number, length: number): Promise<boolean> {
+    if (this.file.writeBack === undefined) throw new Error('The device has no way to bring out a range');
+    return this.file.writeBack(offset, length);
+  }
+
   truncate(size: number): Promise<void> {
     return this.file.truncate(size);
   }

@@ -128,7 +128,7 @@ export class FaultPlan {
         return { path, offset, errno: fault.errno };
       case 'failed-sync': {
         const file = this.#storage.file(path);
-        if (deed.kind !== 'sync' || file === undefined) return null;
+        if ((deed.kind !== 'sync' && deed.kind !== 'write-back') || file === undefined) return null;
         file.failWriteBack(fault.dirty);
         return { path, offset };
       }
@@ -225,7 +225,7 @@ function usualKinds(fault: Fault): readonly OperationKind[] {
     case 'error':
       return fault.errno === 'ENOSPC' || fault.errno === 'EDQUOT' ? ['write', 'allocate'] : ['read', 'write'];
     case 'failed-sync':
-      return ['sync'];
+      return ['sync', 'write-back'];
     case 'lost-write':
     case 'misdirected-write':
       return ['write'];

@@ -9,6 +9,7 @@ export const OPERATION_KINDS = [
   'read',
   'write',
   'sync',
+  'write-back',
   'allocate',
   'truncate',
   'make-directory',

@@ -75,6 +75,12 @@ export class SimulatedFile implements IoFile {
     this.#disk.performInPlace(this.#syncing());
   }
 
+  /** Nothing of it is durable by that; a write-back that has failed is told of once, to whoever asks first. */
+  async writeBack(offset: number, length: number): Promise<boolean> {
+    await this.#track(() => this.#disk.perform(this.#writingBack(offset, length)));
+    return true;
+  }
+
   truncate(size: number): Promise<void> {
     return this.#track(() => this.#disk.perform(this.#truncating(size)));
   }
@@ -201,15 +207,31 @@ export class SimulatedFile implements IoFile {
       path: this.path,
       changes: false,
       happen: () => {
-        if (this.#toldWriteBacks < this.#file.failedWriteBacks) {
-          this.#toldWriteBacks = this.#file.failedWriteBacks;
-          this.#disk.syncEnded(false);
-          throw ioError('EIO', this.path, 'a write-back has failed');
-        }
+        this.#tellOfWriteBacks();
         this.#file.sync(issued, () => this.#disk.alsoCovers(), of);
         this.#disk.syncEnded(true);
       },
     };
+  }
+
+  #writingBack(offset: number, length: number): Deed {
+    this.#assertChange('write back', offset, length);
+    return {
+      kind: 'write-back',
+      path: this.path,
+      offset,
+      length,
+      changes: false,
+      happen: () => this.#tellOfWriteBacks(),
+    };
+  }
+
+  /** @throws PW_IO once for all that have failed since this file was opened, or told so */
+  #tellOfWriteBacks(): void {
+    if (this.#toldWriteBacks >= this.#file.failedWriteBacks) return;
+    this.#toldWriteBacks = this.#file.failedWriteBacks;
+    this.#disk.syncEnded(false);
+    throw ioError('EIO', this.path, 'a write-back has failed');
   }
 
   #assertOpen(operation: string): void {

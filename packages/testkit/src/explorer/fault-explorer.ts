@@ -185,7 +185,7 @@ class FaultTrial {
     if (number < this.operation || !FAILING[this.fault].has(kind)) return;
     if (number > this.operation && this.fault === 'EIO once') return;
     this.at ??= `${kind} ${path}`;
-    if (kind === 'sync') this.device.failWriteBack(path);
+    if (kind === 'sync' || kind === 'write-back') this.device.failWriteBack(path);
     throw ioError(this.fault.startsWith('ENOSPC') ? 'ENOSPC' : 'EIO', path);
   }
 }

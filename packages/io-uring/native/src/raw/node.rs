@@ -288,7 +288,7 @@ fn of_errno(errno: i32, call: &str) -> Error<String> {
 
 /// Raised whenever something here takes or returns something else: modules of other sources do not use this build.
 #[napi]
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// What the process may keep in memory, in bytes.
 #[napi]

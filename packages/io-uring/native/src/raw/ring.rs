@@ -63,6 +63,9 @@ macro_rules! entry_of {
                 opcode::Fallocate::new($fd, operation.length).offset(offset).mode(libc::FALLOC_FL_KEEP_SIZE).build()
             }
             (Kind::Extend, _) => opcode::Fallocate::new($fd, operation.length).offset(offset).mode(0).build(),
+            (Kind::WriteBack, _) => {
+                opcode::SyncFileRange::new($fd, operation.length as u32).offset(offset).flags(WHOLE_WRITE_BACK).build()
+            }
             (Kind::Read, Memory::One(span, Some(index))) => {
                 opcode::ReadFixed::new($fd, span.address(), request(span), *index).offset(offset).build()
             }
@@ -88,6 +91,10 @@ macro_rules! entry_of {
         }
     }};
 }
+/// What is being written is waited for, the rest written, and waited for as well.
+const WHOLE_WRITE_BACK: u32 =
+    libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+
 /// `IORING_ENTER_GETEVENTS`.
 const ENTER_GETEVENTS: u32 = 1;
 

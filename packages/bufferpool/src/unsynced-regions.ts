@@ -1,0 +1,100 @@
+/**
+ * How much was written to the page file since it was last brought to the device, by region of the file: what a checkpoint begins with, which brings it out in pieces, so that no
+ * sync has much left to do, behind which a flush of the log would wait. In shared memory, as all threads write.
+ *
+ * It decides nothing but when work is done: what is told of too late, or twice, the sync of the checkpoint covers all the same.
+ */
+
+const REGION_BYTES = 2 ** 20;
+/** Regions that are told apart; those so far from one another share a count. */
+const REGIONS = 2 ** 14;
+/** What is counted: no page is smaller. */
+const BLOCK_BYTES = 4096;
+/** Before the regions: of all of them together. */
+const TOTAL = 0;
+const HEADER_WORDS = 16;
+
+export interface FileRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export class UnsyncedRegions {
+  readonly #total: Int32Array;
+  readonly #counts: Int32Array;
+  /** Where this thread goes on. */
+  #next = 0;
+
+  static bytes(): number {
+    return (HEADER_WORDS + REGIONS) * 4;
+  }
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#total = new Int32Array(memory, 0, HEADER_WORDS);
+    this.#counts = new Int32Array(memory, HEADER_WORDS * 4, REGIONS);
+  }
+
+  /** In bytes. */
+  get total(): number {
+    return Math.max(0, Atomics.load(this.#total, TOTAL)) * BLOCK_BYTES;
+  }
+
+  /** What was written, once it was. */
+  add(offset: number, length: number): void {
+    const end = offset + length;
+    for (let from = offset; from < end; ) {
+      const region = Math.floor(from / REGION_BYTES);
+      const to = Math.min(end, (region + 1) * REGION_BYTES);
+      this.#count(region % REGIONS, Math.ceil((to - from) / BLOCK_BYTES));
+      from = to;
+    }
+  }
+
+  /** Ranges of a file of this length in which about so much is to be brought out, but no more than a region beyond; none if there is nothing. They count no more. */
+  take(bytes: number, fileBytes: number): FileRange[] {
+    const wanted = Math.ceil(bytes / BLOCK_BYTES);
+    const first = this.#firstFrom(this.#next);
+    if (first < 0) return [];
+    let taken = 0;
+    let end = first;
+    for (let region = first; region < REGIONS && taken < wanted; region++) {
+      const blocks = this.#empty(region);
+      if (blocks === 0) continue;
+      taken += blocks;
+      end = region + 1;
+    }
+    this.#next = end % REGIONS;
+    const ranges: FileRange[] = [];
+    for (let base = 0; base < fileBytes; base += REGIONS * REGION_BYTES) {
+      const offset = base + first * REGION_BYTES;
+      const length = Math.min(fileBytes, base + end * REGION_BYTES) - offset;
+      if (length > 0) ranges.push({ offset, length });
+    }
+    return ranges;
+  }
+
+  /** All of it is about to be synced. */
+  clear(): void {
+    for (let region = 0; region < REGIONS; region++) this.#empty(region);
+  }
+
+  #firstFrom(start: number): number {
+    for (let passed = 0; passed < REGIONS; passed++) {
+      const region = (start + passed) % REGIONS;
+      if (Atomics.load(this.#counts, region) > 0) return region;
+    }
+    return -1;
+  }
+
+  #count(region: number, blocks: number): void {
+    Atomics.add(this.#counts, region, blocks);
+    Atomics.add(this.#total, TOTAL, blocks);
+  }
+
+  #empty(region: number): number {
+    if (Atomics.load(this.#counts, region) === 0) return 0;
+    const blocks = Atomics.exchange(this.#counts, region, 0);
+    Atomics.sub(this.#total, TOTAL, blocks);
+    return blocks;
+  }
+}
