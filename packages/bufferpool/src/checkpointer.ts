@@ -31,8 +31,16 @@ import { messageOf } from './verify-tree.js';
 const SLICE_BYTES = 128 * 1024;
 /** So much is brought to the device at once while others use it: a flush of the log that comes meanwhile waits for that. */
 const PIECE_BYTES = 1024 * 1024;
+/** For each byte that a checkpoint writes so many are brought out at most, besides what there was when it began. */
+const MOST_EVICTED = 4;
 /** An eviction by another thread ends when its write does, and tells nobody. */
 const BETWEEN_LOOKS_MS = 1;
+
+/** How far a checkpoint has come, and what was unsynced when it began, in bytes. */
+interface Progress {
+  written: number;
+  readonly unsynced: number;
+}
 
 export class Checkpointer {
   readonly batch: CheckpointBatch;
@@ -161,7 +169,7 @@ export class Checkpointer {
    */
   async #writeImages(steps: CheckpointSteps): Promise<number> {
     let total = 0;
-    const progress = { written: 0 };
+    const progress = { written: 0, unsynced: this.file.unsyncedBytes };
     for (;;) {
       const batch: StagedImage[] = [];
       const bytes = this.#stageBatch(batch);
@@ -169,7 +177,7 @@ export class Checkpointer {
         if (this.epochs.hasFailed) throw this.#elsewhere();
         if (this.poolLatch.holding(() => this.epochs.isStaged)) {
           // Others may have written the last of it.
-          if (progress.written < 1) await this.#makeWay(steps, progress);
+          if (progress.written < 1) await this.#makeWay(steps, progress, 0);
           return total;
         }
         // What comes next is being evicted by another thread, which may still fail to write it.
@@ -178,26 +186,27 @@ export class Checkpointer {
       }
       await this.batch.write(batch);
       total += bytes;
-      await this.#makeWay(steps, progress);
+      await this.#makeWay(steps, progress, bytes);
     }
   }
 
   /**
-   * After a batch: lets others use the device, and brings out a part of what was written, by evictions as well, so that nothing is left for the end, and nobody waits for much at once:
-   * of what is there the share by which the checkpoint has advanced.
+   * After a batch: lets others use the device, and brings out a part of what was written, by evictions as well, so that little is left for the end, and nobody waits for much at once:
+   * of what is there the share by which the checkpoint has advanced. Others may evict faster than is brought out here, so what comes of that is limited: a checkpoint has an end.
    */
-  async #makeWay(steps: CheckpointSteps, progress: { written: number }): Promise<void> {
+  async #makeWay(steps: CheckpointSteps, progress: Progress, batchBytes: number): Promise<void> {
     if (steps.advanced === undefined) return;
     const written = this.poolLatch.holding(() => this.epochs.shareWritten);
-    const { unsynced } = this.file;
-    const left = progress.written < 1 ? (1 - written) / (1 - progress.written) : 0;
-    const goal = (unsynced?.total ?? 0) * left;
+    const advance = written - progress.written;
+    const share = progress.written < 1 ? advance / (1 - progress.written) : 1;
     progress.written = written;
+    let due = Math.min(this.file.unsyncedBytes * share, progress.unsynced * advance + MOST_EVICTED * batchBytes);
     for (let isAsked = true; isAsked; ) {
       isAsked = false;
       await steps.advanced({ written }, async () => {
-        const isMore = await this.file.writeBack(PIECE_BYTES);
-        isAsked = isMore && (unsynced?.total ?? 0) > goal;
+        const bytes = await this.file.writeBack(PIECE_BYTES);
+        due -= bytes;
+        isAsked = bytes > 0 && due > 0;
       });
     }
   }

@@ -34,7 +34,7 @@ import {
   type Superblock,
   type SuperblockChoice,
 } from './superblock.js';
-import type { UnsyncedRegions } from './unsynced-regions.js';
+import { NO_PIECE, type UnsyncedRegions } from './unsynced-regions.js';
 
 /** What is to be written, and the extent that it is written to. */
 interface AddressedImage {
@@ -264,19 +264,22 @@ export class PageFile {
     await this.io.sync();
   }
 
-  /**
-   * Brings to the device about so many bytes of what was written, and makes nothing durable; all of it by a sync, where pieces cannot be had. False if there was nothing.
-   */
-  async writeBack(bytes: number): Promise<boolean> {
-    const ranges = this.unsynced?.take(bytes, this.io.size()) ?? [];
-    for (const { offset, length } of ranges) {
+  /** Of what was written, how much has not been brought to the device, nor was about to be, as far as it is known. */
+  get unsyncedBytes(): number {
+    return this.unsynced?.total ?? 0;
+  }
+
+  /** Brings to the device about so many bytes of what was written, and makes nothing durable; all of it by a sync, where pieces cannot be had. Returns how many; 0 if there was nothing. */
+  async writeBack(bytes: number): Promise<number> {
+    const piece = this.unsynced?.take(bytes, this.io.size()) ?? NO_PIECE;
+    for (const { offset, length } of piece.ranges) {
       const isDone = (await this.io.writeBack?.(offset, length)) ?? false;
-      if (!isDone) {
-        await this.sync();
-        break;
-      }
+      if (isDone) continue;
+      const left = this.unsyncedBytes;
+      await this.sync();
+      return piece.bytes + left;
     }
-    return ranges.length > 0;
+    return piece.bytes;
   }
 
   #tellWritten(images: readonly AddressedImage[]): void {

@@ -14,10 +14,13 @@ const BLOCK_BYTES = 4096;
 const TOTAL = 0;
 const HEADER_WORDS = 16;
 
-export interface FileRange {
-  readonly offset: number;
-  readonly length: number;
+/** What is to be brought out at once: so many bytes, in these ranges of the file. */
+export interface Piece {
+  readonly bytes: number;
+  readonly ranges: readonly { readonly offset: number; readonly length: number }[];
 }
+
+export const NO_PIECE: Piece = { bytes: 0, ranges: [] };
 
 export class UnsyncedRegions {
   readonly #total: Int32Array;
@@ -50,11 +53,11 @@ export class UnsyncedRegions {
     }
   }
 
-  /** Ranges of a file of this length in which about so much is to be brought out, but no more than a region beyond; none if there is nothing. They count no more. */
-  take(bytes: number, fileBytes: number): FileRange[] {
+  /** About so much, up to a whole region more, of a file of this length; nothing if there is none. It counts no more. */
+  take(bytes: number, fileBytes: number): Piece {
     const wanted = Math.ceil(bytes / BLOCK_BYTES);
     const first = this.#firstFrom(this.#next);
-    if (first < 0) return [];
+    if (first < 0) return NO_PIECE;
     let taken = 0;
     let end = first;
     for (let region = first; region < REGIONS && taken < wanted; region++) {
@@ -64,13 +67,13 @@ export class UnsyncedRegions {
       end = region + 1;
     }
     this.#next = end % REGIONS;
-    const ranges: FileRange[] = [];
+    const ranges: Piece['ranges'][number][] = [];
     for (let base = 0; base < fileBytes; base += REGIONS * REGION_BYTES) {
       const offset = base + first * REGION_BYTES;
       const length = Math.min(fileBytes, base + end * REGION_BYTES) - offset;
       if (length > 0) ranges.push({ offset, length });
     }
-    return ranges;
+    return { bytes: taken * BLOCK_BYTES, ranges };
   }
 
   /** All of it is about to be synced. */

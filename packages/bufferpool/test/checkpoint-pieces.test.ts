@@ -111,6 +111,27 @@ describe('a checkpoint beside others', () => {
     }
   });
 
+  it('comes to an end though others evict more, for each piece, than is brought out by it', async () => {
+    const { files, driver } = await evicted(7);
+    const from = files.history.length;
+    const most = 10 * 64 * PAGE; // of what is dirty, and was evicted before
+    let evictedMeanwhile = 0;
+    const result = await driver.pages.checkpoint({
+      gate: () => ({ timestamp: driver.tree.timestamp, log: NO_LOG }),
+      secureLog: async () => {},
+      advanced: async (_, bringOut) => {
+        await bringOut();
+        const { evictions } = driver.pages.stats();
+        if (evictedMeanwhile * PAGE < 8 * most) driver.run(150);
+        evictedMeanwhile += driver.pages.stats().evictions - evictions;
+      },
+    });
+    const pieces = files.history.slice(from).filter(({ kind }) => kind === 'write-back').length;
+    expect(result.bytesWritten).toBeGreaterThan(0);
+    expect(pieces * MIB).toBeLessThan(most);
+    expect(evictedMeanwhile * PAGE).toBeGreaterThan(pieces * MIB);
+  });
+
   it('leaves all of it to its sync if nobody needs the device', async () => {
     const { operations } = await checkpoint(await evicted(4), false);
     const kinds = operations.map(({ kind }) => kind);

@@ -1,7 +1,7 @@
 /** How much was written to which part of a file, until it is brought to the device. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UnsyncedRegions } from '../src/unsynced-regions.js';
+import { NO_PIECE, UnsyncedRegions } from '../src/unsynced-regions.js';
 
 const MIB = 2 ** 20;
 /** So far apart are regions that are counted as one. */
@@ -17,19 +17,19 @@ describe('what was written', () => {
     const { one, other } = regions();
     for (let page = 0; page < 64; page++) other.add(page * 256 * 1024, 16384); // four in a region
     expect(one.total).toBe(MIB);
-    expect(one.take(100_000, 64 * MIB)).toEqual([{ offset: 0, length: 2 * MIB }]);
-    expect(one.take(1, 64 * MIB)).toEqual([{ offset: 2 * MIB, length: MIB }]);
+    expect(one.take(100_000, 64 * MIB).ranges).toEqual([{ offset: 0, length: 2 * MIB }]);
+    expect(one.take(1, 64 * MIB).ranges).toEqual([{ offset: 2 * MIB, length: MIB }]);
     expect(one.total).toBe(MIB - 12 * 16384);
-    expect(one.take(MIB, 64 * MIB)).toEqual([{ offset: 3 * MIB, length: 13 * MIB }]);
-    expect([one.total, one.take(1, 64 * MIB)]).toEqual([0, []]);
+    expect(one.take(MIB, 64 * MIB).ranges).toEqual([{ offset: 3 * MIB, length: 13 * MIB }]);
+    expect([one.total, one.take(1, 64 * MIB)]).toEqual([0, NO_PIECE]);
   });
 
   it('is found again where it comes about behind the place that was reached', () => {
     const { one } = regions();
     one.add(10 * MIB, 4096);
-    expect(one.take(1, 20 * MIB)).toEqual([{ offset: 10 * MIB, length: MIB }]);
+    expect(one.take(1, 20 * MIB).ranges).toEqual([{ offset: 10 * MIB, length: MIB }]);
     one.add(9 * MIB, 4096);
-    expect(one.take(1, 20 * MIB)).toEqual([{ offset: 9 * MIB, length: MIB }]);
+    expect(one.take(1, 20 * MIB).ranges).toEqual([{ offset: 9 * MIB, length: MIB }]);
   });
 
   it('is in each region that it reaches into, and in a file of any size', () => {
@@ -40,12 +40,12 @@ describe('what was written', () => {
       { offset: 0, length: 2 * MIB },
       { offset: FOLD, length: MIB + 5 },
     ];
-    expect(one.take(16384, FOLD + MIB + 5)).toEqual(ends);
+    expect(one.take(16384, FOLD + MIB + 5)).toEqual({ bytes: 16384, ranges: ends });
     expect(one.total).toBe(0);
     one.add(3 * FOLD, 4096);
-    expect(one.take(1, MIB)).toEqual([{ offset: 0, length: MIB }]); // the file was cut meanwhile
+    expect(one.take(1, MIB).ranges).toEqual([{ offset: 0, length: MIB }]); // the file was cut meanwhile
     one.add(5 * MIB, 4096);
-    expect(one.take(1, MIB)).toEqual([]);
+    expect(one.take(1, MIB)).toEqual({ bytes: 4096, ranges: [] });
     expect(one.total).toBe(0);
   });
 
@@ -53,7 +53,7 @@ describe('what was written', () => {
     const { one, other } = regions();
     for (let at = 0; at < 100; at++) one.add(at * 3 * MIB, 65536);
     other.clear();
-    expect([one.total, one.take(1, FOLD)]).toEqual([0, []]);
+    expect([one.total, one.take(1, FOLD)]).toEqual([0, NO_PIECE]);
   });
 
   it('lies in what was taken, whatever was written and however much is taken at a time', () => {
@@ -69,7 +69,8 @@ describe('what was written', () => {
         expect(one.total).toBe(written.reduce((sum, { length }) => sum + length, 0));
         const end = Math.max(0, ...written.map(({ offset, length }) => offset + length));
         const taken = [];
-        for (let ranges = one.take(bytes, end); ranges.length > 0; ranges = one.take(bytes, end)) taken.push(...ranges);
+        for (let piece = one.take(bytes, end); piece.bytes > 0; piece = one.take(bytes, end))
+          taken.push(...piece.ranges);
         for (const { offset, length } of written) {
           for (let at = offset; at < offset + length; at += 16384) {
             const isTaken = taken.some((range) => range.offset <= at && at + 16384 <= range.offset + range.length);
