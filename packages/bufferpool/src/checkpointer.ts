@@ -36,10 +36,11 @@ const MOST_EVICTED = 4;
 /** An eviction by another thread ends when its write does, and tells nobody. */
 const BETWEEN_LOOKS_MS = 1;
 
-/** How far a checkpoint has come, and what was unsynced when it began, in bytes. */
+/** How far a checkpoint has come, what was unsynced when it began, and what it may still bring out by now; in bytes. */
 interface Progress {
   written: number;
   readonly unsynced: number;
+  granted: number;
 }
 
 export class Checkpointer {
@@ -169,7 +170,7 @@ export class Checkpointer {
    */
   async #writeImages(steps: CheckpointSteps): Promise<number> {
     let total = 0;
-    const progress = { written: 0, unsynced: this.file.unsyncedBytes };
+    const progress = { written: 0, unsynced: this.file.unsyncedBytes, granted: 0 };
     for (;;) {
       const batch: StagedImage[] = [];
       const bytes = this.#stageBatch(batch);
@@ -200,13 +201,17 @@ export class Checkpointer {
     const advance = written - progress.written;
     const share = progress.written < 1 ? advance / (1 - progress.written) : 1;
     progress.written = written;
-    let due = Math.min(this.file.unsyncedBytes * share, progress.unsynced * advance + MOST_EVICTED * batchBytes);
+    progress.granted += progress.unsynced * advance + MOST_EVICTED * batchBytes;
+    // The sync at the end would follow at once.
+    if (written === 1 && this.file.syncsInstead) return;
+    let due = Math.min(this.file.unsyncedBytes * share, progress.granted);
     for (let isAsked = true; isAsked; ) {
       isAsked = false;
       await steps.advanced({ written }, async () => {
         const bytes = await this.file.writeBack(PIECE_BYTES);
         due -= bytes;
-        isAsked = bytes > 0 && due > 0;
+        progress.granted -= bytes;
+        isAsked = bytes > 0 && due > 0 && !this.epochs.hasFailed;
       });
     }
   }

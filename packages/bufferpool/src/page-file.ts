@@ -52,6 +52,7 @@ export class PageFile {
   /** Where it is told what was written to the file, once the pool has memory for that. */
   unsynced: UnsyncedRegions | null = null;
   #slot: number;
+  #syncsInstead = false;
 
   private constructor(
     readonly io: IoFile,
@@ -264,6 +265,11 @@ export class PageFile {
     await this.io.sync();
   }
 
+  /** Whether a piece is brought out by a sync of all, as far as it was tried. */
+  get syncsInstead(): boolean {
+    return this.#syncsInstead;
+  }
+
   /** Of what was written, how much has not been brought to the device, nor was about to be, as far as it is known. */
   get unsyncedBytes(): number {
     return this.unsynced?.total ?? 0;
@@ -275,6 +281,7 @@ export class PageFile {
     for (const { offset, length } of piece.ranges) {
       const isDone = (await this.io.writeBack?.(offset, length)) ?? false;
       if (isDone) continue;
+      this.#syncsInstead = true;
       const left = this.unsyncedBytes;
       await this.sync();
       return piece.bytes + left;

@@ -10,9 +10,6 @@ const REGION_BYTES = 2 ** 20;
 const REGIONS = 2 ** 14;
 /** What is counted: no page is smaller. */
 const BLOCK_BYTES = 4096;
-/** Before the regions: of all of them together. */
-const TOTAL = 0;
-const HEADER_WORDS = 16;
 
 /** What is to be brought out at once: so many bytes, in these ranges of the file. */
 export interface Piece {
@@ -23,23 +20,23 @@ export interface Piece {
 export const NO_PIECE: Piece = { bytes: 0, ranges: [] };
 
 export class UnsyncedRegions {
-  readonly #total: Int32Array;
   readonly #counts: Int32Array;
   /** Where this thread goes on. */
   #next = 0;
 
   static bytes(): number {
-    return (HEADER_WORDS + REGIONS) * 4;
+    return REGIONS * 4;
   }
 
   constructor(memory: SharedArrayBuffer) {
-    this.#total = new Int32Array(memory, 0, HEADER_WORDS);
-    this.#counts = new Int32Array(memory, HEADER_WORDS * 4, REGIONS);
+    this.#counts = new Int32Array(memory);
   }
 
   /** In bytes. */
   get total(): number {
-    return Math.max(0, Atomics.load(this.#total, TOTAL)) * BLOCK_BYTES;
+    let blocks = 0;
+    for (let region = 0; region < REGIONS; region++) blocks += Atomics.load(this.#counts, region);
+    return blocks * BLOCK_BYTES;
   }
 
   /** What was written, once it was. */
@@ -48,7 +45,7 @@ export class UnsyncedRegions {
     for (let from = offset; from < end; ) {
       const region = Math.floor(from / REGION_BYTES);
       const to = Math.min(end, (region + 1) * REGION_BYTES);
-      this.#count(region % REGIONS, Math.ceil((to - from) / BLOCK_BYTES));
+      Atomics.add(this.#counts, region % REGIONS, Math.ceil((to - from) / BLOCK_BYTES));
       from = to;
     }
   }
@@ -89,15 +86,7 @@ export class UnsyncedRegions {
     return -1;
   }
 
-  #count(region: number, blocks: number): void {
-    Atomics.add(this.#counts, region, blocks);
-    Atomics.add(this.#total, TOTAL, blocks);
-  }
-
   #empty(region: number): number {
-    if (Atomics.load(this.#counts, region) === 0) return 0;
-    const blocks = Atomics.exchange(this.#counts, region, 0);
-    Atomics.sub(this.#total, TOTAL, blocks);
-    return blocks;
+    return Atomics.load(this.#counts, region) === 0 ? 0 : Atomics.exchange(this.#counts, region, 0);
   }
 }

@@ -1,12 +1,11 @@
 /** The calls of an open file by the addon: on threads of its own, a batch by one hand-over, with what Linux has beyond `node:fs`. */
-import os from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { IoOperation } from '@pagewright/core/contracts';
 import { type Attempt, endOfFile, faultOf, isTransient, noProgress } from './fault.js';
 import { type Done, type FileCalls, NotDurable } from './file-calls.js';
 import type { KernelLocks } from './kernel-locks.js';
 import type { FileArguments } from './native.js';
-import { END_OF_FILE, type NativeThread, NO_PROGRESS, type Outcome, STAGE } from './native-thread.js';
+import { END_OF_FILE, type NativeThread, NO_PROGRESS, NO_SUCH_CALL, type Outcome, STAGE } from './native-thread.js';
 import { NodeCalls } from './node-calls.js';
 import { closeDescriptor } from './opening.js';
 import type { Target } from './transfer.js';
@@ -30,11 +29,6 @@ const OPERATIONS = ['read', 'write', 'sync', 'truncate', 'allocate', 'write', 'w
 
 /** What fails in these may be lost. */
 const MAKING_DURABLE: ReadonlySet<number> = new Set([STAGE.sync, STAGE.durableWrite, STAGE.writeBack]);
-
-const { ENOSYS, EOPNOTSUPP, ESPIPE } = os.constants.errno;
-
-/** There is no such call in this system, or not for such a file. */
-const NO_WRITE_BACK: ReadonlySet<number> = new Set([ENOSYS, EOPNOTSUPP, ESPIPE]);
 
 /** Larger reads are copied by other threads, even if the system has them in memory. In bytes. */
 const MOST_AT_ONCE = 1 << 16;
@@ -119,7 +113,7 @@ export class NativeCalls implements FileCalls {
       null,
       (outcome) => {
         if (outcome === null) done(null, true);
-        else if (NO_WRITE_BACK.has(outcome.error)) done(null, false);
+        else if (outcome.error === NO_SUCH_CALL) done(null, false);
         else done(this.#faultOf(outcome), false);
       },
       (id) => this.#thread.addon.finish(id, ...this.#file, FINISH.writeBack, offset, length),

@@ -8,7 +8,7 @@ import { type Addon, loadAddon } from './native.js';
 
 /** How an operation ended that did not go well. */
 export interface Outcome {
-  /** An errno above zero, or one of {@link END_OF_FILE} and {@link NO_PROGRESS}. */
+  /** An errno above zero, or one of {@link END_OF_FILE}, {@link NO_PROGRESS} and {@link NO_SUCH_CALL}. */
   readonly error: number;
   /** One of {@link STAGE}. */
   readonly stage: number;
@@ -18,6 +18,7 @@ export interface Outcome {
 
 export const END_OF_FILE = -1;
 export const NO_PROGRESS = -2;
+export const NO_SUCH_CALL = -4;
 
 /** What was being done, as the addon numbers it. */
 export const STAGE = { read: 0, write: 1, sync: 2, truncate: 3, reserve: 4, durableWrite: 5, writeBack: 6 } as const;

@@ -76,6 +76,24 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await other.close();
   },
 
+  /** A write-back fails for a reason that a call which is not there could have as well. */
+  async unwritten(file) {
+    await file.write(pattern(10_000, 1), 0);
+    const failed = await file.writeBack?.(0, 10_000).then(
+      () => null,
+      (reason) => reason,
+    );
+    assert.equal(failed?.code, 'PW_IO');
+    assert.equal(failed?.details.errno, 'ENOTSUP'); // Node.js has this name for the number
+    await assert.rejects(file.sync(), { code: 'PW_IO' });
+  },
+
+  async rangeless(file) {
+    await file.write(pattern(10_000, 1), 0);
+    assert.equal(await file.writeBack?.(0, 10_000), false);
+    await file.sync();
+  },
+
   /** Threads that end while much is in flight: nothing is written any more when they are gone. */
   async termination(file, path) {
     file.writeSync(pattern(4 * MIB, 1), 0);

@@ -72,6 +72,8 @@ describe('in a process', () => {
     ['short', 'transfers'],
     ['interrupted', 'transfers'],
     ['failing', 'failures'],
+    ['unwritten', 'unwritten'],
+    ['rangeless', 'rangeless'],
   ] as const)('where calls are %s: %s', ([FAULTY_CALLS, scenario], { skip }) => {
     const library = libraryOf('faulty-calls.c', directory);
     skip(library === null || process.platform !== 'linux', 'needs Linux and a C compiler');

@@ -1,6 +1,6 @@
 /*
  * Preloaded into a process, this makes the system's calls on files go as they seldom do: FAULTY_CALLS is `short` (a transfer moves 333 bytes at most), `interrupted` (every second call is),
- * `failing` (writes and write-backs fail with EIO), or `threadless` (the first threads that the addon asks for are not given, as many as THREADLESS_CALLS says). Files below /proc and the like are left alone: only transfers at an offset are touched.
+ * `failing` (writes and write-backs fail with EIO), `unwritten` (write-backs fail with EOPNOTSUPP, as what a write has met), `rangeless` (there is no such call), or `threadless` (the first threads that the addon asks for are not given, as many as THREADLESS_CALLS says). Files below /proc and the like are left alone: only transfers at an offset are touched.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -71,7 +71,13 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   return REAL(pthread_create)(thread, attributes, run, argument);
 }
 
-int sync_file_range(int fd, off_t at, off_t length, unsigned flags) { return fails(1) ? -1 : REAL(sync_file_range)(fd, at, length, flags); }
+/* Without flags it only says whether there is such a call. */
+int sync_file_range(int fd, off_t at, off_t length, unsigned flags) {
+  if (is("rangeless")) return errno = ENOSYS, -1;
+  if (flags != 0 && is("unwritten")) return errno = EOPNOTSUPP, -1;
+  return flags != 0 && fails(1) ? -1 : REAL(sync_file_range)(fd, at, length, flags);
+}
+
 int fdatasync(int fd) { return fails(0) ? -1 : REAL(fdatasync)(fd); }
 int ftruncate(int fd, off_t size) { return fails(0) ? -1 : REAL(ftruncate)(fd, size); }
 ssize_t pread64(int, void *, size_t, off64_t) __attribute__((alias("pread")));

@@ -21,6 +21,8 @@ export const RESERVE = 4;
 export const EXTEND = 5;
 /** What was written in a range goes to the device. */
 export const WRITE_BACK = 6;
+/** Nothing, unless that cannot be done. */
+export const TRY_WRITE_BACK = 7;
 
 /** More memory of the same transfer follows. */
 export const MORE = 1;

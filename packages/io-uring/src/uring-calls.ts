@@ -25,6 +25,7 @@ import {
   SYNC,
   type ThreadRing,
   TRUNCATE,
+  TRY_WRITE_BACK,
   WRITE,
   WRITE_BACK,
 } from './thread-ring.js';
@@ -56,6 +57,8 @@ export class UringCalls implements FileCalls {
   readonly #direct: Direct;
   /** What a ring has no operation for. */
   readonly #node: NodeCalls;
+  /** Whether ranges can be brought to the device, once it was asked. */
+  #writesBack: boolean | undefined;
 
   /** Owns the descriptors from now on. */
   constructor({ fd, path }: Target, direct: Direct, ring: ThreadRing) {
@@ -114,13 +117,25 @@ export class UringCalls implements FileCalls {
     this.#ring.wait(false, (errno) => raise(this.#syncFault(errno)));
   }
 
+  /** Whether that can be done is asked once: what fails later may be any error that a write has met, of which the kernel tells once. */
   writeBack(offset: number, length: number, done: (error: unknown, isDone: boolean) => void): void {
+    if (this.#writesBack === false) {
+      queueMicrotask(() => done(null, false));
+      return;
+    }
+    if (this.#writesBack === undefined) {
+      this.#ring.command(TRY_WRITE_BACK, this.#file, null, 0, offset);
+      this.#ring.begin(false, (errno) => {
+        this.#writesBack = errno === 0;
+        if (errno < RING_FAILED) this.writeBack(offset, length, done);
+        else done(this.#notWrittenBack(errno, offset), false);
+      });
+      return;
+    }
     const part = Math.min(length, MOST_WRITTEN_BACK);
     this.#ring.command(WRITE_BACK, this.#file, null, part, offset);
     this.#ring.begin(false, (errno) => {
-      if (NO_WRITE_BACK.has(errno)) done(null, false);
-      else if (errno !== 0)
-        done(new NotDurable(this.#ofSystem(errno, { operation: 'write back', path: this.path, offset })), false);
+      if (errno !== 0) done(this.#notWrittenBack(errno, offset), false);
       else if (part < length) this.writeBack(offset + part, length - part, done);
       else done(null, true);
     });
@@ -218,6 +233,10 @@ export class UringCalls implements FileCalls {
     return this.#faultOf(operations[index]?.kind ?? 'transfer', errno, offset);
   }
 
+  #notWrittenBack(errno: number, offset: number): NotDurable {
+    return new NotDurable(this.#ofSystem(errno, { operation: 'write back', path: this.path, offset }));
+  }
+
   #syncFault(errno: number): NotDurable | null {
     if (errno === 0) return null;
     return new NotDurable(this.#ofSystem(errno, { operation: 'sync', path: this.path }));
@@ -242,10 +261,7 @@ export class UringCalls implements FileCalls {
   }
 }
 
-const { EINVAL, EOPNOTSUPP, ENOSYS, ESPIPE } = os.constants.errno;
-
-/** The kernel has no such operation, or not for such a file. */
-const NO_WRITE_BACK: ReadonlySet<number> = new Set([EINVAL, EOPNOTSUPP, ENOSYS, ESPIPE]);
+const { EOPNOTSUPP, ENOSYS } = os.constants.errno;
 
 const NOTHING = new Uint8Array(0);
 

@@ -87,6 +87,21 @@ const SCENARIOS = {
     };
   },
 
+  async writeBacks({ path }: Work, file: IoFile, backend: UringFiles): Promise<unknown> {
+    file.writeSync(blockOf(1), 0);
+    const other = backend.openSync(path, {});
+    await other.sync();
+    const bringOut = async (): Promise<unknown> => {
+      let isDone: unknown;
+      const outcome = await outcomeOf(async () => {
+        isDone = await file.writeBack?.(0, BLOCK);
+      });
+      return isDone ?? outcome;
+    };
+    const outcomes = [await bringOut(), await bringOut()];
+    return { outcomes, sync: await outcomeOf(() => file.sync()), other: await outcomeOf(() => other.sync()) };
+  },
+
   async allocations(_: Work, file: IoFile): Promise<unknown> {
     file.truncateSync(1 << 20); // long enough, so that no zeros would be written
     return await Promise.all(

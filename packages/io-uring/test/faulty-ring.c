@@ -5,6 +5,8 @@
  *   refused      it is, with EPERM, as by a filter of system calls, as soon as there is a file of the name in REFUSED_FROM
  *   undurable    writes have a flag that no file system knows, if they are to be durable (EOPNOTSUPP)
  *   unallocated  allocations are for a place that there is not (EINVAL)
+ *   unwritten    what is brought to the device is so with a flag that there is not (EINVAL), though it was asked whether that can be done
+ *   rangeless    the same, and asking is so as well
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ENTER = 426, MOST_RINGS = 64, WRITEV = 2, WRITE_FIXED = 5, FALLOCATE = 17, WRITE = 23, DSYNC = 2, UNKNOWN = 1 << 30 };
+enum { ENTER = 426, MOST_RINGS = 64, WRITEV = 2, WRITE_FIXED = 5, SYNC_FILE_RANGE = 8, FALLOCATE = 17, WRITE = 23, DSYNC = 2, UNKNOWN = 1 << 30 };
 static const off_t OF_ENTRIES = 0x10000000;
 
 struct entry {
@@ -60,6 +62,7 @@ static void spoil(struct entry *entry) {
   const int writes = entry->opcode == WRITE || entry->opcode == WRITEV || entry->opcode == WRITE_FIXED;
   if (is("undurable") && writes && entry->rw_flags == DSYNC) entry->rw_flags |= UNKNOWN;
   if (is("unallocated") && entry->opcode == FALLOCATE) entry->offset = UINT64_MAX;
+  if (entry->opcode == SYNC_FILE_RANGE && (is("rangeless") || (is("unwritten") && entry->rw_flags != 0))) entry->rw_flags |= UNKNOWN;
 }
 
 long syscall(long number, ...) {
@@ -72,7 +75,7 @@ long syscall(long number, ...) {
     if (is("split") && words[1] > 2) words[1] = 2;
     if (is("interrupted") && atomic_fetch_add(&calls, 1) % 2 == 0) return errno = EINTR, -1;
     if (is("refused") && access(getenv("REFUSED_FROM"), F_OK) == 0) return errno = EPERM, -1;
-    if (is("undurable") || is("unallocated")) {
+    if (is("undurable") || is("unallocated") || is("unwritten") || is("rangeless")) {
       for (unsigned ring = 0; ring < MOST_RINGS && entries[ring] != NULL; ring++) {
         for (size_t at = 0; at < counts[ring]; at++) spoil(entries[ring] + at);
       }

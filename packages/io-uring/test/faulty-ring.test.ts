@@ -70,6 +70,25 @@ describeNative('a ring that goes as it seldom does', () => {
     expect(ended).toMatchObject({ code: 0, errors: '', lines: [Array(4).fill('PW_IO EINVAL')] });
   });
 
+  test('a range that cannot be brought to the device, though the kernel has such a call, is what a failed sync is (IO1)', async ({
+    skip,
+  }) => {
+    skip(library === null, 'needs a C compiler');
+    const ended = await runProgram(program, { do: 'writeBacks', path: name }, preloaded('unwritten'));
+    const failed = 'PW_IO EINVAL';
+    const line = { outcomes: [failed, failed], sync: failed, other: 'well' };
+    expect(ended).toMatchObject({ code: 0, errors: '', lines: [line] });
+  });
+
+  test('where the kernel has no such call, a range is not brought to the device, and that is said', async ({
+    skip,
+  }) => {
+    skip(library === null, 'needs a C compiler');
+    const ended = await runProgram(program, { do: 'writeBacks', path: name }, preloaded('rangeless'));
+    const line = { outcomes: [false, false], sync: 'well', other: 'well' };
+    expect(ended).toMatchObject({ code: 0, errors: '', lines: [line] });
+  });
+
   test('a ring that cannot be entered any more fails what it is handed, and the process goes on', async ({ skip }) => {
     skip(library === null, 'needs a C compiler');
     const refusedFrom = `${name}.refused`;

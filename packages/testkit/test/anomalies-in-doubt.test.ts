@@ -42,6 +42,15 @@ describe('of several transactions in doubt that have deleted a key', () => {
     expect(found(deleter(1), deleter(2), transaction(5, { type: 'range', from: 0, to: 9, entries: [] }))).toEqual([]);
   });
 
+  it('what they have deleted was there, whoever of them it was: who wrote it counts, also if nobody knew', () => {
+    const list = [0, tag(5)];
+    const writer: RecordedTransaction = { ...transaction(5, append(X, ...list)), outcome: 'unknown' };
+    const reader = transaction(6, absent);
+    expect(found(writer, deleter(1, 'unknown', list), deleter(2, 'unknown', list), reader)).toEqual([]);
+    const aborted: RecordedTransaction = { ...writer, outcome: 'aborted' };
+    expect(found(aborted, deleter(1, 'unknown', list), deleter(2, 'unknown', list), reader)).toEqual(['G1a']);
+  });
+
   it('one was before all who find it absent, and after all who find it there', () => {
     const first = transaction(3, absent, append(Y, THREE));
     const second = transaction(4, read(Y, THREE), read(X, 0));

@@ -89,7 +89,7 @@ export interface CheckpointSteps {
   /** Called when images and map are durable, before the superblock is written (C3): makes the log durable up to the mark. */
   secureLog(mark: CheckpointMark): Promise<void>;
   /**
-   * Called after each batch of images; the next one is written when it has resolved. `bringOut` brings to the device a piece of what was written so far, by whomever, or all of it, so that not
+   * Called after each batch of images, and once if there are none; the next one is written when it has resolved. `bringOut` brings to the device a piece of what was written so far, by whomever, or all of it, so that not
    * all is left for the end: if it was called, and there is more than is due by then, this is called again. What it throws ends the checkpoint.
    */
   advanced?(progress: CheckpointProgress, bringOut: () => Promise<void>): Promise<void>;

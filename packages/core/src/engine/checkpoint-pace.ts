@@ -31,7 +31,7 @@ const LOOK_MS = 20;
  * all that it has at once.
  */
 const STILL_THERE_MS = 500;
-/** A batch that took very long was kept waiting by the program, not by the device. */
+/** A batch that took very long tells nothing of what the device can do. */
 const LONGEST_REST_MS = 1000;
 /** What it waits for in a rest is time alone. */
 const NEVER = new AbortController().signal;

@@ -156,11 +156,13 @@ Outcome write_back(const File& file, int64_t offset, int64_t length) {
   constexpr unsigned int kAll = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   // A length of zero would be all that follows.
   if (length == 0) return {};
+  // Without flags it does nothing, and fails where there is no such call or not for such a file. What fails below may be any error that a write has met: the system tells of it once.
+  if (sync_file_range(file.fd, offset, length, 0) != 0) return {kNoSuchCall, Stage::kWriteBack, offset};
   return repeat(Stage::kWriteBack, offset, [&] { return sync_file_range(file.fd, offset, length, kAll); });
 #else
   (void)file;
   (void)length;
-  return {ENOSYS, Stage::kWriteBack, offset};
+  return {kNoSuchCall, Stage::kWriteBack, offset};
 #endif
 }
 

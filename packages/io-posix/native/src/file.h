@@ -41,7 +41,7 @@ Outcome reserve(const File& file, int64_t offset, int64_t length);
 // The same, and the file is as long as the range afterwards, if it was shorter. A file system that cannot has reserved nothing and is as long as before.
 Outcome extend(const File& file, int64_t offset, int64_t length);
 
-// Brings what was written in the range to the device, and makes nothing durable. Fails with ENOSYS where the system has no such call.
+// Brings what was written in the range to the device, and makes nothing durable. Where the system has no such call, or none for such a file, it fails with kNoSuchCall and has done nothing.
 Outcome write_back(const File& file, int64_t offset, int64_t length);
 
 // Reads what the system has in memory, and no more. Returns the number of bytes, 0 if there are none or it cannot be told.

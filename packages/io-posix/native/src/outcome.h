@@ -9,6 +9,7 @@ namespace pagewright {
 constexpr int kEndOfFile = -1;
 constexpr int kNoProgress = -2;
 constexpr int kCancelled = -3;
+constexpr int kNoSuchCall = -4;
 
 // What was being done. A failure of a sync, of a write-back, or of a write that was to be durable when it returned, means that what was written may be lost.
 enum class Stage : uint8_t {

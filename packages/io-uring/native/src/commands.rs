@@ -58,6 +58,7 @@ impl Command {
             4 => Kind::Reserve,
             5 => Kind::Extend,
             6 => Kind::WriteBack,
+            7 => Kind::TryWriteBack,
             _ => return None,
         })
     }

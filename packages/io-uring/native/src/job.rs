@@ -15,6 +15,8 @@ pub enum Kind {
     Extend,
     /// What was written in a range goes to the device. Nothing is durable by that.
     WriteBack,
+    /// Nothing happens; it fails where that cannot be done, or not for such a file.
+    TryWriteBack,
 }
 
 /// One request to the kernel, and what is left of it.

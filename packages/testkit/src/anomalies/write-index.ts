@@ -218,6 +218,15 @@ export class WriteIndex {
     const inDoubt = this.#deletionsInDoubt();
     const doubtful = [...inDoubt.keys()].sort((a, b) => a - b);
     const ofSeveral = new Set<number>();
+    const followed = new Set<number>();
+    /** Whoever of several has deleted a key, what they all found there was seen. */
+    const followSeveral = (): void => {
+      for (const key of ofSeveral) {
+        if (followed.has(key)) continue;
+        followed.add(key);
+        sees(this.#deletedInDoubt(key)?.at(-1));
+      }
+    };
     for (let next = found.pop(); next !== undefined; next = found.pop()) {
       const own = new OwnDeletions();
       const missed = (key: number): void => {
@@ -244,6 +253,7 @@ export class WriteIndex {
           }
         }
       }
+      if (found.length === 0) followSeveral();
     }
     return [...ofSeveral].sort((a, b) => a - b);
   }
@@ -268,19 +278,29 @@ export class WriteIndex {
     const deletions = this.deletions.get(this.positionOf(key) as number) as number[];
     this.steps.count += deletions.length;
     if (deletions.some((write) => this.counts(this.transaction[write] as number))) return;
-    const [first, ...others] = deletions
-      .filter((write) => this.transactions[this.transaction[write] as number]?.outcome === 'unknown')
-      .map((write) => this.operationOf(write).list) as [readonly Tag[], ...(readonly Tag[])[]];
-    if (others.some((list) => list.length !== first.length || list.some((tag, at) => tag !== first[at]))) return;
+    const list = this.#deletedInDoubt(key);
+    if (list === undefined) return;
     const id = transactionInDoubt(transactions.length - this.recorded + 1);
     const position = transactions.length;
     transactions.push({
       id,
       outcome: 'committed',
-      operations: [{ type: 'delete', key, tag: tagOf(id, 0), list: first }],
+      operations: [{ type: 'delete', key, tag: tagOf(id, 0), list }],
     });
     this.#counts[position] = 1;
     this.#register(position);
+  }
+
+  /** What all whose outcome is unknown found of a key that they deleted; undefined if that was not the same. */
+  #deletedInDoubt(key: number): readonly Tag[] | undefined {
+    const deletions = this.deletions.get(this.positionOf(key) as number) as number[];
+    this.steps.count += deletions.length;
+    const [first, ...others] = deletions
+      .filter((write) => this.transactions[this.transaction[write] as number]?.outcome === 'unknown')
+      .map((write) => this.operationOf(write).list);
+    const isSame = (list: readonly Tag[]): boolean =>
+      list.length === first?.length && list.every((tag, at) => tag === first[at]);
+    return others.every(isSame) ? first : undefined;
   }
 }
 

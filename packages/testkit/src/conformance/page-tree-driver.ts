@@ -3,7 +3,7 @@
  * later must hold.
  */
 import { type CheckpointResult, NO_LOG, type PageStore } from '@pagewright/core';
-import type { Random } from '../random.js';
+import { Random } from '../random.js';
 import { copyOfModel, newModel, type PageModel, PageTree } from './page-tree.js';
 
 /** Deeper than this nothing is added. */
@@ -18,14 +18,13 @@ export class PageTreeDriver {
   /** What checkpoints hold that have passed their gate and were not reported yet. */
   readonly possible: (PageModel | null)[] = [];
   #next = 1;
-  /** Of which batches something is brought to the device before the next. */
-  readonly #making: Random;
+  /** After which batches something is brought to the device. By itself, so that the tree is the same whatever a store asks for. */
+  readonly #making = new Random(1);
 
   constructor(
     readonly pages: PageStore,
     readonly random: Random,
   ) {
-    this.#making = random.fork('making way');
     this.tree = new PageTree(pages);
   }
 

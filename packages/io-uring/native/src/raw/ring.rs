@@ -66,6 +66,7 @@ macro_rules! entry_of {
             (Kind::WriteBack, _) => {
                 opcode::SyncFileRange::new($fd, operation.length as u32).offset(offset).flags(WHOLE_WRITE_BACK).build()
             }
+            (Kind::TryWriteBack, _) => opcode::SyncFileRange::new($fd, 1).offset(offset).flags(0).build(),
             (Kind::Read, Memory::One(span, Some(index))) => {
                 opcode::ReadFixed::new($fd, span.address(), request(span), *index).offset(offset).build()
             }
