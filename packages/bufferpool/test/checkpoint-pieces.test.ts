@@ -44,7 +44,7 @@ function opening(files: SimulatedDevice, changes: { writeBack: IoFile['writeBack
 /** A checkpoint with others at work, or with none, and what the device was asked for meanwhile. */
 async function checkpoint(
   { files, driver }: Awaited<ReturnType<typeof evicted>>,
-  isShared: boolean,
+  isShared: boolean | ((written: number) => boolean),
 ): Promise<{ result: CheckpointResult; operations: DiskOperation[]; told: number[] }> {
   const from = files.history.length;
   const told: number[] = [];
@@ -53,7 +53,7 @@ async function checkpoint(
     secureLog: async () => {},
     advanced: async ({ written }, bringOut) => {
       told.push(written);
-      if (isShared) await bringOut();
+      if (typeof isShared === 'boolean' ? isShared : isShared(written)) await bringOut();
     },
   });
   return { result, told, operations: files.history.slice(from) };
@@ -77,14 +77,18 @@ class Unsynced {
   }
 }
 
+/** What was written since the last sync. */
+function unsyncedAfter(history: readonly DiskOperation[]): Unsynced {
+  const unsynced = new Unsynced();
+  for (const operation of history.slice(history.findLastIndex(({ kind }) => kind === 'sync'))) unsynced.see(operation);
+  return unsynced;
+}
+
 describe('a checkpoint beside others', () => {
   it('brings out what was evicted and what it writes itself in pieces, in step with how far it is, and leaves nothing for its sync', async () => {
     for (const seed of [1, 2, 3]) {
       const setUp = await evicted(seed);
-      const unsynced = new Unsynced();
-      let syncedAt = 0;
-      for (const [at, { kind }] of setUp.files.history.entries()) if (kind === 'sync') syncedAt = at;
-      for (const operation of setUp.files.history.slice(syncedAt)) unsynced.see(operation);
+      const unsynced = unsyncedAfter(setUp.files.history);
       const evictedBytes = unsynced.bytes;
       expect(evictedBytes).toBeGreaterThan(3 * MIB);
       const { operations, told, result } = await checkpoint(setUp, true);
@@ -109,6 +113,15 @@ describe('a checkpoint beside others', () => {
       expect(new Set(told).size).toBeGreaterThan(2);
       await setUp.driver.pages.close();
     }
+  });
+
+  it('brings out in the end what it has not while it was alone', async () => {
+    const setUp = await evicted(8);
+    const unsynced = unsyncedAfter(setUp.files.history);
+    const { operations } = await checkpoint(setUp, (written) => written > 0.9);
+    const firstSync = operations.findIndex(({ kind, path }) => kind === 'sync' && path === PATH);
+    for (const operation of operations.slice(0, firstSync)) unsynced.see(operation);
+    expect(unsynced.bytes).toBe(Math.ceil((operations[firstSync - 1]!.length ?? 0) / PAGE) * PAGE);
   });
 
   it('comes to an end though others evict more, for each piece, than is brought out by it', async () => {
