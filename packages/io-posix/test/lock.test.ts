@@ -257,9 +257,12 @@ describe('a lock file that is found', () => {
 
   test('of a process that was killed and not yet reaped is taken over', async ({ skip }) => {
     skip(!linux, 'needs /proc');
-    // A shell that becomes `sleep` never asks after its child.
-    const parent = spawnShell('sleep 0 & echo $!; exec sleep 1000');
+    // A shell that has become `sleep` never asks after its child.
+    const parent = spawnShell('sleep 1000 & echo $!; exec sleep 1000');
     const pid = Number(String((await once(parent.stdout!, 'data'))[0]));
+    const isShell = (): boolean => fs.readFileSync(`/proc/${parent.pid}/comm`, 'latin1').trim() !== 'sleep';
+    while (isShell()) await new Promise((resolve) => setImmediate(resolve));
+    process.kill(pid, 'SIGKILL');
     const state = (): string => fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]![0]!;
     while (state() !== 'Z') await new Promise((resolve) => setImmediate(resolve));
     const fields = fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
