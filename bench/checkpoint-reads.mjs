@@ -1,9 +1,11 @@
 /**
  * What a checkpoint costs reads that need the device: a store several times larger than its memory, of which the system has nothing in its cache either, is read by worker threads at
  * random while the thread that opened it writes one checkpoint of many pages, and while it writes none. Rounds take turns. Puts, if asked for, are durable and go on in a worker of their
- * own meanwhile. `dd` empties the system's cache, so this needs Linux.
+ * own meanwhile, and began so many milliseconds before what is counted (`--before`): what is evicted in that time the checkpoint finds written and not yet on the device. `dd` empties
+ * the system's cache, so this needs Linux.
  *
- *     npm run bench -- checkpoint-reads [--keys 1500000] [--dirty 3000] [--threads 1] [--in-flight 8] [--writers 0] [--duty-cycle 0.25] [--rounds 5] [--memory 128MiB] [--io io-uring]
+ *     npm run bench -- checkpoint-reads [--keys 1500000] [--dirty 3000] [--threads 1] [--in-flight 8] [--writers 0] [--before 200] [--duty-cycle 0.25] [--rounds 5] [--memory 128MiB]
+ *       [--io io-uring]
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,6 +32,7 @@ async function main() {
       threads: { type: 'string', default: '1' },
       'in-flight': { type: 'string', default: '8' },
       writers: { type: 'string', default: '0' },
+      before: { type: 'string', default: '200' },
       'duty-cycle': { type: 'string', default: '0.25' },
       rounds: { type: 'string', default: '5' },
       memory: { type: 'string', default: '128MiB' },
@@ -37,12 +40,13 @@ async function main() {
       directory: { type: 'string', default: tmpdir() },
     },
   });
-  const [keys, dirty, threads, inFlight, writers, rounds] = [
+  const [keys, dirty, threads, inFlight, writers, before, rounds] = [
     'keys',
     'dirty',
     'threads',
     'in-flight',
     'writers',
+    'before',
     'rounds',
   ].map((name) => Number(values[name]));
   const directory = mkdtempSync(join(values.directory, 'pagewright-bench-'));
@@ -76,18 +80,20 @@ async function main() {
       execFileSync('sync');
       execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
       Atomics.store(stop, 0, 0);
+      const written = db.stats().pages.pageWrites;
       const answers = ask('go');
-      await new Promise((resolve) => setTimeout(resolve, 200)); // What is read first tells nothing of the rest.
+      await sleep(before); // What is read first tells nothing of the rest.
+      const evictedBytes = (db.stats().pages.pageWrites - written) * db.stats().pages.pageSize;
       Atomics.store(stop, 0, 1);
       const result = withCheckpoint ? await db.checkpoint() : await sleep(durationMs);
       if (withCheckpoint) durationMs = result.durationMs;
       Atomics.store(stop, 0, 2);
       const each = await answers;
-      return { reads: of('get', each), puts: of('put', each), result };
+      return { reads: of('get', each), puts: of('put', each), evictedBytes, result };
     };
     console.log(
       `${keys} keys, ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB in ${values.memory}, ${threads} reading threads with ${inFlight} gets in flight each, ` +
-        `${writers} writing ones, duty cycle ${dutyCycle}, by ${values.io}; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
+        `${writers} writing ones, at work for ${before} ms before, duty cycle ${dutyCycle}, by ${values.io}; Node.js ${process.versions.node}, load ${loadavg()[0].toFixed(1)}`,
     );
     const seen = { false: [], true: [] };
     for (const withCheckpoint of [true, false]) await round(withCheckpoint); // warm-up
@@ -124,9 +130,10 @@ function print(what, withCheckpoint, rounds) {
   const rates = rounds.map((round) => round[what].rate);
   const checkpoint = rounds.map(({ result }) => result);
   const bytes = (each) => each.bytesWritten / 2 ** 20;
+  const evicted = median(rounds.map(({ evictedBytes }) => evictedBytes / 2 ** 20));
   console.log(
     `${what} ${withCheckpoint ? 'with   ' : 'without'} a checkpoint: ${of('rate').toFixed(0)}/s (${Math.min(...rates).toFixed(0)} to ${Math.max(...rates).toFixed(0)}), ` +
-      `p50 ${of('p50').toFixed(2)} ms, p99 ${of('p99').toFixed(1)} ms, p99.9 ${of('p999').toFixed(1)} ms` +
+      `p50 ${of('p50').toFixed(2)} ms, p99 ${of('p99').toFixed(1)} ms, p99.9 ${of('p999').toFixed(1)} ms; ${evicted.toFixed(0)} MiB evicted before` +
       (withCheckpoint
         ? `; ${median(checkpoint.map(bytes)).toFixed(0)} MiB in ${(median(checkpoint.map(({ durationMs }) => durationMs)) / 1000).toFixed(2)} s`
         : ''),

@@ -31,14 +31,21 @@ import { messageOf } from './verify-tree.js';
 const SLICE_BYTES = 128 * 1024;
 /** So much is brought to the device at once while others use it: a flush of the log that comes meanwhile waits for that. */
 const PIECE_BYTES = 1024 * 1024;
-/** For each byte that a checkpoint writes so many are brought out at most, besides what there was when it began. */
+/** For each byte that a checkpoint writes so many are brought out at most meanwhile, besides what there was when it began. */
 const MOST_EVICTED = 4;
+/** And so many more when all is written, besides what is left then: others evict while that is brought out as well. */
+const MOST_EVICTED_AT_LAST = 3;
+/** That goes so many times as fast: where others evict faster than is brought out meanwhile, they are caught up with. */
+const HASTE_AT_LAST = 2;
+/** When so little is left it ends. */
+const LITTLE_BYTES = 4 * 1024 * 1024;
 /** An eviction by another thread ends when its write does, and tells nobody. */
 const BETWEEN_LOOKS_MS = 1;
 
-/** How far a checkpoint has come, what was unsynced when it began, and what it may still bring out by now; in bytes. */
+/** How far a checkpoint has come, what it has written itself, what was unsynced when it began, and what it may still bring out by now; in bytes. */
 interface Progress {
   written: number;
+  bytes: number;
   readonly unsynced: number;
   granted: number;
 }
@@ -169,8 +176,7 @@ export class Checkpointer {
    * Returns the bytes that were written here; others write images too, by eviction and to make room for more.
    */
   async #writeImages(steps: CheckpointSteps): Promise<number> {
-    let total = 0;
-    const progress = { written: 0, unsynced: this.file.unsyncedBytes, granted: 0 };
+    const progress = { written: 0, bytes: 0, unsynced: this.file.unsyncedBytes, granted: 0 };
     for (;;) {
       const batch: StagedImage[] = [];
       const bytes = this.#stageBatch(batch);
@@ -179,21 +185,21 @@ export class Checkpointer {
         if (this.poolLatch.holding(() => this.epochs.isStaged)) {
           // Others may have written the last of it.
           if (progress.written < 1) await this.#makeWay(steps, progress, 0);
-          return total;
+          return progress.bytes;
         }
         // What comes next is being evicted by another thread, which may still fail to write it.
         await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
         continue;
       }
       await this.batch.write(batch);
-      total += bytes;
+      progress.bytes += bytes;
       await this.#makeWay(steps, progress, bytes);
     }
   }
 
   /**
    * After a batch: lets others use the device, and brings out a part of what was written, by evictions as well, so that little is left for the end, and nobody waits for much at once:
-   * of what is there the share by which the checkpoint has advanced. Others may evict faster than is brought out here, so what comes of that is limited: a checkpoint has an end.
+   * of what is there the share by which the checkpoint has advanced, and when all is written, all. Others may evict faster than is brought out here, so what comes of that is limited: a checkpoint has an end.
    */
   async #makeWay(steps: CheckpointSteps, progress: Progress, batchBytes: number): Promise<void> {
     if (steps.advanced === undefined) return;
@@ -201,19 +207,30 @@ export class Checkpointer {
     const advance = written - progress.written;
     const share = progress.written < 1 ? advance / (1 - progress.written) : 1;
     progress.written = written;
-    progress.granted += progress.unsynced * advance + MOST_EVICTED * batchBytes;
+    const isLast = written === 1;
     // The sync at the end would follow at once.
-    if (written === 1 && this.file.syncsInstead) return;
-    let due = Math.min(this.file.unsyncedBytes * share, progress.granted);
+    if (isLast && this.file.syncsInstead) return;
+    const unsynced = this.file.unsyncedBytes;
+    progress.granted += progress.unsynced * advance + MOST_EVICTED * batchBytes;
+    if (isLast) progress.granted += unsynced + MOST_EVICTED_AT_LAST * progress.bytes;
+    let due = isLast ? progress.granted : Math.min(unsynced * share, progress.granted);
+    const told = { written, inPieces: !this.file.syncsInstead, haste: isLast ? HASTE_AT_LAST : 1 };
     for (let isAsked = true; isAsked; ) {
       isAsked = false;
-      await steps.advanced({ written }, async () => {
+      await steps.advanced(told, async () => {
         const bytes = await this.file.writeBack(PIECE_BYTES);
         due -= bytes;
         progress.granted -= bytes;
+        if (isLast) due = this.#dueAtLast(due);
         isAsked = bytes > 0 && due > 0 && !this.epochs.hasFailed;
       });
     }
+  }
+
+  /** Once little is left, that alone: others may go on. */
+  #dueAtLast(due: number): number {
+    const left = this.file.unsyncedBytes;
+    return left > LITTLE_BYTES ? due : Math.min(due, left);
   }
 
   /** Stages a batch in slices, each of which is one call: others wait for one of them, not for a batch. */

@@ -127,7 +127,7 @@ describe('a checkpoint beside others', () => {
   it('comes to an end though others evict more, for each piece, than is brought out by it', async () => {
     const { files, driver } = await evicted(7);
     const from = files.history.length;
-    const most = 10 * 64 * PAGE; // of what is dirty, and was evicted before
+    const most = 16 * 64 * PAGE; // of what is dirty, meanwhile and at last, and was evicted before each
     let evictedMeanwhile = 0;
     const result = await driver.pages.checkpoint({
       gate: () => ({ timestamp: driver.tree.timestamp, log: NO_LOG }),
@@ -143,6 +143,37 @@ describe('a checkpoint beside others', () => {
     expect(result.bytesWritten).toBeGreaterThan(0);
     expect(pieces * MIB).toBeLessThan(most);
     expect(evictedMeanwhile * PAGE).toBeGreaterThan(pieces * MIB);
+  });
+
+  it('catches up in the end with what others have evicted meanwhile, and takes more of the time for it', async () => {
+    const { files, driver } = await evicted(9);
+    const { history } = files;
+    const unsynced = unsyncedAfter(history);
+    let seen = history.length;
+    const see = (): number => {
+      for (; seen < history.length; seen++) unsynced.see(history[seen]!);
+      return unsynced.bytes;
+    };
+    const leftAtLast: number[] = [];
+    const haste = new Set<number | undefined>();
+    await driver.pages.checkpoint({
+      gate: () => ({ timestamp: driver.tree.timestamp, log: NO_LOG }),
+      secureLog: async () => {},
+      advanced: async (progress, bringOut) => {
+        if (progress.written === 1) {
+          haste.add(progress.haste);
+          leftAtLast.push(see());
+          driver.run(5);
+        } else {
+          expect(progress).toMatchObject({ haste: 1, inPieces: true });
+          driver.run(200);
+        }
+        await bringOut();
+      },
+    });
+    expect(leftAtLast[0]).toBeGreaterThan(20 * MIB);
+    expect(leftAtLast.at(-1)).toBeLessThan(4 * MIB);
+    expect(haste).toEqual(new Set([2]));
   });
 
   it('leaves all of it to its sync if nobody needs the device', async () => {

@@ -99,6 +99,10 @@ export interface CheckpointSteps {
 export interface CheckpointProgress {
   /** Of what was dirty at the gate, the share that is in the file, whoever wrote it: 0 to 1. */
   readonly written: number;
+  /** Whether `bringOut` brings out a piece, as far as it is known, and not all that there is. */
+  readonly inPieces?: boolean | undefined;
+  /** So many times the share of the time that it is given it should take: where others write faster than is brought out, they are to be caught up with. Default: 1. */
+  readonly haste?: number | undefined;
 }
 
 export interface CheckpointResult {

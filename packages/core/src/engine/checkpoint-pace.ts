@@ -33,6 +33,8 @@ const LOOK_MS = 20;
 const STILL_THERE_MS = 500;
 /** A batch that took very long tells nothing of what the device can do. */
 const LONGEST_REST_MS = 1000;
+/** However much haste there is, while others use the device. */
+const MOST_WORK_SHARE = 0.5;
 /** What it waits for in a rest is time alone. */
 const NEVER = new AbortController().signal;
 
@@ -63,14 +65,22 @@ export class CheckpointPace {
     ({ pageReads: this.#pageReads, logged: this.#logged } = surroundings());
   }
 
-  /** After a batch, or a piece of it: resolves when the next may be written. Errors: those of bringing it out. */
-  async advanced({ written }: CheckpointProgress, bringOut: () => Promise<void>): Promise<void> {
-    const mayRest = this.#isShared() && !this.#isHurried(written);
-    if (mayRest) await bringOut();
+  /**
+   * After a batch, or a piece of it: resolves when the next may be written. One that is late does not rest, and brings out what it has in pieces all the same: others still wait for less at a time.
+   * Errors: those of bringing it out.
+   */
+  async advanced(
+    { written, inPieces = false, haste = 1 }: CheckpointProgress,
+    bringOut: () => Promise<void>,
+  ): Promise<void> {
+    const isShared = this.#isShared() && !this.isWanted();
+    const mayRest = isShared && !this.#isLate(written);
+    if (mayRest || (isShared && inPieces)) await bringOut();
     const now = this.clock.now();
     if (!mayRest) this.#restMs = 0;
     else {
-      const restMs = (now - this.#workedSince) * (1 / this.#workShare - 1);
+      const share = Math.max(this.#workShare, Math.min(this.#workShare * haste, MOST_WORK_SHARE));
+      const restMs = (now - this.#workedSince) * (1 / share - 1);
       this.#restMs = Math.min(this.#restMs + restMs, LONGEST_REST_MS);
       await this.#rest(written);
     }
@@ -98,7 +108,10 @@ export class CheckpointPace {
   }
 
   #isHurried(written: number): boolean {
-    if (this.isWanted()) return true;
+    return this.isWanted() || this.#isLate(written);
+  }
+
+  #isLate(written: number): boolean {
     const { logBytes, intervalMs } = this.due;
     return this.surroundings().logged >= written * logBytes || this.clock.now() - this.#begun >= written * intervalMs;
   }

@@ -1,5 +1,6 @@
 /** How a checkpoint makes way for others, on a clock that the test sets. */
 import { describe, expect, it } from 'vitest';
+import type { CheckpointProgress } from '../../src/contracts/pages.js';
 import { CheckpointPace } from '../../src/engine/checkpoint-pace.js';
 import type { Clock } from '../../src/engine/pace.js';
 
@@ -37,9 +38,9 @@ class Rig implements Clock {
     this.onSleep(ms);
   }
 
-  async batch(written: number, takesMs = 3): Promise<void> {
+  async batch(written: number, takesMs = 3, told: Partial<CheckpointProgress> = {}): Promise<void> {
     this.time += takesMs;
-    await this.pace.advanced({ written }, async () => {
+    await this.pace.advanced({ ...told, written }, async () => {
       this.syncs++;
       this.time += 1;
     });
@@ -112,6 +113,36 @@ describe('a checkpoint', () => {
     byTime.pageReads++;
     await byTime.batch(0.55);
     expect(byTime.rested).toBe(40);
+  });
+
+  it('brings out what it can in pieces when it is late, and does not rest, but does neither for those who wait for it, nor alone', async () => {
+    const rig = new Rig(0.1, { logBytes: 1000, intervalMs: 1e9 });
+    rig.logged = 400;
+    await rig.batch(0.3, 3, { inPieces: true });
+    expect([rig.syncs, rig.rested]).toEqual([1, 0]);
+    await rig.batch(0.3, 3, { inPieces: false });
+    expect([rig.syncs, rig.rested]).toEqual([1, 0]);
+    rig.isWanted = true;
+    await rig.batch(0.3, 3, { inPieces: true });
+    expect([rig.syncs, rig.rested]).toEqual([1, 0]);
+    rig.isWanted = false;
+    await rig.batch(0.3, 1000, { inPieces: true });
+    expect([rig.syncs, rig.rested]).toEqual([1, 0]);
+  });
+
+  it.each([
+    [0.25, 1, 0.25],
+    [0.1, 3, 0.3],
+    [0.25, 2, 0.5],
+    [0.25, 9, 0.5], // half of the time is the most
+    [0.8, 2, 0.8], // unless it is given more
+  ])('with a duty cycle of %d and %d times the haste takes %d of the time', async (dutyCycle, haste, share) => {
+    const rig = new Rig(dutyCycle);
+    for (let batch = 1; batch <= 100; batch++) {
+      rig.pageReads++;
+      await rig.batch(batch / 101, 3, { haste, inPieces: true });
+    }
+    expect(400 / (rig.time - 1000)).toBeCloseTo(share, 2);
   });
 
   it('rests no longer than half a second after others used the device, and not for the sake of a program that kept it waiting', async () => {
