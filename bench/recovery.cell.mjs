@@ -3,22 +3,20 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'pagewright';
 
-const VALUE_SIZE = 100;
-
 const task = JSON.parse(process.argv[2]);
 const tasks = { fill, write, open: reopen };
 await tasks[task.task](task);
 
-async function fill({ path, memory, keys }) {
+async function fill({ path, memory, keys, valueBytes }) {
   const db = await open(path, { memory });
   const index = await db.index('bench', { key: 'utf8', value: 'buffer' });
-  await index.bulkLoad(entries(keys));
+  await index.bulkLoad(entries(keys, valueBytes));
   await db.close();
   console.log('{}');
 }
 
-function* entries(keys) {
-  for (let number = 0; number < keys; number++) yield [keyOf(number), new Uint8Array(VALUE_SIZE)];
+function* entries(keys, valueBytes) {
+  for (let number = 0; number < keys; number++) yield [keyOf(number), new Uint8Array(valueBytes)];
 }
 
 function keyOf(number) {
@@ -26,17 +24,17 @@ function keyOf(number) {
 }
 
 /** Until it is killed. */
-async function write({ path, memory, keys, inFlight }) {
+async function write({ path, memory, keys, inFlight, valueBytes, durability }) {
   const db = await open(path, { memory });
   const index = await db.index('bench');
-  const value = new Uint8Array(VALUE_SIZE);
+  const value = new Uint8Array(valueBytes);
   let count = 0;
   console.log('0');
   setInterval(() => console.log(count), 100);
   await Promise.all(
     Array.from({ length: inFlight }, async () => {
       for (;;) {
-        await index.put(keyOf(Math.floor(Math.random() * keys)), value);
+        await index.put(keyOf(Math.floor(Math.random() * keys)), value, { durability });
         count++;
       }
     }),
