@@ -24,17 +24,22 @@ function keyOf(number) {
 }
 
 /** Until it is killed. */
-async function write({ path, memory, keys, inFlight, valueBytes, durability }) {
+async function write({ path, memory, keys, inFlight, changes, valueBytes, durability }) {
   const db = await open(path, { memory });
   const index = await db.index('bench');
   const value = new Uint8Array(valueBytes);
   let count = 0;
+  const put = () => ({ type: 'put', index, key: keyOf(Math.floor(Math.random() * keys)), value });
+  const commit =
+    changes === 1
+      ? () => index.put(put().key, value, { durability })
+      : () => db.batch(Array.from({ length: changes }, put), { durability });
   console.log('0');
   setInterval(() => console.log(count), 100);
   await Promise.all(
     Array.from({ length: inFlight }, async () => {
       for (;;) {
-        await index.put(keyOf(Math.floor(Math.random() * keys)), value, { durability });
+        await commit();
         count++;
       }
     }),

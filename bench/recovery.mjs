@@ -2,7 +2,7 @@
  * How long a store takes to open that was killed at full write load: a process keeps puts in flight, durable ones unless said, with checkpoints as they come by default, and is killed at a random moment; another one opens the store, and says
  * what recovery did. For a store that fits into memory, and for one that is four times as large. With the right to do so, what the operating system keeps of files is given up before, as after a loss of power.
  *
- *     npm run bench -- recovery [--keys 400000] [--memory 256MiB] [--small 16MiB] [--in-flight 64] [--value-bytes 100] [--durability relaxed] [--rounds 5] [--seconds 12] [--warm]
+ *     npm run bench -- recovery [--keys 400000] [--memory 256MiB] [--small 16MiB] [--in-flight 64] [--changes 1] [--value-bytes 100] [--durability relaxed] [--rounds 5] [--seconds 12] [--warm]
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     memory: { type: 'string', default: '256MiB' },
     small: { type: 'string', default: '16MiB' },
     'in-flight': { type: 'string', default: '64' },
+    changes: { type: 'string', default: '1' },
     'value-bytes': { type: 'string', default: '100' },
     durability: { type: 'string', default: 'durable' },
     rounds: { type: 'string', default: '5' },
@@ -30,16 +31,21 @@ const { values } = parseArgs({
     warm: { type: 'boolean', default: false },
   },
 });
-const [keys, inFlight, valueBytes, rounds, seconds] = ['keys', 'in-flight', 'value-bytes', 'rounds', 'seconds'].map(
-  (name) => Number(values[name]),
-);
+const [keys, inFlight, changes, valueBytes, rounds, seconds] = [
+  'keys',
+  'in-flight',
+  'changes',
+  'value-bytes',
+  'rounds',
+  'seconds',
+].map((name) => Number(values[name]));
 const { durability } = values;
 await withScratch(tmpdir(), measure);
 
 async function measure(directory) {
   const isCold = !values.warm && dropsCaches();
   console.log(
-    `${keys} keys, ${inFlight} ${durability} puts of ${valueBytes} bytes in flight, killed after ${seconds / 2} to ${seconds} s, files ${isCold ? 'not ' : ''}in the cache of the operating system; Node.js ${process.versions.node}, load ${loadavg()[0]}`,
+    `${keys} keys, ${inFlight} ${durability} commits of ${changes} puts of ${valueBytes} bytes in flight, killed after ${seconds / 2} to ${seconds} s, files ${isCold ? 'not ' : ''}in the cache of the operating system; Node.js ${process.versions.node}, load ${loadavg()[0]}`,
   );
   const stores = [
     { name: 'fits into memory', path: join(directory, 'fits.pw'), memory: values.memory },
@@ -49,10 +55,19 @@ async function measure(directory) {
   for (const { path } of stores) await cell({ task: 'fill', path, memory: values.memory, keys, valueBytes });
   for (let round = 0; round < rounds; round++) {
     for (const [at, { name, path, memory }] of stores.entries()) {
-      const acknowledged = await killed({ task: 'write', path, memory, keys, inFlight, valueBytes, durability });
+      const acknowledged = await killed({
+        task: 'write',
+        path,
+        memory,
+        keys,
+        inFlight,
+        changes,
+        valueBytes,
+        durability,
+      });
       if (isCold) dropsCaches();
       const opened = await cell({ task: 'open', path, memory });
-      console.error(`${name}, round ${round + 1}: ${acknowledged} puts in all, ${JSON.stringify(opened)}`);
+      console.error(`${name}, round ${round + 1}: ${acknowledged} commits in all, ${JSON.stringify(opened)}`);
       found[at].push(opened);
     }
   }
