@@ -246,6 +246,29 @@ describe('the crash explorer', () => {
     expect(await explorer.replay(printed)).not.toBeNull();
   });
 
+  it('shows a finding again when not each run of its workload does the same, and says when it is gone', async () => {
+    const [, faulty, workload] = PLANTED[4] as (typeof PLANTED)[number];
+    const sound = engineWith({});
+    // So many runs of the workload are as if the clock had made them others.
+    let others = 0;
+    const open: OpenOn = (device, path) => {
+      const isOfWorkload = (device as SimulatedDevice).onOperation !== null;
+      return (isOfWorkload && others-- > 0 ? sound : faulty)(device, path);
+    };
+    const explorer = new CrashExplorer(open, { losses: { exhaustive: 3, samples: 6 }, recrash: 0 });
+    const { findings } = await explorer.explore(workload);
+    const [finding] = findings;
+    if (finding === undefined) expect.fail('The fault was not found.');
+    others = 3;
+    expect(await explorer.replay(finding)).not.toBeNull();
+    expect(others).toBeLessThan(1);
+    others = Number.POSITIVE_INFINITY;
+    expect(await explorer.replay(finding)).toBeNull();
+    await expect(explorer.replay({ ...finding, operation: 1e6 })).rejects.toThrow('explore it again');
+    await expect(explorer.replay({ ...finding, loss: 'all:1/12345' })).rejects.toThrow('is of another state');
+    await expect(explorer.replay({ ...finding, loss: 'half' })).rejects.toThrow('is the label of no survival');
+  });
+
   it('finds that the page file is cut off before both superblocks know of it', async () => {
     vi.spyOn(Checkpointer.prototype, 'mappedUnits', 'get').mockReturnValue(0);
     try {

@@ -60,7 +60,10 @@ function* samples(seed: number, count: number): Iterable<Survival> {
   }
 }
 
-/** The survival that has this label. One that was enumerated needs the device in the state in which it was. */
+/** A label that counts the outcomes of another state than the device is in. */
+export class OtherState extends Error {}
+
+/** The survival that has this label. One that was enumerated needs the device in the state in which it was. Errors: {@link OtherState}; `Error` for what is no label. */
 export function survivalOf(label: string, device?: Unsynced): Survival {
   if (label === 'none') return dropAll;
   if (label === 'all') return keepAll;
@@ -71,7 +74,8 @@ export function survivalOf(label: string, device?: Unsynced): Survival {
   if (device === undefined) throw new Error(`'${label}' counts the outcomes of one device, and needs it.`);
   const shape = device.unsynced();
   const outcomes = outcomesOf(shape);
-  if (outcomes !== Number(total)) throw new Error(`'${label}' is of another state: this one has ${outcomes} outcomes.`);
+  if (outcomes !== Number(total))
+    throw new OtherState(`'${label}' is of another state: this one has ${outcomes} outcomes.`);
   if (Number(number) < 1 || Number(number) > outcomes)
     throw new Error(`'${label}' is no outcome: they are counted from 1 to ${outcomes}.`);
   return outcome(shape, Number(number), outcomes);

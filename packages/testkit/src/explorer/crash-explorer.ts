@@ -11,6 +11,7 @@ import { Random } from '../random.js';
 import { shrink } from '../shrink.js';
 import { Examinations } from './examinations.js';
 import { type LossChoice, lossesOf } from './losses.js';
+import { OtherRun, replayed } from './replayed.js';
 import type { RunMark } from './run-mark.js';
 import { type OpenOn, STORE_PATH } from './store-check.js';
 import type { Workload } from './workload.js';
@@ -133,17 +134,22 @@ export class CrashExplorer {
 
   /**
    * Does the crash of a finding once more: what it shows now, or null if it is gone. That holds for as long as the workload
-   * makes the same I/O operations in the same order; throws if it has too few by now.
+   * makes the same I/O operations in the same order; where the clock has a part in them it is run up to twenty times. Throws if no run has as many, or comes to that state.
    */
-  async replay({ workload, operation, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
+  async replay(finding: CrashFinding): Promise<CrashFinding | null> {
     this.#examinations = new Examinations(this.#open);
+    return replayed(() => this.#again(finding));
+  }
+
+  async #again({ workload, operation, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
     const { run, points, operations } = await this.#capture(workload, (number) => number === operation);
     const [point] = points;
-    if (point === undefined) throw new Error(`The workload has ${operations} operations by now: explore it again.`);
+    if (point === undefined) throw new OtherRun(`The workload has ${operations} operations by now: explore it again.`);
     if (recrash === null) return this.#examine(workload, run, point, loss);
     const recovery = await this.#captureRecovery(point.device.afterCrash(survivalOf(loss, point.device)));
     const second = recovery.find((again) => again.operation === recrash.operation);
-    if (second === undefined) throw new Error(`Recovery has ${recovery.length} operations by now: explore it again.`);
+    if (second === undefined)
+      throw new OtherRun(`Recovery has ${recovery.length} operations by now: explore it again.`);
     return this.#examineAgain(workload, run, point, loss, second, recrash.loss);
   }
 

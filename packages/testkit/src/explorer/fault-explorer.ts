@@ -12,6 +12,7 @@ import { Random } from '../random.js';
 import { Examinations } from './examinations.js';
 import { lossesOf } from './losses.js';
 import { WrongRead } from './reading.js';
+import { OtherRun, replayed } from './replayed.js';
 import { type OpenOn, STORE_PATH, whatIsAnsweredWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { WorkloadRun } from './workload-run.js';
@@ -110,12 +111,16 @@ export class FaultExplorer {
     return device.operations;
   }
 
-  /** Does a finding once more: what it shows now, or null if it is gone. */
+  /** Does a finding once more: what it shows now, or null if it is gone. Where the clock has a part in what the workload does it is run up to twenty times. Throws if no run comes so far, or to that state. */
   async replay(finding: FaultFinding): Promise<FaultFinding | null> {
+    return replayed(() => this.#again(finding));
+  }
+
+  async #again(finding: FaultFinding): Promise<FaultFinding | null> {
     const { workload, operation, fault, loss } = finding;
     const trial = new FaultTrial(this.#open, workload, operation, fault, this.#options.device);
     await trial.run();
-    if (trial.at === null) throw new Error(`No operation from ${operation} on fails by now: explore it again.`);
+    if (trial.at === null) throw new OtherRun(`No operation from ${operation} on fails by now: explore it again.`);
     const message = await trial.whatIsWrong(loss, new Examinations(this.#open));
     return message === null ? null : { ...finding, at: trial.at, message };
   }
