@@ -10,8 +10,8 @@ const LOG = { maxRecordSize: '1GiB' };
 
 export const engine = engineBy();
 
-/** The same by a backend of that name, or with another index: its type, and the name of its package. */
-export function engineBy(backend, { type, from } = {}) {
+/** The same by a backend of that name, with another index (its type, and the name of its package), or with a pool for a share of the data alone. */
+export function engineBy(backend, { type, from, share } = {}) {
   const partsOf = async (options) => ({
     log: logOf(options),
     from: import.meta.url,
@@ -25,6 +25,7 @@ export function engineBy(backend, { type, from } = {}) {
       'pagewright',
       ...(backend === undefined ? [] : [`by ${backend}`]),
       ...(type === undefined ? [] : [type]),
+      ...(share === undefined ? [] : [`of 1/${1 / share}`]),
     ].join(' '),
 
     version() {
@@ -33,7 +34,7 @@ export function engineBy(backend, { type, from } = {}) {
     },
 
     async open(directory, data, durability = 'durable') {
-      const memory = memoryFor(data);
+      const memory = share === undefined ? memoryFor(data) : memoryForShare(data, share);
       const options = { memory, ...(await partsOf({ ...LOG, durability })) };
       const db = await pagewright.open(join(directory, 'bench.pw'), options);
       const index = await indexOf(db, data);
@@ -150,8 +151,16 @@ function changeIn(transaction, index, key, change) {
 
 /** Room for all of it, at half-full pages, and for what checkpoints put aside. */
 function memoryFor({ count, keyBytes, valueBytes }) {
+  return inPages(64 * 2 ** 20 + 3 * count * (keyBytes + valueBytes + 24));
+}
+
+/** For a share of keys and values alone, whatever pages take besides. */
+function memoryForShare({ count, keyBytes, valueBytes }, share) {
+  return inPages(share * count * (keyBytes + valueBytes));
+}
+
+function inPages(bytes) {
   const pageSize = 16 * 1024;
-  const bytes = 64 * 2 ** 20 + 3 * count * (keyBytes + valueBytes + 24);
   return Math.ceil(bytes / pageSize) * pageSize;
 }
 

@@ -15,8 +15,10 @@ import { Following, type FollowOption } from './following.js';
 import { Housekeeping } from './housekeeping.js';
 import type { DurableReadOptions } from './index-handle.js';
 import { IndexLocks } from './index-locks.js';
+import type { Place } from './left-open.js';
 import { LoadsElsewhere } from './loads-elsewhere.js';
 import { LostLoads } from './lost-loads.js';
+import { OpenSnapshots } from './open-snapshots.js';
 import { type OpenTransactionOptions, OpenTransactions } from './open-transactions.js';
 import { Operations } from './operations.js';
 import type { EngineParts } from './parts.js';
@@ -48,7 +50,7 @@ export class EngineCore {
   logIsSuperfluous = false;
   /** The newest commit when a thread left that had joined: what it knows of later ones. */
   private commitAtLeave: number | null = null;
-  private readonly snapshots = new Set<EngineSnapshot>();
+  private readonly snapshots: OpenSnapshots;
   private readonly closed = new AbortController();
 
   constructor(
@@ -69,6 +71,7 @@ export class EngineCore {
     this.log = log;
     this.concurrency = concurrency;
     this.transactions = new OpenTransactions(path, watching);
+    this.snapshots = new OpenSnapshots(path, watching);
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions, this.closing);
     const { catalog } = shared;
     this.catalog = catalog;
@@ -147,14 +150,16 @@ export class EngineCore {
     return this.closed.signal;
   }
 
-  snapshot(): EngineSnapshot {
+  /** `place`: where the program asked for it. */
+  snapshot(place: Place | null = null): EngineSnapshot {
     const core = this.withKnownIndexes(() => this.concurrency.snapshot());
-    const snapshot = new EngineSnapshot(this, core, (released) => {
-      if (!this.snapshots.delete(released)) return;
+    const released = (snapshot: EngineSnapshot): void => {
+      if (!this.snapshots.delete(snapshot)) return;
       this.housekeeping.wake();
       // Trees that another thread gives up may have waited for it.
       if (!this.state.isOwner && this.catalog.dropped.size > 0) this.state.memory.tell();
-    });
+    };
+    const snapshot = new EngineSnapshot(this, core, released, place);
     this.snapshots.add(snapshot);
     return snapshot;
   }
@@ -292,7 +297,7 @@ export class EngineCore {
     await operations.idle();
     await sharing.stop();
     this.transactions.cutOff();
-    for (const snapshot of [...this.snapshots]) snapshot.release();
+    this.snapshots.releaseAll();
   }
 }
 

@@ -16,7 +16,7 @@ import { EngineLog } from './engine-log.js';
 import { encodeDescription } from './index-description.js';
 import { type BatchOperation, IndexHandle } from './index-handle.js';
 import { checkIndexRequest, codecFor, describeNew, type IndexOptions } from './index-options.js';
-import { beginningOf, type Place, placeOfCaller } from './open-transactions.js';
+import { beginningOf, type Place, placeOfCaller } from './left-open.js';
 import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
@@ -263,7 +263,8 @@ export class Engine<Types extends string = string> {
 
   /** A view of the store as it is now. Release it when it is not needed any more. */
   snapshot(): EngineSnapshot {
-    return this.core.snapshot();
+    // A reader keeps nothing for a snapshot.
+    return this.core.snapshot(this.core.state.openedReadOnly ? null : placeOfCaller(this.snapshot));
   }
 
   /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */

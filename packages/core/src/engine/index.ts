@@ -34,6 +34,7 @@ export {
 } from './index-handle.js';
 export type { IndexOptions } from './index-options.js';
 export { type OpenOptions, openEngine } from './open.js';
+export type { OpenSnapshotReport } from './open-snapshots.js';
 export type { OpenTransactionOptions, OpenTransactionReport } from './open-transactions.js';
 export type { EngineParts } from './parts.js';
 export type { KeyRange, RangeOptions, TransactionRangeOptions } from './range.js';

@@ -8,7 +8,8 @@ import { PagewrightError } from '../errors.js';
 import type { EngineCore } from './engine-core.js';
 import { type EntrySource, EntryStream, entriesNow, type TakeEntry } from './entry-stream.js';
 import { IndexHandle } from './index-handle.js';
-import { framesOf, type Place, secondsOf, type Watched } from './open-transactions.js';
+import { now, type Place, secondsOf, textOf } from './left-open.js';
+import type { Watched } from './open-transactions.js';
 import { argument, checkRange, type TransactionRangeOptions } from './range.js';
 import { inTurns, readMany } from './read-many.js';
 import { attemptRead, FAULTED } from './reading.js';
@@ -40,7 +41,7 @@ export class Transaction implements Watched {
     private readonly place: Place,
   ) {
     this.presence.wantsValue = false;
-    this.begun = engine.transactions.now;
+    this.begun = now();
     engine.transactions.add(this);
   }
 
@@ -231,7 +232,7 @@ export class Transaction implements Watched {
 
   /** @internal */
   begunAt(): string {
-    return typeof this.place === 'function' ? this.place() : framesOf(this.place);
+    return textOf(this.place);
   }
 
   /** Tells who works in it to come to an end. @internal */

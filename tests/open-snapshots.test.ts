@@ -1,0 +1,146 @@
+/** Snapshots that are held for long are reported with where they were made, those of a Level database's iterators too. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Engine, EngineSnapshot, IndexHandle, OpenOptions, OpenSnapshotReport } from '@pagewright/core';
+import { PagewrightLevel } from '@pagewright/level';
+import { SimulatedDevice } from '@pagewright/testkit';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { engineOn } from './engine-on.js';
+
+const CHANNEL = 'pagewright:snapshot:open';
+
+let reports: OpenSnapshotReport[] = [];
+let warnings: { message: string; code: string; detail: string }[] = [];
+const noteReport = (report: unknown): void => void reports.push(report as OpenSnapshotReport);
+
+beforeEach(() => {
+  reports = [];
+  warnings = [];
+  vi.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
+    warnings.push({ message: String(message), ...(options as { code: string; detail: string }) });
+  });
+  subscribe(CHANNEL, noteReport);
+});
+
+afterEach(() => {
+  unsubscribe(CHANNEL, noteReport);
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+function stopClock(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+}
+
+async function opened(opening: OpenOptions = {}): Promise<{ db: Engine; index: IndexHandle<string, string> }> {
+  const db = await engineOn(new SimulatedDevice(), '/app.pw', { opening });
+  const index = await db.index<string, string>('things', { key: 'utf8', value: 'utf8' });
+  await index.put('a', '1');
+  stopClock();
+  return { db, index };
+}
+
+/** In a function of its own, so that its name is in the stack. */
+function hold(db: Engine): EngineSnapshot {
+  return db.snapshot();
+}
+
+describe('a snapshot that is held', () => {
+  test('is reported once after ten minutes, with where it was made, and goes on showing what it did', async () => {
+    const { db, index } = await opened();
+    const held = hold(db);
+    const { timestamp } = held;
+    await index.put('a', '2');
+    vi.advanceTimersByTime(590_000);
+    expect(reports).toEqual([]);
+    const young = db.snapshot();
+    vi.advanceTimersByTime(30_000);
+    young.release();
+    vi.advanceTimersByTime(30_000_000);
+    expect(reports).toEqual([expect.objectContaining({ path: '/app.pw', timestamp })]);
+    expect(reports[0]!.openMs).toBeGreaterThanOrEqual(600_000);
+    expect(reports[0]!.openMs).toBeLessThan(640_000);
+    expect(reports[0]!.madeAt).toMatch(/^\s+at hold .*open-snapshots\.test\.ts:\d+/);
+    expect(warnings).toEqual([
+      expect.objectContaining({
+        code: 'PAGEWRIGHT_OPEN_SNAPSHOT',
+        detail: reports[0]!.madeAt,
+        message: expect.stringMatching(/^A snapshot of \/app\.pw is held for 6\d\d s/),
+      }),
+    ]);
+    expect(index.getSync('a', { snapshot: held })).toBe('1');
+    held.release();
+    await db.close();
+  });
+
+  test.each([
+    [{ reportSnapshotAfterMs: 1000 }, 1],
+    [{ reportSnapshotAfterMs: false }, 0],
+    [{ reportAfterMs: false, abortAfterMs: 1000, reportSnapshotAfterMs: undefined }, 1],
+  ] as const)('with the options %o', async (transactions, count) => {
+    const { db, index } = await opened({ transactions });
+    const held = hold(db);
+    vi.advanceTimersByTime(4_000_000);
+    expect([reports.length, warnings.length]).toEqual([count, count]);
+    expect(index.getSync('a', { snapshot: held })).toBe('1');
+    held.release();
+    await db.close();
+  });
+
+  test.each([0, Number.NaN, '1h', null])('is not looked after by %o', async (reportSnapshotAfterMs) => {
+    const opening = { transactions: { reportSnapshotAfterMs } } as unknown as OpenOptions;
+    await expect(engineOn(new SimulatedDevice(), '/app.pw', { opening })).rejects.toMatchObject({
+      code: 'PW_OPTION_INVALID',
+      details: { option: 'transactions.reportSnapshotAfterMs' },
+    });
+  });
+
+  test('keeps no timer when none is held, and none of a store that is closed or only read', async () => {
+    const { db } = await opened();
+    const idle = vi.getTimerCount();
+    for (let i = 0; i < 3; i++) {
+      hold(db).release();
+      vi.advanceTimersByTime(100_000);
+      expect(vi.getTimerCount()).toBe(idle);
+    }
+    hold(db);
+    expect(vi.getTimerCount()).toBe(idle + 1);
+    await db.close();
+    expect(vi.getTimerCount()).toBe(0);
+    expect(reports).toEqual([]);
+  });
+
+  test('by a reader is its own, and not reported', async () => {
+    const disk = new SimulatedDevice();
+    await (await engineOn(disk, '/app.pw')).close();
+    stopClock();
+    const reader = await engineOn(disk, '/app.pw', { opening: { readOnly: true } });
+    const held = hold(reader);
+    vi.advanceTimersByTime(4_000_000);
+    expect(reports).toEqual([]);
+    held.release();
+    await reader.close();
+  });
+});
+
+test('an iterator of a Level database that is not closed is reported with where it was made', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pagewright-held-'));
+  try {
+    const db = new PagewrightLevel<string, string>(join(directory, 'app.pw'));
+    await db.open();
+    await db.put('a', '1');
+    stopClock();
+    const iterate = () => db.iterator();
+    const iterator = iterate();
+    expect(await iterator.next()).toEqual(['a', '1']);
+    vi.advanceTimersByTime(700_000);
+    const place = expect.stringMatching(/at iterate .*open-snapshots\.test\.ts:\d+/);
+    expect(reports.map(({ madeAt }) => madeAt)).toEqual([place]);
+    await iterator.close();
+    await db.close();
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
