@@ -8,6 +8,8 @@
 const REGION_BYTES = 2 ** 20;
 /** Regions that are told apart; those so far from one another share a count. */
 const REGIONS = 2 ** 14;
+/** Behind the regions: the sum of all. Where one thread adds to a region and another takes it, it is short of what was not added to it yet. */
+const TOTAL = REGIONS;
 /** What is counted: no page is smaller. */
 const BLOCK_BYTES = 4096;
 
@@ -25,7 +27,7 @@ export class UnsyncedRegions {
   #next = 0;
 
   static bytes(): number {
-    return REGIONS * 4;
+    return (REGIONS + 1) * 4;
   }
 
   constructor(memory: SharedArrayBuffer) {
@@ -34,9 +36,7 @@ export class UnsyncedRegions {
 
   /** In bytes. */
   get total(): number {
-    let blocks = 0;
-    for (let region = 0; region < REGIONS; region++) blocks += Atomics.load(this.#counts, region);
-    return blocks * BLOCK_BYTES;
+    return Math.max(0, Atomics.load(this.#counts, TOTAL)) * BLOCK_BYTES;
   }
 
   /** What was written, once it was. */
@@ -45,7 +45,9 @@ export class UnsyncedRegions {
     for (let from = offset; from < end; ) {
       const region = Math.floor(from / REGION_BYTES);
       const to = Math.min(end, (region + 1) * REGION_BYTES);
-      Atomics.add(this.#counts, region % REGIONS, Math.ceil((to - from) / BLOCK_BYTES));
+      const blocks = Math.ceil((to - from) / BLOCK_BYTES);
+      Atomics.add(this.#counts, region % REGIONS, blocks);
+      Atomics.add(this.#counts, TOTAL, blocks);
       from = to;
     }
   }
@@ -87,6 +89,9 @@ export class UnsyncedRegions {
   }
 
   #empty(region: number): number {
-    return Atomics.load(this.#counts, region) === 0 ? 0 : Atomics.exchange(this.#counts, region, 0);
+    if (Atomics.load(this.#counts, region) === 0) return 0;
+    const blocks = Atomics.exchange(this.#counts, region, 0);
+    Atomics.sub(this.#counts, TOTAL, blocks);
+    return blocks;
   }
 }
