@@ -11,6 +11,11 @@ export function checkLimit(option: string, value: number, least: number): void {
   if (value !== Number.POSITIVE_INFINITY) checkCount(option, value, least);
 }
 
+/** Throws a `RangeError` unless the seed is a whole number, of any size: what is none would be taken as 0. */
+export function checkSeed(seed: number): void {
+  if (!Number.isInteger(seed)) throw new RangeError(`seed is ${seed}; it must be a whole number.`);
+}
+
 /** Throws a `RangeError` unless the option is from 0 to 1. */
 export function checkShare(option: string, value: number): void {
   if (value >= 0 && value <= 1) return;

@@ -2,10 +2,14 @@
  * Seeded randomness: all that the test kit chooses comes from here, so that the same seed gives the same run, to the byte.
  * The generator is mulberry32: 32 bits of state, one multiplication or two a number, good enough to choose faults by.
  */
+import { checkSeed } from './option-check.js';
+
 export class Random {
   #state: number;
 
+  /** `seed`: a whole number; its lowest 32 bits count. Errors: `RangeError`. */
   constructor(readonly seed: number) {
+    checkSeed(seed);
     this.#state = seed >>> 0;
   }
 

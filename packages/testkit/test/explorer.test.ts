@@ -21,7 +21,7 @@ import {
   FaultExplorer,
   makeWorkload,
   type OpenOn,
-  type SimulatedDevice,
+  SimulatedDevice,
   type Step,
   shrink,
   type Workload,
@@ -392,6 +392,10 @@ describe('explorers refuse', () => {
   it.each<[string, () => unknown, RegExp]>([
     ['a length of no steps', () => makeWorkload('mixed', 1, Number.NaN), /^length is NaN/],
     ['a negative length', () => makeWorkload('mixed', 1, -1), /^length is -1/],
+    ['a seed that is no number', () => makeWorkload('mixed', Number.NaN, 1), /^seed is NaN/],
+    ['a seed of a device that is none', () => new SimulatedDevice({ seed: 0.5 }), /^seed is 0.5/],
+    ['a seed of crashes that is none', () => new CrashExplorer(open, { seed: Number.NaN }), /^seed is NaN/],
+    ['the same of faults', () => new FaultExplorer(open, { seed: '7' as never }), /^seed is 7;/],
     ['isOver that is undefined', () => new CrashExplorer(open, { isOver: undefined as never }), /^isOver is undefined/],
     ['the same of faults', () => new FaultExplorer(open, { isOver: undefined as never }), /^isOver is undefined/],
     [

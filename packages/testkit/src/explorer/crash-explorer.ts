@@ -6,7 +6,7 @@
  */
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
-import { checkCount, checkFunction, checkNames, checkShare } from '../option-check.js';
+import { checkCount, checkFunction, checkNames, checkSeed, checkShare } from '../option-check.js';
 import { Random } from '../random.js';
 import { shrink } from '../shrink.js';
 import { Examinations } from './examinations.js';
@@ -92,7 +92,8 @@ export class CrashExplorer {
     this.#examinations = new Examinations(open);
     checkNames('CrashExplorer', options, Object.keys(DEFAULTS));
     this.#options = { ...DEFAULTS, ...options };
-    const { losses, recrash, window, stride, mostFindings, isOver } = this.#options;
+    const { seed, losses, recrash, window, stride, mostFindings, isOver } = this.#options;
+    checkSeed(seed);
     checkNames('losses', losses, ['exhaustive', 'samples']);
     checkCount('losses.exhaustive', losses.exhaustive, 0);
     checkCount('losses.samples', losses.samples, 0);

@@ -7,7 +7,7 @@ import { isPagewrightError } from '@pagewright/core';
 import { type DiskOperation, ioError, OPERATION_KINDS, type OperationKind } from '../device/operation.js';
 import { type DeviceOptions, SimulatedDevice } from '../device/simulated-device.js';
 import { survivalOf } from '../device/survival.js';
-import { checkCount, checkFunction, checkNames } from '../option-check.js';
+import { checkCount, checkFunction, checkNames, checkSeed } from '../option-check.js';
 import { Random } from '../random.js';
 import { Examinations } from './examinations.js';
 import { lossesOf } from './losses.js';
@@ -70,6 +70,7 @@ export class FaultExplorer {
     this.#open = open;
     checkNames('FaultExplorer', options, Object.keys(DEFAULTS));
     this.#options = { ...DEFAULTS, ...options };
+    checkSeed(this.#options.seed);
     checkCount('stride', this.#options.stride, 1);
     checkCount('mostFindings', this.#options.mostFindings, 1);
     checkFunction('isOver', this.#options.isOver);
