@@ -20,6 +20,8 @@ export interface EngineChoice {
   readonly translation?: string;
   readonly concurrency?: 'mvcc' | 'single-writer';
   readonly commit?: 'sync' | 'group' | 'pipelined' | 'autonomous';
+  /** Of transactions. */
+  readonly versionMemory?: string;
   /** Of the log. Default: 64 KiB. */
   readonly segmentSize?: string;
   readonly archive?: WalOptions['archive'];
@@ -50,12 +52,14 @@ export function blueprintOn(io: IoBackend, choice: EngineChoice = {}): Blueprint
     archive,
     archiveTimeoutMs,
     concurrency,
+    versionMemory,
   } = choice;
   return compose({
     io: given(),
     pages: bufferPool({ memory: memory ?? '1MiB', translation, ...(pageSize === undefined ? {} : { pageSize }) }),
     indexes: btree(),
-    concurrency: concurrency === 'single-writer' ? singleWriter() : mvcc(),
+    concurrency:
+      concurrency === 'single-writer' ? singleWriter() : mvcc(versionMemory === undefined ? {} : { versionMemory }),
     log: wal({
       commit: commit ?? 'pipelined',
       segmentSize: segmentSize ?? '64KiB',

@@ -97,7 +97,35 @@ describe('a snapshot that is held', () => {
     });
   });
 
-  test('keeps no timer when none is held, and none of a store that is closed or only read', async () => {
+  test('on purpose is not reported', async () => {
+    const { db, index } = await opened();
+    const meant = db.snapshot({ report: false });
+    vi.advanceTimersByTime(4_000_000);
+    expect(reports).toEqual([]);
+    expect(index.getSync('a', { snapshot: meant })).toBe('1');
+    meant.release();
+    for (const options of [{ report: 1 }, { reports: true }, 7, null])
+      expect(() => db.snapshot(options as never)).toThrow(expect.objectContaining({ code: 'PW_ARGUMENT' }));
+    await db.close();
+  });
+
+  test('is not reported once it was revoked: nothing is kept for it', async () => {
+    const db = await engineOn(new SimulatedDevice(), '/app.pw', { versionMemory: '1MiB', memory: 2 ** 22 });
+    const index = await db.index<number, string>('things', { key: 'u32', value: 'utf8' });
+    for (let key = 0; key < 300; key++) await index.put(key, 'a'.repeat(9000));
+    stopClock();
+    const revoked = hold(db);
+    for (let key = 0; key < 300; key++) await index.put(key, 'b'.repeat(9000));
+    expect(() => index.getSync(7, { snapshot: revoked })).toThrow(
+      expect.objectContaining({ code: 'PW_SNAPSHOT_TOO_OLD' }),
+    );
+    const other = hold(db);
+    vi.advanceTimersByTime(4_000_000);
+    expect(reports.map(({ timestamp }) => timestamp)).toEqual([other.timestamp]);
+    await db.close();
+  });
+
+  test('keeps no timer when none is held, and none of a store that is closed', async () => {
     const { db } = await opened();
     const idle = vi.getTimerCount();
     for (let i = 0; i < 3; i++) {
@@ -112,14 +140,15 @@ describe('a snapshot that is held', () => {
     expect(reports).toEqual([]);
   });
 
-  test('by a reader is its own, and not reported', async () => {
+  test('by a reader is reported as what keeps it, and the writer', async () => {
     const disk = new SimulatedDevice();
     await (await engineOn(disk, '/app.pw')).close();
     stopClock();
     const reader = await engineOn(disk, '/app.pw', { opening: { readOnly: true } });
     const held = hold(reader);
     vi.advanceTimersByTime(4_000_000);
-    expect(reports).toEqual([]);
+    expect(reports.map(({ madeAt }) => madeAt)).toEqual([expect.stringContaining('at hold ')]);
+    expect(warnings[0]!.message).toContain('this reader stays where it is, and the writer keeps that for it');
     held.release();
     await reader.close();
   });

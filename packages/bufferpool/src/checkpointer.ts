@@ -214,9 +214,10 @@ export class Checkpointer {
     progress.granted += progress.unsynced * advance + MOST_EVICTED * batchBytes;
     if (isLast) progress.granted += unsynced + MOST_EVICTED_AT_LAST * progress.bytes;
     let due = isLast ? progress.granted : Math.min(unsynced * share, progress.granted);
-    const told = { written, inPieces: !this.file.syncsInstead, haste: isLast ? HASTE_AT_LAST : 1 };
+    const haste = isLast ? HASTE_AT_LAST : 1;
     for (let isAsked = true; isAsked; ) {
       isAsked = false;
+      const told = { written, inPieces: !this.file.syncsInstead, haste };
       await steps.advanced(told, async () => {
         const bytes = await this.file.writeBack(PIECE_BYTES);
         due -= bytes;

@@ -154,6 +154,8 @@ const MANIFEST = {
 const COMES_LATER = Symbol('comes later');
 
 const AS_CALLED = Object.freeze({ asCalled: true });
+/** Released at once: nobody has to be told where it was made. */
+const ONE_CALL = Object.freeze({ report: false });
 
 /**
  * An abstract-level database in a file. Errors have the codes of {@link PagewrightLevelError}, or those of abstract-level.
@@ -420,7 +422,7 @@ export class PagewrightLevel<KDefault = string, VDefault = string> extends Check
       const given = this.#snapshotOf(options);
       if (given !== null) return await read(given);
       for (let times = 1; ; times++) {
-        const snapshot = engine.snapshot();
+        const snapshot = engine.snapshot(ONE_CALL);
         try {
           return await read(snapshot);
         } catch (error) {

@@ -24,8 +24,8 @@ export interface CheckpointOptions {
   /** A checkpoint begins after so many milliseconds in which something was committed. Default: 60,000. */
   readonly intervalMs?: number | undefined;
   /**
-   * The share of the time in which a checkpoint writes while others use the device: above 0, to 1, which is all of it. Default: 0.25. Alone, late, waited for, or when the
-   * store is being closed it takes all of it.
+   * The share of the time in which a checkpoint writes while others use the device: above 0, to 1, which is all of it. Default: 0.25. Where others evict faster than that brings out it takes twice as
+   * much at its end, up to half; alone, late, waited for, or when the store is being closed it takes all of it.
    */
   readonly dutyCycle?: number | undefined;
 }
@@ -289,7 +289,8 @@ export class Checkpoints {
       const { pageReads } = pages.stats();
       return { pageReads, logged: this.toReplay(pageReads) };
     };
-    const isHurried = (): boolean => this.hurrying > 0 || closing.aborted || state.readOnly || state.hasFailed;
+    const isHurried = (): boolean =>
+      this.hurrying > 0 || this.behind || closing.aborted || state.readOnly || state.hasFailed;
     return new CheckpointPace(dutyCycle, { logBytes, intervalMs }, surroundings, isHurried);
   }
 

@@ -71,7 +71,7 @@ export class EngineCore {
     this.log = log;
     this.concurrency = concurrency;
     this.transactions = new OpenTransactions(path, watching);
-    this.snapshots = new OpenSnapshots(path, watching);
+    this.snapshots = new OpenSnapshots(path, state.openedReadOnly, watching);
     this.checkpoints = new Checkpoints(pages, log, concurrency, state, checkpointOptions, this.closing);
     const { catalog } = shared;
     this.catalog = catalog;

@@ -20,7 +20,7 @@ import { beginningOf, type Place, placeOfCaller } from './left-open.js';
 import type { CallOptions, OwnerMethods } from './owner-calls.js';
 import { argument } from './range.js';
 import type { RecoveryResult } from './recovery.js';
-import type { EngineSnapshot } from './snapshot.js';
+import { type EngineSnapshot, isReported, type SnapshotOptions } from './snapshot.js';
 import type { EngineStateName } from './state.js';
 import { isThenable } from './thenable.js';
 import { Transaction } from './transaction.js';
@@ -261,10 +261,9 @@ export class Engine<Types extends string = string> {
     return this.begun(() => this.core.concurrency.begin(options.isolation), place, options);
   }
 
-  /** A view of the store as it is now. Release it when it is not needed any more. */
-  snapshot(): EngineSnapshot {
-    // A reader keeps nothing for a snapshot.
-    return this.core.snapshot(this.core.state.openedReadOnly ? null : placeOfCaller(this.snapshot));
+  /** A view of the store as it is now. Release it when it is not needed any more. Errors: `PW_ARGUMENT` for options that there are not. */
+  snapshot(options?: SnapshotOptions): EngineSnapshot {
+    return this.core.snapshot(isReported(options) ? placeOfCaller(this.snapshot) : null);
   }
 
   /** Changes entries of several indexes: all or none. Of several changes of one key the last counts. */

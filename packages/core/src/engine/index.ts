@@ -40,7 +40,7 @@ export type { EngineParts } from './parts.js';
 export type { KeyRange, RangeOptions, TransactionRangeOptions } from './range.js';
 export type { RecoveryProgress, RecoveryResult } from './recovery.js';
 export type { RestoreOptions, RestoreProgress, RestoreReport } from './restore.js';
-export { EngineSnapshot } from './snapshot.js';
+export { EngineSnapshot, type SnapshotOptions } from './snapshot.js';
 export type { EngineStateName } from './state.js';
 export { Transaction } from './transaction.js';
 export type { VerifyOptions, VerifyReport } from './verify.js';

@@ -108,5 +108,6 @@ export function beginningOf(run: (...given: never[]) => unknown): string {
   return `    in the function ${run.name === '' ? '' : `${run.name}: `}${first.slice(0, MOST_SHOWN)}${more.length > 0 || first.length > MOST_SHOWN ? ' …' : ''}`;
 }
 
-const FRAMES = 6;
+/** Calls of a library between the program and the engine are among them. */
+const FRAMES = 10;
 const MOST_SHOWN = 120;

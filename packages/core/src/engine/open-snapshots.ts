@@ -1,6 +1,6 @@
 /**
- * The snapshots that are held in this thread. One that stays keeps old versions, and what was deleted, from being given up: after a time it is reported, with where it was made. Its end is whose it is; it
- * is revoked when what is kept for it is too much.
+ * The snapshots that are held in this thread. One that stays keeps old versions, and what was deleted, from being given up, and a reader at its checkpoint: after a time it is reported, with where it was
+ * made. Its end is whose it is; it is revoked when what is kept for it is too much.
  */
 import { channel } from 'node:diagnostics_channel';
 import { LeftOpen, type Place, secondsOf, textOf } from './left-open.js';
@@ -22,7 +22,7 @@ export const DEFAULT_REPORT_SNAPSHOT_AFTER_MS = 600_000;
 
 const OPEN_CHANNEL = channel('pagewright:snapshot:open');
 
-/** A snapshot that a program has asked for. */
+/** A snapshot that is to be reported. */
 type Held = EngineSnapshot & { readonly place: Place };
 
 export class OpenSnapshots {
@@ -31,11 +31,12 @@ export class OpenSnapshots {
 
   constructor(
     private readonly path: string,
+    private readonly isReader: boolean,
     { reportSnapshotAfterMs = DEFAULT_REPORT_SNAPSHOT_AFTER_MS }: OpenTransactionOptions,
   ) {
     const patience = { reportAfterMs: timeOf(reportSnapshotAfterMs), endAfterMs: Number.POSITIVE_INFINITY };
     this.#held = new LeftOpen(patience, (snapshot, openMs, isFirst) => {
-      if (isFirst) this.#report(snapshot, openMs);
+      if (isFirst && stands(snapshot)) this.#report(snapshot, openMs);
     });
   }
 
@@ -61,11 +62,22 @@ export class OpenSnapshots {
     const madeAt = textOf(place);
     const report: OpenSnapshotReport = { path, openMs, timestamp, madeAt };
     if (OPEN_CHANNEL.hasSubscribers) OPEN_CHANNEL.publish(report);
-    const message = `A snapshot of ${path} is held for ${secondsOf(openMs)} s: old versions are kept for it. Release it, or close the iterator that has it. It was made`;
+    const kept = this.isReader ? 'this reader stays where it is, and the writer keeps that' : 'old versions are kept';
+    const message = `A snapshot of ${path} is held for ${secondsOf(openMs)} s: ${kept} for it. Release it, or close the iterator that has it. It was made`;
     process.emitWarning(message, { type: 'PagewrightWarning', code: 'PAGEWRIGHT_OPEN_SNAPSHOT', detail: madeAt });
   }
 }
 
 function isHeld(snapshot: EngineSnapshot): snapshot is Held {
   return snapshot.place !== null;
+}
+
+/** Nothing is kept any more for one that was revoked. */
+function stands({ core }: EngineSnapshot): boolean {
+  try {
+    core.assertStands();
+    return true;
+  } catch {
+    return false;
+  }
 }

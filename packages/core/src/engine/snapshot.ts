@@ -1,6 +1,12 @@
 /** A view of the whole store as it was at one moment, for reads outside transactions. */
 import type { Snapshot } from '../contracts/concurrency.js';
+import { PagewrightError } from '../errors.js';
 import { now, type Place } from './left-open.js';
+
+export interface SnapshotOptions {
+  /** Whether it is reported when it is held for long (`transactions.reportSnapshotAfterMs`). False for one that is meant to be held, or is released at once. Default: true. */
+  readonly report?: boolean | undefined;
+}
 
 /**
  * Made by `engine.snapshot()`, given as `snapshot` to reads. Release it when it is not needed any more: for as long as it
@@ -18,7 +24,7 @@ export class EngineSnapshot {
     /** @internal */
     readonly core: Snapshot,
     private readonly released: (snapshot: EngineSnapshot) => void,
-    /** Where a program made it; null for the engine's own, which are soon released. @internal */
+    /** Where a program made it; null for one that is not reported. @internal */
     readonly place: Place | null,
   ) {}
 
@@ -41,4 +47,14 @@ export class EngineSnapshot {
   [Symbol.dispose](): void {
     this.release();
   }
+}
+
+/** Errors: `PW_ARGUMENT` for options that there are not. */
+export function isReported(options: SnapshotOptions | undefined): boolean {
+  if (options === undefined) return true;
+  const isKnown =
+    typeof options === 'object' && options !== null && Object.keys(options).every((name) => name === 'report');
+  if (!isKnown || (options.report !== undefined && typeof options.report !== 'boolean'))
+    throw new PagewrightError('PW_ARGUMENT', 'snapshot takes { report }, which is true or false.');
+  return options.report !== false;
 }

@@ -63,7 +63,7 @@ function* samples(seed: number, count: number): Iterable<Survival> {
 /** A label that counts the outcomes of another state than the device is in. */
 export class OtherState extends Error {}
 
-/** The survival that has this label. One that was enumerated needs the device in the state in which it was. Errors: {@link OtherState}; `Error` for what is no label. */
+/** The survival that has this label. One that was enumerated needs the device in the state in which it was. Errors: `Error` for what is no label, or counts the outcomes of another state. */
 export function survivalOf(label: string, device?: Unsynced): Survival {
   if (label === 'none') return dropAll;
   if (label === 'all') return keepAll;

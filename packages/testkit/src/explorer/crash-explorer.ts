@@ -11,7 +11,7 @@ import { Random } from '../random.js';
 import { shrink } from '../shrink.js';
 import { Examinations } from './examinations.js';
 import { type LossChoice, lossesOf } from './losses.js';
-import { OtherRun, replayed } from './replayed.js';
+import { OtherRun, ofTheSame, replayed } from './replayed.js';
 import type { RunMark } from './run-mark.js';
 import { type OpenOn, STORE_PATH } from './store-check.js';
 import type { Workload } from './workload.js';
@@ -142,16 +142,16 @@ export class CrashExplorer {
     return replayed(() => this.#again(finding));
   }
 
-  async #again({ workload, operation, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
+  async #again({ workload, operation, at, loss, recrash }: CrashFinding): Promise<CrashFinding | null> {
     const { run, points, operations } = await this.#capture(workload, (number) => number === operation);
     const [point] = points;
     if (point === undefined) throw new OtherRun(`The workload has ${operations} operations by now: explore it again.`);
-    if (recrash === null) return this.#examine(workload, run, point, loss);
+    if (recrash === null) return ofTheSame(at, point.at, await this.#examine(workload, run, point, loss));
     const recovery = await this.#captureRecovery(point.device.afterCrash(survivalOf(loss, point.device)));
     const second = recovery.find((again) => again.operation === recrash.operation);
     if (second === undefined)
       throw new OtherRun(`Recovery has ${recovery.length} operations by now: explore it again.`);
-    return this.#examineAgain(workload, run, point, loss, second, recrash.loss);
+    return ofTheSame(at, point.at, await this.#examineAgain(workload, run, point, loss, second, recrash.loss));
   }
 
   /** The finding with as few steps as are found to do in so many explorations; the one that was given, if none does with fewer. */

@@ -12,7 +12,7 @@ import { Random } from '../random.js';
 import { Examinations } from './examinations.js';
 import { lossesOf } from './losses.js';
 import { WrongRead } from './reading.js';
-import { OtherRun, replayed } from './replayed.js';
+import { OtherRun, ofTheSame, replayed } from './replayed.js';
 import { type OpenOn, STORE_PATH, whatIsAnsweredWrong } from './store-check.js';
 import type { Workload } from './workload.js';
 import { WorkloadRun } from './workload-run.js';
@@ -123,7 +123,7 @@ export class FaultExplorer {
     await trial.run();
     if (trial.at === null) throw new OtherRun(`No operation from ${operation} on fails by now: explore it again.`);
     const message = await trial.whatIsWrong(loss, new Examinations(this.#open));
-    return message === null ? null : { ...finding, at: trial.at, message };
+    return ofTheSame(finding.at, trial.at, message === null ? null : { ...finding, at: trial.at, message });
   }
 }
 

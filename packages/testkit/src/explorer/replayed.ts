@@ -26,3 +26,15 @@ export async function replayed<Finding>(run: () => Promise<Finding | null>): Pro
   if (couldShow) return null;
   throw other;
 }
+
+/** What was found at an operation. Errors: {@link OtherRun} if that is nothing, and the operation is another than that of the finding. */
+export function ofTheSame<Finding>(at: string, now: string, finding: Finding | null): Finding | null {
+  if (finding === null && withoutIds(at) !== withoutIds(now))
+    throw new OtherRun(`The operation of this number is '${now}' by now, and was '${at}': explore it again.`);
+  return finding;
+}
+
+/** Files of a log have the number of their incarnation in their names, which is another in each run. */
+function withoutIds(at: string): string {
+  return at.replaceAll(/[0-9a-f]{8}-/g, '');
+}
