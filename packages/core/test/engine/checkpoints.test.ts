@@ -92,6 +92,23 @@ test.each([
   checkpoints.stopTimer();
 });
 
+test('one that is late brings out pieces, until commits wait for it: then it leaves them to its sync', async () => {
+  const { checkpoints, running } = setUp({ logBytes: 100_000 });
+  checkpoints.committed(100_000, 1);
+  const { steps } = running[0]!;
+  let pieces = 0;
+  const advance = () => steps.advanced!({ written: 0.5, inPieces: true }, async () => void pieces++);
+  checkpoints.committed(399_999, 1);
+  await advance();
+  expect([checkpoints.behind, pieces]).toEqual([false, 1]);
+  checkpoints.committed(1, 1);
+  await advance();
+  expect([checkpoints.behind, pieces]).toEqual([true, 1]);
+  running[0]!.finish();
+  await checkpoints.catchUp();
+  checkpoints.stopTimer();
+});
+
 test('one begins earlier where changes had to read pages, which a replay will read again, and no others', async () => {
   const { checkpoints, running, counted } = setUp({ logBytes: 64 * 1024 });
   const finished = async () => {
