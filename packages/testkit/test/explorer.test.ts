@@ -263,7 +263,12 @@ describe('the crash explorer', () => {
     expect(await explorer.replay(finding)).not.toBeNull();
     expect(others).toBeLessThan(1);
     others = Number.POSITIVE_INFINITY;
-    expect(await explorer.replay(finding)).toBeNull();
+    const isOther = /^The operation of this number is '(.+)' by now, and was '(.+)': explore it again\.$/;
+    const refused = await explorer.replay(finding).catch((error: Error) => error);
+    const [, now = '', was] = isOther.exec(String((refused as Error).message)) ?? [];
+    expect(was).toBe(finding.at);
+    // The same operation, and nothing is wrong with it.
+    expect(await explorer.replay({ ...finding, at: now })).toBeNull();
     await expect(explorer.replay({ ...finding, operation: 1e6 })).rejects.toThrow('explore it again');
     await expect(explorer.replay({ ...finding, loss: 'all:1/12345' })).rejects.toThrow('is of another state');
     await expect(explorer.replay({ ...finding, loss: 'half' })).rejects.toThrow('is the label of no survival');
