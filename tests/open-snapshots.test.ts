@@ -1,46 +1,17 @@
 /** Snapshots that are held for long are reported with where they were made, those of a Level database's iterators too. */
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Engine, EngineSnapshot, IndexHandle, OpenOptions, OpenSnapshotReport } from '@pagewright/core';
+import type { Engine, EngineSnapshot, OpenOptions, OpenSnapshotReport } from '@pagewright/core';
 import { PagewrightLevel } from '@pagewright/level';
 import { SimulatedDevice } from '@pagewright/testkit';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { engineOn } from './engine-on.js';
+import { listenTo, opened, stopClock } from './open-reports.js';
 
 const CHANNEL = 'pagewright:snapshot:open';
 
-let reports: OpenSnapshotReport[] = [];
-let warnings: { message: string; code: string; detail: string }[] = [];
-const noteReport = (report: unknown): void => void reports.push(report as OpenSnapshotReport);
-
-beforeEach(() => {
-  reports = [];
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
-    warnings.push({ message: String(message), ...(options as { code: string; detail: string }) });
-  });
-  subscribe(CHANNEL, noteReport);
-});
-
-afterEach(() => {
-  unsubscribe(CHANNEL, noteReport);
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
-
-function stopClock(): void {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
-}
-
-async function opened(opening: OpenOptions = {}): Promise<{ db: Engine; index: IndexHandle<string, string> }> {
-  const db = await engineOn(new SimulatedDevice(), '/app.pw', { opening });
-  const index = await db.index<string, string>('things', { key: 'utf8', value: 'utf8' });
-  await index.put('a', '1');
-  stopClock();
-  return { db, index };
-}
+const { reports, warnings } = listenTo<OpenSnapshotReport>(CHANNEL);
 
 /** In a function of its own, so that its name is in the stack. */
 function hold(db: Engine): EngineSnapshot {

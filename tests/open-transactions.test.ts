@@ -1,39 +1,14 @@
 /** Transactions that are left open are reported with where they were begun, and end some day; and what tells a function in a transaction to come to an end. */
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Engine, IndexHandle, OpenOptions, OpenTransactionReport, Transaction } from '@pagewright/core';
+import type { Engine, OpenOptions, OpenTransactionReport, Transaction } from '@pagewright/core';
 import { SimulatedDevice } from '@pagewright/testkit';
 import { settled } from '@pagewright/testkit/rig';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { engineOn } from './engine-on.js';
+import { listenTo, opened, stopClock } from './open-reports.js';
 
 const CHANNEL = 'pagewright:transaction:open';
 
-let reports: OpenTransactionReport[] = [];
-let warnings: { message: string; code: string; detail: string }[] = [];
-const noteReport = (report: unknown): void => void reports.push(report as OpenTransactionReport);
-
-beforeEach(() => {
-  reports = [];
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
-    warnings.push({ message: String(message), ...(options as { code: string; detail: string }) });
-  });
-  subscribe(CHANNEL, noteReport);
-});
-
-afterEach(() => {
-  unsubscribe(CHANNEL, noteReport);
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
-
-async function opened(opening: OpenOptions = {}): Promise<{ db: Engine; index: IndexHandle<string, string> }> {
-  const db = await engineOn(new SimulatedDevice(), '/app.pw', { opening });
-  const index = await db.index<string, string>('things', { key: 'utf8', value: 'utf8' });
-  await index.put('a', '1');
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
-  return { db, index };
-}
+const { reports, warnings } = listenTo<OpenTransactionReport>(CHANNEL);
 
 /** In a function of its own, so that its name is in the stack. */
 function leaveOpen(db: Engine): Transaction {
@@ -144,7 +119,7 @@ describe('a transaction that is left open', () => {
     const db = await engineOn(disk, '/app.pw');
     const index = await db.index<string, string>('things', { key: 'utf8', value: 'utf8' });
     await index.put('a', '1');
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    stopClock();
     let goOn = (): void => {};
     const held = new Promise<void>((resolve) => {
       goOn = resolve;
